@@ -1,0 +1,30 @@
+// swift-tools-version: 6.0
+import PackageDescription
+
+// No package from outside: `swift build` needs no network. The C libraries are the distribution's own.
+let package = Package(
+  name: "image-pipeline",
+  products: [.executable(name: "image-pipeline", targets: ["image-pipeline"])],
+  targets: [
+    .systemLibrary(name: "Crdkafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
+    .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CSystem"),
+    .target(name: "Kafka", dependencies: ["Crdkafka", "Platform"]),
+    .target(name: "SQLite", dependencies: ["CSQLite"]),
+    .target(name: "Platform", dependencies: ["CCrypto", "CSystem"]),
+    .target(name: "Telemetry", dependencies: ["Platform"]),
+    .target(name: "ImagePipeline", dependencies: ["Kafka", "SQLite", "Platform", "Telemetry"]),
+    .executableTarget(name: "image-pipeline", dependencies: ["ImagePipeline", "Kafka", "Platform", "Telemetry"]),
+    .testTarget(name: "KafkaTests", dependencies: ["Kafka", "Platform"]),
+    .testTarget(name: "SQLiteTests", dependencies: ["SQLite"]),
+    .testTarget(name: "PlatformTests", dependencies: ["Platform"]),
+    .testTarget(name: "TelemetryTests", dependencies: ["Telemetry"]),
+    .testTarget(
+      name: "ImagePipelineTests", dependencies: ["ImagePipeline", "Kafka", "Platform", "SQLite", "Telemetry"]),
+    .testTarget(
+      name: "PipelineTests",
+      dependencies: ["ImagePipeline", "Kafka", "Platform", "SQLite", "Telemetry", "image-pipeline"]),
+  ],
+  swiftLanguageModes: [.v6]
+)
