@@ -1,0 +1,80 @@
+import Glibc
+
+/// The time, in whole units, without Foundation.
+public enum Clock {
+  /// Milliseconds since some moment of the past (CLOCK_MONOTONIC): for durations; no one can set it.
+  public static var monotonicMilliseconds: Int64 { nanoseconds(CLOCK_MONOTONIC) / 1_000_000 }
+
+  /// Milliseconds since 1970, UTC (CLOCK_REALTIME): for what people read; it may jump.
+  public static var wallMilliseconds: Int64 { nanoseconds(CLOCK_REALTIME) / 1_000_000 }
+
+  /// Nanoseconds since 1970, UTC: comparable with `FileStatus`.
+  public static var wallNanoseconds: Int64 { nanoseconds(CLOCK_REALTIME) }
+
+  /// `2026-11-23T23:31:16.123Z` (RFC 3339), in UTC. A year outside 0...9999, which only a broken timestamp has, gets a
+  /// sign and at least six digits (ISO 8601, expanded).
+  ///
+  /// - Parameter milliseconds: since 1970; may be negative.
+  public static func iso8601(milliseconds: Int64) -> String {
+    let (days, time) = floorDivision(milliseconds, 86_400_000)
+    let date = CivilDate(daysSince1970: days)
+    var text = ""
+    if (0...9999).contains(date.year) {
+      append(date.year, 4, to: &text)
+    } else {
+      text = date.year < 0 ? "-" : "+"
+      append(abs(date.year), 6, to: &text)
+    }
+    for (separator, number, width) in [
+      ("-", date.month, 2), ("-", date.day, 2), ("T", time / 3_600_000, 2), (":", time / 60_000 % 60, 2),
+      (":", time / 1000 % 60, 2), (".", time % 1000, 3),
+    ] {
+      text += separator
+      append(number, width, to: &text)
+    }
+    return text + "Z"
+  }
+
+  /// Sleeps at least that long, whatever signals arrive. What should end early waits on a `StopFlag` instead.
+  public static func sleep(milliseconds: Int) {
+    var deadline = Deadline(afterMilliseconds: milliseconds).time
+    while clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, nil) == EINTR {}
+  }
+
+  private static func nanoseconds(_ clock: clockid_t) -> Int64 {
+    var time = timespec()
+    _ = clock_gettime(clock, &time)
+    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+  }
+
+  private static func append(_ number: Int64, _ width: Int, to text: inout String) {
+    var limit: Int64 = 10
+    for _ in 1..<width {
+      if number < limit { text += "0" }
+      limit *= 10
+    }
+    text += String(number)
+  }
+}
+
+/// A day of the Gregorian calendar, extended to all times. The method is Howard Hinnant's `civil_from_days`
+/// (howardhinnant.github.io/date_algorithms.html): years begin in March, so that the leap day is their last.
+private struct CivilDate {
+  let year, month, day: Int64
+
+  init(daysSince1970 days: Int64) {
+    let (era, dayOfEra) = floorDivision(days + 719_468, 146_097)
+    let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+    let monthFromMarch = (5 * dayOfYear + 2) / 153
+    day = dayOfYear - (153 * monthFromMarch + 2) / 5 + 1
+    month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
+    year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+  }
+}
+
+/// Quotient rounded down, remainder never negative.
+private func floorDivision(_ dividend: Int64, _ divisor: Int64) -> (quotient: Int64, remainder: Int64) {
+  let (quotient, remainder) = dividend.quotientAndRemainder(dividingBy: divisor)
+  return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)
+}

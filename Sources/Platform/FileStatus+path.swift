@@ -1,0 +1,23 @@
+import Glibc
+
+extension FileStatus {
+  /// - Returns: nil when there is none (ENOENT, ENOTDIR).
+  public static func of(_ path: String, followingLinks: Bool = true) throws(SystemError) -> FileStatus? {
+    var status = stat()
+    do {
+      try retrying("inspect", path) { followingLinks ? stat(path, &status) : lstat(path, &status) }
+      return FileStatus(status)
+    } catch let error where error.code == ENOENT || error.code == ENOTDIR {
+      return nil
+    }
+  }
+}
+
+extension Folder {
+  /// Of the folder itself.
+  public func status() throws(SystemError) -> FileStatus {
+    var status = stat()
+    try retrying("inspect", path) { fstat(descriptor, &status) }
+    return FileStatus(status)
+  }
+}

@@ -1,0 +1,169 @@
+internal import CSystem
+import Glibc
+
+/// An open folder. Names are looked up in *it*, whatever its path leads to by now, and are single components: EINVAL for
+/// one that is empty, `.`, `..` or holds a `/` or a NUL. A symbolic link among them is never followed unless said.
+public final class Folder: Sendable {
+  /// As it was opened, for messages.
+  public let path: String
+  public let descriptor: CInt
+
+  init(descriptor: CInt, path: String) {
+    self.descriptor = descriptor
+    self.path = path
+  }
+
+  deinit {
+    _ = close(descriptor)
+  }
+
+  /// Opens a folder, following symbolic links.
+  ///
+  /// - Throws: as open(2): ENOENT, ENOTDIR, EACCES.
+  public static func open(_ path: String) throws(SystemError) -> Folder {
+    try PathRule.check(path: path, "open")
+    let descriptor = try retrying("open", path) { Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+    return Folder(descriptor: descriptor, path: path)
+  }
+
+  /// Opens a folder and makes what is missing of its path (0777 less the umask). Each folder that it makes is durable
+  /// when it returns.
+  public static func create(_ path: String) throws(SystemError) -> Folder {
+    do {
+      return try open(path)
+    } catch let error where error.code == ENOENT {
+      guard let (parent, name) = PathRule.split(path) else { throw error }
+      try create(parent).make(name)
+      return try open(path)
+    }
+  }
+
+  /// Opens a folder in this one, with O_NOFOLLOW: ENOTDIR for a link.
+  ///
+  /// - Parameter creating: makes it when there is none (0777 less the umask), durably.
+  public func folder(_ name: String, creating: Bool) throws(SystemError) -> Folder {
+    try PathRule.check(component: name, in: path, "open")
+    do {
+      return try subfolder(name)
+    } catch let error where error.code == ENOENT && creating {
+      try make(name)
+      return try subfolder(name)
+    }
+  }
+
+  /// Opens a file in this folder, with O_NOFOLLOW: ELOOP for a link.
+  public func file(_ name: String, _ access: File.Access) throws(SystemError) -> File {
+    try PathRule.check(component: name, in: path, access.operation)
+    let descriptor = try retrying(access.operation, self / name) {
+      openat(self.descriptor, name, access.flags | O_NOFOLLOW, 0o666)
+    }
+    return File(descriptor: descriptor, path: self / name)
+  }
+
+  /// - Returns: nil when there is none (ENOENT, ENOTDIR).
+  public func status(_ name: String, followingLinks: Bool = false) throws(SystemError) -> FileStatus? {
+    try PathRule.check(component: name, in: path, "inspect")
+    var status = stat()
+    do {
+      try retrying("inspect", self / name) {
+        fstatat(descriptor, name, &status, followingLinks ? 0 : AT_SYMLINK_NOFOLLOW)
+      }
+      return FileStatus(status)
+    } catch let error where error.code == ENOENT || error.code == ENOTDIR {
+      return nil
+    }
+  }
+
+  /// Renames atomically. Durable once both folders are synced.
+  ///
+  /// - Parameter replacing: false: EEXIST when `target` has `newName`. Atomic where the file system can
+  ///   (renameat2 with RENAME_NOREPLACE), looked up first and then renamed where it cannot.
+  public func rename(
+    _ name: String, to target: Folder, as newName: String, replacing: Bool = true
+  ) throws(SystemError) {
+    try PathRule.check(component: name, in: path, "rename")
+    try PathRule.check(component: newName, in: target.path, "rename to")
+    let subject = "\(self / name) to \(target / newName)"
+    if !replacing {
+      do {
+        try retrying("rename", subject) {
+          renameat2(descriptor, name, target.descriptor, newName, CUnsignedInt(system_rename_no_replace))
+        }
+        return
+      } catch let error where error.code == EINVAL || error.code == ENOSYS {
+        if try target.status(newName) != nil { throw SystemError("rename", subject, code: EEXIST) }
+      }
+    }
+    try retrying("rename", subject) { renameat(descriptor, name, target.descriptor, newName) }
+  }
+
+  /// Removes a file or a link; no error when there is none.
+  public func remove(_ name: String) throws(SystemError) {
+    try unlink(name, flags: 0)
+  }
+
+  /// Removes an empty folder; no error when there is none, ENOTEMPTY when it is not empty.
+  public func removeFolder(_ name: String) throws(SystemError) {
+    try unlink(name, flags: AT_REMOVEDIR)
+  }
+
+  /// All names that are UTF-8, in no order, without `.` and `..`: for small folders, `FolderWalker` is for the others.
+  public func names() throws(SystemError) -> [String] {
+    let stream = try FolderStream(in: descriptor, ".", path: path)
+    var names: [String] = []
+    while let entry = try stream.next() {
+      if let name = String(validating: entry.name, as: UTF8.self) { names.append(name) }
+    }
+    return names
+  }
+
+  /// Returns once the names in this folder are on the disk (fsync).
+  public func sync() throws(SystemError) {
+    try retrying("sync", path) { fsync(descriptor) }
+  }
+
+  /// Returns once everything written to the folder's file system is on the disk (syncfs), one call for many files. It
+  /// reports lost pages only where `FileSystemKind.syncsAsAWhole` says so.
+  public func syncFileSystem() throws(SystemError) {
+    try retrying("sync the file system of", path) { syncfs(descriptor) }
+  }
+
+  /// The file system that the folder lies on.
+  public var fileSystem: FileSystemKind {
+    get throws(SystemError) {
+      var status = statfs()
+      try retrying("inspect the file system of", path) { fstatfs(descriptor, &status) }
+      return FileSystemKind(magic: Int(status.f_type))
+    }
+  }
+}
+
+extension Folder {
+  static func / (folder: Folder, name: String) -> String { PathRule.join(folder.path, name) }
+
+  private func subfolder(_ name: String) throws(SystemError) -> Folder {
+    let descriptor = try retrying("open", self / name) {
+      openat(self.descriptor, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+    }
+    return Folder(descriptor: descriptor, path: self / name)
+  }
+
+  /// mkdir and fsync. Another process may be quicker: then its folder serves as well.
+  private func make(_ name: String) throws(SystemError) {
+    do {
+      try retrying("create", self / name) { mkdirat(descriptor, name, 0o777) }
+    } catch let error where error.code == EEXIST {
+      // Whoever made it may not have synced it yet.
+    }
+    try sync()
+  }
+
+  private func unlink(_ name: String, flags: CInt) throws(SystemError) {
+    try PathRule.check(component: name, in: path, "remove")
+    do {
+      try retrying("remove", self / name) { unlinkat(descriptor, name, flags) }
+    } catch let error where error.code == ENOENT {
+      // Gone is what was asked for.
+    }
+  }
+}

@@ -1,0 +1,130 @@
+import Glibc
+
+/// What happens in folders while one looks (inotify(7)). A watch is for one folder, not for those below it. Used by one
+/// thread at a time.
+///
+/// It speaks of what is *written* or *moved* in. A hard link or a symbolic link that is made in a folder, and what
+/// another host writes to a network file system, raises no event: whoever must see those walks the folder now and then.
+public final class FolderEvents: @unchecked Sendable {
+  public enum Kind: Sendable, Equatable {
+    /// A file that was open for writing was closed, or a file was moved in.
+    case finished
+    /// A folder was made or moved in; what it held by then raises no event.
+    case folderAppeared
+    /// The watched folder itself was removed, moved, unmounted or is no longer watched.
+    case folderGone
+    /// The kernel's queue was full and events are lost: everything must be looked at again. The watch is -1.
+    case overflow
+  }
+
+  public struct Event: Sendable, Equatable {
+    /// As `watch` returned it.
+    public let watch: Int32
+    public let kind: Kind
+    /// The component in the watched folder, any bytes; empty for `folderGone` and `overflow`.
+    public let name: [UInt8]
+
+    public init(watch: Int32, kind: Kind, name: [UInt8]) {
+      self.watch = watch
+      self.kind = kind
+      self.name = name
+    }
+  }
+
+  private static let bufferSize = 64 * 1024
+  private let descriptor: CInt
+  private let buffer: UnsafeMutableRawBufferPointer
+
+  /// - Throws: EMFILE at the limit fs.inotify.max_user_instances (128 by default).
+  public init() throws(SystemError) {
+    descriptor = try retrying(SystemError.watching, "folders") {
+      inotify_init1(CInt(IN_NONBLOCK | IN_CLOEXEC))
+    }
+    buffer = .allocate(byteCount: Self.bufferSize, alignment: MemoryLayout<inotify_event>.alignment)
+  }
+
+  deinit {
+    _ = close(descriptor)
+    buffer.deallocate()
+  }
+
+  /// Watches a folder. A second call for the same folder returns the same number.
+  ///
+  /// - Parameter followingLinks: false: ENOTDIR for a symbolic link at the end of the path.
+  /// - Throws: ENOSPC at the limit fs.inotify.max_user_watches; ENOENT, ENOTDIR, EACCES.
+  public func watch(_ path: String, followingLinks: Bool = true) throws(SystemError) -> Int32 {
+    try PathRule.check(path: path, SystemError.watching)
+    let mask =
+      UInt32(IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_MOVE_SELF | IN_DELETE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK)
+      | (followingLinks ? 0 : UInt32(IN_DONT_FOLLOW))
+    return try retrying(SystemError.watching, path) { inotify_add_watch(descriptor, path, mask) }
+  }
+
+  /// Ends a watch; its last event is `folderGone`. No error for one that is gone already.
+  public func unwatch(_ watch: Int32) {
+    _ = inotify_rm_watch(descriptor, watch)
+  }
+
+  /// Waits for events and returns them in their order.
+  ///
+  /// - Parameter timeoutMilliseconds: 0 only looks; below 0 waits without bound.
+  /// - Returns: empty once the time is over; at most what 64 KiB hold, and the next call returns the rest.
+  public func next(timeoutMilliseconds: Int) throws(SystemError) -> [Event] {
+    let deadline = timeoutMilliseconds < 0 ? nil : Deadline(afterMilliseconds: timeoutMilliseconds)
+    while true {
+      let isReady = try wait(until: deadline)
+      let events = isReady ? try readEvents() : []
+      // What was read may all have been of no interest, a file's IN_CREATE.
+      if !events.isEmpty || (deadline?.isOver ?? false) { return events }
+    }
+  }
+
+  private func wait(until deadline: Deadline?) throws(SystemError) -> Bool {
+    while true {
+      var request = pollfd(descriptor: descriptor)
+      let remaining = deadline.map { CInt(min($0.remainingMilliseconds, Int(CInt.max))) } ?? -1
+      let count = poll(&request, 1, remaining)
+      if count >= 0 { return count > 0 }
+      let code = errno
+      if code != EINTR { throw SystemError(SystemError.watching, "folders", code: code) }
+    }
+  }
+
+  private func readEvents() throws(SystemError) -> [Event] {
+    let count: Int
+    do {
+      count = try retrying(SystemError.watching, "folders") { read(descriptor, buffer.baseAddress, buffer.count) }
+    } catch let error where error.code == EAGAIN {
+      return []
+    }
+    var events: [Event] = []
+    var offset = 0
+    while offset < count {
+      let header = buffer.load(fromByteOffset: offset, as: inotify_event.self)
+      let start = offset + MemoryLayout<inotify_event>.size
+      let end = start + Int(header.len)
+      // The name is padded with NULs.
+      let name = buffer[start..<end].prefix { $0 != 0 }
+      if let kind = Self.kind(of: header.mask) {
+        events.append(Event(watch: header.wd, kind: kind, name: Array(name)))
+      }
+      offset = end
+    }
+    return events
+  }
+
+  private static func kind(of mask: UInt32) -> Kind? {
+    func has(_ flag: Int32) -> Bool { mask & UInt32(bitPattern: flag) != 0 }
+    if has(IN_Q_OVERFLOW) { return .overflow }
+    // IN_DELETE_SELF and IN_UNMOUNT need no case: the kernel sends IN_IGNORED after each.
+    if has(IN_IGNORED) || has(IN_MOVE_SELF) { return .folderGone }
+    if has(IN_ISDIR) { return has(IN_CREATE) || has(IN_MOVED_TO) ? .folderAppeared : nil }
+    return has(IN_CLOSE_WRITE) || has(IN_MOVED_TO) ? .finished : nil
+  }
+}
+
+extension pollfd {
+  fileprivate init(descriptor: CInt) {
+    self.init(fd: descriptor, events: Int16(POLLIN), revents: 0)
+  }
+}

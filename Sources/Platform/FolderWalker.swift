@@ -1,0 +1,87 @@
+import Glibc
+
+/// Everything below a folder, depth first, one entry a call. It holds one descriptor and 32 KiB for each level of depth,
+/// whatever the number of files. Symbolic links are yielded and never entered. Used by one thread at a time.
+public final class FolderWalker {
+  public struct Entry: Sendable, Equatable {
+    /// From the root, components joined by `/`; any bytes but NUL.
+    public let relativePath: [UInt8]
+    public let kind: FileStatus.Kind
+
+    public init(relativePath: [UInt8], kind: FileStatus.Kind) {
+      self.relativePath = relativePath
+      self.kind = kind
+    }
+
+    /// The path as text; nil when it is not UTF-8.
+    public var string: String? { String(validating: relativePath, as: UTF8.self) }
+  }
+
+  private struct Level {
+    let stream: FolderStream
+    /// The length of `prefix` up to and with this folder's `/`, in bytes.
+    let prefixLength: Int
+  }
+
+  private let root: String
+  private let enter: (String) -> Bool
+  private var levels: [Level]
+  private var prefix: [UInt8] = []
+  /// The folder that was yielded last and is to be entered next.
+  private var pending: Entry?
+
+  /// Opens the root, following links.
+  ///
+  /// - Parameter enter: asked for each sub-folder with a UTF-8 path, after that folder was yielded; false passes it by.
+  /// - Throws: as open(2), for the root alone.
+  public init(root: String, enter: @escaping (_ relativePath: String) -> Bool) throws(SystemError) {
+    try PathRule.check(path: root, "open")
+    self.root = root
+    self.enter = enter
+    levels = [Level(stream: try FolderStream(in: AT_FDCWD, root, path: root, followingLinks: true), prefixLength: 0)]
+  }
+
+  /// The next entry, a folder before its content. A folder that cannot be read yields its failure and the walk goes on;
+  /// a folder that vanished has no content and is no failure; one whose name is not UTF-8 is not entered.
+  ///
+  /// - Returns: nil at the end, and ever after.
+  public func next() -> Result<Entry, SystemError>? {
+    if let folder = pending {
+      pending = nil
+      if let failure = open(folder) { return .failure(failure) }
+    }
+    while let level = levels.last {
+      prefix.removeLast(prefix.count - level.prefixLength)
+      do throws(SystemError) {
+        guard let found = try level.stream.next() else {
+          levels.removeLast()
+          continue
+        }
+        let entry = Entry(relativePath: prefix + found.name, kind: found.kind)
+        if found.kind == .folder { pending = entry }
+        return .success(entry)
+      } catch {
+        // The stream would fail again at the same place: the rest of this folder is given up, not the walk.
+        levels.removeLast()
+        return .failure(error)
+      }
+    }
+    return nil
+  }
+
+  private func open(_ folder: Entry) -> SystemError? {
+    guard let parent = levels.last, let path = folder.string, enter(path) else { return nil }
+    let name = String(decoding: folder.relativePath.dropFirst(parent.prefixLength), as: UTF8.self)
+    do throws(SystemError) {
+      // Relative to the open parent, so that neither the length of the path nor a renamed ancestor matters.
+      let stream = try FolderStream(in: parent.stream.descriptor, name, path: PathRule.join(root, path))
+      prefix = folder.relativePath + [UInt8(ascii: "/")]
+      levels.append(Level(stream: stream, prefixLength: prefix.count))
+      return nil
+    } catch let error where [ENOENT, ENOTDIR, ELOOP].contains(error.code) {
+      return nil  // Removed, or replaced by a file or a link, since it was yielded.
+    } catch {
+      return error
+    }
+  }
+}

@@ -1,0 +1,102 @@
+internal import CSystem
+import Glibc
+
+/// A system call that failed: what was tried, on what, why, and what to do about it.
+public struct SystemError: Error, CustomStringConvertible, Sendable, Equatable {
+  /// The `errno` of the call (errno(3)).
+  public let code: CInt
+  /// What was tried, as a verb that follows "cannot": "open", "rename".
+  public let operation: String
+  /// What it was tried on, a path as a rule.
+  public let subject: String
+
+  // A default argument is evaluated after the others, so whatever builds `subject` must not touch errno: the modules'
+  // own calls go through `retrying`, which saves it first.
+  public init(_ operation: String, _ subject: String, code: CInt = errno) {
+    self.operation = operation
+    self.subject = subject
+    self.code = code
+  }
+
+  /// One or two sentences: `cannot open images/a.jpg: permission denied. Give uid 1000 read access ...`.
+  public var description: String {
+    let what = "cannot \(operation) \(subject): \(meaning)"
+    return cure.map { "\(what). \($0)" } ?? what
+  }
+
+  /// Whether the host is at fault (space, quota, rights, descriptors, memory, disk) and not the name or the bytes:
+  /// then the same call may succeed later, unchanged.
+  public var isEnvironmental: Bool {
+    switch code {
+    case ENOSPC, EDQUOT, EIO, EROFS, EMFILE, ENFILE, ENOMEM, EACCES, EPERM, ESTALE: true
+    default: false
+    }
+  }
+
+  /// The C library's text for the code, as the middle of a sentence: "permission denied".
+  var meaning: String {
+    if code == ENOSPC, operation == Self.watching { return "no inotify watch is left" }
+    // glibc's strerror is thread safe since 2.32; the text of a known code is a constant in every release.
+    guard let text = strerror(code) else { return "error \(code)" }
+    let sentence = String(cString: text)
+    return sentence.prefix(2).allSatisfy(\.isUppercase)
+      ? sentence : sentence.prefix(1).lowercased() + sentence.dropFirst()
+  }
+}
+
+extension SystemError {
+  /// The verb of `FolderEvents`, whose ENOSPC and EMFILE are not about disks and descriptors.
+  static let watching = "watch"
+
+  private var cure: String? {
+    switch code {
+    case EACCES, EPERM:
+      let identity = HostIdentity.userAndGroup
+      return "Give uid \(identity.0), gid \(identity.1) \(neededAccess) access to it and to the folders above it"
+    case ENOSPC where operation == Self.watching:
+      return "Raise the limit: sysctl fs.inotify.max_user_watches=1048576"
+    case EMFILE where operation == Self.watching:
+      // One code for two limits.
+      let files = "the limit of open files, now \(system_open_file_limit()) (ulimit -n)"
+      return "Raise the limit: sysctl fs.inotify.max_user_instances=1024, or \(files)"
+    case ENOSPC: return "Free space or inodes on that file system (df -h, df -i), or choose another folder"
+    case EDQUOT: return "Free some of the user's quota on that file system, or have it raised"
+    case EROFS: return "Mount the file system (or the container's volume) writable, or choose another folder"
+    case EMFILE: return "Raise the limit of open files, now \(system_open_file_limit()) (ulimit -n, LimitNOFILE=)"
+    case ENFILE: return "Raise the host's limit of open files (sysctl fs.file-max)"
+    case ENOMEM: return "Give the host or the container more memory"
+    case ENOENT: return "Check the path, and create what is missing"
+    case EEXIST: return "Choose another name, or move aside what is there"
+    case EISDIR: return "A folder stands where a file is expected: move it aside, or choose another path"
+    case ENOTDIR: return "A file or a link stands where a folder is expected: move it aside, or choose another path"
+    case ELOOP: return "A symbolic link stands where none is followed: put the file itself there"
+    case ENAMETOOLONG: return "Shorten it: a name has at most 255 bytes, a path 4095"
+    case ENOTEMPTY: return "Empty the folder first"
+    case EXDEV: return "Both folders must lie on one file system"
+    case EFBIG: return "The file system or the limit of the process (ulimit -f) allows no file of that size"
+    case EIO: return "The disk or its connection fails: look at the kernel's log (dmesg) before anything else"
+    case ESTALE: return "The network file system forgot it: mount it again"
+    default: return nil
+    }
+  }
+
+  private var neededAccess: String {
+    switch operation {
+    case "open", "read", "list", "inspect", Self.watching: "read"
+    default: "write"
+    }
+  }
+}
+
+/// Calls until no signal interrupts it. `errno` is saved before anything else can change it.
+@discardableResult
+func retrying<Result: SignedInteger>(
+  _ operation: String, _ subject: @autoclosure () -> String, _ call: () -> Result
+) throws(SystemError) -> Result {
+  while true {
+    let result = call()
+    if result != -1 { return result }
+    let code = errno
+    if code != EINTR { throw SystemError(operation, subject(), code: code) }
+  }
+}

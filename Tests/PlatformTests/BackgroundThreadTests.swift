@@ -1,0 +1,48 @@
+import Glibc
+import Platform
+import Synchronization
+import Testing
+
+@Suite struct BackgroundThreadTests {
+  @Test func joinWaitsForTheBodyAndMayBeRepeated() {
+    let isDone = Mutexed(false)
+    let thread = BackgroundThread.start("worker") { isDone.set(true) }
+    thread.join()
+    #expect(isDone.get())
+    thread.join()
+  }
+
+  @Test func nameIsCutToWhatTheKernelTakes() {
+    let name = Mutexed("")
+    BackgroundThread.start("a-name-that-is-too-long") {
+      var bytes = [UInt8](repeating: 0, count: 32)
+      let file = open("/proc/thread-self/comm", O_RDONLY)
+      let count = read(file, &bytes, bytes.count)
+      close(file)
+      name.set(String(decoding: bytes[..<max(0, count - 1)], as: UTF8.self))
+    }.join()
+    #expect(name.get() == "a-name-that-is-")
+  }
+
+  @Test func joiningItselfReturns() {
+    let box = Mutexed<BackgroundThread?>(nil)
+    let isReady = Mutexed(false)
+    let thread = BackgroundThread.start("self") {
+      while !isReady.get() { sched_yield() }
+      box.get()?.join()
+      #expect(box.get()?.isCurrent == true)
+    }
+    box.set(thread)
+    isReady.set(true)
+    #expect(!thread.isCurrent)
+    thread.join()
+    box.set(nil)
+  }
+}
+
+private final class Mutexed<Value: Sendable>: Sendable {
+  private let value: Mutex<Value>
+  init(_ value: Value) { self.value = Mutex(value) }
+  func get() -> Value { value.withLock { $0 } }
+  func set(_ new: Value) { value.withLock { $0 = new } }
+}

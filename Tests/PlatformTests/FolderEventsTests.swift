@@ -1,0 +1,144 @@
+import Glibc
+import Platform
+import Testing
+
+@Suite struct FolderEventsTests {
+  let temporary: TemporaryFolder
+  let events: FolderEvents
+  init() throws {
+    temporary = try TemporaryFolder()
+    events = try FolderEvents()
+  }
+
+  private func event(_ watch: Int32, _ kind: FolderEvents.Kind, _ name: String = "") -> FolderEvents.Event {
+    FolderEvents.Event(watch: watch, kind: kind, name: Array(name.utf8))
+  }
+
+  /// What has happened by now: the kernel queues an event before the call that causes it returns.
+  private func pending() throws -> [FolderEvents.Event] { try events.next(timeoutMilliseconds: 0) }
+
+  @Test func aFileIsFinishedOnceItsWriterCloses() throws {
+    let watch = try events.watch(temporary.path)
+    var file: File? = try File.open("\(temporary.path)/a.jpg", .createNew)
+    try [UInt8(1)].withUnsafeBytes { try file?.write($0, at: 0) }
+    #expect(try pending().isEmpty)
+    file = nil
+    #expect(try events.next(timeoutMilliseconds: 10_000) == [event(watch, .finished, "a.jpg")])
+  }
+
+  @Test func aFileThatIsMovedInIsFinished() throws {
+    try temporary.makeFolder("in")
+    try temporary.write("a")
+    let watch = try events.watch("\(temporary.path)/in")
+    try temporary.folder.rename("a", to: Folder.open("\(temporary.path)/in"), as: "b")
+    #expect(try events.next(timeoutMilliseconds: 10_000) == [event(watch, .finished, "b")])
+  }
+
+  @Test func aFileThatIsOnlyReadOrRemovedRaisesNothing() throws {
+    try temporary.write("a")
+    _ = try events.watch(temporary.path)
+    #expect(try temporary.read("a") == "x")
+    try temporary.folder.remove("a")
+    #expect(try pending().isEmpty)
+  }
+
+  @Test func aFolderAppearsWhetherMadeOrMovedIn() throws {
+    try temporary.makeFolder("in")
+    try temporary.makeFolder("out")
+    let watch = try events.watch("\(temporary.path)/in")
+    try temporary.makeFolder("in/made")
+    try #require(Glibc.rename("\(temporary.path)/out", "\(temporary.path)/in/moved") == 0)
+    #expect(try pending() == [event(watch, .folderAppeared, "made"), event(watch, .folderAppeared, "moved")])
+  }
+
+  @Test func aWatchedFolderThatIsRemovedOrMovedIsGone() throws {
+    for name in ["removed", "moved"] { try temporary.makeFolder(name) }
+    let removed = try events.watch("\(temporary.path)/removed")
+    let moved = try events.watch("\(temporary.path)/moved")
+    try temporary.folder.removeFolder("removed")
+    try temporary.folder.rename("moved", to: temporary.folder, as: "elsewhere")
+    #expect(try pending() == [event(removed, .folderGone), event(moved, .folderGone)])
+  }
+
+  @Test func aWatchThatIsEndedSaysSoOnceAndIsSilentAfterwards() throws {
+    let watch = try events.watch(temporary.path)
+    events.unwatch(watch)
+    events.unwatch(watch)
+    try temporary.write("a")
+    #expect(try pending() == [event(watch, .folderGone)])
+  }
+
+  @Test func eachFolderHasItsOwnWatchAndTheSameOneTwice() throws {
+    try temporary.makeFolder("sub")
+    let top = try events.watch(temporary.path)
+    let sub = try events.watch("\(temporary.path)/sub")
+    #expect(top != sub)
+    #expect(try events.watch(temporary.path) == top)
+    try temporary.write("sub/a")
+    #expect(try pending() == [event(sub, .finished, "a")])
+  }
+
+  @Test func aNameIsYieldedAsItsBytes() throws {
+    _ = try events.watch(temporary.path)
+    let path = Array("\(temporary.path)/".utf8CString.dropLast()) + [-1, 0x41, 0]
+    try #require(close(open(path, O_CREAT | O_WRONLY, 0o600)) == 0)
+    #expect(try pending().map(\.name) == [[0xFF, 0x41]])
+  }
+
+  @Test func aWaitEndsWithItsTimeAlthoughUninterestingThingsHappen() throws {
+    _ = try events.watch(temporary.path)
+    try temporary.makeLink("link", to: "nowhere")
+    let start = Clock.monotonicMilliseconds
+    #expect(try events.next(timeoutMilliseconds: 30).isEmpty)
+    #expect(Clock.monotonicMilliseconds - start >= 29)
+  }
+
+  @Test func whatDoesNotFitIntoOneReadComesWithTheNext() throws {
+    _ = try events.watch(temporary.path)
+    for index in 0..<3000 { try temporary.write("a-file-with-a-name-of-some-length-\(index)") }
+    var names: Set<[UInt8]> = []
+    while true {
+      let more = try pending()
+      if more.isEmpty { break }
+      names.formUnion(more.map(\.name))
+    }
+    #expect(names.count == 3000)
+  }
+
+  @Test func aQueueThatRunsOverSaysSo() throws {
+    let setting = try TemporaryFolder.contents(of: "/proc/sys/fs/inotify/max_queued_events")
+    let limit = try #require(Int(setting.filter(\.isNumber)))
+    try #require(limit < 100_000)
+    _ = try events.watch(temporary.path)
+    // Two names by turns: the kernel merges an event with an equal one before it.
+    for name in ["a", "b"] { try temporary.write(name) }
+    let files = [open("\(temporary.path)/a", O_RDONLY), open("\(temporary.path)/b", O_RDONLY)]
+    defer { for file in files { close(file) } }
+    for index in 0...limit {
+      let name = index % 2 == 0 ? "a" : "b"
+      try #require(close(open("\(temporary.path)/\(name)", O_WRONLY)) == 0)
+    }
+    var last: FolderEvents.Event?
+    while let event = try pending().last { last = event }
+    #expect(last == event(-1, .overflow))
+  }
+
+  @Test func aFolderThatIsNotThereOrNoFolderIsAnErrorThatNamesIt() throws {
+    try temporary.write("file")
+    try temporary.makeLink("link", to: ".")
+    #expect(failure { _ = try events.watch("\(temporary.path)/none") }?.code == ENOENT)
+    let error = failure { _ = try events.watch("\(temporary.path)/file") }
+    #expect(error?.code == ENOTDIR && error?.subject == "\(temporary.path)/file")
+    #expect(failure { _ = try events.watch("\(temporary.path)/link", followingLinks: false) }?.code == ENOTDIR)
+    #expect(try events.watch("\(temporary.path)/link") > 0)
+  }
+}
+
+extension TemporaryFolder {
+  static func contents(of path: String) throws -> String {
+    let file = try File.open(path, .read)
+    var bytes = [UInt8](repeating: 0, count: 256)
+    let count = try bytes.withUnsafeMutableBytes { try file.read(into: $0, at: 0) }
+    return String(decoding: bytes.prefix(count), as: UTF8.self)
+  }
+}

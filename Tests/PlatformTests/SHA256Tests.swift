@@ -1,0 +1,65 @@
+import Platform
+import Testing
+
+@Suite struct SHA256Tests {
+  private func hash(_ bytes: some Sequence<UInt8>) -> Digest { Array(bytes).withUnsafeBytes { SHA256.hash($0) } }
+
+  // FIPS 180-4's examples (NIST, "SHA-256 examples"), and a million times "a".
+  @Test(arguments: [
+    ("", 1, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+    ("abc", 1, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+    (
+      "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 1,
+      "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
+    ),
+    ("a", 1_000_000, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"),
+  ])
+  func theKnownVectorsHold(text: String, times: Int, hex: String) {
+    #expect(hash(String(repeating: text, count: times).utf8).hex == hex)
+  }
+
+  @Test(arguments: [1, 3, 63, 64, 65, 1000])
+  func piecesGiveWhatTheWholeGives(size: Int) {
+    let bytes = (0..<5000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+    var incremental = SHA256()
+    bytes.withUnsafeBytes { all in
+      for start in stride(from: 0, to: all.count, by: size) {
+        incremental.update(UnsafeRawBufferPointer(rebasing: all[start..<min(start + size, all.count)]))
+      }
+      incremental.update(UnsafeRawBufferPointer(start: nil, count: 0))
+    }
+    #expect(incremental.finish() == hash(bytes))
+  }
+
+  @Test func aCopyGoesItsOwnWayAndAFinishedOneIsNew() {
+    var first = SHA256()
+    Array("ab".utf8).withUnsafeBytes { first.update($0) }
+    var second = first
+    Array("c".utf8).withUnsafeBytes { second.update($0) }
+    #expect(first.finish() == hash("ab".utf8))
+    #expect(second.finish() == hash("abc".utf8))
+    #expect(first.finish() == hash("".utf8))
+  }
+
+  @Test func aDigestIsReadFromItsHexAndItsBytesOnly() {
+    let digest = hash("abc".utf8)
+    #expect(Digest(hex: digest.hex) == digest)
+    #expect(Digest(hex: digest.hex.uppercased())?.hex == digest.hex)
+    #expect(Digest(bytes: digest.bytes) == digest)
+    #expect(digest.bytes.count == 32 && digest.bytes.first == 0xBA && digest.bytes.last == 0xAD)
+    #expect("\(digest)" == digest.hex)
+    #expect(Digest(hex: String(digest.hex.dropLast())) == nil)
+    #expect(Digest(hex: digest.hex + "0") == nil)
+    #expect(Digest(hex: String(digest.hex.dropLast()) + "g") == nil)
+    #expect(Digest(hex: digest.hex + "ü") == nil)
+    #expect(Digest(bytes: digest.bytes.dropLast()) == nil)
+  }
+
+  @Test func digestsThatDifferInTheirLastBitDiffer() {
+    var bytes = [UInt8](repeating: 0, count: 32)
+    let zero = Digest(bytes: bytes)
+    bytes[31] = 1
+    #expect(Digest(bytes: bytes) != zero)
+    #expect(Set([zero, Digest(bytes: bytes), zero]).count == 2)
+  }
+}

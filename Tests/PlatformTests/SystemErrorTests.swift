@@ -1,0 +1,73 @@
+import Glibc
+import Testing
+
+@testable import Platform
+
+@Suite struct SystemErrorTests {
+  @Test func aMissingFileIsNamedWithItsReasonAndCure() {
+    let error = failure { _ = try File.open("/nowhere/a.jpg", .read) }
+    #expect(error?.code == ENOENT)
+    #expect(
+      error?.description
+        == "cannot open /nowhere/a.jpg: no such file or directory. Check the path, and create what is missing")
+  }
+
+  @Test func aRefusalNamesTheUserAndTheAccessThatIsMissing() {
+    let reading = SystemError("open", "images/a.jpg", code: EACCES).description
+    let user = "uid \(geteuid()), gid \(getegid())"
+    #expect(reading.hasPrefix("cannot open images/a.jpg: permission denied. Give \(user) read access"))
+    #expect(SystemError("create", "out/a.jpg", code: EACCES).description.contains("write access"))
+  }
+
+  @Test(arguments: [
+    EACCES, EPERM, ENOSPC, EROFS, EMFILE, ENFILE, ENOENT, EISDIR, ENAMETOOLONG, EDQUOT, EIO, ENOMEM, ESTALE,
+  ])
+  func aCommonErrorHasACure(code: CInt) {
+    let error = SystemError("open", "a", code: code)
+    #expect(error.description.hasPrefix("cannot open a: \(error.meaning). "))
+  }
+
+  @Test func anErrorWithoutACureIsOneSentence() {
+    #expect(SystemError("seek", "a", code: ESPIPE).description == "cannot seek a: illegal seek")
+  }
+
+  @Test func theLimitsOfInotifyAreNotTakenForAFullDiskOrTooManyFiles() {
+    let watches = SystemError(SystemError.watching, "images", code: ENOSPC).description
+    #expect(watches.contains("max_user_watches") && !watches.contains("space"))
+    #expect(SystemError(SystemError.watching, "folders", code: EMFILE).description.contains("max_user_instances"))
+    #expect(SystemError("open", "a", code: EMFILE).description.contains("ulimit -n"))
+  }
+
+  @Test func onlyTheHostsFaultsAreEnvironmental() {
+    for code in [ENOSPC, EDQUOT, EIO, EROFS, EMFILE, ENFILE, ENOMEM, EACCES, EPERM, ESTALE] {
+      #expect(SystemError("open", "a", code: code).isEnvironmental)
+    }
+    for code in [ENOENT, EISDIR, ENAMETOOLONG, ENOTDIR, ELOOP, EEXIST, EINVAL] {
+      #expect(!SystemError("open", "a", code: code).isEnvironmental)
+    }
+  }
+
+  @Test func aCallThatASignalInterruptsIsMadeAgain() throws {
+    var calls = 0
+    let result = try retrying("read", "a") {
+      calls += 1
+      errno = EINTR
+      return calls < 3 ? -1 : 7
+    }
+    #expect(result == 7 && calls == 3)
+  }
+
+  @Test func theCodeOutlivesWhatBuildsTheSubject() {
+    func subject() -> String {
+      errno = 0
+      return "a"
+    }
+    let error = failure {
+      try retrying("read", subject()) { () -> Int in
+        errno = EIO
+        return -1
+      }
+    }
+    #expect(error?.code == EIO)
+  }
+}
