@@ -1,0 +1,56 @@
+internal import CSQLite
+
+/// What SQLite refused: its code and words, where, on which statement, and what to do about it.
+public struct SQLiteError: Error, CustomStringConvertible, Sendable {
+  /// The extended result code (sqlite.org/rescode.html).
+  public let code: CInt
+  /// SQLite's own words.
+  public let message: String
+  /// The database's.
+  public let path: String
+  /// The statement; nil where there was none.
+  public let sql: String?
+
+  public init(code: CInt, message: String, path: String, sql: String?) {
+    self.code = code
+    self.message = message
+    self.path = path
+    self.sql = sql
+  }
+
+  /// One to three sentences: `cannot use images.db: database is locked (SQLite 5). Another process ...`.
+  public var description: String {
+    let what = "cannot use the database \(path): \(message) (SQLite \(code))"
+    let statement = sql.map { ", in: \($0)" } ?? ""
+    return what + statement + (cure.map { ". \($0)" } ?? "")
+  }
+
+  /// Another connection holds a lock: the same call may succeed later. Covers every extension of SQLITE_BUSY
+  /// (BUSY_SNAPSHOT, BUSY_RECOVERY) and of SQLITE_LOCKED.
+  public var isBusy: Bool { [SQLITE_BUSY, SQLITE_LOCKED].contains(primaryCode) }
+
+  /// The host is at fault (space, disk, rights, memory), not the statement or its values.
+  public var isEnvironmental: Bool {
+    [SQLITE_FULL, SQLITE_IOERR, SQLITE_READONLY, SQLITE_CANTOPEN, SQLITE_NOMEM, SQLITE_PERM].contains(primaryCode)
+  }
+
+  // The low byte of an extended code is the code that it extends.
+  private var primaryCode: CInt { code & 0xFF }
+
+  /// The extended code for a file system that cannot share memory between processes (SQLITE_IOERR_SHMMAP).
+  static let noSharedMemory = SQLITE_IOERR | 21 << 8
+
+  private var cure: String? {
+    if code == Self.noSharedMemory { return "Put it on a local file system, or open it for one process alone" }
+    return switch primaryCode {
+    case SQLITE_BUSY, SQLITE_LOCKED: "Another process uses it: let that one finish, or end it"
+    case SQLITE_FULL: "Free space on that file system (df -h)"
+    case SQLITE_READONLY, SQLITE_PERM: "Give this user write access to the file and to its folder"
+    case SQLITE_CANTOPEN: "Create its folder, and give this user write access to it"
+    case SQLITE_IOERR: "The disk or its connection fails: look at the kernel's log (dmesg)"
+    case SQLITE_CORRUPT, SQLITE_NOTADB: "Move the file and its -wal aside, and restore a copy or start anew"
+    case SQLITE_NOMEM: "Give the host or the container more memory"
+    default: nil
+    }
+  }
+}

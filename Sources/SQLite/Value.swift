@@ -1,0 +1,49 @@
+internal import CSQLite
+
+extension Statement {
+  /// A value for a parameter, one case for each storage class of SQLite (sqlite.org/datatype3.html).
+  public enum Value: Sendable, Equatable {
+    case null
+    case integer(Int64)
+    /// May hold NULs, which SQLite's own text functions do not see past.
+    case text(String)
+    case blob([UInt8])
+    /// NaN becomes NULL: SQLite has none.
+    case real(Double)
+  }
+}
+
+extension Statement.Value: ExpressibleByNilLiteral, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral,
+  ExpressibleByStringLiteral
+{
+  public init(nilLiteral: ()) { self = .null }
+  public init(integerLiteral value: Int64) { self = .integer(value) }
+  public init(floatLiteral value: Double) { self = .real(value) }
+  public init(stringLiteral value: String) { self = .text(value) }
+}
+
+extension Statement.Value {
+  /// - Parameter index: from 1.
+  /// - Returns: SQLite's result code.
+  func bind(to statement: OpaquePointer, at index: CInt) -> CInt {
+    switch self {
+    case .null: return sqlite3_bind_null(statement, index)
+    case .integer(let value): return sqlite3_bind_int64(statement, index, value)
+    case .real(let value): return sqlite3_bind_double(statement, index, value)
+    case .text(var text):
+      return text.withUTF8 { bytes in
+        // A nil pointer would bind NULL.
+        bytes.isEmpty
+          ? sqlite_bind_text_copy(statement, index, "", 0)
+          : bytes.withMemoryRebound(to: CChar.self) {
+            sqlite_bind_text_copy(statement, index, $0.baseAddress, UInt64($0.count))
+          }
+      }
+    case .blob(let bytes):
+      // The pointer of an empty array may be nil, which would bind NULL.
+      return bytes.isEmpty
+        ? sqlite3_bind_zeroblob(statement, index, 0)
+        : bytes.withUnsafeBytes { sqlite_bind_blob_copy(statement, index, $0.baseAddress, UInt64($0.count)) }
+    }
+  }
+}

@@ -1,0 +1,197 @@
+import Dispatch
+import Glibc
+import SQLite
+import Testing
+
+@Suite struct DatabaseTests {
+  let temporary: TemporaryDatabase
+  init() throws { temporary = try TemporaryDatabase() }
+
+  private func number(_ database: Database, _ sql: String) throws -> Int64? {
+    try database.prepare(sql).first { $0.integer(0) }
+  }
+
+  /// The descriptors that this process has on the file.
+  private func openFiles(at path: String) throws -> Int {
+    var file = stat()
+    try #require(stat(path, &file) == 0)
+    return (0..<1024).count { descriptor in
+      var status = stat()
+      return fstat(CInt(descriptor), &status) == 0 && status.st_ino == file.st_ino && status.st_dev == file.st_dev
+    }
+  }
+
+  @Test func aDatabaseIsDurableAndChecksItsForeignKeys() throws {
+    let database = try temporary.open()
+    #expect(try database.prepare("PRAGMA journal_mode").first { $0.text(0) } == "wal")
+    #expect(try number(database, "PRAGMA synchronous") == 2)
+    #expect(try number(database, "PRAGMA foreign_keys") == 1)
+    try database.execute("CREATE TABLE t (v)")
+    #expect(access(temporary.path + "-wal", F_OK) == 0 && access(temporary.path + "-shm", F_OK) == 0)
+  }
+
+  @Test func whatOneConnectionStoresTheNextOneReads() throws {
+    let first = try temporary.open()
+    try first.execute("CREATE TABLE t (v); INSERT INTO t VALUES (1); INSERT INTO t VALUES (2)")
+    try first.setUserVersion(7)
+    first.close()
+    let second = try temporary.open()
+    #expect(try number(second, "SELECT sum(v) FROM t") == 3)
+    #expect(try second.userVersion() == 7)
+    #expect(failure { try second.setUserVersion(1 << 40) } != nil)
+    #expect(try second.userVersion() == 7)
+  }
+
+  @Test func aSecondConnectionIsBusyWhileTheFirstWrites() throws {
+    let first = try temporary.open()
+    let second = try temporary.open()
+    #expect(try first.tryBegin())
+    #expect(try second.tryBegin() == false)
+    let error = failure { try second.execute("CREATE TABLE t (v)") }
+    #expect(error?.isBusy == true && error?.isEnvironmental == false)
+    #expect(error?.description.contains(temporary.path) == true)
+    #expect(error?.description.contains("Another process uses it") == true)
+    try first.commit()
+    #expect(try second.tryBegin())
+    second.rollback()
+  }
+
+  @Test func aBusyConnectionWaitsAsLongAsItMay() throws {
+    let first = try temporary.open()
+    let second = try temporary.open(busyTimeoutMilliseconds: 20_000)
+    #expect(try first.tryBegin())
+    let done = DispatchSemaphore(value: 0)
+    DispatchQueue(label: "test").async {
+      if (try? second.tryBegin()) == true { done.signal() }
+    }
+    #expect(done.wait(timeout: .now() + .milliseconds(30)) == .timedOut)
+    first.rollback()
+    #expect(done.wait(timeout: .now() + 20) == .success)
+    second.rollback()
+  }
+
+  @Test func aReadThatCannotBecomeAWriteIsBusyByItsExtendedCode() throws {
+    let first = try temporary.open()
+    try first.execute("CREATE TABLE t (v); INSERT INTO t VALUES (1)")
+    let second = try temporary.open()
+    try second.execute("BEGIN")
+    #expect(try number(second, "SELECT v FROM t") == 1)
+    try first.execute("INSERT INTO t VALUES (2)")
+    let error = failure { try second.execute("INSERT INTO t VALUES (3)") }
+    #expect(error?.code == 517)  // SQLITE_BUSY_SNAPSHOT
+    #expect(error?.isBusy == true)
+    second.rollback()
+  }
+
+  @Test func aTransactionThatThrowsIsUndone() throws {
+    struct Stop: Error {}
+    let database = try temporary.open()
+    try database.execute("CREATE TABLE t (v)")
+    #expect(throws: Stop.self) {
+      try database.transaction {
+        try database.execute("INSERT INTO t VALUES (1)")
+        throw Stop()
+      }
+    }
+    #expect(try number(database, "SELECT count(*) FROM t") == 0)
+    let result = try database.transaction {
+      try database.execute("INSERT INTO t VALUES (1)")
+      return "done"
+    }
+    #expect(result == "done")
+    #expect(try number(temporary.open(), "SELECT count(*) FROM t") == 1)
+  }
+
+  @Test func aCommitThatFailsIsUndone() throws {
+    let database = try temporary.open()
+    try database.execute(
+      "CREATE TABLE a (id INTEGER PRIMARY KEY); CREATE TABLE b (a REFERENCES a DEFERRABLE INITIALLY DEFERRED)")
+    let error = failure { try database.transaction { try database.execute("INSERT INTO b VALUES (9)") } }
+    #expect(error?.code == 787)  // SQLITE_CONSTRAINT_FOREIGNKEY
+    #expect(try number(database, "SELECT count(*) FROM b") == 0)
+    #expect(try database.tryBegin())
+    database.rollback()
+    database.rollback()
+  }
+
+  @Test func aTransactionWithinATransactionIsAnErrorAndUndoesBoth() throws {
+    let database = try temporary.open()
+    try database.execute("CREATE TABLE t (v)")
+    let error = failure {
+      try database.transaction {
+        try database.execute("INSERT INTO t VALUES (1)")
+        try database.transaction {}
+      }
+    }
+    #expect(error?.message.contains("within a transaction") == true)
+    #expect(try number(database, "SELECT count(*) FROM t") == 0)
+  }
+
+  @Test func statementsEndWithTheirDatabase() throws {
+    let database = try temporary.open()
+    try database.execute("CREATE TABLE t (v); INSERT INTO t VALUES (1), (2)")
+    let select = try database.prepare("SELECT v FROM t")
+    let error = failure {
+      try select.each { _ in
+        database.close()
+        return true
+      }
+    }
+    #expect(error?.message == "the database is closed")
+    #expect(failure { try select.run() }?.message == "the database is closed")
+    #expect(failure { try database.execute("SELECT 1") }?.message == "the database is closed")
+    database.close()
+    // The last connection removes the log: a statement that is still alive would have kept it.
+    #expect(access(temporary.path + "-wal", F_OK) != 0)
+  }
+
+  @Test func aStatementKeepsItsDatabaseOpen() throws {
+    let select = try temporary.open().prepare("SELECT 5")
+    #expect(try select.first { $0.integer(0) } == 5)
+  }
+
+  @Test func anExclusiveConnectionUsesNoSharedMemoryAndIsAlone() throws {
+    let database = try temporary.open(exclusive: true)
+    try database.execute("CREATE TABLE t (v)")
+    #expect(access(temporary.path + "-wal", F_OK) == 0)
+    #expect(access(temporary.path + "-shm", F_OK) != 0)
+    #expect(failure { _ = try temporary.open() }?.isBusy == true)
+    database.close()
+    _ = try temporary.open()
+  }
+
+  @Test func connectionsThatMakeOneDatabaseTogetherAllSucceed() throws {
+    let (path, failures) = (temporary.path, DispatchSemaphore(value: 0))
+    DispatchQueue.concurrentPerform(iterations: 8) { _ in
+      do {
+        let database = try Database(path: path, busyTimeoutMilliseconds: 20_000)
+        try database.transaction { try database.execute("CREATE TABLE IF NOT EXISTS t (v); INSERT INTO t VALUES (1)") }
+      } catch {
+        Issue.record(error)
+        failures.signal()
+      }
+    }
+    #expect(failures.wait(timeout: .now()) == .timedOut)
+    #expect(try number(temporary.open(), "SELECT count(*) FROM t") == 8)
+  }
+
+  @Test func aPlaceWhereNoDatabaseCanBeIsAnErrorOfTheHost() throws {
+    let error = failure { _ = try Database(path: temporary.folder + "/none/a.db", busyTimeoutMilliseconds: 0) }
+    #expect(error?.isEnvironmental == true)
+    #expect(error?.description.contains("/none/a.db") == true)
+    #expect(error?.description.contains("Create its folder") == true)
+    #expect(failure { _ = try Database(path: "", busyTimeoutMilliseconds: 0) } != nil)
+    #expect(failure { _ = try Database(path: temporary.path + "\0x", busyTimeoutMilliseconds: 0) } != nil)
+  }
+
+  @Test func aFileThatIsNoDatabaseIsNamedWithItsCure() throws {
+    let descriptor = open(temporary.path, O_CREAT | O_WRONLY, 0o600)
+    let text = String(repeating: "not a database ", count: 100)
+    try #require(write(descriptor, text, text.utf8.count) > 0)
+    close(descriptor)
+    let error = failure { _ = try temporary.open() }
+    #expect(error?.code == 26)  // SQLITE_NOTADB
+    #expect(error?.description.contains("aside") == true)
+    #expect(try openFiles(at: temporary.path) == 0)
+  }
+}

@@ -1,0 +1,136 @@
+import SQLite
+import Testing
+
+@Suite struct StatementTests {
+  let temporary: TemporaryDatabase
+  let database: Database
+  init() throws {
+    temporary = try TemporaryDatabase()
+    database = try temporary.open()
+    try database.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
+  }
+
+  /// What comes back of a value that was stored: SQLite's own type, and how often it is there.
+  private func stored(_ value: Statement.Value) throws -> String? {
+    try database.prepare("INSERT INTO t (v) VALUES (?)").run(value)
+    return try database.prepare("SELECT typeof(v) FROM t WHERE id = ?").first(.integer(database.lastInsertedRow)) {
+      $0.text(0)
+    }
+  }
+
+  private func last<T>(_ read: (Row) throws -> T) throws -> T? {
+    try database.prepare("SELECT v FROM t ORDER BY id DESC LIMIT 1").first(row: read)
+  }
+
+  @Test(arguments: [Int64.min, -1, 0, 1, Int64.max])
+  func integersComeBack(value: Int64) throws {
+    #expect(try stored(.integer(value)) == "integer")
+    #expect(try last { $0.integer(0) } == value)
+  }
+
+  @Test(arguments: [0.1, -1e300, Double.leastNonzeroMagnitude, Double.infinity])
+  func realsComeBack(value: Double) throws {
+    #expect(try stored(.real(value)) == "real")
+    #expect(try last { $0.real(0) } == value)
+  }
+
+  @Test(arguments: ["", "cat/001.jpg", "Zoë 🐱 猫", "before\0after", "\0"])
+  func textsComeBackWithTheirNULs(value: String) throws {
+    #expect(try stored(.text(value)) == "text")
+    #expect(try last { $0.text(0) } == value)
+    #expect(try last { $0.isNull(0) } == false)
+  }
+
+  @Test(arguments: [[], [0], [0xFF, 0, 0xFE], [UInt8](repeating: 7, count: 100_000)])
+  func blobsComeBackAndAnEmptyOneIsNotNull(value: [UInt8]) throws {
+    #expect(try stored(.blob(value)) == "blob")
+    #expect(try last { $0.blob(0) } == value)
+    #expect(try last { $0.isNull(0) } == false)
+  }
+
+  @Test func nullComesBackAsNullAndReadsAsNothing() throws {
+    #expect(try stored(nil) == "null")
+    #expect(try last { $0.isNull(0) && $0.text(0).isEmpty && $0.blob(0).isEmpty && $0.integer(0) == 0 } == true)
+  }
+
+  @Test func literalsAreValues() throws {
+    let values: [Statement.Value] = [nil, 1, 1.5, "a"]
+    #expect(values == [.null, .integer(1), .real(1.5), .text("a")])
+  }
+
+  @Test func aStatementIsBoundAnewByEachCall() throws {
+    let insert = try database.prepare("INSERT INTO t (v) VALUES (?)")
+    for value in 1...3 { try insert.run(.integer(Int64(value))) }
+    try insert.run([.text("x")])
+    var values: [String] = []
+    try database.prepare("SELECT v FROM t WHERE id > ? ORDER BY id").each(1) {
+      values.append($0.text(0))
+      return true
+    }
+    #expect(values == ["2", "3", "x"])
+    #expect(database.changes == 1 && database.lastInsertedRow == 4)
+  }
+
+  @Test func theRowsEndWhereTheCallerSaysSo() throws {
+    for value in 1...5 { try database.execute("INSERT INTO t (v) VALUES (\(value))") }
+    let select = try database.prepare("SELECT v FROM t ORDER BY id")
+    var count = 0
+    try select.each { _ in
+      count += 1
+      return count < 2
+    }
+    #expect(count == 2)
+    #expect(try select.first { $0.integer(0) } == 1)
+    #expect(try database.prepare("SELECT v FROM t WHERE id = 99").first { $0.integer(0) } == nil)
+  }
+
+  @Test func anErrorInARowIsPassedOnAndLeavesNothingOpen() throws {
+    struct Stop: Error {}
+    try database.execute("INSERT INTO t (v) VALUES (1), (2)")
+    let select = try database.prepare("SELECT v FROM t")
+    #expect(throws: Stop.self) { try select.each { _ in throw Stop() } }
+    #expect(throws: Stop.self) { try select.first { _ in throw Stop() } }
+    // A read that is still open would forbid this.
+    try database.execute("DROP TABLE t")
+  }
+
+  @Test func aStatementThatReturnsRowsChangesAllThatItShould() throws {
+    let insert = try database.prepare("INSERT INTO t (v) VALUES (1), (2), (3) RETURNING id")
+    #expect(try insert.first { $0.integer(0) } == 1)
+    #expect(try database.prepare("SELECT count(*) FROM t").first { $0.integer(0) } == 3)
+  }
+
+  @Test func aMissingOrSuperfluousValueIsAnError() throws {
+    let insert = try database.prepare("INSERT INTO t (id, v) VALUES (?, ?)")
+    #expect(failure { try insert.run(1) }?.message == "1 values for 2 parameters")
+    #expect(failure { try insert.run(1, 2, 3) }?.message == "3 values for 2 parameters")
+    try insert.run(1, 2)
+  }
+
+  @Test func aStatementIsNotRunWithinItsOwnRows() throws {
+    try database.execute("INSERT INTO t (v) VALUES (1)")
+    let select = try database.prepare("SELECT v FROM t")
+    let error = failure { try select.each { _ in try select.first { _ in true } ?? false } }
+    #expect(error?.message == "the statement is run within its own rows")
+    #expect(try select.first { $0.integer(0) } == 1)
+  }
+
+  @Test func onlyOneWholeStatementIsPrepared() throws {
+    #expect(failure { _ = try database.prepare("SELECT 1; SELECT 2") }?.message == "only one statement can be prepared")
+    #expect(failure { _ = try database.prepare("") } != nil)
+    #expect(try database.prepare("SELECT 1;\n ").first { $0.integer(0) } == 1)
+    let error = failure { _ = try database.prepare("SELEKT 1") }
+    #expect(error?.description.contains("syntax error") == true && error?.sql == "SELEKT 1")
+  }
+
+  @Test func aConstraintIsAnErrorWithItsStatementAndTheNextRunIsFree() throws {
+    try database.execute("CREATE TABLE u (name TEXT NOT NULL UNIQUE)")
+    let insert = try database.prepare("INSERT INTO u VALUES (?)")
+    try insert.run("a")
+    let error = failure { try insert.run("a") }
+    #expect(error?.code == 2067)  // SQLITE_CONSTRAINT_UNIQUE
+    #expect(error?.description.contains("UNIQUE constraint failed: u.name (SQLite 2067), in: INSERT INTO u") == true)
+    #expect(error?.isBusy == false && error?.isEnvironmental == false)
+    try insert.run("b")
+  }
+}
