@@ -1,0 +1,73 @@
+import Platform
+
+/// One line before it is written: pure text, no time of its own and no terminal.
+struct LogLine {
+  /// Since 1970.
+  let milliseconds: Int64
+  let level: LogLevel
+  let component: String
+  let message: String
+  let fields: KeyValuePairs<String, LogValue>
+
+  /// `23:31:16 info  producer  sent cat/001.jpg  bytes=123 partition=0`; the time is UTC, as everywhere.
+  func text(coloured: Bool) -> String {
+    let name = level.shortName + String(repeating: " ", count: 5 - level.shortName.count)
+    let level = coloured ? "\u{1B}[\(level.colour)m\(name)\u{1B}[0m" : name
+    let fields = fields.map { Escape.terminal($0.key) + "=" + $0.value.text }
+    let start = "\(time.dropFirst(11).prefix(8)) \(level) \(Escape.terminal(component))  \(Escape.terminal(message))"
+    return fields.isEmpty ? start : start + "  " + fields.joined(separator: " ")
+  }
+
+  /// `{"time":"2026-...Z","level":"info","component":"producer","message":"...","bytes":123}`
+  var json: String {
+    let own = [
+      ("time", LogValue.string(time)), ("level", .string(level.name)), ("component", .string(component)),
+      ("message", .string(message)),
+    ]
+    let members =
+      own
+      + fields.map { field in
+        // Readers differ on which of two equal keys counts.
+        (own.contains { $0.0 == field.key } ? field.key + "_" : field.key, field.value)
+      }
+    return "{" + members.map { Escape.json($0.0) + ":" + $0.1.json }.joined(separator: ",") + "}"
+  }
+
+  private var time: String { Clock.iso8601(milliseconds: milliseconds) }
+}
+
+extension LogLevel {
+  /// The terminal's number (ECMA-48, SGR).
+  fileprivate var colour: Int {
+    switch self {
+    case .trace, .debug: 2  // faint
+    case .info: 32  // green
+    case .warning: 33  // yellow
+    case .error: 31  // red
+    }
+  }
+}
+
+extension LogValue {
+  /// Quoted where it would not be one word.
+  fileprivate var text: String {
+    switch self {
+    case .string(let value):
+      let escaped = Escape.terminal(value)
+      let separators = [UInt8(ascii: " "), UInt8(ascii: "\""), UInt8(ascii: "=")]
+      let isWord = !escaped.isEmpty && !escaped.utf8.contains { separators.contains($0) }
+      return isWord ? escaped : "\"" + escaped.replacing("\"", with: "\\\"") + "\""
+    case .integer(let value): return String(value)
+    case .number(let value): return String(value)
+    case .boolean(let value): return String(value)
+    }
+  }
+
+  fileprivate var json: String {
+    switch self {
+    case .string(let value): Escape.json(value)
+    case .number(let value) where !value.isFinite: "null"
+    case .number, .integer, .boolean: text
+    }
+  }
+}

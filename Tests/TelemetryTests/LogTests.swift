@@ -1,0 +1,124 @@
+import Synchronization
+import Testing
+
+@testable import Telemetry
+
+/// What a log wrote.
+final class Lines: Sendable {
+  private let lines = Mutex<[String]>([])
+  var all: [String] { lines.withLock { $0 } }
+  func append(_ line: String) { lines.withLock { $0.append(line) } }
+}
+
+@Suite struct LogTests {
+  private let lines = Lines()
+
+  private func log(_ level: LogLevel = .info, _ format: LogFormat = .text) -> Log {
+    let lines = lines
+    return Log(level: level, format: format, component: "producer") { lines.append($0) }
+  }
+
+  @Test func aTextLineHasTimeLevelComponentMessageAndFields() {
+    let line = LogLine(
+      milliseconds: 1_795_476_676_123, level: .info, component: "producer", message: "sent cat/001.jpg",
+      fields: ["bytes": 123, "partition": 0, "ok": true, "rate": 1.5, "name": "a b", "empty": "", "q": "\"=\""])
+    #expect(
+      line.text(coloured: false)
+        == #"23:31:16 info  producer  sent cat/001.jpg  bytes=123 partition=0 ok=true rate=1.5 "#
+        + #"name="a b" empty="" q="\"=\"""#
+    )
+  }
+
+  @Test func theColumnsOfATextLineStandWhateverTheLevel() {
+    let texts = LogLevel.allCases.map {
+      LogLine(milliseconds: 0, level: $0, component: "c", message: "m", fields: [:]).text(coloured: false)
+    }
+    #expect(
+      texts == [
+        "00:00:00 trace c  m", "00:00:00 debug c  m", "00:00:00 info  c  m", "00:00:00 warn  c  m",
+        "00:00:00 error c  m",
+      ])
+  }
+
+  @Test func aJSONLineHasTheSameAsMembers() {
+    let line = LogLine(
+      milliseconds: 1_795_476_676_123, level: .warning, component: "producer", message: "say \"hi\"",
+      fields: ["bytes": 123, "ok": false, "rate": 0.5, "level": "high", "none": .number(.nan), "path": "a\\b"])
+    #expect(
+      line.json == #"{"time":"2026-11-23T23:31:16.123Z","level":"warning","component":"producer","#
+        + #""message":"say \"hi\"","bytes":123,"ok":false,"rate":0.5,"level_":"high","none":null,"path":"a\\b"}"#)
+  }
+
+  @Test func onlyTheLevelAndThoseAboveAreWritten() {
+    let log = log(.warning)
+    log.trace("1")
+    log.debug("2")
+    log.info("3")
+    log.warning("4")
+    log.error("5", ["n": 1])
+    log.log(.info, "6")
+    #expect(lines.all.map { $0.dropFirst(9) } == ["warn  producer  4", "error producer  5  n=1"])
+    #expect(log.writes(.error) && !log.writes(.info))
+  }
+
+  @Test func whatIsNotWrittenIsNotEvaluated() {
+    var evaluations = 0
+    func costly() -> String {
+      evaluations += 1
+      return "x"
+    }
+    let log = log(.info)
+    log.debug(costly(), ["a": .of(costly())])
+    #expect(evaluations == 0)
+    log.info(costly(), ["a": .of(costly())])
+    #expect(evaluations == 2)
+  }
+
+  @Test func anotherComponentSharesTheSink() {
+    let log = log(.info, .json)
+    log.with(component: "kafka").info("up")
+    #expect(lines.all.count == 1)
+    #expect(lines.all.first?.contains(#""component":"kafka","message":"up"}"#) == true)
+  }
+
+  @Test func aLogThatGoesElsewhereHasNoLiveLine() {
+    let log = log()
+    #expect(!log.hasLiveLine)
+    log.setLiveLine("50 %")
+    #expect(lines.all.isEmpty)
+  }
+
+  @Test func linesOfManyThreadsStayWhole() async {
+    let log = log()
+    await withTaskGroup(of: Void.self) { group in
+      for task in 0..<4 { group.addTask { for index in 0..<250 { log.info("line", ["id": .of(task * 250 + index)]) } } }
+    }
+    #expect(Set(lines.all.map { $0.dropFirst(9) }).count == 1000)
+    #expect(lines.all.allSatisfy { $0.contains(" info  producer  line  id=") && !$0.contains("\n") })
+  }
+
+  @Test func valuesOfAllKindsMakeFields() {
+    #expect(LogValue.of(5) == .integer(5))
+    #expect(LogValue.of(UInt64.max) == .integer(.max))
+    #expect(LogValue.of(Int32(-1)) == .integer(-1))
+    #expect(LogValue.of(true) == .boolean(true))
+    #expect(LogValue.of(0.5) == .number(0.5))
+    #expect(LogValue.of("a") == .string("a"))
+    #expect("a\(1)" as LogValue == .string("a1"))
+  }
+}
+
+@Suite struct LogLevelTests {
+  @Test(arguments: [
+    ("trace", LogLevel.trace), ("INFO", .info), ("Warn", .warning), ("warning", .warning), ("error", .error),
+  ])
+  func aLevelIsFoundByItsNameInAnyCase(name: String, level: LogLevel) {
+    #expect(LogLevel(name: name) == level)
+  }
+
+  @Test func anUnknownNameIsNoLevelAndNoFormat() {
+    #expect(LogLevel(name: "loud") == nil && LogLevel(name: "") == nil)
+    #expect(LogFormat(name: "xml") == nil && LogFormat(name: "JSON") == .json && LogFormat(name: "text") == .text)
+    #expect(LogLevel.trace < .debug && LogLevel.warning < .error)
+  }
+}
