@@ -1,0 +1,43 @@
+#pragma once
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+
+// Swift imports neither variadic functions nor macros that hold a cast, so both become functions and constants here.
+
+enum {
+  crdkafka_any_partition = -1,
+  crdkafka_offset_beginning = -2,
+  crdkafka_offset_invalid = -1001,
+};
+
+// Queues one message. A NULL `key` or `value` with `..._is_null` unset is an *empty* one: Swift's empty buffers have no
+// address, while Kafka tells "empty" from "null". The library owns `headers` when the message was queued; otherwise they
+// are freed here, so that the caller never has to know which (rd_kafka_produceva of 2.0.2 gets this wrong by itself).
+static inline rd_kafka_resp_err_t crdkafka_produce(rd_kafka_t *client, const char *topic, int32_t partition,
+                                                   const void *key, size_t key_size, int key_is_null,
+                                                   const void *value, size_t value_size, int value_is_null, int flags,
+                                                   int64_t timestamp, rd_kafka_headers_t *headers, void *opaque) {
+  const void *key_start = key_is_null ? NULL : (key ? key : "");
+  const void *value_start = value_is_null ? NULL : (value ? value : "");
+  rd_kafka_resp_err_t error;
+  if (headers) {
+    error = rd_kafka_producev(client, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
+                              RD_KAFKA_V_KEY(key_start, key_size), RD_KAFKA_V_VALUE((void *)value_start, value_size),
+                              RD_KAFKA_V_MSGFLAGS(flags), RD_KAFKA_V_TIMESTAMP(timestamp),
+                              RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
+    if (error) rd_kafka_headers_destroy(headers);
+  } else {
+    error = rd_kafka_producev(client, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
+                              RD_KAFKA_V_KEY(key_start, key_size), RD_KAFKA_V_VALUE((void *)value_start, value_size),
+                              RD_KAFKA_V_MSGFLAGS(flags), RD_KAFKA_V_TIMESTAMP(timestamp),
+                              RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
+  }
+  return error;
+}
+
+// Adds one header. As above, a NULL `value` means empty unless `value_is_null` says otherwise.
+static inline void crdkafka_add_header(rd_kafka_headers_t *headers, const char *name, size_t name_size,
+                                       const void *value, size_t value_size, int value_is_null) {
+  rd_kafka_header_add(headers, name, (ssize_t)name_size, value_is_null ? NULL : (value ? value : ""),
+                      value_is_null ? 0 : (ssize_t)value_size);
+}

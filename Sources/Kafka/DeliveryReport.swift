@@ -1,0 +1,30 @@
+import Crdkafka
+
+/// What became of a message that was queued. There is exactly one for each.
+public struct DeliveryReport: Sendable {
+  /// As given to `send`.
+  public let token: UInt64
+  /// -1 when none had been chosen yet.
+  public let partition: Int32
+  /// Where it lies in the partition; -1001 when that is not known.
+  public let offset: Int64
+  /// Nil: every replica that has to have it has it (`acks`).
+  public let error: KafkaError?
+  /// It failed, and yet the broker may have it: sending it again may double it.
+  public let mayHaveArrived: Bool
+
+  init(_ message: UnsafePointer<rd_kafka_message_t>, of handle: Handle) {
+    let raw = message.pointee
+    token = UInt64(UInt(bitPattern: raw._private))
+    partition = raw.partition
+    offset = raw.offset
+    if raw.err == RD_KAFKA_RESP_ERR_NO_ERROR {
+      error = nil
+      mayHaveArrived = false
+    } else {
+      let topic = raw.rkt.map { String(cString: rd_kafka_topic_name($0)) } ?? ""
+      error = handle.error(raw.err, place(topic, raw.partition))
+      mayHaveArrived = rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED
+    }
+  }
+}

@@ -1,0 +1,113 @@
+import Crdkafka
+import Platform
+import Synchronization
+
+/// Takes delivery reports from the library until told to stop, then takes back and reports what is left.
+///
+/// It knows nothing of its producer, so it does not keep the producer alive.
+final class DeliveryThread: Sendable {
+  private enum Phase { case open, closing }
+
+  private struct State {
+    var phase = Phase.open
+    var senders = 0
+    var queue: Carried<OpaquePointer>?
+    var handle: Handle?
+    var thread: BackgroundThread?
+  }
+
+  private let state: Mutex<State>
+  private let onDelivery: @Sendable (DeliveryReport) -> Void
+  private let isFinished = Latch()
+
+  init(handle: Handle, onDelivery: @escaping @Sendable (DeliveryReport) -> Void) {
+    let queue = Carried(value: rd_kafka_queue_get_main(handle.client)!)
+    state = Mutex(State(queue: queue, handle: handle))
+    self.onDelivery = onDelivery
+  }
+
+  func start() {
+    let thread = BackgroundThread.start("kafka-delivery") { self.run() }
+    state.withLock { $0.thread = thread }
+  }
+
+  /// Whether the caller is `onDelivery`.
+  var isCurrent: Bool { state.withLock { $0.thread }?.isCurrent ?? false }
+
+  /// Only between `enter` and `leave`.
+  var handle: Handle { state.withLock { $0.handle! } }
+
+  /// Announces a sender; false when it comes too late.
+  func enter() -> Bool {
+    state.withLock { state in
+      guard state.phase == .open else { return false }
+      state.senders += 1
+      return true
+    }
+  }
+
+  func leave() {
+    state.withLock { $0.senders -= 1 }
+  }
+
+  /// Ends the thread and waits for it, with a bound.
+  func stop() {
+    let thread = state.withLock { state in
+      state.phase = .closing
+      // Under the lock: the thread lets go of the queue under it.
+      if let queue = state.queue { rd_kafka_queue_yield(queue.value) }
+      return state.thread
+    }
+    if thread?.isCurrent != true { isFinished.wait(milliseconds: 11_000) }
+  }
+
+  private func run() {
+    let (handle, queue) = state.withLock { ($0.handle!, $0.queue!.value) }
+    while state.withLock({ $0.phase }) == .open {
+      serve(queue, of: handle, timeoutMilliseconds: 1000)
+    }
+    // A sender that was let in may still be queueing; it does not block, so this is short.
+    while state.withLock({ $0.senders }) > 0 {
+      serve(queue, of: handle, timeoutMilliseconds: 1)
+    }
+    // Messages move between the library's queues while they are taken back, so once is not always enough.
+    let deadline = Deadline(milliseconds: 5000)
+    while rd_kafka_outq_len(handle.client) > 0, !deadline.hasPassed {
+      rd_kafka_purge(handle.client, purgeAll)
+      serve(queue, of: handle, timeoutMilliseconds: 50)
+    }
+    state.withLock { state in
+      state.queue = nil
+      rd_kafka_queue_destroy(queue)
+    }
+    finish(handle)
+  }
+
+  /// The last holder of the handle, but for callers that are under way, waits for the library to go.
+  private func finish(_ handle: consuming Handle) {
+    handle.context.close()
+    state.withLock { $0.handle = nil }
+    _ = consume handle
+    isFinished.open()
+  }
+
+  private func serve(_ queue: OpaquePointer, of handle: Handle, timeoutMilliseconds: Int32) {
+    guard let event = rd_kafka_queue_poll(queue, timeoutMilliseconds) else { return }
+    switch rd_kafka_event_type(event) {
+    case RD_KAFKA_EVENT_DR:
+      while let message = rd_kafka_event_message_next(event) {
+        onDelivery(DeliveryReport(message, of: handle))
+      }
+    case RD_KAFKA_EVENT_ERROR:
+      let reason = rd_kafka_event_error_string(event).map { String(cString: $0) } ?? ""
+      let code = rd_kafka_event_error(event)
+      if rd_kafka_event_error_is_fatal(event) != 0 {
+        handle.context.report(RD_KAFKA_RESP_ERR__FATAL, reason, of: handle.client)
+      } else {
+        handle.context.report(code, reason, of: handle.client)
+      }
+    default: break
+    }
+    rd_kafka_event_destroy(event)
+  }
+}

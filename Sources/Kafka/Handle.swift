@@ -1,0 +1,144 @@
+import Crdkafka
+import Platform
+import Synchronization
+
+/// Owns one `rd_kafka_t`. Whoever uses the pointer, and every message that came from it, keeps this object: the library
+/// is told to go when the last of them has gone, so a message outlives `close()` and a late call finds no freed memory.
+final class Handle: @unchecked Sendable {
+  let client: OpaquePointer
+  let context: ClientContext
+
+  /// - Parameter configure: sets callbacks on the configuration before it is the library's.
+  init(
+    _ kind: rd_kafka_type_t, _ settings: KafkaSettings, configure: (OpaquePointer) -> Void = { _ in }
+  ) throws(KafkaError) {
+    let configuration = try settings.makeConfiguration()
+    let context = ClientContext(onLog: settings.onLog)
+    // Retained for the library, which knows it as a bare pointer; released once its threads have ended.
+    let retained = Unmanaged.passRetained(context)
+    rd_kafka_conf_set_opaque(configuration, retained.toOpaque())
+    rd_kafka_conf_set_log_cb(configuration, settings.onLog == nil ? nil : logCallback)
+    rd_kafka_conf_set_error_cb(configuration, errorCallback)
+    rd_kafka_conf_set_stats_cb(configuration, statisticsCallback)
+    configure(configuration)
+    let (client, reason) = withReasonBuffer { rd_kafka_new(kind, configuration, $0, $1) }
+    guard let client else {
+      rd_kafka_conf_destroy(configuration)
+      retained.release()
+      throw KafkaError(RD_KAFKA_RESP_ERR__INVALID_ARG, "Kafka client", reason: reason)
+    }
+    self.client = client
+    self.context = context
+  }
+
+  deinit {
+    context.close()
+    // Destroying joins the library's threads, and one of them may sit in a name lookup or be the very caller: on a
+    // thread of its own the wait can be bounded.
+    let client = Carried(value: client)
+    let context = Carried(value: Unmanaged.passUnretained(context))
+    let isDone = Latch()
+    _ = BackgroundThread.start("kafka-destroy") {
+      rd_kafka_destroy_flags(client.value, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE)
+      context.value.release()
+      isDone.open()
+    }
+    isDone.wait(milliseconds: 5000)
+  }
+
+  /// The error that ended this client, if any.
+  var fatalError: KafkaError? {
+    let (code, reason) = withReasonBuffer { rd_kafka_fatal_error(client, $0, $1) }
+    if code != RD_KAFKA_RESP_ERR_NO_ERROR {
+      context.remember(fatal: KafkaError(code, "Kafka client", reason: reason, isFatal: true))
+    }
+    return context.fatalError
+  }
+
+  /// `_FATAL` only says that there was one: this is which.
+  func error(_ code: rd_kafka_resp_err_t, _ place: String, reason: String? = nil) -> KafkaError {
+    guard code == RD_KAFKA_RESP_ERR__FATAL, let fatal = fatalError else {
+      return KafkaError(code, place, reason: reason)
+    }
+    return KafkaError(
+      rd_kafka_resp_err_t(rawValue: fatal.code), place, reason: fatal.reason, isFatal: true)
+  }
+}
+
+/// What the library's callbacks find behind their opaque pointer.
+final class ClientContext: Sendable {
+  private let onLog: (@Sendable (Int, String, String) -> Void)?
+  private let isClosed = Atomic(false)
+  private let fatal = Mutex<KafkaError?>(nil)
+  private let member = Mutex<Weak>(Weak())
+
+  private struct Weak: Sendable {
+    weak var consumer: KafkaConsumer?
+  }
+
+  init(onLog: (@Sendable (Int, String, String) -> Void)?) {
+    self.onLog = onLog
+  }
+
+  /// Nothing is called from here on.
+  func close() {
+    isClosed.store(true, ordering: .releasing)
+  }
+
+  func log(_ level: Int, _ facility: String, _ message: String) {
+    // One set of settings serves producers and consumers: a property of the other kind is no mistake.
+    if facility == "CONFWARN", ["consumer instance", "producer instance"].contains(where: message.hasSuffix) { return }
+    if !isClosed.load(ordering: .acquiring) { onLog?(level, facility, message) }
+  }
+
+  var fatalError: KafkaError? { fatal.withLock { $0 } }
+
+  func remember(fatal error: KafkaError) {
+    // The first one is the cause.
+    fatal.withLock { if $0 == nil { $0 = error } }
+  }
+
+  /// The consumer whose callbacks these are; nil when it has gone.
+  var consumer: KafkaConsumer? {
+    get { member.withLock { $0.consumer } }
+    set { member.withLock { $0.consumer = newValue } }
+  }
+
+  static func of(_ opaque: UnsafeMutableRawPointer?) -> ClientContext? {
+    opaque.map { Unmanaged<ClientContext>.fromOpaque($0).takeUnretainedValue() }
+  }
+
+  /// An error that concerns the client as a whole, as "all brokers are down".
+  func report(_ code: rd_kafka_resp_err_t, _ reason: String, of client: OpaquePointer?) {
+    var text = "\(reason) (\(String(cString: rd_kafka_err2name(code))))"
+    guard code == RD_KAFKA_RESP_ERR__FATAL, let client else { return log(3, "ERROR", text) }
+    let (original, why) = withReasonBuffer { rd_kafka_fatal_error(client, $0, $1) }
+    let error = KafkaError(original, "Kafka client", reason: why, isFatal: true)
+    remember(fatal: error)
+    text = error.description
+    log(2, "FATAL", text)
+  }
+}
+
+private typealias LogCallback =
+  @convention(c) (OpaquePointer?, CInt, UnsafePointer<CChar>?, UnsafePointer<CChar>?) -> Void
+private typealias ErrorCallback =
+  @convention(c) (OpaquePointer?, CInt, UnsafePointer<CChar>?, UnsafeMutableRawPointer?) -> Void
+private typealias StatisticsCallback =
+  @convention(c) (OpaquePointer?, UnsafeMutablePointer<CChar>?, Int, UnsafeMutableRawPointer?) -> CInt
+
+private let logCallback: LogCallback = { client, level, facility, message in
+  guard let client, let facility, let message else { return }
+  ClientContext.of(rd_kafka_opaque(client))?.log(Int(level), String(cString: facility), String(cString: message))
+}
+
+private let errorCallback: ErrorCallback = { client, code, reason, opaque in
+  let text = reason.map { String(cString: $0) } ?? ""
+  ClientContext.of(opaque)?.report(rd_kafka_resp_err_t(rawValue: code), text, of: client)
+}
+
+private let statisticsCallback: StatisticsCallback = { _, json, size, opaque in
+  let text = UnsafeRawBufferPointer(start: json, count: size)
+  ClientContext.of(opaque)?.log(7, "STATS", String(decoding: text, as: UTF8.self))
+  return 0  // The text stays the library's, which frees it.
+}

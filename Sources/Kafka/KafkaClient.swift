@@ -1,0 +1,111 @@
+import Crdkafka
+import Synchronization
+
+/// A connection to a cluster: what a producer and a consumer have in common. Safe to call from several threads.
+///
+/// Every call waits at most as long as it is told, in milliseconds. After `close` each throws an error whose `isClosed` is
+/// set. A call that is under way then ends as it would have.
+public class KafkaClient: @unchecked Sendable {
+  private let slot: Mutex<Handle?>
+  private let context: ClientContext
+
+  init(handle: Handle) {
+    slot = Mutex(handle)
+    context = handle.context
+  }
+
+  /// The handle, kept alive by whoever asked; nil once closed.
+  final var openHandle: Handle? { slot.withLock { $0 } }
+
+  final func handle(for place: String) throws(KafkaError) -> Handle {
+    guard let handle = openHandle else { throw KafkaError.closed(place) }
+    return handle
+  }
+
+  /// Gives up this client's own hold of the handle. Returns it the first time, nil ever after.
+  final func takeHandle() -> Handle? {
+    slot.withLock { slot in
+      let handle = slot
+      slot = nil
+      return handle
+    }
+  }
+
+  /// The error after which this client does nothing more; remembered beyond its closing.
+  public final var fatalError: KafkaError? { openHandle?.fatalError ?? context.fatalError }
+
+  /// The cluster's id, which stays the same as long as the cluster does.
+  public final func clusterID(timeoutMilliseconds: Int) throws(KafkaError) -> String {
+    let handle = try handle(for: "cluster id")
+    guard let id = rd_kafka_clusterid(handle.client, Int32(clamping: timeoutMilliseconds)) else {
+      throw KafkaError(
+        RD_KAFKA_RESP_ERR__TIMED_OUT, "cluster id", reason: "no broker said it within \(timeoutMilliseconds) ms")
+    }
+    defer { rd_kafka_mem_free(handle.client, id) }
+    return String(cString: id)
+  }
+
+  /// The first offset that a partition holds, and the one that its next message will get, as its leader knows them now.
+  public final func watermarks(
+    of topic: String, partition: Int32, timeoutMilliseconds: Int
+  ) throws(KafkaError) -> (low: Int64, high: Int64) {
+    let place = place(topic, partition)
+    let handle = try handle(for: place)
+    var low: Int64 = 0
+    var high: Int64 = 0
+    let code = rd_kafka_query_watermark_offsets(
+      handle.client, topic, partition, &low, &high, Int32(clamping: timeoutMilliseconds))
+    guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw handle.error(code, place) }
+    return (low, high)
+  }
+
+  /// How many partitions a topic has; nil when there is no such topic.
+  ///
+  /// Asking may create the topic where broker and client both allow it: a producer does unless
+  /// `allow.auto.create.topics` is false, a consumer does not unless it is true.
+  public final func partitionCount(of topic: String, timeoutMilliseconds: Int) throws(KafkaError) -> Int? {
+    let handle = try handle(for: place(topic))
+    return try handle.metadata(of: topic, deadline: Deadline(milliseconds: timeoutMilliseconds))?.partitions
+  }
+}
+
+/// What the brokers say of one topic.
+struct TopicMetadata {
+  let partitions: Int
+  /// Every partition can be written and read.
+  let isReady: Bool
+}
+
+extension Handle {
+  /// Asks until there is an answer that will not change by itself; nil: no such topic.
+  func metadata(of topic: String, deadline: Deadline) throws(KafkaError) -> TopicMetadata? {
+    while true {
+      do {
+        return try askMetadata(of: topic, timeoutMilliseconds: deadline.remaining())
+      } catch {
+        guard error.isRetriable, !deadline.hasPassed else { throw error }
+        deadline.pause(milliseconds: 50)
+      }
+    }
+  }
+
+  private func askMetadata(of topic: String, timeoutMilliseconds: Int32) throws(KafkaError) -> TopicMetadata? {
+    guard let local = rd_kafka_topic_new(client, topic, nil) else {
+      throw error(rd_kafka_last_error(), place(topic))
+    }
+    defer { rd_kafka_topic_destroy(local) }
+    var answer: UnsafePointer<rd_kafka_metadata>?
+    let code = rd_kafka_metadata(client, 0, local, &answer, timeoutMilliseconds)
+    guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let answer else { throw error(code, place(topic)) }
+    defer { rd_kafka_metadata_destroy(answer) }
+    guard answer.pointee.topic_cnt > 0 else { return nil }
+    let found = answer.pointee.topics[0]
+    switch found.err {
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART: return nil
+    case RD_KAFKA_RESP_ERR_NO_ERROR: break
+    default: throw error(found.err, place(topic))
+    }
+    let partitions = UnsafeBufferPointer(start: found.partitions, count: Int(found.partition_cnt))
+    return TopicMetadata(partitions: partitions.count, isReady: partitions.allSatisfy { $0.leader >= 0 })
+  }
+}

@@ -1,0 +1,12 @@
+import Crdkafka
+
+extension KafkaConsumer {
+  /// The offset behind a partition's last message, as the last fetch told it; asks nobody. nil where none did yet.
+  public func knownEnd(partition: Int32) -> Int64? {
+    guard let handle = openHandle else { return nil }
+    var low: Int64 = 0
+    var high: Int64 = 0
+    let code = rd_kafka_get_watermark_offsets(handle.client, topic, partition, &low, &high)
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0 ? high : nil
+  }
+}

@@ -1,0 +1,125 @@
+import Crdkafka
+
+/// Where this consumer reads, whether it reads, and what the group has on record.
+extension KafkaConsumer {
+  /// Goes on reading an assigned partition from another place. What was fetched from the old one is dropped.
+  ///
+  /// Waits up to 5 s for an assignment that is still being put into effect.
+  public func seek(partition: Int32, to start: StartOffset) throws(KafkaError) {
+    let place = place(topic, partition, start.native)
+    let handle = try handle(for: place)
+    if resting.contains(partition) { return try restart(partition, start, handle) }
+    let deadline = Deadline(milliseconds: 5000)
+    while let failure = trySeek(partition, start, handle) {
+      // Assigned, but the library's own thread has not begun to read it, or not yet ended an earlier reading.
+      let isPassing =
+        failure.isTimedOut
+        || [RD_KAFKA_RESP_ERR__STATE, RD_KAFKA_RESP_ERR__PREV_IN_PROGRESS].contains { $0.rawValue == failure.code }
+      guard isPassing, assigned.contains(partition), !deadline.hasPassed else { throw failure }
+      deadline.pause(milliseconds: 10)
+    }
+    positions[partition] = start.native
+  }
+
+  private func trySeek(_ partition: Int32, _ start: StartOffset, _ handle: Handle) -> KafkaError? {
+    let list = PartitionList(topic, offsets: [partition: start.native])
+    if let error = rd_kafka_seek_partitions(handle.client, list.pointer, 1000) {
+      return KafkaError(consuming: error, place(topic, partition, start.native))
+    }
+    let code = list.elements[0].err
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR ? nil : handle.error(code, place(topic, partition, start.native))
+  }
+
+  /// The library reads a partition whose position was out of range no more, and refuses to seek in it: only an assignment
+  /// wakes it. An eager one is of all partitions at once, so the others start again where they are.
+  private func restart(_ partition: Int32, _ start: StartOffset, _ handle: Handle) throws(KafkaError) {
+    positions[partition] = start.native
+    if isCooperative(handle.client) {
+      let list = PartitionList(topic, offsets: [partition: start.native])
+      if let error = remove(handle.client, list.pointer) ?? add(handle.client, list.pointer) { throw error }
+    } else {
+      let list = PartitionList(topic, offsets: positions.filter { assigned.contains($0.key) })
+      if let error = replace(handle.client, list.pointer) { throw error }
+    }
+    resting.remove(partition)
+    if isPaused { try change(handle, rd_kafka_pause_partitions) }
+  }
+
+  /// Stops reading all assigned partitions, and those that come until `resumeAll`; `poll` then brings only what concerns
+  /// the group. Nothing is lost: reading goes on after the last message that `poll` returned.
+  public func pauseAll() throws(KafkaError) {
+    let handle = try handle(for: place(topic))
+    isPaused = true
+    try change(handle, rd_kafka_pause_partitions)
+  }
+
+  /// Goes on reading where `pauseAll` stopped.
+  public func resumeAll() throws(KafkaError) {
+    let handle = try handle(for: place(topic))
+    // librdkafka 2.0.2 rewinds a partition that is resumed without having been paused: its messages would come twice.
+    guard isPaused else { return }
+    isPaused = false
+    try change(handle, rd_kafka_resume_partitions)
+  }
+
+  private func change(
+    _ handle: Handle,
+    _ call: (OpaquePointer?, UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?) -> rd_kafka_resp_err_t
+  ) throws(KafkaError) {
+    guard !assigned.isEmpty else { return }
+    let list = PartitionList(topic, assigned.sorted())
+    let code = call(handle.client, list.pointer)
+    guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw handle.error(code, place(topic)) }
+    if let error = list.firstError(of: handle, topic) { throw error }
+  }
+
+  /// Records for each partition the offset of the next message, and does not wait. A failure comes as a `.failure` event.
+  public func commit(_ next: [Int32: Int64]) {
+    guard !next.isEmpty, let handle = openHandle else { return }
+    let list = PartitionList(topic, offsets: next)
+    let code = rd_kafka_commit(handle.client, list.pointer, 1)
+    if code != RD_KAFKA_RESP_ERR_NO_ERROR {
+      batch.append(.failure(handle.error(code, "commit of " + place(topic))))
+    }
+  }
+
+  /// Records for each partition the offset of the next message, and waits for the group's coordinator to have it.
+  ///
+  /// After a time-out it may still come to be.
+  public func commitAndWait(_ next: [Int32: Int64], timeoutMilliseconds: Int) throws(KafkaError) {
+    let place = "commit of " + place(topic)
+    let handle = try handle(for: place)
+    guard !next.isEmpty else { return }
+    let list = PartitionList(topic, offsets: next)
+    // A queue of its own: rd_kafka_commit itself waits without a bound.
+    let answers = rd_kafka_queue_new(handle.client)
+    defer { rd_kafka_queue_destroy(answers) }
+    let code = rd_kafka_commit_queue(handle.client, list.pointer, answers, nil, nil)
+    guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw handle.error(code, place) }
+    guard let answer = rd_kafka_queue_poll(answers, Int32(clamping: timeoutMilliseconds)) else {
+      throw KafkaError(
+        RD_KAFKA_RESP_ERR__TIMED_OUT, place,
+        reason: "the group's coordinator did not answer within \(timeoutMilliseconds) ms")
+    }
+    defer { rd_kafka_event_destroy(answer) }
+    let failed = PartitionList.elements(of: rd_kafka_event_topic_partition_list(answer)).first {
+      $0.err != RD_KAFKA_RESP_ERR_NO_ERROR
+    }
+    if let failed { throw handle.error(failed.err, "commit of " + Kafka.place(topic, failed.partition, failed.offset)) }
+    let whole = rd_kafka_event_error(answer)
+    guard whole == RD_KAFKA_RESP_ERR_NO_ERROR else { throw handle.error(whole, place) }
+  }
+
+  /// The offsets that the group has on record; a partition without one is absent.
+  public func committed(partitions: [Int32], timeoutMilliseconds: Int) throws(KafkaError) -> [Int32: Int64] {
+    let handle = try handle(for: place(topic))
+    guard !partitions.isEmpty else { return [:] }
+    let list = PartitionList(topic, partitions)
+    let code = rd_kafka_committed(handle.client, list.pointer, Int32(clamping: timeoutMilliseconds))
+    guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw handle.error(code, "committed offsets of " + place(topic)) }
+    if let error = list.firstError(of: handle, topic) { throw error }
+    var offsets: [Int32: Int64] = [:]
+    for element in list.elements where element.offset >= 0 { offsets[element.partition] = element.offset }
+    return offsets
+  }
+}

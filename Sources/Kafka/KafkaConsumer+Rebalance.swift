@@ -1,0 +1,122 @@
+import Crdkafka
+
+/// The group's word on who reads what. The library runs this within `poll` and within closing.
+extension KafkaConsumer {
+  fileprivate func rebalance(
+    _ code: rd_kafka_resp_err_t, _ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?, _ client: OpaquePointer
+  ) {
+    let partitions = PartitionList.elements(of: list).map(\.partition)
+    switch code {
+    case RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS: assign(partitions, list, client)
+    case RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS:
+      revoked(partitions, lost: rd_kafka_assignment_lost(client) != 0)
+      // The library remembers a pause beyond the assignment, and `resumeAll` reaches only what is assigned by then.
+      if isPaused { rd_kafka_resume_partitions(client, list) }
+      settle(remove(client, list), "revocation")
+    default:
+      // The library asks to be brought to a known state.
+      let all = PartitionList(topic, assigned.sorted())
+      if isPaused { rd_kafka_resume_partitions(client, all.pointer) }
+      revoked(assigned.sorted(), lost: true)
+      settle(replace(client, nil), "rebalance")
+      batch.append(.failure(KafkaError(code, place(topic))))
+    }
+    wake()
+  }
+
+  private func assign(
+    _ partitions: [Int32], _ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?, _ client: OpaquePointer
+  ) {
+    let starts = onAssigned?(partitions) ?? [:]
+    for index in PartitionList.elements(of: list).indices {
+      let start = starts[list!.pointee.elems[index].partition] ?? .beginning
+      list!.pointee.elems[index].offset = start.native
+      positions[list!.pointee.elems[index].partition] = start.native
+    }
+    settle(add(client, list), "assignment")
+    assigned.formUnion(partitions)
+    // Who paused "everything" did so for lack of room: what comes now has no room either.
+    if isPaused { rd_kafka_pause_partitions(client, list) }
+  }
+
+  func revoked(_ partitions: [Int32], lost: Bool) {
+    batch.removeAll { event in
+      switch event {
+      case .message(let message): partitions.contains(message.partition)
+      case .endOfPartition(let partition, _), .offsetOutOfRange(let partition, _): partitions.contains(partition)
+      case .failure: false
+      }
+    }
+    assigned.subtract(partitions)
+    resting.subtract(partitions)
+    for partition in partitions { positions[partition] = nil }
+    onRevoked?(partitions, lost)
+  }
+
+  private func settle(_ error: KafkaError?, _ what: String) {
+    guard let error else { return }
+    batch.append(.failure(error))
+  }
+
+  /// A cooperative assignor moves single partitions, an eager one all of them.
+  func add(
+    _ client: OpaquePointer, _ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?
+  ) -> KafkaError? {
+    guard isCooperative(client) else { return replace(client, list) }
+    return rd_kafka_incremental_assign(client, list).map { KafkaError(consuming: $0, place(topic)) }
+  }
+
+  func remove(
+    _ client: OpaquePointer, _ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?
+  ) -> KafkaError? {
+    guard isCooperative(client) else { return replace(client, nil) }
+    return rd_kafka_incremental_unassign(client, list).map { KafkaError(consuming: $0, place(topic)) }
+  }
+
+  func replace(
+    _ client: OpaquePointer, _ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?
+  ) -> KafkaError? {
+    let code = rd_kafka_assign(client, list)
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR ? nil : KafkaError(code, place(topic))
+  }
+
+  func isCooperative(_ client: OpaquePointer) -> Bool {
+    rd_kafka_rebalance_protocol(client).map { String(cString: $0) } == "COOPERATIVE"
+  }
+
+  fileprivate func committed(
+    _ code: rd_kafka_resp_err_t, _ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?
+  ) {
+    // Nothing to commit is no failure.
+    if code == RD_KAFKA_RESP_ERR__NO_OFFSET { return }
+    let failed = PartitionList.elements(of: list).first { $0.err != RD_KAFKA_RESP_ERR_NO_ERROR }
+    if let failed {
+      batch.append(.failure(KafkaError(failed.err, "commit of " + place(topic, failed.partition, failed.offset))))
+    } else if code != RD_KAFKA_RESP_ERR_NO_ERROR {
+      batch.append(.failure(KafkaError(code, "commit of " + place(topic))))
+    } else {
+      return
+    }
+    wake()
+  }
+}
+
+typealias PartitionListCallback =
+  @convention(c) (
+    OpaquePointer?, rd_kafka_resp_err_t, UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?,
+    UnsafeMutableRawPointer?
+  ) -> Void
+
+let rebalanceCallback: PartitionListCallback = { client, code, list, opaque in
+  guard let client else { return }
+  if let consumer = ClientContext.of(opaque)?.consumer {
+    consumer.rebalance(code, list, client)
+  } else {
+    // The consumer is being freed: nobody is left to ask, but the library waits for an answer.
+    rd_kafka_assign(client, nil)
+  }
+}
+
+let commitCallback: PartitionListCallback = { _, code, list, opaque in
+  ClientContext.of(opaque)?.consumer?.committed(code, list)
+}

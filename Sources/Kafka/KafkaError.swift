@@ -1,0 +1,57 @@
+import Crdkafka
+
+/// What went wrong with Kafka, where, and why.
+public struct KafkaError: Error, CustomStringConvertible, Sendable, Equatable {
+  /// librdkafka's `rd_kafka_resp_err_t`: negative for the client's own errors, positive for a broker's.
+  public let code: Int32
+  /// The code's name without its prefix: `_TIMED_OUT`, `TOPIC_AUTHORIZATION_FAILED`.
+  public let name: String
+  /// The library's or the broker's own words.
+  public let reason: String
+  /// What it was about: `topic images, partition 0, offset 12`.
+  public let context: String
+  /// The client cannot go on: it has to be closed and made anew.
+  public let isFatal: Bool
+  /// The same request may succeed later, unchanged.
+  public let isRetriable: Bool
+
+  /// `topic images, partition 0: Broker: Message size too large (MSG_SIZE_TOO_LARGE)`
+  public var description: String {
+    (context.isEmpty ? "" : context + ": ") + reason + " (" + name + ")" + (isFatal ? ", fatal" : "")
+  }
+
+  /// - Parameter reason: nil or empty for the library's text for that code.
+  init(
+    _ code: rd_kafka_resp_err_t, _ context: String, reason: String? = nil, isFatal: Bool = false,
+    isRetriable: Bool? = nil
+  ) {
+    self.code = code.rawValue
+    name = String(cString: rd_kafka_err2name(code))
+    self.reason = reason.flatMap { $0.isEmpty ? nil : $0 } ?? String(cString: rd_kafka_err2str(code))
+    self.context = context
+    self.isFatal = isFatal
+    self.isRetriable = isRetriable ?? (!isFatal && Self.passing.contains(code.rawValue))
+  }
+
+  /// Takes over and frees the library's error object.
+  init(consuming error: OpaquePointer, _ context: String) {
+    self.init(
+      rd_kafka_error_code(error), context, reason: String(cString: rd_kafka_error_string(error)),
+      isFatal: rd_kafka_error_is_fatal(error) != 0,
+      isRetriable: rd_kafka_error_is_retriable(error) != 0 ? true : nil)
+    rd_kafka_error_destroy(error)
+  }
+
+  static func closed(_ context: String) -> KafkaError {
+    KafkaError(RD_KAFKA_RESP_ERR__DESTROY, context, reason: "the Kafka client is closed")
+  }
+}
+
+/// The words for a place in Kafka, the same in every error.
+func place(_ topic: String, _ partition: Int32? = nil, _ offset: Int64? = nil) -> String {
+  var text = "topic " + topic
+  if let partition, partition >= 0 { text += ", partition \(partition)" }
+  // Negative offsets are the library's marks (beginning, end, invalid), not places.
+  if let offset, offset >= 0 { text += ", offset \(offset)" }
+  return text
+}

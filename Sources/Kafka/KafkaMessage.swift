@@ -1,0 +1,83 @@
+import Crdkafka
+
+/// A message that was read. Its pointers are valid as long as it lives; it may outlive its consumer.
+///
+/// It keeps the whole batch of the broker's answer in memory that it came in: keep few of them, and not for long.
+public final class KafkaMessage: @unchecked Sendable {
+  private let raw: UnsafeMutablePointer<rd_kafka_message_t>
+  // Read-only after `init`: the library parses headers at the first request, which would race later.
+  private let nativeHeaders: OpaquePointer?
+  // The library must not go before its messages.
+  private let handle: Handle
+
+  public let topic: String
+  public let partition: Int32
+  public let offset: Int64
+  /// Milliseconds since 1970, the producer's or the broker's clock as the topic has it; nil when there is none.
+  public let timestamp: Int64?
+  /// Bytes of key, value, and the names and values of the headers.
+  public let size: Int
+
+  init(taking raw: UnsafeMutablePointer<rd_kafka_message_t>, of handle: Handle) {
+    self.raw = raw
+    self.handle = handle
+    topic = raw.pointee.rkt.map { String(cString: rd_kafka_topic_name($0)) } ?? ""
+    partition = raw.pointee.partition
+    offset = raw.pointee.offset
+    var kind = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE
+    let time = rd_kafka_message_timestamp(raw, &kind)
+    timestamp = kind == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE || time < 0 ? nil : time
+    var list: OpaquePointer?
+    nativeHeaders = rd_kafka_message_headers(raw, &list) == RD_KAFKA_RESP_ERR_NO_ERROR ? list : nil
+    var size = raw.pointee.key_len + raw.pointee.len
+    eachHeader(of: nativeHeaders) { name, value in size += name.utf8.count + value.count }
+    self.size = size
+  }
+
+  deinit {
+    rd_kafka_message_destroy(raw)
+  }
+
+  /// Nil is Kafka's null, which is not an empty key.
+  public var key: UnsafeRawBufferPointer? {
+    raw.pointee.key.map { UnsafeRawBufferPointer(start: $0, count: raw.pointee.key_len) }
+  }
+
+  /// Nil is Kafka's null (a tombstone of a compacted topic), which is not an empty value.
+  public var value: UnsafeRawBufferPointer? {
+    raw.pointee.payload.map { UnsafeRawBufferPointer(start: $0, count: raw.pointee.len) }
+  }
+
+  /// The value of the last header of that name; nil when there is none, empty when it is null.
+  public func header(_ name: String) -> UnsafeRawBufferPointer? {
+    guard let nativeHeaders else { return nil }
+    var start: UnsafeRawPointer?
+    var size = 0
+    let code = rd_kafka_header_get_last(nativeHeaders, name, &start, &size)
+    guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { return nil }
+    return UnsafeRawBufferPointer(start: start, count: start == nil ? 0 : size)
+  }
+
+  /// All headers in the message's order; a nil value is Kafka's null.
+  public func headers() -> [(name: String, value: [UInt8]?)] {
+    var headers: [(name: String, value: [UInt8]?)] = []
+    eachHeader(of: nativeHeaders) { name, value in
+      headers.append((name, value.baseAddress == nil ? nil : Array(value)))
+    }
+    return headers
+  }
+}
+
+/// A null value comes without an address.
+private func eachHeader(of list: OpaquePointer?, _ body: (String, UnsafeRawBufferPointer) -> Void) {
+  guard let list else { return }
+  var index = 0
+  var name: UnsafePointer<CChar>?
+  var start: UnsafeRawPointer?
+  var size = 0
+  while rd_kafka_header_get_all(list, index, &name, &start, &size) == RD_KAFKA_RESP_ERR_NO_ERROR {
+    let value = UnsafeRawBufferPointer(start: start, count: start == nil ? 0 : size)
+    body(name.map { String(cString: $0) } ?? "", value)
+    index += 1
+  }
+}

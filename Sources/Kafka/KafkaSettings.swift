@@ -1,0 +1,96 @@
+import Crdkafka
+
+/// librdkafka's configuration properties (`bootstrap.servers`, `linger.ms`, ...), still as text.
+///
+/// A value is checked when a client is made from it, or ahead of that with ``check(_:_:)``.
+public struct KafkaSettings: Sendable {
+  /// Property to value, as set so far.
+  public private(set) var values: [String: String] = [:]
+
+  /// Takes what the library has to say: its log lines, errors that concern no message, statistics. Called on threads of
+  /// the library, several at a time, so it must not block; never after the client's `close`. Nil: silence.
+  ///
+  /// - level: as syslog's, 0 (emergency) to 7 (debug). facility: the library's short mark, `FAIL`, `ERROR`, `FATAL`, `STATS`.
+  public var onLog: (@Sendable (_ level: Int, _ facility: String, _ message: String) -> Void)?
+
+  /// Empty: the library's defaults.
+  public init() {}
+
+  /// Sets a property; the last value wins.
+  public mutating func set(_ property: String, _ value: String) {
+    values[property] = value
+  }
+
+  /// Sets a property that nobody has set yet.
+  public mutating func setDefault(_ property: String, _ value: String) {
+    if values[property] == nil { values[property] = value }
+  }
+
+  /// What the library says of a property and its value.
+  public enum Verdict: Sendable, Equatable {
+    case known
+    /// The library has no such property.
+    case unknown
+    /// It has, but the value is not one of its values; why, in the library's words.
+    case invalid(String)
+  }
+
+  /// Asks the library, without making a client. Contradictions between properties show only when a client is made.
+  public static func check(_ property: String, _ value: String) -> Verdict {
+    guard let configuration = rd_kafka_conf_new() else { return .invalid("out of memory") }
+    defer { rd_kafka_conf_destroy(configuration) }
+    return set(property, value, on: configuration)
+  }
+
+  /// The version of librdkafka that runs: `2.0.2`.
+  public static var version: String { String(cString: rd_kafka_version_str()) }
+
+  /// Without the properties that begin or are named so.
+  func without(_ properties: String...) -> KafkaSettings {
+    var settings = self
+    for property in properties { settings.values[property] = nil }
+    return settings
+  }
+
+  /// A configuration for the library; the caller owns it.
+  func makeConfiguration() throws(KafkaError) -> OpaquePointer {
+    guard let configuration = rd_kafka_conf_new() else {
+      throw KafkaError(RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE, "Kafka settings", reason: "out of memory")
+    }
+    // In order, so that with two mistakes the same one is always reported.
+    for (property, value) in values.sorted(by: { $0.key < $1.key }) {
+      let reason: String
+      switch Self.set(property, value, on: configuration) {
+      case .known: continue
+      case .unknown: reason = "librdkafka \(Self.version) has no such property"
+      case .invalid(let why): reason = why
+      }
+      rd_kafka_conf_destroy(configuration)
+      // The value may be a secret, so only the property is named.
+      throw KafkaError(RD_KAFKA_RESP_ERR__INVALID_ARG, "Kafka setting \(property)", reason: reason)
+    }
+    return configuration
+  }
+
+  private static func set(_ property: String, _ value: String, on configuration: OpaquePointer) -> Verdict {
+    let (result, reason) = withReasonBuffer { buffer, size in
+      rd_kafka_conf_set(configuration, property, value, buffer, size)
+    }
+    switch result {
+    case RD_KAFKA_CONF_OK: return .known
+    case RD_KAFKA_CONF_UNKNOWN: return .unknown
+    default: return .invalid(reason)
+    }
+  }
+}
+
+/// Room for the text that many of the library's calls leave behind.
+func withReasonBuffer<Result>(
+  _ body: (UnsafeMutablePointer<CChar>, Int) -> Result
+) -> (result: Result, reason: String) {
+  withUnsafeTemporaryAllocation(of: CChar.self, capacity: 512) { buffer in
+    buffer.initialize(repeating: 0)
+    let result = body(buffer.baseAddress!, buffer.count)
+    return (result, String(cString: buffer.baseAddress!))
+  }
+}

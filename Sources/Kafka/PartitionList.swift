@@ -1,0 +1,38 @@
+import Crdkafka
+
+/// The library's list of partitions of one topic, owned.
+final class PartitionList {
+  let pointer: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>
+
+  init(_ topic: String, _ partitions: some Collection<Int32>) {
+    pointer = rd_kafka_topic_partition_list_new(Int32(partitions.count))
+    for partition in partitions { rd_kafka_topic_partition_list_add(pointer, topic, partition) }
+  }
+
+  /// In order of the partitions, so that what is done for each is done in the same order always.
+  init(_ topic: String, offsets: [Int32: Int64]) {
+    pointer = rd_kafka_topic_partition_list_new(Int32(offsets.count))
+    for (partition, offset) in offsets.sorted(by: { $0.key < $1.key }) {
+      rd_kafka_topic_partition_list_add(pointer, topic, partition).pointee.offset = offset
+    }
+  }
+
+  deinit {
+    rd_kafka_topic_partition_list_destroy(pointer)
+  }
+
+  var elements: UnsafeMutableBufferPointer<rd_kafka_topic_partition_t> { Self.elements(of: pointer) }
+
+  static func elements(
+    of list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?
+  ) -> UnsafeMutableBufferPointer<rd_kafka_topic_partition_t> {
+    UnsafeMutableBufferPointer(start: list?.pointee.elems, count: Int(list?.pointee.cnt ?? 0))
+  }
+
+  /// The first partition that failed by itself while the whole succeeded.
+  func firstError(of handle: Handle, _ topic: String) -> KafkaError? {
+    elements.first { $0.err != RD_KAFKA_RESP_ERR_NO_ERROR }.map {
+      handle.error($0.err, place(topic, $0.partition, $0.offset))
+    }
+  }
+}

@@ -1,0 +1,83 @@
+import Kafka
+import Testing
+
+/// What any client can ask of a cluster, and single messages.
+@Suite(.ownThread) struct ClusterTests {
+  @Test func watermarksFollowWhatIsWritten() throws {
+    let cluster = try EmbeddedCluster(brokers: 2)
+    try cluster.createTopic("images", partitions: 2)
+    let producer = try KafkaProducer(settings(cluster)) { _ in }
+    #expect(try producer.watermarks(of: "images", partition: 1, timeoutMilliseconds: patience) == (0, 0))
+    try fill(cluster, "images", partition: 1, ["a", "b", "c"])
+    #expect(try producer.watermarks(of: "images", partition: 1, timeoutMilliseconds: patience) == (0, 3))
+    #expect(try producer.watermarks(of: "images", partition: 0, timeoutMilliseconds: patience) == (0, 0))
+    let error = #expect(throws: KafkaError.self) {
+      try producer.watermarks(of: "images", partition: 9, timeoutMilliseconds: 1000)
+    }
+    #expect(error?.context == "topic images, partition 9")
+    producer.close()
+  }
+
+  @Test func partitionsAreCountedAndAMissingTopicHasNone() throws {
+    let cluster = try EmbeddedCluster()
+    try cluster.createTopic("images", partitions: 6)
+    let producer = try KafkaProducer(settings(cluster, ["allow.auto.create.topics": "false"])) { _ in }
+    let consumer = try KafkaConsumer(groupSettings(cluster, group: "g"), topic: "images")
+    cluster.setTopicError("nowhere", 3)
+    for client in [producer, consumer] as [KafkaClient] {
+      #expect(try client.partitionCount(of: "images", timeoutMilliseconds: patience) == 6)
+      #expect(try client.partitionCount(of: "nowhere", timeoutMilliseconds: patience) == nil)
+      #expect(try !client.clusterID(timeoutMilliseconds: patience).isEmpty)
+      #expect(client.fatalError == nil)
+    }
+    consumer.unsubscribeAndClose()
+    producer.close()
+  }
+
+  @Test func readerFindsOneMessageAndNothingWhereThereIsNone() throws {
+    let cluster = try EmbeddedCluster()
+    try cluster.createTopic("images", partitions: 2)
+    try fill(cluster, "images", partition: 1, (0..<30).map { "\($0)" })
+    let reader = try PartitionReader(groupSettings(cluster, group: "g", ["group.instance.id": "one"]))
+    func read(_ partition: Int32, _ offset: Int64) throws -> String? {
+      try reader.read(topic: "images", partition: partition, offset: offset, timeoutMilliseconds: patience)?.text
+    }
+    // Back and forth on one reader: nothing of an earlier reading shows up in a later one.
+    for offset in [7, 0, 29, 8, 8] { #expect(try read(1, Int64(offset)) == "\(offset)") }
+    #expect(try read(1, 30) == nil, "not come yet")
+    #expect(try read(1, 500) == nil, "never written")
+    #expect(try read(0, 0) == nil, "an empty partition")
+    #expect(try read(1, 3) == "3")
+    let kept = try PartitionReader.read(
+      settings(cluster), topic: "images", partition: 1, offset: 11, timeoutMilliseconds: patience)
+    #expect(kept?.text == "11", "valid although its reader has gone")
+  }
+
+  @Test func readerNamesAMissingPartitionAndSilence() throws {
+    let cluster = try EmbeddedCluster()
+    try cluster.createTopic("images", partitions: 1)
+    let reader = try PartitionReader(settings(cluster))
+    let missing = #expect(throws: KafkaError.self) {
+      try reader.read(topic: "images", partition: 9, offset: 3, timeoutMilliseconds: patience)
+    }
+    #expect(missing?.isUnknownTopic == true && missing?.context == "topic images, partition 9, offset 3")
+    cluster.setDown(true)
+    let silent = #expect(throws: KafkaError.self) {
+      try reader.read(topic: "images", partition: 0, offset: 0, timeoutMilliseconds: 200)
+    }
+    #expect(silent?.isTimedOut == true && silent?.isRetriable == true)
+  }
+
+  @Test func errorSaysWhereAndWhy() throws {
+    let cluster = try EmbeddedCluster()
+    let producer = try KafkaProducer(settings(cluster, ["message.max.bytes": "1000"])) { _ in }
+    let error = #expect(throws: KafkaError.self) {
+      try producer.sendText("images", 3, String(repeating: "x", count: 1001))
+    }
+    #expect(error?.code == 10 && error?.isFatal == false && error?.isRetriable == false)
+    #expect(
+      error?.description
+        == "topic images, partition 3, a message of 2002 bytes: Broker: Message size too large (MSG_SIZE_TOO_LARGE)")
+    producer.close()
+  }
+}

@@ -1,0 +1,115 @@
+import Kafka
+import Testing
+
+/// Several consumers of one group, and what the group has on record.
+@Suite(.ownThread) struct GroupTests {
+  @Test func twoConsumersShareAndTheSurvivorTakesOver() throws {
+    let cluster = try EmbeddedCluster()
+    try cluster.createTopic("images", partitions: 4)
+    let first = try joined(groupSettings(cluster, group: "g"), "images")
+    var firstSeen = Seen()
+    firstSeen.poll(first) { _ in first.assignment.count == 4 }
+
+    // Paused or not, a partition that comes while everything is paused stays still.
+    try first.pauseAll()
+    var revocations: [Bool] = []
+    first.onRevoked = { _, lost in revocations.append(lost) }
+    let second = try joined(groupSettings(cluster, group: "g"), "images")
+    var secondSeen = Seen()
+    #expect(
+      eventually {
+        firstSeen.take(first.poll(maximum: 10, timeoutMilliseconds: 20))
+        secondSeen.take(second.poll(maximum: 10, timeoutMilliseconds: 20))
+        return first.assignment.count == 2 && second.assignment.count == 2
+      })
+    #expect(revocations.first == false)
+    #expect(Set(first.assignment + second.assignment) == [0, 1, 2, 3])
+
+    for partition in Int32(0)..<4 { try fill(cluster, "images", partition: partition, ["p\(partition)"]) }
+    #expect(
+      eventually {
+        firstSeen.take(first.poll(maximum: 10, timeoutMilliseconds: 20))
+        secondSeen.take(second.poll(maximum: 10, timeoutMilliseconds: 20))
+        return secondSeen.messages.count == 2
+      })
+    #expect(firstSeen.messages.isEmpty, "still paused after the rebalance")
+    try first.resumeAll()
+    firstSeen.poll(first) { $0.messages.count == 2 }
+    #expect(Set(firstSeen.texts + secondSeen.texts) == ["p0", "p1", "p2", "p3"])
+
+    second.unsubscribeAndClose()
+    first.onAssigned = { partitions in Dictionary(uniqueKeysWithValues: partitions.map { ($0, .at(1)) }) }
+    firstSeen.poll(first) { _ in first.assignment.count == 4 }
+    #expect(first.assignment == [0, 1, 2, 3])
+    first.unsubscribeAndClose()
+  }
+
+  @Test func revocationTakesBackWhatWasNotYetHandedOut() throws {
+    let cluster = try EmbeddedCluster()
+    try cluster.createTopic("images", partitions: 2)
+    let texts = (0..<300).map { "\($0)" }
+    for partition in Int32(0)..<2 { try fill(cluster, "images", partition: partition, texts) }
+    // Each partition's next offset, as a catalog would keep it: assignment starts there, each message has to fit.
+    var positions: [Int32: Int64] = [:]
+    func start(_ consumer: KafkaConsumer) throws {
+      consumer.onAssigned = { partitions in
+        Dictionary(uniqueKeysWithValues: partitions.map { ($0, .at(positions[$0] ?? 0)) })
+      }
+      try consumer.subscribe()
+    }
+    func take(_ consumer: KafkaConsumer) {
+      for case .message(let message) in consumer.poll(maximum: 3, timeoutMilliseconds: 5) {
+        #expect(consumer.assignment.contains(message.partition))
+        #expect(message.offset == positions[message.partition] ?? 0)
+        positions[message.partition] = message.offset + 1
+      }
+    }
+    let first = try KafkaConsumer(groupSettings(cluster, group: "g"), topic: "images")
+    try start(first)
+    _ = eventually {
+      take(first)
+      return positions.values.reduce(0, +) >= 20
+    }
+    let second = try KafkaConsumer(groupSettings(cluster, group: "g"), topic: "images")
+    try start(second)
+    #expect(
+      eventually {
+        take(first)
+        take(second)
+        return positions == [0: 300, 1: 300] && second.assignment.count == 1
+      })
+    first.unsubscribeAndClose()
+    second.unsubscribeAndClose()
+  }
+
+  @Test func commitsAreOnRecord() throws {
+    let cluster = try EmbeddedCluster()
+    try cluster.createTopic("images", partitions: 3)
+    let consumer = try joined(groupSettings(cluster, group: "g"), "images")
+    var seen = Seen()
+    seen.poll(consumer) { _ in !consumer.assignment.isEmpty }
+    #expect(try consumer.committed(partitions: [0, 1, 2], timeoutMilliseconds: patience).isEmpty)
+    try consumer.commitAndWait([0: 5, 2: 7], timeoutMilliseconds: patience)
+    #expect(try consumer.committed(partitions: [0, 1, 2], timeoutMilliseconds: patience) == [0: 5, 2: 7])
+    consumer.commit([1: 3])
+    #expect(
+      try eventually {
+        seen.take(consumer.poll(maximum: 1, timeoutMilliseconds: 10))
+        return try consumer.committed(partitions: [1], timeoutMilliseconds: patience) == [1: 3]
+      })
+    #expect(seen.failures.isEmpty)
+
+    // A refused commit is thrown where it is waited for, and comes as an event where it is not.
+    cluster.failNextRequests(api: 8, errors: [30])
+    let error = #expect(throws: KafkaError.self) {
+      try consumer.commitAndWait([0: 6], timeoutMilliseconds: patience)
+    }
+    #expect(error?.isAuthorization == true && error?.context.hasPrefix("commit of topic images") == true)
+    cluster.failNextRequests(api: 8, errors: [30])
+    consumer.commit([0: 6])
+    seen.poll(consumer) { !$0.failures.isEmpty }
+    #expect(seen.failures.first?.isAuthorization == true)
+    #expect(seen.failures.first?.context.hasPrefix("commit of topic images") == true)
+    consumer.unsubscribeAndClose()
+  }
+}

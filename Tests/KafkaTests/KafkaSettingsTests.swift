@@ -1,0 +1,66 @@
+import Kafka
+import Testing
+
+@Suite(.ownThread) struct KafkaSettingsTests {
+  @Test func tellsKnownUnknownAndInvalidPropertiesApart() {
+    #expect(KafkaSettings.check("linger.ms", "5") == .known)
+    #expect(KafkaSettings.check("no.such.property", "5") == .unknown)
+    guard case .invalid(let reason) = KafkaSettings.check("linger.ms", "soon") else {
+      Issue.record("a word is no number of milliseconds")
+      return
+    }
+    // The library may call it by another of its names there.
+    #expect(reason.contains("Invalid value"))
+    guard case .invalid = KafkaSettings.check("acks", "9999999") else {
+      Issue.record("out of its range")
+      return
+    }
+    // Java's property is known by name, so that the library can say what to use instead.
+    #expect(KafkaSettings.check("sasl.jaas.config", "x") != .known)
+  }
+
+  @Test func lastValueWinsAndDefaultsYield() {
+    var settings = KafkaSettings()
+    settings.set("linger.ms", "1")
+    settings.set("linger.ms", "2")
+    settings.setDefault("linger.ms", "3")
+    settings.setDefault("acks", "all")
+    #expect(settings.values == ["linger.ms": "2", "acks": "all"])
+  }
+
+  @Test func refusedSettingIsNamedWithoutItsValue() throws {
+    var settings = KafkaSettings()
+    settings.set("compression.typo", "secret")
+    let error = #expect(throws: KafkaError.self) { try KafkaProducer(settings) { _ in } }
+    #expect(error?.context == "Kafka setting compression.typo")
+    #expect(error?.description.contains("secret") == false)
+  }
+
+  @Test func contradictionsShowWhenAClientIsMade() {
+    var settings = KafkaSettings()
+    settings.set("enable.idempotence", "true")
+    settings.set("max.in.flight", "6")
+    let error = #expect(throws: KafkaError.self) { try KafkaProducer(settings) { _ in } }
+    #expect(error?.reason.contains("max.in.flight") == true)
+  }
+
+  @Test func consumerNeedsAGroup() {
+    let error = #expect(throws: KafkaError.self) { try KafkaConsumer(KafkaSettings(), topic: "images") }
+    #expect(error?.context == "Kafka setting group.id")
+  }
+
+  @Test func propertiesOfTheOtherKindAreNoMatterOfLogging() throws {
+    let lines = Inbox<String>()
+    var settings = KafkaSettings()
+    settings.set("group.id", "quiet")
+    settings.set("linger.ms", "5")
+    settings.onLog = { _, facility, _ in lines.put(facility) }
+    let consumer = try KafkaConsumer(settings, topic: "images")
+    consumer.unsubscribeAndClose()
+    #expect(!lines.all.contains("CONFWARN"))
+  }
+
+  @Test func versionHasThreeNumbers() {
+    #expect(KafkaSettings.version.split(separator: ".").count >= 3)
+  }
+}

@@ -1,0 +1,225 @@
+import Kafka
+import Platform
+import Synchronization
+import Testing
+
+@Suite(.ownThread) struct ProducerTests {
+  @Test func everyMessageIsReportedOnceByItsToken() throws {
+    let cluster = try EmbeddedCluster()
+    try cluster.createTopic("images", partitions: 3)
+    let reports = Inbox<DeliveryReport>()
+    let producer = try KafkaProducer(settings(cluster, ["linger.ms": "5"])) { reports.put($0) }
+    // The largest token must survive the trip through a C pointer.
+    let tokens = Array(0..<UInt64(300)) + [UInt64.max]
+    let perThread = tokens.count / 2
+    let threads = [tokens.prefix(perThread), tokens.dropFirst(perThread)].map { share in
+      BackgroundThread.start("sender") {
+        for token in share { #expect(throws: Never.self) { try producer.sendText("images", nil, "x", token: token) } }
+      }
+    }
+    for thread in threads { thread.join() }
+    #expect(producer.flush(timeoutMilliseconds: patience))
+    #expect(reports.all.map(\.token).sorted() == tokens)
+    #expect(reports.all.allSatisfy { $0.error == nil && !$0.mayHaveArrived && $0.offset >= 0 })
+    #expect(producer.queuedMessages == 0)
+    producer.close()
+  }
+
+  @Test func deliveryReportMaySendTheNextMessage() throws {
+    let cluster = try EmbeddedCluster()
+    try cluster.createTopic("images", partitions: 1)
+    let reports = Inbox<DeliveryReport>()
+    let box = Carrier()
+    let producer = try KafkaProducer(settings(cluster)) { report in
+      reports.put(report)
+      guard report.token < 5, let producer = box.producer else { return }
+      #expect(throws: Never.self) { try producer.sendText("images", 0, "next", token: report.token + 1) }
+    }
+    box.producer = producer
+    try producer.sendText("images", 0, "first", token: 1)
+    #expect(reports.all(atLeast: 5).map(\.token) == [1, 2, 3, 4, 5])
+    #expect(reports.all.map(\.offset) == [0, 1, 2, 3, 4])
+    box.producer = nil
+    producer.close()
+  }
+
+  @Test func deliveryReportMayCloseTheProducer() throws {
+    let cluster = try EmbeddedCluster()
+    try cluster.createTopic("images", partitions: 1)
+    let reports = Inbox<DeliveryReport>()
+    let box = Carrier()
+    let producer = try KafkaProducer(settings(cluster)) { report in
+      box.producer?.close()
+      reports.put(report)
+    }
+    box.producer = producer
+    try producer.sendText("images", 0, "x", token: 1)
+    #expect(reports.all(atLeast: 1).count == 1)
+    box.producer = nil
+    producer.close()
+  }
+
+  @Test func fullQueueHandsTheBufferBack() throws {
+    let cluster = try EmbeddedCluster()
+    try cluster.createTopic("images", partitions: 1)
+    let reports = Inbox<DeliveryReport>()
+    let limits = ["queue.buffering.max.messages": "3", "linger.ms": "60000"]
+    let producer = try KafkaProducer(settings(cluster, limits)) { reports.put($0) }
+    for token in 1...3 { #expect(try producer.sendText("images", 0, "x", token: UInt64(token)) == .queued) }
+    let payload = PayloadBuffer(capacity: 4)
+    payload.bytes.copyBytes(from: Array("back".utf8))
+    payload.count = 4
+    let key = UnsafeRawBufferPointer(start: nil, count: 0)
+    let header = KafkaHeader(name: "h", value: [1])
+    func send() throws -> KafkaProducer.Outcome {
+      try producer.send(topic: "images", partition: 0, key: key, payload: payload, headers: [header], token: 4)
+    }
+    #expect(try send() == .queueFull)
+    #expect(!payload.isHandedOver && Array(payload.bytes) == Array("back".utf8))
+    #expect(producer.flush(timeoutMilliseconds: patience), "the linger of a minute is cut short")
+    #expect(try send() == .queued)
+    #expect(producer.flush(timeoutMilliseconds: patience))
+    #expect(reports.all.map(\.token) == [1, 2, 3, 4])
+    producer.close()
+  }
+
+  @Test func messageAboveTheLimitIsRefusedAtOnce() throws {
+    let cluster = try EmbeddedCluster()
+    let producer = try KafkaProducer(settings(cluster, ["message.max.bytes": "1000"])) { _ in }
+    let payload = PayloadBuffer(capacity: 2000)
+    payload.count = 2000
+    let error = #expect(throws: KafkaError.self) {
+      try Array("key".utf8).withUnsafeBytes {
+        try producer.send(
+          topic: "images", key: $0, payload: payload, headers: [KafkaHeader(name: "h", value: [1])], token: 1)
+      }
+    }
+    #expect(error?.isMessageTooLarge == true && error?.name == "MSG_SIZE_TOO_LARGE")
+    #expect(error?.context == "topic images, a message of 2003 bytes")
+    #expect(!payload.isHandedOver)
+    producer.close()
+  }
+
+  @Test func unknownPartitionIsRefusedAndNothingFreedTwice() throws {
+    let cluster = try EmbeddedCluster()
+    try cluster.createTopic("images", partitions: 1)
+    let reports = Inbox<DeliveryReport>()
+    let producer = try KafkaProducer(settings(cluster)) { reports.put($0) }
+    #expect(try producer.partitionCount(of: "images", timeoutMilliseconds: patience) == 1)
+    let payload = PayloadBuffer(capacity: 10)
+    payload.count = 10
+    let error = #expect(throws: KafkaError.self) {
+      try producer.send(
+        topic: "images", partition: 7, key: UnsafeRawBufferPointer(start: nil, count: 0), payload: payload,
+        headers: [KafkaHeader(name: "h", value: [1, 2])], token: 1)
+    }
+    #expect(error?.isUnknownTopic == true && error?.context == "topic images, partition 7")
+    #expect(!payload.isHandedOver)
+    producer.close()
+    #expect(reports.all.isEmpty)
+  }
+
+  @Test func closeReportsEachQueuedMessage() throws {
+    let cluster = try EmbeddedCluster()
+    try cluster.createTopic("images", partitions: 2)
+    let reports = Inbox<DeliveryReport>()
+    let producer = try KafkaProducer(settings(cluster, ["linger.ms": "60000"])) { reports.put($0) }
+    // Known partitions and an unknown topic: the library keeps these in different queues.
+    #expect(try producer.partitionCount(of: "images", timeoutMilliseconds: patience) == 2)
+    for token in 0..<UInt64(50) { try producer.sendText(token % 5 == 0 ? "other" : "images", nil, "x", token: token) }
+    producer.close()
+    producer.close()
+    #expect(reports.all.map(\.token).sorted() == Array(0..<50))
+    #expect(reports.all.allSatisfy { $0.error?.isPurged == true && !$0.mayHaveArrived })
+    let error = #expect(throws: KafkaError.self) { try producer.sendText("images", 0, "late") }
+    #expect(error?.isClosed == true)
+    #expect(throws: KafkaError.self) { try producer.clusterID(timeoutMilliseconds: 10) }
+    #expect(producer.queuedMessages == 0 && producer.flush(timeoutMilliseconds: 10))
+  }
+
+  @Test func closeIsBoundedWithoutABroker() throws {
+    let cluster = try EmbeddedCluster()
+    cluster.setDown(true)
+    let reports = Inbox<DeliveryReport>()
+    let lines = Inbox<String>()
+    var offline = settings(cluster)
+    offline.onLog = { _, facility, _ in lines.put(facility) }
+    let producer = try KafkaProducer(offline) { reports.put($0) }
+    try producer.sendText("images", 0, "x", token: 9)
+    #expect(lines.all { $0.contains("ERROR") }.contains("ERROR"), "that all brokers are down is said")
+    #expect(!producer.flush(timeoutMilliseconds: 50))
+    let error = #expect(throws: KafkaError.self) { try producer.partitionCount(of: "images", timeoutMilliseconds: 50) }
+    #expect(error?.isTransport == true || error?.isTimedOut == true)
+    let start = ContinuousClock.now
+    producer.close()
+    #expect(ContinuousClock.now - start < .seconds(11))
+    #expect(reports.all.map(\.token) == [9])
+  }
+
+  @Test func failedRequestsAreRetriedWithoutDuplicates() throws {
+    let cluster = try EmbeddedCluster()
+    try cluster.createTopic("images", partitions: 1)
+    let reports = Inbox<DeliveryReport>()
+    let exact = ["enable.idempotence": "true", "batch.num.messages": "5"]
+    let producer = try KafkaProducer(settings(cluster, exact)) { reports.put($0) }
+    // A lost connection, a leader that moved, a time-out at the broker, too few replicas.
+    cluster.failNextRequests(api: 0, errors: [-195, 6, 7, 19, -195])
+    let texts = (0..<60).map { "message \($0)" }
+    for text in texts { try producer.sendText("images", 0, text) }
+    #expect(producer.flush(timeoutMilliseconds: patience))
+    #expect(reports.all.count == 60)
+    #expect(reports.all.compactMap(\.error).isEmpty)
+    let marks = try producer.watermarks(of: "images", partition: 0, timeoutMilliseconds: patience)
+    #expect(marks.low == 0 && marks.high == 60)
+    producer.close()
+    let reader = try PartitionReader(settings(cluster))
+    for offset in [0, 31, 59] {
+      let message = try reader.read(
+        topic: "images", partition: 0, offset: Int64(offset), timeoutMilliseconds: patience)
+      #expect(message?.text == texts[offset])
+    }
+  }
+
+  @Test func refusedMessageIsReportedWithTheBrokersReason() throws {
+    let cluster = try EmbeddedCluster()
+    try cluster.createTopic("images", partitions: 1)
+    let reports = Inbox<DeliveryReport>()
+    let producer = try KafkaProducer(settings(cluster)) { reports.put($0) }
+    cluster.failNextRequests(api: 0, errors: [29])
+    try producer.sendText("images", 0, "x", token: 5)
+    let report = try #require(reports.all(atLeast: 1).first)
+    #expect(report.token == 5 && report.error?.isAuthorization == true && !report.mayHaveArrived)
+    #expect(report.error?.context == "topic images, partition 0")
+    producer.close()
+  }
+
+  @Test func purgeTakesMessagesBack() throws {
+    let cluster = try EmbeddedCluster()
+    try cluster.createTopic("images", partitions: 1)
+    let reports = Inbox<DeliveryReport>()
+    let producer = try KafkaProducer(settings(cluster, ["linger.ms": "60000"])) { reports.put($0) }
+    for token in 0..<UInt64(5) { try producer.sendText("images", 0, "x", token: token) }
+    producer.purge()
+    #expect(reports.all(atLeast: 5).allSatisfy { $0.error?.isPurged == true })
+    producer.close()
+  }
+
+  @Test func forgottenProducerClosesItself() throws {
+    let cluster = try EmbeddedCluster()
+    let reports = Inbox<DeliveryReport>()
+    var producer: KafkaProducer? = try KafkaProducer(settings(cluster, ["linger.ms": "60000"])) { reports.put($0) }
+    try producer?.sendText("images", 0, "x", token: 3)
+    producer = nil
+    #expect(reports.all.map(\.token) == [3])
+  }
+}
+
+/// A producer that its own callback can reach.
+final class Carrier: Sendable {
+  private let held = Mutex<KafkaProducer?>(nil)
+
+  var producer: KafkaProducer? {
+    get { held.withLock { $0 } }
+    set { held.withLock { $0 = newValue } }
+  }
+}

@@ -1,0 +1,147 @@
+import Glibc
+import Kafka
+import Testing
+
+private let realServers = getenv("KAFKA_TEST_BOOTSTRAP_SERVERS").map { String(cString: $0) } ?? ""
+
+/// What the embedded cluster cannot show: asked of a real Kafka where there is one.
+@Suite(
+  .ownThread,
+  .enabled(if: !realServers.isEmpty, "KAFKA_TEST_BOOTSTRAP_SERVERS names no Kafka that these tests may write to"))
+struct RealKafkaTests {
+  private let topic = "kafka-tests-\(UInt64.random(in: 0 ... .max))"
+
+  private func settings(_ more: [String: String] = [:]) -> KafkaSettings {
+    var settings = KafkaSettings()
+    settings.set("bootstrap.servers", realServers)
+    settings.set("allow.auto.create.topics", "false")
+    for (property, value) in more { settings.set(property, value) }
+    return settings
+  }
+
+  private func send(_ texts: [String], _ partition: Int32 = 0) throws {
+    let reports = Inbox<DeliveryReport>()
+    let producer = try KafkaProducer(settings(["enable.idempotence": "true"])) { reports.put($0) }
+    for text in texts { try producer.sendText(topic, partition, text) }
+    #expect(producer.flush(timeoutMilliseconds: patience))
+    #expect(reports.all.compactMap(\.error).isEmpty)
+    producer.close()
+  }
+
+  @Test func topicIsMadeOnceAndUsableAtOnce() throws {
+    let producer = try KafkaProducer(settings()) { _ in }
+    #expect(try producer.partitionCount(of: topic, timeoutMilliseconds: patience) == nil)
+    let limit = ["max.message.bytes": "1234567"]
+    #expect(try producer.createTopic(topic, partitions: 3, settings: limit, timeoutMilliseconds: patience))
+    #expect(try producer.partitionCount(of: topic, timeoutMilliseconds: patience) == 3)
+    try producer.sendText(topic, 2, "at once")
+    #expect(producer.flush(timeoutMilliseconds: patience))
+    #expect(try producer.watermarks(of: topic, partition: 2, timeoutMilliseconds: patience) == (0, 1))
+    #expect(try !producer.createTopic(topic, timeoutMilliseconds: patience), "it is there")
+    let found = try producer.topicSettings(topic, timeoutMilliseconds: patience)
+    #expect(found["max.message.bytes"] == "1234567" && found["cleanup.policy"] == "delete")
+    producer.close()
+  }
+
+  @Test func refusalsSayWhy() throws {
+    let producer = try KafkaProducer(settings(["message.max.bytes": "3000000"])) { _ in }
+    let wrong = #expect(throws: KafkaError.self) {
+      try producer.createTopic(topic, settings: ["no.such.setting": "1"], timeoutMilliseconds: patience)
+    }
+    #expect(wrong?.isInvalidRequest == true && wrong?.context == "topic \(topic)")
+    let named = #expect(throws: KafkaError.self) {
+      try producer.createTopic("not a name", timeoutMilliseconds: patience)
+    }
+    #expect(named?.isInvalidRequest == true)
+    let missing = #expect(throws: KafkaError.self) {
+      try producer.topicSettings(topic, timeoutMilliseconds: patience)
+    }
+    #expect(missing?.isUnknownTopic == true)
+    producer.close()
+  }
+
+  @Test func brokersSizeLimitIsReported() throws {
+    let reports = Inbox<DeliveryReport>()
+    let producer = try KafkaProducer(settings(["message.max.bytes": "3000000"])) { reports.put($0) }
+    #expect(
+      try producer.createTopic(
+        topic, partitions: 1, settings: ["max.message.bytes": "1000"], timeoutMilliseconds: patience))
+    try producer.sendText(topic, 0, String(repeating: "x", count: 5000), token: 7)
+    let report = try #require(reports.all(atLeast: 1).first)
+    #expect(report.token == 7 && report.error?.isMessageTooLarge == true && !report.mayHaveArrived)
+    producer.close()
+  }
+
+  @Test func clusterIDIsTheSameForAll() throws {
+    let producer = try KafkaProducer(settings()) { _ in }
+    let consumer = try KafkaConsumer(settings(["group.id": topic]), topic: topic)
+    let id = try producer.clusterID(timeoutMilliseconds: patience)
+    #expect(try !id.isEmpty && consumer.clusterID(timeoutMilliseconds: patience) == id)
+    consumer.unsubscribeAndClose()
+    producer.close()
+  }
+
+  @Test func missingTopicIsNamed() throws {
+    let consumer = try joined(settings(["group.id": topic]), topic)
+    var seen = Seen()
+    seen.poll(consumer) { !$0.failures.isEmpty }
+    #expect(seen.failures.first?.isUnknownTopic == true && seen.failures.first?.context == "topic \(topic)")
+    consumer.unsubscribeAndClose()
+    let reader = try PartitionReader(settings())
+    let error = #expect(throws: KafkaError.self) {
+      try reader.read(topic: topic, partition: 0, offset: 0, timeoutMilliseconds: patience)
+    }
+    #expect(error?.isUnknownTopic == true)
+  }
+
+  @Test func positionThatIsNotThereIsAnEventAndSeekCuresIt() throws {
+    let producer = try KafkaProducer(settings()) { _ in }
+    #expect(try producer.createTopic(topic, partitions: 2, timeoutMilliseconds: patience))
+    producer.close()
+    try send(["a", "b"], 0)
+    try send(["c"], 1)
+    let consumer = try joined(settings(["group.id": topic]), topic, [0: .at(700), 1: .beginning])
+    var seen = Seen()
+    seen.poll(consumer) { $0.outOfRange[0] != nil && $0.ends[1] != nil }
+    #expect(seen.texts == ["c"])
+    try consumer.seek(partition: 0, to: .beginning)
+    seen.poll(consumer) { $0.ends[0] != nil }
+    #expect(seen.texts == ["c", "a", "b"])
+    try consumer.commitAndWait([0: 2, 1: 1], timeoutMilliseconds: patience)
+    #expect(try consumer.committed(partitions: [0, 1], timeoutMilliseconds: patience) == [0: 2, 1: 1])
+    consumer.unsubscribeAndClose()
+  }
+
+  @Test func staticMemberComesBackToItsPartitionsAtOnce() throws {
+    let producer = try KafkaProducer(settings()) { _ in }
+    #expect(try producer.createTopic(topic, partitions: 1, timeoutMilliseconds: patience))
+    producer.close()
+    try send(["a"])
+    let member = ["group.id": topic, "group.instance.id": "slot-0", "session.timeout.ms": "45000"]
+    let first = try joined(settings(member), topic)
+    var seen = Seen()
+    seen.poll(first) { $0.texts == ["a"] }
+    first.unsubscribeAndClose()
+    let start = ContinuousClock.now
+    let second = try joined(settings(member), topic, [0: .at(0)])
+    var again = Seen()
+    again.poll(second) { $0.texts == ["a"] }
+    #expect(ContinuousClock.now - start < .seconds(20), "the session of 45 s is not waited for")
+
+    // A third under the same name takes the place; the second is told, and can do nothing more.
+    let third = try joined(settings(member), topic)
+    var fenced = Seen()
+    var last = Seen()
+    #expect(
+      eventually {
+        fenced.take(second.poll(maximum: 10, timeoutMilliseconds: 50))
+        last.take(third.poll(maximum: 10, timeoutMilliseconds: 50))
+        return fenced.failures.contains { $0.isFatal } && last.texts == ["a"]
+      })
+    #expect(second.fatalError?.isFenced == true)
+    #expect(fenced.failures.first { $0.isFatal }?.isFenced == true)
+    second.unsubscribeAndClose()
+    #expect(second.fatalError?.isFenced == true, "remembered after closing")
+    third.unsubscribeAndClose()
+  }
+}
