@@ -1,0 +1,101 @@
+/// Base64 of RFC 4648, section 4: the standard alphabet, padded, no line breaks.
+///
+/// Written by hand because it lies on the hot path between two buffers that already exist: the encoder writes straight
+/// into the envelope that librdkafka will own, the decoder reads straight out of the message. Table driven, 1 to 2 GB/s.
+public enum Base64 {
+  /// The number of characters that `count` bytes become.
+  public static func encodedCount(_ count: Int) -> Int { (count + 2) / 3 * 4 }
+
+  /// The most bytes that `count` characters can stand for; the exact number is what `decode` returns.
+  public static func decodedCapacity(_ count: Int) -> Int { count / 4 * 3 }
+
+  /// Encodes `source` at `target`, which must have room for `encodedCount(source.count)` characters.
+  /// Returns how many were written.
+  @discardableResult
+  public static func encode(_ source: UnsafeRawBufferPointer, to target: UnsafeMutableRawPointer) -> Int {
+    guard var input = source.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return 0 }
+    let pairs = Tables.shared.pairs
+    var output = target
+    var left = source.count
+    while left >= 3 {
+      let triple = Int(input[0]) << 16 | Int(input[1]) << 8 | Int(input[2])
+      let characters = UInt32(pairs[triple >> 12]) | UInt32(pairs[triple & 0xFFF]) << 16
+      output.storeBytes(of: characters.littleEndian, as: UInt32.self)
+      input += 3
+      output += 4
+      left -= 3
+    }
+    if left > 0 {
+      let second = left == 2 ? input[1] : 0
+      let head = Int(input[0]) << 4 | Int(second) >> 4
+      let tail = (Int(second) & 0xF) << 8
+      var characters = UInt32(pairs[head]) | UInt32(pairs[tail]) << 16
+      characters = characters & 0x00FF_FFFF | UInt32(padding) << 24
+      if left == 1 { characters = characters & 0xFF00_FFFF | UInt32(padding) << 16 }
+      output.storeBytes(of: characters.littleEndian, as: UInt32.self)
+      output += 4
+    }
+    return output - target
+  }
+
+  /// Decodes `source` at `target`, which must have room for `decodedCapacity(source.count)` bytes. Returns how many
+  /// were written, or nil where `source` is not strict Base64: a foreign character, white space, a length that is no
+  /// multiple of four, padding that is missing or misplaced, bits behind the last byte that are not zero.
+  public static func decode(_ source: UnsafeRawBufferPointer, to target: UnsafeMutableRawPointer) -> Int? {
+    guard source.count % 4 == 0 else { return nil }
+    guard source.count > 0, var input = source.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return 0 }
+    let values = Tables.shared.values
+    let (first, second, third, fourth) = (values, values + 256, values + 512, values + 768)
+    let output = target.assumingMemoryBound(to: UInt8.self)
+    var written = 0
+    // The last four characters may hold padding: they are read on their own.
+    for _ in 0..<(source.count / 4 - 1) {
+      let bits = first[Int(input[0])] | second[Int(input[1])] | third[Int(input[2])] | fourth[Int(input[3])]
+      if bits & Tables.foreign != 0 { return nil }
+      output[written] = UInt8(truncatingIfNeeded: bits >> 16)
+      output[written + 1] = UInt8(truncatingIfNeeded: bits >> 8)
+      output[written + 2] = UInt8(truncatingIfNeeded: bits)
+      input += 4
+      written += 3
+    }
+    let pads = input[3] != padding ? 0 : input[2] != padding ? 1 : 2
+    var bits = first[Int(input[0])] | second[Int(input[1])]
+    if pads < 2 { bits |= third[Int(input[2])] }
+    if pads < 1 { bits |= fourth[Int(input[3])] }
+    let unused: UInt32 = pads == 0 ? 0 : pads == 1 ? 0xFF : 0xFFFF
+    if bits & (Tables.foreign | unused) != 0 { return nil }
+    output[written] = UInt8(truncatingIfNeeded: bits >> 16)
+    if pads < 2 { output[written + 1] = UInt8(truncatingIfNeeded: bits >> 8) }
+    if pads < 1 { output[written + 2] = UInt8(truncatingIfNeeded: bits) }
+    return written + 3 - pads
+  }
+
+  private static let padding = UInt8(ascii: "=")
+
+  /// Built once and never freed. 12 bits are looked up at a time on the way out (8 KB), one character on the way in
+  /// (four tables of 1 KB, each already shifted to its place): small enough to stay in the first-level cache.
+  private struct Tables: @unchecked Sendable {
+    static let shared = Tables()
+    static let foreign: UInt32 = 0x8000_0000
+
+    let pairs: UnsafePointer<UInt16>
+    let values: UnsafePointer<UInt32>
+
+    init() {
+      let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+      let pairs = UnsafeMutablePointer<UInt16>.allocate(capacity: 4096)
+      for index in 0..<4096 {
+        pairs[index] = UInt16(alphabet[index >> 6]) | UInt16(alphabet[index & 63]) << 8
+      }
+      let values = UnsafeMutablePointer<UInt32>.allocate(capacity: 1024)
+      values.initialize(repeating: Tables.foreign, count: 1024)
+      for (value, character) in alphabet.enumerated() {
+        for place in 0..<4 {
+          values[place * 256 + Int(character)] = UInt32(value) << UInt32(18 - 6 * place)
+        }
+      }
+      self.pairs = UnsafePointer(pairs)
+      self.values = UnsafePointer(values)
+    }
+  }
+}

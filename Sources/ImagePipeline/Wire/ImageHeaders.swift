@@ -1,0 +1,98 @@
+import Kafka
+import Platform
+
+/// What a message says of its image beyond the envelope, in Kafka headers: text, so that every Kafka tool can show it.
+/// A message without any (a Python producer's) is a whole image by itself.
+public struct ImageHeaders: Sendable, Equatable {
+  /// SHA-256 of the whole image: 64 hexadecimal digits on the wire.
+  public var digest: Digest?
+  /// Length in bytes of the whole image: decimal digits on the wire.
+  public var length: Int?
+  /// Set where the message carries a part of an image.
+  public var segment: Segment?
+
+  /// One part of an image that is too large for a message.
+  public struct Segment: Sendable, Equatable {
+    /// The same for all parts of one version of an image.
+    public var id: String
+    /// From 0 to `count - 1`.
+    public var index: Int
+    public var count: Int
+    /// Where in the image the part's first byte belongs.
+    public var position: Int
+  }
+
+  public enum Name {
+    public static let digest = "image-sha256"
+    public static let length = "image-length"
+    public static let segmentID = "segment-id"
+    public static let segmentIndex = "segment-index"
+    public static let segmentCount = "segment-count"
+    public static let segmentPosition = "segment-position"
+  }
+
+  public init(digest: Digest?, length: Int?, segment: Segment? = nil) {
+    self.digest = digest
+    self.length = length
+    self.segment = segment
+  }
+
+  /// As they are sent.
+  public var kafkaHeaders: [KafkaHeader] {
+    var headers: [KafkaHeader] = []
+    func add(_ name: String, _ value: String) { headers.append(KafkaHeader(name: name, value: Array(value.utf8))) }
+    if let digest { add(Name.digest, digest.hex) }
+    if let length { add(Name.length, String(length)) }
+    if let segment {
+      add(Name.segmentID, segment.id)
+      add(Name.segmentIndex, String(segment.index))
+      add(Name.segmentCount, String(segment.count))
+      add(Name.segmentPosition, String(segment.position))
+    }
+    return headers
+  }
+
+  /// Reads a message's headers.
+  /// - Parameter header: a header's bytes by its name, nil where there is none.
+  /// - Throws: `EnvelopeError` where one is malformed, or where they contradict one another.
+  public init(_ header: (String) -> UnsafeRawBufferPointer?) throws(EnvelopeError) {
+    func text(_ name: String) -> String? { header(name).map { String(decoding: $0, as: UTF8.self) } }
+    func number(_ name: String) throws(EnvelopeError) -> Int? {
+      guard let text = text(name) else { return nil }
+      // Digits alone: the standard library takes a sign, too.
+      guard let number = Int(text), text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+        throw EnvelopeError("the header \(name) is \"\(text)\", not a number of 0 or more")
+      }
+      return number
+    }
+    if let hex = text(Name.digest) {
+      guard let digest = Digest(hex: hex) else {
+        throw EnvelopeError("the header \(Name.digest) is \"\(hex)\", not 64 hexadecimal digits")
+      }
+      self.digest = digest
+    }
+    length = try number(Name.length)
+    guard let id = text(Name.segmentID) else { return }
+    guard let index = try number(Name.segmentIndex), let count = try number(Name.segmentCount),
+      let position = try number(Name.segmentPosition)
+    else { throw EnvelopeError("a segment without \(Name.segmentIndex), \(Name.segmentCount) or its position") }
+    guard let length, digest != nil else {
+      throw EnvelopeError("a segment without \(Name.digest) or \(Name.length) of its image")
+    }
+    guard index < count, position <= length, count <= Swift.max(length, 1), !id.isEmpty, id.utf8.count <= 256 else {
+      throw EnvelopeError("segment \(index) of \(count) at byte \(position) of \(length) cannot be")
+    }
+    segment = Segment(id: id, index: index, count: count, position: position)
+  }
+}
+
+extension ImageHeaders.Segment {
+  /// The id of an image's segments: name and content make it, so that a producer that starts again sends the same.
+  public static func id(name: String, digest: Digest) -> String {
+    var hash = SHA256()
+    Array(name.utf8).withUnsafeBytes { hash.update($0) }
+    [UInt8(0)].withUnsafeBytes { hash.update($0) }
+    digest.bytes.withUnsafeBytes { hash.update($0) }
+    return hash.finish().hex
+  }
+}

@@ -1,0 +1,184 @@
+import Glibc
+
+/// Walks over JSON text without building anything of it: what it finds are ranges.
+struct JSONScanner {
+  /// A string's place, quotes excluded.
+  struct Text {
+    let range: Range<Int>
+    let hasEscapes: Bool
+  }
+
+  private let text: UnsafeRawBufferPointer
+  private var place = 0
+  /// Deep nesting is an attack on the stack, not an image.
+  private static let deepest = 64
+
+  init(_ text: UnsafeRawBufferPointer) { self.text = text }
+
+  var isAtEnd: Bool {
+    mutating get {
+      skipSpace()
+      return place == text.count
+    }
+  }
+
+  private mutating func skipSpace() {
+    while place < text.count, [0x20, 0x0A, 0x0D, 0x09].contains(text[place]) { place += 1 }
+  }
+
+  mutating func take(_ character: Unicode.Scalar) -> Bool {
+    skipSpace()
+    guard place < text.count, text[place] == UInt8(ascii: character) else { return false }
+    place += 1
+    return true
+  }
+
+  mutating func expect(_ character: Unicode.Scalar, orElse reason: String) throws(EnvelopeError) {
+    guard take(character) else { throw EnvelopeError("\(reason) (byte \(place))") }
+  }
+
+  mutating func string(of key: String) throws(EnvelopeError) -> Text {
+    skipSpace()
+    guard place < text.count, text[place] == UInt8(ascii: "\"") else {
+      throw EnvelopeError("\(key) is not a string (byte \(place))")
+    }
+    return try string()
+  }
+
+  /// The string that starts here. Searched for with `memchr`: an image's content is one string of a megabyte.
+  mutating func string() throws(EnvelopeError) -> Text {
+    try expect("\"", orElse: "a string was expected")
+    let start = place
+    var hasEscapes = false
+    // The first quote that no escape before `place` belongs to; not searched for again at each escape before it.
+    var end = start - 1
+    while true {
+      if end < place {
+        guard let base = text.baseAddress, place < text.count,
+          let quote = memchr(base + place, 0x22, text.count - place)
+        else { throw EnvelopeError("a string does not end (byte \(start))") }
+        end = UnsafeRawPointer(quote) - base
+      }
+      // A quote with an odd number of backslashes before it belongs to the string.
+      if let base = text.baseAddress, let backslash = memchr(base + place, 0x5C, end - place) {
+        hasEscapes = true
+        place = UnsafeRawPointer(backslash) - base + 2
+        continue
+      }
+      place = end + 1
+      return Text(range: start..<end, hasEscapes: hasEscapes)
+    }
+  }
+
+  mutating func skipValue(depth: Int = 0) throws(EnvelopeError) {
+    guard depth < Self.deepest else { throw EnvelopeError("JSON nested more than \(Self.deepest) deep") }
+    skipSpace()
+    guard place < text.count else { throw EnvelopeError("the JSON text ends too early") }
+    switch text[place] {
+    case UInt8(ascii: "\""): _ = try string()
+    case UInt8(ascii: "{"):
+      place += 1
+      if take("}") { return }
+      repeat {
+        _ = try string()
+        try expect(":", orElse: "a key without a value")
+        try skipValue(depth: depth + 1)
+      } while take(",")
+      try expect("}", orElse: "a JSON object does not end")
+    case UInt8(ascii: "["):
+      place += 1
+      if take("]") { return }
+      repeat { try skipValue(depth: depth + 1) } while take(",")
+      try expect("]", orElse: "a JSON array does not end")
+    default: try skipLiteral()
+    }
+  }
+
+  /// A number, true, false or null. What exactly a number looks like is of no interest here, that it ends is.
+  private mutating func skipLiteral() throws(EnvelopeError) {
+    let start = place
+    while place < text.count {
+      switch text[place] {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "."):
+        place += 1
+        continue
+      default: break
+      }
+      break
+    }
+    let word = String(decoding: text[start..<place], as: UTF8.self)
+    let number = word.first.map { $0 == "-" || $0.isNumber } ?? false
+    guard number || ["true", "false", "null", "NaN", "Infinity"].contains(word) else {
+      throw EnvelopeError("no JSON value (byte \(start))")
+    }
+  }
+}
+
+extension JSONScanner.Text {
+  /// The string, which must be UTF-8 without half surrogate pairs.
+  func string(in text: UnsafeRawBufferPointer) throws(EnvelopeError) -> String {
+    let bytes = try bytes(in: text)
+    guard let string = String(validating: bytes, as: UTF8.self) else {
+      throw EnvelopeError("a string is not UTF-8 (byte \(range.lowerBound))")
+    }
+    return string
+  }
+
+  /// The string's bytes with every JSON escape resolved.
+  func bytes(in text: UnsafeRawBufferPointer) throws(EnvelopeError) -> [UInt8] {
+    let raw = text[range]
+    guard hasEscapes else { return Array(raw) }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(raw.count)
+    var place = raw.startIndex
+    while place < raw.endIndex {
+      guard raw[place] == UInt8(ascii: "\\") else {
+        bytes.append(raw[place])
+        place += 1
+        continue
+      }
+      guard place + 1 < raw.endIndex else { throw EnvelopeError("a backslash escapes nothing (byte \(place))") }
+      let kind = raw[place + 1]
+      place += 2
+      switch kind {
+      case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): bytes.append(kind)
+      case UInt8(ascii: "b"): bytes.append(0x08)
+      case UInt8(ascii: "f"): bytes.append(0x0C)
+      case UInt8(ascii: "n"): bytes.append(0x0A)
+      case UInt8(ascii: "r"): bytes.append(0x0D)
+      case UInt8(ascii: "t"): bytes.append(0x09)
+      case UInt8(ascii: "u"): bytes += Array(String(try Self.scalar(raw, &place)).utf8)
+      default: throw EnvelopeError("an unknown JSON escape (byte \(place - 1))")
+      }
+    }
+    return bytes
+  }
+
+  /// `\uXXXX`, or two of them where the first is the high half of a surrogate pair. `place` stands behind the `u`.
+  private static func scalar(
+    _ raw: Slice<UnsafeRawBufferPointer>, _ place: inout Int
+  ) throws(EnvelopeError) -> Unicode.Scalar {
+    let start = place
+    func unit() throws(EnvelopeError) -> UInt32 {
+      guard place + 4 <= raw.endIndex,
+        let value = UInt32(String(decoding: raw[place..<place + 4], as: UTF8.self), radix: 16),
+        // The standard library takes a sign, "-0" among them.
+        raw[place] != UInt8(ascii: "+"), raw[place] != UInt8(ascii: "-")
+      else { throw EnvelopeError("a \\u escape without four hexadecimal digits (byte \(start))") }
+      place += 4
+      return value
+    }
+    var value = try unit()
+    if (0xD800..<0xDC00).contains(value), place + 1 < raw.endIndex, raw[place] == UInt8(ascii: "\\"),
+      raw[place + 1] == UInt8(ascii: "u")
+    {
+      place += 2
+      let low = try unit()
+      guard (0xDC00..<0xE000).contains(low) else { throw EnvelopeError("half a surrogate pair (byte \(start))") }
+      value = 0x10000 + (value - 0xD800) << 10 + (low - 0xDC00)
+    }
+    guard let scalar = Unicode.Scalar(value) else { throw EnvelopeError("half a surrogate pair (byte \(start))") }
+    return scalar
+  }
+}
