@@ -1,0 +1,48 @@
+/// Numbers and texts at places in a buffer that comes from outside: nil wherever it ends too early.
+struct ByteReader {
+  private let bytes: UnsafeRawBufferPointer
+  init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+
+  var count: Int { bytes.count }
+
+  subscript(_ place: Int) -> UInt8? { place >= 0 && place < bytes.count ? bytes[place] : nil }
+
+  func starts(with prefix: [UInt8]) -> Bool {
+    bytes.count >= prefix.count && bytes.prefix(prefix.count).elementsEqual(prefix)
+  }
+
+  /// Empty where the buffer ends before.
+  func text(_ place: Int, _ count: Int) -> String {
+    has(place, count) ? String(decoding: bytes[place..<place + count], as: UTF8.self) : ""
+  }
+
+  func big16(_ place: Int) -> Int? { number(place, 2, big: true) }
+  func big32(_ place: Int) -> Int? { number(place, 4, big: true) }
+  func little16(_ place: Int) -> Int? { number(place, 2, big: false) }
+  func little24(_ place: Int) -> Int? { number(place, 3, big: false) }
+  func little32(_ place: Int) -> Int? { number(place, 4, big: false) }
+
+  private func has(_ place: Int, _ count: Int) -> Bool {
+    place >= 0 && count <= bytes.count && place <= bytes.count - count
+  }
+
+  private func number(_ place: Int, _ count: Int, big: Bool) -> Int? {
+    guard has(place, count) else { return nil }
+    let part = bytes[place..<place + count]
+    return big ? part.reduce(0) { $0 << 8 | Int($1) } : part.reversed().reduce(0) { $0 << 8 | Int($1) }
+  }
+
+  /// The boxes of an ISO base media file that lie in `range`, as far as they are whole.
+  func boxes(_ range: Range<Int>) -> [(type: String, content: Range<Int>)] {
+    var boxes: [(String, Range<Int>)] = []
+    var place = range.lowerBound
+    while place + 8 <= range.upperBound, let size = big32(place) {
+      // 0: to the end. 1: a 64-bit size follows, which only media data needs; nothing of interest comes behind it.
+      let end = size == 0 ? range.upperBound : place + size
+      guard size == 0 || size >= 8, end <= range.upperBound else { break }
+      boxes.append((text(place + 4, 4), place + 8..<end))
+      place = end
+    }
+    return boxes
+  }
+}

@@ -1,0 +1,162 @@
+import Glibc
+import Platform
+import SQLite
+import Telemetry
+
+/// The CSV file, a projection of the catalog. It is the user's too: what is not ours is moved aside, never cut.
+///
+/// Each call of `synchronize` runs within the catalog's transaction, so one consumer at a time writes.
+final class CSVFile {
+  let path: String
+  /// What each of our rows begins with.
+  private let outputPath: String
+  private let catalog: Catalog
+  private let log: Log
+
+  init(path: String, outputPath: String, catalog: Catalog, log: Log) {
+    self.path = path
+    self.outputPath = outputPath
+    self.catalog = catalog
+    self.log = log
+  }
+
+  /// What the catalog remembers of the file: as long as these hold, it is as we left it.
+  private struct Record {
+    var length = 0
+    var lastStored: Int64 = 0
+    var lastLine: [UInt8] = []
+  }
+
+  /// Brings the file up to the catalog: appends what it lacks, and syncs.
+  ///
+  /// What an interrupted batch appended is cut off first; a file that is shorter or other than recorded is moved aside
+  /// and written anew.
+  func synchronize() throws {
+    let known = try catalog.prepared(
+      "SELECT length, last_stored, last_line FROM csv_files WHERE path = ?"
+    ).first(.text(path)) {
+      Record(length: Int($0.integer(0)), lastStored: $0.integer(1), lastLine: $0.blob(2))
+    }
+    var file = try File.open(path, .create)
+    var record = known ?? Record()
+    switch try state(of: file, record) {
+    case .asRecorded: break
+    case .interrupted: try file.truncate(to: record.length)
+    case .gone:
+      log.warning("the CSV file was gone or empty: written anew", ["file": .string(path)])
+      record = Record()
+    case .foreign(let reason):
+      let aside = try moveAside(file)
+      log.warning(
+        "the CSV file was not as this pipeline left it: moved aside, written anew",
+        ["file": .string(path), "reason": .string(reason), "aside": .string(aside)])
+      file = try File.open(path, .create)
+      record = Record()
+    }
+    let before = record.lastStored
+    if record.length == 0 {
+      try write(CSVLine.header, to: file, &record)
+    }
+    var pending: [UInt8] = []
+    try catalog.rows(after: record.lastStored) { id, row in
+      let line = CSVLine.bytes(row)
+      pending += line
+      record.lastStored = id
+      record.lastLine = line
+      if pending.count > 1 << 20 {
+        try append(pending, to: file, &record)
+        pending = []
+      }
+    }
+    try append(pending, to: file, &record)
+    guard record.lastStored != before || known == nil || record.length != known?.length else { return }
+    try file.sync()
+    try catalog.prepared("REPLACE INTO csv_files VALUES (?, ?, ?, ?)").run(
+      .text(path), .integer(Int64(record.length)), .integer(record.lastStored), .blob(record.lastLine))
+  }
+
+  private func write(_ line: [UInt8], to file: File, _ record: inout Record) throws {
+    try append(line, to: file, &record)
+    record.lastLine = line
+  }
+
+  private func append(_ bytes: [UInt8], to file: File, _ record: inout Record) throws {
+    try bytes.withUnsafeBytes { try file.write($0, at: record.length) }
+    record.length += bytes.count
+  }
+
+  // MARK: Is it still ours?
+
+  private enum State {
+    case asRecorded
+    /// Longer, by rows of ours that were never committed.
+    case interrupted
+    /// Deleted or emptied: there is nothing to save.
+    case gone
+    case foreign(String)
+  }
+
+  private func state(of file: File, _ record: Record) throws -> State {
+    let size = try file.status().size
+    if record.length == 0 {
+      // A crash may have left the header of the very first batch, or a part of it.
+      if size == 0 { return .asRecorded }
+      return CSVLine.header.starts(with: try bytes(of: file, 0..<min(size, CSVLine.header.count + 1)))
+        ? .interrupted : .foreign("it is not in this output's catalog")
+    }
+    if size == 0 { return .gone }
+    guard size >= record.length else { return .foreign("it is shorter than recorded") }
+    guard try bytes(of: file, 0..<CSVLine.header.count) == CSVLine.header else { return .foreign("another header") }
+    guard try bytes(of: file, record.length - record.lastLine.count..<record.length) == record.lastLine else {
+      return .foreign("another last row")
+    }
+    if size == record.length { return .asRecorded }
+    return try isOurs(file, record.length..<min(size, record.length + Self.longestTail))
+      ? .interrupted : .foreign("rows that are not this pipeline's were added")
+  }
+
+  /// How much of a tail is looked at, in bytes.
+  private static let longestTail = 4 << 20
+
+  private func bytes(of file: File, _ range: Range<Int>) throws -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: range.count)
+    let count = try bytes.withUnsafeMutableBytes { try file.read(into: $0, at: range.lowerBound) }
+    return Array(bytes.prefix(count))
+  }
+
+  /// True where each whole row has our columns, a hash among them. The last one may be cut short.
+  private func isOurs(_ file: File, _ range: Range<Int>) throws -> Bool {
+    var parser = CSVParser()
+    var ours = true
+    try bytes(of: file, range).withUnsafeBytes { tail in
+      parser.read(tail) { fields in
+        ours =
+          ours && fields.count == CSVLine.columns.count && Digest(hex: fields[2]) != nil
+          && fields[0].hasPrefix(outputPath)
+      }
+      let start = parser.unfinishedStart
+      ours = ours && (start.hasPrefix(outputPath) || outputPath.hasPrefix(start))
+    }
+    return ours
+  }
+
+  /// Renames the file, or copies and empties it where it is a mount point of its own. Returns where it is now.
+  private func moveAside(_ file: File) throws -> String {
+    let aside = path + ".aside-" + String(Clock.wallMilliseconds)
+    if Glibc.rename(path, aside) == 0 { return aside }
+    let code = errno
+    guard code == EBUSY || code == EXDEV else { throw SystemError("rename", path, code: code) }
+    let copy = try File.open(aside, .createNew)
+    var place = 0
+    var buffer = [UInt8](repeating: 0, count: 1 << 20)
+    while true {
+      let count = try buffer.withUnsafeMutableBytes { try file.read(into: $0, at: place) }
+      if count == 0 { break }
+      try buffer.withUnsafeBytes { try copy.write(UnsafeRawBufferPointer(rebasing: $0[..<count]), at: place) }
+      place += count
+    }
+    try copy.sync()
+    try file.truncate(to: 0)
+    return aside
+  }
+}

@@ -1,0 +1,82 @@
+import Platform
+
+/// The CSV file's form: RFC 4180 quoting, LF line ends (as the scripts' pandas writes them), UTF-8, one header row.
+enum CSVLine {
+  static let columns = [
+    "file_path", "image_label", "sha256", "size", "format", "width", "height", "topic", "partition", "offset",
+    "sent_time", "stored_time",
+  ]
+  static let header = Array((columns.joined(separator: ",") + "\n").utf8)
+
+  static func bytes(_ row: StoredRow) -> [UInt8] {
+    let fields = [
+      row.filePath, row.label, row.digest.hex, String(row.size), row.format, row.width.map { String($0) } ?? "",
+      row.height.map { String($0) } ?? "", row.topic, String(row.partition), String(row.offset),
+      row.sentTime.map { Clock.iso8601(milliseconds: $0) } ?? "", Clock.iso8601(milliseconds: row.storedTime),
+    ]
+    return Array((fields.map(quoted).joined(separator: ",") + "\n").utf8)
+  }
+
+  private static func quoted(_ field: String) -> String {
+    // By bytes: as a character, a quote with a combining accent behind it is not a quote.
+    guard field.utf8.contains(where: { [UInt8(ascii: ","), UInt8(ascii: "\""), 0x0A, 0x0D].contains($0) }) else {
+      return field
+    }
+    var bytes: [UInt8] = [UInt8(ascii: "\"")]
+    for byte in field.utf8 {
+      if byte == UInt8(ascii: "\"") { bytes.append(byte) }
+      bytes.append(byte)
+    }
+    bytes.append(UInt8(ascii: "\""))
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}
+
+/// Reads records of a CSV text as it comes in, a piece at a time.
+struct CSVParser {
+  private var fields: [String] = []
+  private var field: [UInt8] = []
+  private var quoted = false
+  private var sawQuote = false
+
+  /// The first field, as far as it goes, of a record that has not ended.
+  var unfinishedStart: String { fields.first ?? String(decoding: field, as: UTF8.self) }
+
+  /// - Parameter record: called with the fields of each record that ends within `bytes`.
+  mutating func read(_ bytes: UnsafeRawBufferPointer, _ record: ([String]) throws -> Void) rethrows {
+    for byte in bytes {
+      if quoted {
+        if sawQuote {
+          sawQuote = false
+          if byte == UInt8(ascii: "\"") {
+            field.append(byte)
+            continue
+          }
+          quoted = false
+        } else if byte == UInt8(ascii: "\"") {
+          sawQuote = true
+          continue
+        } else {
+          field.append(byte)
+          continue
+        }
+      }
+      switch byte {
+      case UInt8(ascii: "\"") where field.isEmpty: quoted = true
+      case UInt8(ascii: ","): endField()
+      case UInt8(ascii: "\r"): break
+      case UInt8(ascii: "\n"):
+        endField()
+        let ended = fields
+        fields = []
+        try record(ended)
+      default: field.append(byte)
+      }
+    }
+  }
+
+  private mutating func endField() {
+    fields.append(String(decoding: field, as: UTF8.self))
+    field = []
+  }
+}

@@ -1,0 +1,106 @@
+import Platform
+import SQLite
+
+extension Catalog {
+  /// An image of which some segments have come.
+  struct Assembly {
+    let id: Int64
+    let segmentID: String
+    let count: Int
+    let name: String
+    let digest: Digest
+    let length: Int
+
+    /// The name of its file among the segments. Ids come from messages: a hash of one cannot leave the folder.
+    var fileName: String { Self.fileName(segmentID: segmentID, count: count) }
+    static func fileName(segmentID: String, count: Int) -> String {
+      Array("\(segmentID) \(count)".utf8).withUnsafeBytes { SHA256.hash($0) }.hex + ".part"
+    }
+  }
+
+  struct Part {
+    let number: Int
+    let size: Int
+    let partition: Int32
+    let offset: Int64
+  }
+
+  private static let columns = "id, segment_id, count, name, digest, length"
+
+  private static func assembly(_ row: Row) -> Assembly {
+    Assembly(
+      id: row.integer(0), segmentID: row.text(1), count: Int(row.integer(2)), name: row.text(3),
+      digest: Digest(bytes: row.blob(4))!, length: Int(row.integer(5)))
+  }
+
+  func assembly(segmentID: String, count: Int) throws -> Assembly? {
+    try prepared("SELECT \(Self.columns) FROM assemblies WHERE segment_id = ? AND count = ?")
+      .first(.text(segmentID), .integer(Int64(count)), row: Self.assembly)
+  }
+
+  /// All of one image's, whatever the size of their segments.
+  func assemblies(segmentID: String) throws -> [Assembly] {
+    try list("segment_id = ?", .text(segmentID))
+  }
+
+  /// Those of this incarnation of a topic to which nothing was added since `time` (ms since 1970).
+  func assemblies(of topic: Topic, untouchedSince time: Int64) throws -> [Assembly] {
+    try list("topic = ? AND updated < ?", .integer(topic.id), .integer(time))
+  }
+
+  func allAssemblies() throws -> [Assembly] { try list("1 = 1") }
+
+  private func list(_ condition: String, _ values: Statement.Value...) throws -> [Assembly] {
+    let statement = try prepared("SELECT \(Self.columns) FROM assemblies WHERE \(condition) ORDER BY id")
+    var found: [Assembly] = []
+    try statement.each(values) {
+      found.append(Self.assembly($0))
+      return true
+    }
+    return found
+  }
+
+  func addAssembly(_ segment: ImageHeaders.Segment, name: String, digest: Digest, length: Int, topic: Topic) throws
+    -> Assembly
+  {
+    try prepared(
+      """
+      INSERT INTO assemblies (segment_id, count, name, digest, length, updated, topic, generation)
+      VALUES (?, ?, ?, ?, ?, 0, ?, ?)
+      """
+    ).run(
+      .text(segment.id), .integer(Int64(segment.count)), .text(name), .blob(digest.bytes), .integer(Int64(length)),
+      .integer(topic.id), .integer(topic.generation))
+    return Assembly(
+      id: database.lastInsertedRow, segmentID: segment.id, count: segment.count, name: name, digest: digest,
+      length: length)
+  }
+
+  /// Records a part; one that comes again counts as it came last: its producer may cut the image otherwise by now.
+  /// Returns how many parts and how many bytes are there now.
+  func add(_ part: Part, to assembly: Assembly, time: Int64) throws -> (parts: Int, bytes: Int) {
+    try prepared("REPLACE INTO parts VALUES (?, ?, ?, ?, ?)").run(
+      .integer(assembly.id), .integer(Int64(part.number)), .integer(Int64(part.size)),
+      .integer(Int64(part.partition)), .integer(part.offset))
+    try prepared("UPDATE assemblies SET updated = ? WHERE id = ?").run(.integer(time), .integer(assembly.id))
+    return try prepared("SELECT count(*), total(size) FROM parts WHERE assembly = ?")
+      .first(.integer(assembly.id)) { (Int($0.integer(0)), Int($0.integer(1))) } ?? (0, 0)
+  }
+
+  func parts(of assembly: Assembly) throws -> [Part] {
+    var parts: [Part] = []
+    try prepared("SELECT number, size, partition, offset FROM parts WHERE assembly = ? ORDER BY number")
+      .each(.integer(assembly.id)) { row in
+        parts.append(
+          Part(
+            number: Int(row.integer(0)), size: Int(row.integer(1)), partition: Int32(row.integer(2)),
+            offset: row.integer(3)))
+        return true
+      }
+    return parts
+  }
+
+  func remove(_ assembly: Assembly) throws {
+    try prepared("DELETE FROM assemblies WHERE id = ?").run(.integer(assembly.id))
+  }
+}

@@ -1,0 +1,211 @@
+import Platform
+import SQLite
+
+/// The truth of an output folder: what stands in it, from which message, and how far each partition has been stored.
+///
+/// One SQLite file among the images, shared by all consumers of the output. Its transaction is the fence between them:
+/// whoever finds a position that it did not expect has lost. Used by one thread.
+final class Catalog {
+  static let fileName = "catalog.sqlite"
+
+  let database: Database
+  /// Made once with the catalog; part of the consumers' `group.instance.id`.
+  let id: String
+
+  /// - Parameter folder: the output's `.image-pipeline`.
+  /// - Parameter exclusive: where the file system has no memory that processes could share; then one consumer only.
+  init(in folder: Folder, exclusive: Bool) throws {
+    let refusal = exclusive ? SlotError(path: folder.path, alone: true) : nil
+    let database = try Self.waiting(orElse: refusal) {
+      try Database(path: folder.path + "/" + Self.fileName, busyTimeoutMilliseconds: 200, exclusive: exclusive)
+    }
+    self.database = database
+    let made = String(UInt64.random(in: 1 << 60...UInt64.max), radix: 16)
+    id = try Self.waiting(orElse: refusal) {
+      try database.transaction {
+        switch try database.userVersion() {
+        case 0:
+          try database.execute(CatalogSchema.creation)
+          try database.prepare("INSERT INTO facts VALUES ('catalog', ?)").run(.text(made))
+          try database.setUserVersion(CatalogSchema.version)
+        case CatalogSchema.version: break
+        case let other: throw CatalogError.foreignVersion(other, path: folder.path)
+        }
+        return try database.prepare("SELECT value FROM facts WHERE name = 'catalog'").first { $0.text(0) } ?? ""
+      }
+    }
+  }
+
+  /// Another process may hold the lock for as long as a large batch takes; one that is stopped, for ever.
+  private static func waiting<T>(orElse refusal: (any Error)? = nil, _ body: () throws -> T) throws -> T {
+    while true {
+      do { return try body() } catch let error as SQLiteError where error.isBusy {
+        if let refusal { throw refusal }
+      }
+    }
+  }
+
+  func transaction<T>(_ body: () throws -> T) throws -> T { try Self.waiting { try database.transaction(body) } }
+
+  private var statements: [String: Statement] = [:]
+
+  /// A statement that is kept for the next time.
+  func prepared(_ sql: String) throws -> Statement {
+    if let statement = statements[sql] { return statement }
+    let statement = try database.prepare(sql)
+    statements[sql] = statement
+    return statement
+  }
+
+  // MARK: Topics and positions
+
+  /// A topic's incarnation, as this catalog counts them.
+  struct Topic: Equatable { let id: Int64, generation: Int64 }
+
+  /// How far a partition is stored.
+  struct Position: Equatable {
+    /// The offset to go on at.
+    var next: Int64
+    /// The message before it: where the topic shows another one there, it is another topic.
+    var last: Mark?
+  }
+
+  /// What identifies a message well enough to tell a topic from one that was made anew under its name.
+  struct Mark: Equatable {
+    let offset: Int64
+    let timestamp: Int64?
+    let key: Digest
+  }
+
+  func topic(_ name: String, cluster: String) throws -> Topic {
+    if let known = try find(name, cluster: cluster) { return known }
+    return try transaction {
+      try prepared("INSERT OR IGNORE INTO topics (cluster, topic, generation) VALUES (?, ?, 1)")
+        .run(.text(cluster), .text(name))
+      return try find(name, cluster: cluster)!
+    }
+  }
+
+  private func find(_ name: String, cluster: String) throws -> Topic? {
+    try prepared("SELECT id, generation FROM topics WHERE cluster = ? AND topic = ?")
+      .first(.text(cluster), .text(name)) { Topic(id: $0.integer(0), generation: $0.integer(1)) }
+  }
+
+  func generation(of topic: Topic) throws -> Int64 {
+    try prepared("SELECT generation FROM topics WHERE id = ?").first(.integer(topic.id)) { $0.integer(0) } ?? 0
+  }
+
+  /// The topic was made anew: its positions are void from here on. Where another consumer has said so already,
+  /// nothing changes.
+  func advance(_ topic: Topic) throws {
+    try transaction {
+      try prepared("UPDATE topics SET generation = generation + 1 WHERE id = ? AND generation = ?")
+        .run(.integer(topic.id), .integer(topic.generation))
+    }
+  }
+
+  func position(_ topic: Topic, partition: Int32) throws -> Position? {
+    try prepared(
+      "SELECT next, last_offset, last_time, last_key FROM positions WHERE topic = ? AND generation = ? AND partition = ?"
+    ).first(.integer(topic.id), .integer(topic.generation), .integer(Int64(partition))) { row in
+      let mark = Digest(bytes: row.blob(3)).map {
+        Mark(offset: row.integer(1), timestamp: row.isNull(2) ? nil : row.integer(2), key: $0)
+      }
+      return Position(next: row.integer(0), last: mark)
+    }
+  }
+
+  func set(_ position: Position, _ topic: Topic, partition: Int32) throws {
+    try prepared(
+      "REPLACE INTO positions VALUES (?, ?, ?, ?, ?, ?, ?)"
+    ).run(
+      .integer(topic.id), .integer(topic.generation), .integer(Int64(partition)), .integer(position.next),
+      position.last.map { .integer($0.offset) } ?? .null, position.last?.timestamp.map { .integer($0) } ?? .null,
+      position.last.map { .blob($0.key.bytes) } ?? .null)
+  }
+
+  // MARK: Images
+
+  /// What stands under a name now.
+  struct Entry: Equatable {
+    let digest: Digest
+    let size: Int
+    let modified: Int64
+    let inode: UInt64
+  }
+
+  func entry(_ name: String) throws -> Entry? {
+    try prepared(
+      "SELECT digest, size, modified, inode FROM images WHERE name = ?"
+    ).first(.text(name)) { row in
+      Entry(
+        digest: Digest(bytes: row.blob(0))!, size: Int(row.integer(1)), modified: row.integer(2),
+        inode: UInt64(bitPattern: row.integer(3)))
+    }
+  }
+
+  func set(_ entry: Entry, name: String) throws {
+    try prepared(
+      "REPLACE INTO images VALUES (?, ?, ?, ?, ?)"
+    ).run(
+      .text(name), .blob(entry.digest.bytes), .integer(Int64(entry.size)), .integer(entry.modified),
+      .integer(Int64(bitPattern: entry.inode)))
+  }
+
+  func append(_ row: StoredRow) throws {
+    func optional(_ number: Int?) -> Statement.Value { number.map { .integer(Int64($0)) } ?? .null }
+    try prepared(
+      """
+      INSERT INTO stored (file_path, label, digest, size, format, width, height, topic, partition, offset, sent_time,
+        stored_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+      """
+    ).run(
+      .text(row.filePath), .text(row.label), .blob(row.digest.bytes), .integer(Int64(row.size)), .text(row.format),
+      optional(row.width), optional(row.height), .text(row.topic), .integer(Int64(row.partition)),
+      .integer(row.offset), row.sentTime.map { .integer($0) } ?? .null, .integer(row.storedTime))
+  }
+
+  /// The rows behind `id`, oldest first, each with its own id.
+  func rows(after id: Int64, _ body: (Int64, StoredRow) throws -> Void) throws {
+    let statement = try prepared("SELECT * FROM stored WHERE id > ? ORDER BY id")
+    try statement.each(.integer(id)) { row in
+      func optional(_ column: Int32) -> Int? { row.isNull(column) ? nil : Int(row.integer(column)) }
+      try body(
+        row.integer(0),
+        StoredRow(
+          filePath: row.text(1), label: row.text(2), digest: Digest(bytes: row.blob(3))!, size: Int(row.integer(4)),
+          format: row.text(5), width: optional(6), height: optional(7), topic: row.text(8),
+          partition: Int32(row.integer(9)), offset: row.integer(10),
+          sentTime: row.isNull(11) ? nil : row.integer(11), storedTime: row.integer(12)))
+      return true
+    }
+  }
+}
+
+/// One image that was stored: a line of the CSV file.
+struct StoredRow: Equatable {
+  var filePath: String
+  var label: String
+  var digest: Digest
+  var size: Int
+  var format: String
+  var width: Int?
+  var height: Int?
+  var topic: String
+  var partition: Int32
+  var offset: Int64
+  /// The message's time in ms since 1970, where it has one.
+  var sentTime: Int64?
+  var storedTime: Int64
+}
+
+enum CatalogError: Error, CustomStringConvertible {
+  case foreignVersion(Int, path: String)
+  var description: String {
+    switch self {
+    case .foreignVersion(let version, let path):
+      "the catalog in \(path) has version \(version), this program knows \(CatalogSchema.version): use the program that "
+        + "wrote it, or another PROCESSED_IMAGES_DIR"
+    }
+  }
+}

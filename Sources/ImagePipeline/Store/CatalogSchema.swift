@@ -1,0 +1,47 @@
+import SQLite
+
+/// The catalog's tables. It lies among the images, so that whoever has the output has its truth.
+enum CatalogSchema {
+  static let version = 1
+
+  static let creation = """
+    CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+    -- Positions belong to a topic's incarnation: where a topic was made anew, its generation grows and they are void.
+    CREATE TABLE topics (
+      id INTEGER PRIMARY KEY, cluster TEXT NOT NULL, topic TEXT NOT NULL, generation INTEGER NOT NULL,
+      UNIQUE (cluster, topic)
+    );
+    CREATE TABLE positions (
+      topic INTEGER NOT NULL REFERENCES topics, generation INTEGER NOT NULL, partition INTEGER NOT NULL,
+      next INTEGER NOT NULL, last_offset INTEGER, last_time INTEGER, last_key BLOB,
+      PRIMARY KEY (topic, generation, partition)
+    ) WITHOUT ROWID;
+
+    -- What stands under each name now. The stamp tells a file that somebody altered since.
+    CREATE TABLE images (
+      name TEXT PRIMARY KEY, digest BLOB NOT NULL, size INTEGER NOT NULL, modified INTEGER NOT NULL, inode INTEGER NOT NULL
+    ) WITHOUT ROWID;
+
+    -- Everything that was ever stored, in order: a line of the CSV file each.
+    CREATE TABLE stored (
+      id INTEGER PRIMARY KEY, file_path TEXT NOT NULL, label TEXT NOT NULL, digest BLOB NOT NULL, size INTEGER NOT NULL,
+      format TEXT NOT NULL, width INTEGER, height INTEGER, topic TEXT NOT NULL, partition INTEGER NOT NULL,
+      offset INTEGER NOT NULL, sent_time INTEGER, stored_time INTEGER NOT NULL
+    );
+    CREATE TABLE csv_files (
+      path TEXT PRIMARY KEY, length INTEGER NOT NULL, last_stored INTEGER NOT NULL, last_line BLOB NOT NULL
+    ) WITHOUT ROWID;
+
+    -- Images of which some segments are still to come.
+    CREATE TABLE assemblies (
+      id INTEGER PRIMARY KEY, segment_id TEXT NOT NULL, count INTEGER NOT NULL, name TEXT NOT NULL, digest BLOB NOT NULL,
+      length INTEGER NOT NULL, updated INTEGER NOT NULL, topic INTEGER NOT NULL REFERENCES topics,
+      generation INTEGER NOT NULL, UNIQUE (segment_id, count)
+    );
+    CREATE TABLE parts (
+      assembly INTEGER NOT NULL REFERENCES assemblies ON DELETE CASCADE, number INTEGER NOT NULL, size INTEGER NOT NULL,
+      partition INTEGER NOT NULL, offset INTEGER NOT NULL, PRIMARY KEY (assembly, number)
+    ) WITHOUT ROWID;
+    """
+}

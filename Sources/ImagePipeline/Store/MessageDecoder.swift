@@ -1,0 +1,130 @@
+import Glibc
+import Kafka
+import Platform
+
+/// A message, as far as it can be handled without the catalog: its bytes are in a file, verified, not yet under their name.
+enum Prepared: Sendable {
+  case image(PreparedImage)
+  case part(PreparedPart)
+  case refused(BadMessage)
+}
+
+/// A whole image in a temporary file.
+struct PreparedImage: Sendable {
+  let name: ImageName
+  let digest: Digest
+  let size: Int
+  let probe: ImageProbe
+  /// The file's name in the slot's folder.
+  let temporary: String
+}
+
+/// A part of an image, written at its place in the image's file among the segments.
+struct PreparedPart: Sendable {
+  let name: ImageName
+  let digest: Digest
+  let length: Int
+  let size: Int
+  let segment: ImageHeaders.Segment
+}
+
+/// Why a message cannot be used: what a dead letter says.
+struct BadMessage: Error, Sendable, CustomStringConvertible {
+  enum Stage: String, Sendable {
+    case conversion = "VALUE_CONVERTER"
+    case storing = "TASK_PUT"
+  }
+  let stage: Stage
+  let kind: String
+  let description: String
+}
+
+/// From a message to verified bytes in a file. Called from several threads at once.
+final class MessageDecoder: Sendable {
+  private let incoming: Folder
+  private let segments: Folder
+  private let buffers = BufferPool()
+
+  init(incoming: Folder, segments: Folder) {
+    self.incoming = incoming
+    self.segments = segments
+  }
+
+  /// - Parameters:
+  ///   - number: the message's place in its batch, which names its temporary file.
+  ///   - syncing: sync each file at once; false where the whole file system is synced afterwards.
+  /// - Throws: `SystemError` where the system is at fault. What is wrong with the message is a result.
+  func prepare(_ message: KafkaMessage, number: Int, syncing: Bool) throws -> Prepared {
+    do {
+      let headers = try ImageHeaders(message.header)
+      guard let value = message.value else { throw EnvelopeError("the message has no value") }
+      let envelope = try EnvelopeReader.read(value)
+      let name = try ImageName(envelope.name)
+      let base64 = envelope.base64
+      return try buffers.withBuffer(Base64.decodedCapacity(base64.count)) { buffer in
+        // An empty image needs no room; the buffer has an address all the same.
+        guard let count = Base64.decode(base64, to: buffer.baseAddress ?? UnsafeMutableRawPointer(bitPattern: 1)!)
+        else {
+          throw EnvelopeError("image_content is not Base64 (RFC 4648, section 4)")
+        }
+        let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count])
+        return if let segment = headers.segment {
+          .part(try write(bytes, of: segment, headers, name, syncing: syncing))
+        } else {
+          .image(try write(bytes, headers, name, number: number, syncing: syncing))
+        }
+      }
+    } catch let error as EnvelopeError {
+      return .refused(BadMessage(stage: .conversion, kind: "EnvelopeError", description: error.description))
+    } catch let error as ImageName.Refusal {
+      return .refused(BadMessage(stage: .storing, kind: "NameRefusal", description: error.description))
+    } catch let error as BadMessage {
+      return .refused(error)
+    }
+  }
+
+  private func write(
+    _ bytes: UnsafeRawBufferPointer, _ headers: ImageHeaders, _ name: ImageName, number: Int, syncing: Bool
+  ) throws -> PreparedImage {
+    if let length = headers.length, length != bytes.count {
+      throw BadMessage(
+        stage: .conversion, kind: "LengthMismatch",
+        description: "the image has \(bytes.count) bytes, its header \(ImageHeaders.Name.length) says \(length)")
+    }
+    let digest = SHA256.hash(bytes)
+    if let expected = headers.digest, expected != digest {
+      throw BadMessage(
+        stage: .conversion, kind: "DigestMismatch",
+        description: "the image's SHA-256 is \(digest), its header \(ImageHeaders.Name.digest) says \(expected)")
+    }
+    let temporary = "\(number).part"
+    let file = try incoming.file(temporary, .createEmpty)
+    try file.write(bytes, at: 0)
+    if syncing { try file.sync() }
+    return PreparedImage(
+      name: name, digest: digest, size: bytes.count, probe: ImageProbe(bytes), temporary: temporary)
+  }
+
+  private func write(
+    _ bytes: UnsafeRawBufferPointer, of segment: ImageHeaders.Segment, _ headers: ImageHeaders, _ name: ImageName,
+    syncing: Bool
+  ) throws -> PreparedPart {
+    let (digest, length) = (headers.digest!, headers.length!)
+    guard bytes.count <= length - segment.position, !bytes.isEmpty else {
+      throw BadMessage(
+        stage: .conversion, kind: "LengthMismatch",
+        description: "\(bytes.count) bytes at byte \(segment.position) are no part of an image of \(length) bytes")
+    }
+    let file = try segments.file(
+      Catalog.Assembly.fileName(segmentID: segment.id, count: segment.count), .create)
+    do { try file.write(bytes, at: segment.position) } catch {
+      guard error.code == EFBIG || error.code == EINVAL else { throw error }
+      // Tried again it would fail again, and nothing behind it would ever be stored.
+      throw BadMessage(
+        stage: .storing, kind: "TooLarge",
+        description: "no file can have \(bytes.count) bytes at byte \(segment.position), as here: \(error)")
+    }
+    if syncing { try file.sync() }
+    return PreparedPart(name: name, digest: digest, length: length, size: bytes.count, segment: segment)
+  }
+}

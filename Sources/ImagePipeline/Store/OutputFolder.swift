@@ -1,0 +1,118 @@
+import Glibc
+import Platform
+
+/// The folder that images are stored in. Names are walked a component at a time and never through a symbolic link, so
+/// that nothing that comes in a message can leave it.
+final class OutputFolder {
+  /// As configured: the beginning of every `file_path`.
+  let path: String
+  let root: Folder
+  /// `.image-pipeline` within it.
+  let reserved: Folder
+  /// `.image-pipeline/segments`: images of which parts are still to come.
+  let segments: Folder
+  let fileSystem: FileSystemKind
+
+  private let csvLeaf: String
+  private let csvFolder: FileStatus
+  /// Both by `pathKey`.
+  private var open: [[UInt8]: Folder] = [:]
+  private var touched: [[UInt8]: Folder] = [:]
+  /// Open folders cost a descriptor each; a soft limit of 1,024 is common.
+  private static let mostOpen = 200
+
+  init(path: String, csvPath: String) throws {
+    var trimmed = path
+    while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed.removeLast() }
+    self.path = trimmed
+    root = try Folder.create(trimmed)
+    reserved = try root.folder(ImageName.reserved, creating: true)
+    segments = try reserved.folder("segments", creating: true)
+    fileSystem = try root.fileSystem
+    let slash = csvPath.utf8.lastIndex(of: UInt8(ascii: "/"))
+    csvLeaf = String(csvPath.lastComponent)
+    let parent = slash.map { $0 == csvPath.startIndex ? "/" : String(csvPath[..<$0]) } ?? "."
+    csvFolder = try Folder.create(parent).status()
+  }
+
+  func filePath(_ name: ImageName) -> String { path == "/" ? "/" + name.value : path + "/" + name.value }
+
+  /// What stands under a name now; nil where nothing does, or no regular file.
+  func status(_ name: ImageName) throws -> FileStatus? {
+    do {
+      guard let folder = try folder(of: name, creating: false),
+        let status = try folder.status(name.leaf), status.kind == .regular
+      else { return nil }
+      return status
+    } catch let error as SystemError {
+      // A name that this file system does not take: nothing stands under it, and `place` says why nothing can.
+      if error.isEnvironmental { throw error }
+      return nil
+    }
+  }
+
+  func openFile(_ name: ImageName) throws -> File? {
+    try folder(of: name, creating: false)?.file(name.leaf, .read)
+  }
+
+  /// Moves a finished file to its name, in the place of what stood there.
+  /// - Throws: `ImageName.Refusal` where the name cannot be had here; `SystemError` where the system is at fault.
+  func place(_ temporary: String, in folder: Folder, as name: ImageName) throws -> FileStatus {
+    do {
+      let target = try self.folder(of: name, creating: true)!
+      if name.leaf == csvLeaf {
+        let place = try target.status()
+        if place.inode == csvFolder.inode, place.device == csvFolder.device {
+          throw ImageName.Refusal(name: name.value, reason: "it is the CSV file's")
+        }
+      }
+      if try target.status(name.leaf)?.kind == .folder {
+        throw ImageName.Refusal(name: name.value, reason: "a folder stands there")
+      }
+      try folder.rename(temporary, to: target, as: name.leaf)
+      touched[target.path.pathKey] = target
+      return try target.status(name.leaf)!
+    } catch let error as SystemError where !error.isEnvironmental {
+      // One of them may have been removed since it was opened: the next attempt looks anew.
+      open = [:]
+      switch error.code {
+      case ENOTDIR, EEXIST:
+        throw ImageName.Refusal(name: name.value, reason: "a file or a link stands where a folder is needed")
+      case ELOOP: throw ImageName.Refusal(name: name.value, reason: "a symbolic link is on its way")
+      case ENAMETOOLONG, EINVAL, EILSEQ:
+        throw ImageName.Refusal(name: name.value, reason: "this file system takes no such name")
+      default: throw error
+      }
+    }
+  }
+
+  /// Makes the renames since the last call durable.
+  func syncTouched() throws {
+    if touched.count > 8, fileSystem.syncsAsAWhole {
+      try root.syncFileSystem()
+    } else {
+      for folder in touched.values { try folder.sync() }
+    }
+    touched = [:]
+    open = [:]
+  }
+
+  private func folder(of name: ImageName, creating: Bool) throws -> Folder? {
+    var folder = root
+    var way: [UInt8] = []
+    for component in name.folders {
+      way += component.pathKey + [UInt8(ascii: "/")]
+      if let known = open[way] {
+        folder = known
+        continue
+      }
+      if open.count >= Self.mostOpen { try syncTouched() }
+      if !creating {
+        guard let status = try folder.status(component), status.kind == .folder else { return nil }
+      }
+      folder = try folder.folder(component, creating: creating)
+      open[way] = folder
+    }
+    return folder
+  }
+}

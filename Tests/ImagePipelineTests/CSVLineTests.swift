@@ -1,0 +1,92 @@
+import Testing
+
+@testable import ImagePipeline
+
+func storedRow(_ path: String, label: String = "cat", content: String = "image") -> StoredRow {
+  StoredRow(
+    filePath: path, label: label, digest: digest(of: content), size: content.utf8.count, format: "jpeg", width: 640,
+    height: 400, topic: "custom-image-topic", partition: 2, offset: 41, sentTime: 1_795_476_676_123,
+    storedTime: 1_795_476_677_000)
+}
+
+func line(_ row: StoredRow) -> String { String(decoding: CSVLine.bytes(row), as: UTF8.self) }
+
+/// The records of a text, read in pieces of so many bytes.
+private func records(_ text: String, pieces: Int = .max) -> [[String]] {
+  var parser = CSVParser()
+  var records: [[String]] = []
+  var rest = Array(text.utf8)[...]
+  while !rest.isEmpty {
+    let piece = Array(rest.prefix(pieces))
+    rest = rest.dropFirst(piece.count)
+    piece.withUnsafeBytes { parser.read($0) { records.append($0) } }
+  }
+  return records
+}
+
+@Suite struct CSVLineTests {
+  @Test func theHeaderBeginsAsTheScriptsHaveIt() {
+    #expect(String(decoding: CSVLine.header, as: UTF8.self).hasPrefix("file_path,image_label,"))
+    #expect(CSVLine.header.last == 0x0A)
+  }
+
+  @Test func aRowIsOneLine() {
+    #expect(
+      line(storedRow("out/cat/1.jpg"))
+        == "out/cat/1.jpg,cat,\(digest(of: "image").hex),5,jpeg,640,400,custom-image-topic,2,41,"
+        + "2026-11-23T23:31:16.123Z,2026-11-23T23:31:17.000Z\n")
+  }
+
+  @Test func whatIsNotKnownIsEmpty() {
+    var row = storedRow("a")
+    (row.width, row.height, row.sentTime, row.format) = (nil, nil, nil, "")
+    #expect(line(row).contains(",5,,,,custom-image-topic,2,41,,2026-11-23"))
+  }
+
+  @Test(arguments: [
+    ("a,b", "\"a,b\""), ("a\"b", "\"a\"\"b\""), ("a\nb", "\"a\nb\""), ("a\rb", "\"a\rb\""), ("\"", "\"\"\"\""),
+    ("a b'é", "a b'é"), ("a\"\u{301}", "\"a\"\"\u{301}\""), ("a,\u{301}", "\"a,\u{301}\""), ("=1+1", "=1+1"),
+  ])
+  func aFieldIsQuotedWhereItHasTo(field: String, quoted: String) {
+    #expect(Array(line(storedRow(field, label: "x")).utf8).starts(with: Array("\(quoted),x,".utf8)))
+  }
+
+  private static let awkward = [
+    "plain", "", "a,b", "a\"b", "\"", "\"\"", "\",\"", "\n", "\r\n", "\r", "é,猫\"\n🐈", " a ", "a\"\u{301}b", ",",
+    "\",\n\"",
+  ]
+
+  @Test func whatIsWrittenIsReadBack() {
+    for path in Self.awkward {
+      for label in Self.awkward {
+        let read = records(line(storedRow(path, label: label)))
+        #expect(read.count == 1)
+        #expect(read.first?.count == CSVLine.columns.count)
+        #expect(read.first?.prefix(2).map { Array($0.utf8) } == [Array(path.utf8), Array(label.utf8)])
+      }
+    }
+  }
+
+  @Test(arguments: 1...7)
+  func theParserTakesAnyPieces(size: Int) {
+    let text = Self.awkward.map { line(storedRow($0, label: $0)) }.joined()
+    #expect(records(text, pieces: size) == records(text))
+    #expect(records(text).count == Self.awkward.count)
+  }
+
+  @Test func windowsLineEndsAreReadToo() { #expect(records("a,b\r\nc,\"d\"\r\n") == [["a", "b"], ["c", "d"]]) }
+
+  @Test func aRecordThatHasNotEndedIsNotGivenOut() {
+    #expect(records("a,b\nc,d") == [["a", "b"]])
+    #expect(records("a,\"b\n") == [])
+    #expect(records("\n") == [[""]])
+  }
+
+  @Test func theStartOfAnUnfinishedRecordIsKnown() {
+    for (text, start) in [("", ""), ("a,b\n", ""), ("a,b\nou", "ou"), ("a,b\nout,c", "out"), ("\"o\"\"u", "o\"u")] {
+      var parser = CSVParser()
+      Array(text.utf8).withUnsafeBytes { parser.read($0) { _ in } }
+      #expect(parser.unfinishedStart == start)
+    }
+  }
+}
