@@ -1,0 +1,47 @@
+import Glibc
+import Platform
+
+/// What an input folder must not be.
+enum InputFolder {
+  /// An output is known by its catalog, whoever wrote it and whatever it is called.
+  static func isOutput(_ path: String) -> Bool {
+    let catalog = try? FileStatus.of("\(path)/\(ImageName.reserved)/\(Catalog.fileName)")
+    return (catalog ?? nil) != nil
+  }
+
+  /// The folder's path without links and dots; what the ledger knows it by.
+  /// - Throws: `Unusable` where there is none; `Refusal` where it is an output, or lies in one.
+  static func resolve(_ path: String) throws -> String {
+    guard let resolved = realpath(path, nil) else { throw Unusable(path, SystemError("open", path)) }
+    defer { free(resolved) }
+    let absolute = String(cString: resolved)
+    guard try FileStatus.of(absolute)?.kind == .folder else {
+      throw Unusable(path, SystemError("open", path, code: ENOTDIR))
+    }
+    var place = absolute
+    while true {
+      if isOutput(place) { throw Refusal(input: path, output: place) }
+      guard place != "/", let slash = place.utf8.lastIndex(of: UInt8(ascii: "/")) else { return absolute }
+      place = slash == place.startIndex ? "/" : String(place[..<slash])
+    }
+  }
+
+  struct Unusable: Error, CustomStringConvertible {
+    let input: String
+    let reason: SystemError
+    init(_ input: String, _ reason: SystemError) {
+      self.input = input
+      self.reason = reason
+    }
+    var description: String { "IMAGES_DIR=\(input) cannot be used: \(reason)" }
+  }
+
+  struct Refusal: Error, CustomStringConvertible {
+    let input: String
+    let output: String
+    var description: String {
+      "IMAGES_DIR=\(input) lies in \(output), which a consumer stores into: what came out of Kafka would be sent again. "
+        + "Set IMAGES_DIR or PROCESSED_IMAGES_DIR to another folder"
+    }
+  }
+}

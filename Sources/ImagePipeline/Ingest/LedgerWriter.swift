@@ -1,0 +1,97 @@
+import Platform
+
+/// Writes the ledger for many images at a time, then does with their files what was asked for. Runs on its own thread.
+final class LedgerWriter: Sendable {
+  enum Entry: Sendable {
+    /// The broker has all of it.
+    case sent(Outbox.Flight)
+    /// Its bytes were sent before, under another stamp or this one.
+    case known(path: String, stamp: FileStamp, digest: Digest)
+  }
+
+  private let queue: BoundedQueue<Entry>
+  private let ledger: Ledger
+  private let outbox: Outbox
+  private let afterSent: AfterSent
+  private let events: ProducerEvents
+  private let stop: StopFlag
+
+  /// A transaction costs a sync: as many images as are there share one.
+  private static let batch = 1_000
+  private static let retryMilliseconds = 1_000
+  /// How long a transaction waits for more of them, in ms. Nobody waits for it but a file's next version.
+  private static let gathering: Int64 = 20
+
+  init(ledger: Ledger, outbox: Outbox, afterSent: AfterSent, events: ProducerEvents, stop: StopFlag) {
+    self.ledger = ledger
+    self.outbox = outbox
+    self.afterSent = afterSent
+    self.events = events
+    self.stop = stop
+    queue = BoundedQueue(capacity: 100_000)
+  }
+
+  /// Never blocks in practice: the queue holds more than can be in flight.
+  func add(_ entry: Entry) { _ = queue.push(entry) }
+
+  func close() { queue.close() }
+
+  /// Returns when the queue is closed and empty.
+  func run() {
+    while let first = queue.pop(timeoutMilliseconds: nil) {
+      var entries = [first]
+      let deadline = Clock.monotonicMilliseconds + Self.gathering
+      while entries.count < Self.batch,
+        let next = queue.pop(timeoutMilliseconds: max(0, Int(deadline - Clock.monotonicMilliseconds)))
+      {
+        entries.append(next)
+      }
+      write(entries)
+    }
+  }
+
+  private func write(_ entries: [Entry]) {
+    var lines: [(path: String, line: Ledger.Line)] = []
+    var offsets: [Int32: Int64] = [:]
+    for entry in entries {
+      switch entry {
+      case .sent(let flight):
+        lines.append((flight.path, Ledger.Line(stamp: flight.stamp, digest: flight.digest)))
+        offsets.merge(flight.offsets) { max($0, $1) }
+      case .known(let path, let stamp, let digest): lines.append((path, Ledger.Line(stamp: stamp, digest: digest)))
+      }
+    }
+    while true {
+      do {
+        try ledger.record(lines, offsets: offsets)
+        break
+      } catch {
+        events.ledgerFailed(error)
+        // Given back, these files would be sent again and again. Kept, they hold the producer up until there is room.
+        guard !stop.wait(milliseconds: Self.retryMilliseconds) else { return }
+      }
+    }
+    var gone: [String] = []
+    for entry in entries {
+      switch entry {
+      case .sent(let flight):
+        events.sent(flight.path, bytes: flight.stamp.size)
+        if act(flight.path, flight.stamp) { gone.append(flight.path) }
+      case .known(let path, let stamp, _):
+        events.known(path)
+        if act(path, stamp) { gone.append(path) }
+      }
+    }
+    // What is not in the folder any more need not be remembered, or a camera's ledger would grow for ever.
+    do { try ledger.remove(gone) } catch { events.ledgerFailed(error) }
+    for line in lines { outbox.release(line.path) }
+  }
+
+  /// Returns true where the file is out of the input folder now.
+  private func act(_ path: String, _ stamp: FileStamp) -> Bool {
+    do { return try afterSent.perform(path, stamp) } catch {
+      events.afterSentFailed(path, error)
+      return false
+    }
+  }
+}

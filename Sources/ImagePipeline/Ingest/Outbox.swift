@@ -1,0 +1,132 @@
+import Kafka
+import Platform
+import Synchronization
+
+/// The files that are being worked on, from the moment they are taken to their line in the ledger.
+///
+/// A path is here at most once, so that two versions of a file never overtake each other.
+final class Outbox: Sendable {
+  private let state = Mutex(State())
+
+  fileprivate struct State {
+    /// By `pathKey`.
+    var claims: [[UInt8]: Claim] = [:]
+    var flights: [UInt64: Flight] = [:]
+    var messages: [UInt64: (flight: UInt64, bytes: Int)] = [:]
+    var lastToken: UInt64 = 0
+    var recheck: [Recheck] = []
+  }
+
+  fileprivate struct Claim { var changed = false }
+
+  /// A path that is to be looked at again.
+  struct Recheck: Equatable, Sendable {
+    let path: String
+    /// An event said so while it was being worked on: its writer has closed it.
+    let isFinished: Bool
+  }
+
+  /// An image whose messages are on their way.
+  struct Flight {
+    let path: String
+    let stamp: FileStamp
+    let digest: Digest
+    var unacknowledged = 0
+    /// False while more messages of it are to come.
+    var isWhole = false
+    var failure: (any Error)?
+    /// The highest acknowledged offset of each partition.
+    var offsets: [Int32: Int64] = [:]
+  }
+
+  // MARK: Paths
+
+  /// Takes a path. False where it is being worked on: then it will be looked at again once that is done.
+  func claim(_ path: String) -> Bool {
+    state.withLock { state in
+      if state.claims[path.pathKey] != nil {
+        state.claims[path.pathKey]!.changed = true
+        return false
+      }
+      state.claims[path.pathKey] = Claim()
+      return true
+    }
+  }
+
+  func isClaimed(_ path: String) -> Bool { state.withLock { $0.claims[path.pathKey] != nil } }
+
+  /// Gives a path back.
+  /// - Parameter again: look at it once more even where nothing was seen to change.
+  func release(_ path: String, again: Bool = false) {
+    state.withLock { state in
+      let isFinished = state.claims.removeValue(forKey: path.pathKey)?.changed == true
+      if isFinished || again { state.recheck.append(Recheck(path: path, isFinished: isFinished)) }
+    }
+  }
+
+  /// The paths that are to be looked at again.
+  func takeRechecks() -> [Recheck] {
+    state.withLock { state in
+      defer { state.recheck = [] }
+      return state.recheck
+    }
+  }
+
+  /// Nothing is being worked on and nothing is to be looked at again.
+  var isEmpty: Bool { state.withLock { $0.claims.isEmpty && $0.recheck.isEmpty } }
+  /// Messages without an acknowledgement.
+  var inFlight: Int { state.withLock { $0.messages.count } }
+
+  // MARK: Flights
+
+  func begin(_ path: String, _ stamp: FileStamp, _ digest: Digest) -> UInt64 {
+    state.withLock { state in
+      state.lastToken += 1
+      state.flights[state.lastToken] = Flight(path: path, stamp: stamp, digest: digest)
+      return state.lastToken
+    }
+  }
+
+  /// Announces one message of a flight. Returns its token.
+  func add(to flight: UInt64, bytes: Int) -> UInt64 {
+    state.withLock { state in
+      state.lastToken += 1
+      state.flights[flight]!.unacknowledged += 1
+      state.messages[state.lastToken] = (flight, bytes)
+      return state.lastToken
+    }
+  }
+
+  /// No more messages of this flight will come.
+  /// - Parameter failure: why it is not the whole image.
+  /// - Returns: the flight where it has ended.
+  func end(_ flight: UInt64, failure: (any Error)? = nil) -> Flight? {
+    state.withLock { state in
+      state.flights[flight]!.isWhole = true
+      if let failure { state.flights[flight]!.failure = failure }
+      return state.takeIfOver(flight)
+    }
+  }
+
+  /// A message has its report. Returns its size, and its flight where that has ended.
+  func settle(_ token: UInt64, partition: Int32, offset: Int64, failure: (any Error)?) -> (bytes: Int, Flight?)? {
+    state.withLock { state in
+      guard let message = state.messages.removeValue(forKey: token) else { return nil }
+      state.flights[message.flight]!.unacknowledged -= 1
+      if let failure {
+        state.flights[message.flight]!.failure = failure
+      } else {
+        let last = state.flights[message.flight]!.offsets[partition] ?? -1
+        state.flights[message.flight]!.offsets[partition] = max(last, offset)
+      }
+      return (message.bytes, state.takeIfOver(message.flight))
+    }
+  }
+}
+
+extension Outbox.State {
+  fileprivate mutating func takeIfOver(_ flight: UInt64) -> Outbox.Flight? {
+    guard let state = flights[flight], state.isWhole, state.unacknowledged == 0 else { return nil }
+    return flights.removeValue(forKey: flight)
+  }
+}

@@ -1,0 +1,44 @@
+import Platform
+import Synchronization
+
+/// The files that could not be sent, so that each is tried again when it changes and not before; after a while where it
+/// was the system's fault.
+final class Refusals: Sendable {
+  private struct Refusal {
+    let status: FileStatus?
+    /// Monotonic ms; nil: not before it changes.
+    var retry: Int64?
+  }
+
+  /// By `pathKey`.
+  private let files = Mutex<[[UInt8]: Refusal]>([:])
+  /// Where there are more, all are forgotten, tried and reported again: memory is bounded.
+  private static let most = 100_000
+  private static let retryMilliseconds: Int64 = 10_000
+
+  /// - Parameter isPassing: the disk or the system was at fault, and may not be the next time.
+  /// - Returns: true where this is news.
+  func add(_ path: String, _ status: FileStatus?, isPassing: Bool = false, now: Int64 = Clock.monotonicMilliseconds)
+    -> Bool
+  {
+    files.withLock { files in
+      if files.count >= Self.most { files = [:] }
+      let refusal = Refusal(status: status, retry: isPassing ? now + Self.retryMilliseconds : nil)
+      guard let before = files.updateValue(refusal, forKey: path.pathKey) else { return true }
+      return before.status != status
+    }
+  }
+
+  func contains(_ path: String, _ status: FileStatus, now: Int64 = Clock.monotonicMilliseconds) -> Bool {
+    files.withLock { files in
+      guard let known = files[path.pathKey] else { return false }
+      if known.status == status { return known.retry.map { now < $0 } ?? true }
+      files[path.pathKey] = nil
+      return false
+    }
+  }
+
+  func remove(_ path: String) { files.withLock { $0[path.pathKey] = nil } }
+
+  var count: Int { files.withLock { $0.count } }
+}

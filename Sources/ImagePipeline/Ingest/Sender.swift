@@ -1,0 +1,243 @@
+import Glibc
+import Kafka
+import Platform
+
+/// A file that is taken: finished, as far as anybody can tell.
+struct Candidate: Sendable {
+  let path: String
+  /// How it looked when it was found finished; nil where an event said so, whatever it looks like.
+  let stamp: FileStamp?
+  /// The hash of the version that was sent last, where one was.
+  let sent: Digest?
+}
+
+/// Bytes of a file → message. Reads, hashes, encodes into the buffer that librdkafka takes over. Several threads run one
+/// `send` each; the segments of an image are sent by one, in order.
+final class Sender: Sendable {
+  private let input: String
+  private let topic: String
+  /// The most bytes of an image that one message carries.
+  private let segmentBytes: Int
+  private let producer: KafkaProducer
+  private let budget: any SendBudget
+  private let outbox: Outbox
+  private let writer: LedgerWriter
+  private let events: ProducerEvents
+  private let stop: StopFlag
+  private let buffers = BufferPool()
+
+  init(
+    input: String, topic: String, segmentBytes: Int, producer: KafkaProducer, budget: any SendBudget, outbox: Outbox,
+    writer: LedgerWriter, events: ProducerEvents, stop: StopFlag
+  ) {
+    self.input = input
+    self.topic = topic
+    self.segmentBytes = segmentBytes
+    self.producer = producer
+    self.budget = budget
+    self.outbox = outbox
+    self.writer = writer
+    self.events = events
+    self.stop = stop
+  }
+
+  /// Sends candidates until the queue is closed and empty, or `stop` is set.
+  func run(_ candidates: BoundedQueue<Candidate>) {
+    while let candidate = next(candidates) {
+      if stop.isSet {
+        outbox.release(candidate.path)
+        continue
+      }
+      do {
+        if try !send(candidate) {
+          events.unfinished(candidate.path)
+          outbox.release(candidate.path, again: true)
+        }
+      } catch let error as SystemError where error.code == ENOENT {
+        events.vanished(candidate.path)
+        outbox.release(candidate.path)
+      } catch {
+        events.refused(candidate.path, error)
+        outbox.release(candidate.path)
+      }
+    }
+  }
+
+  /// The next candidate; nil at the end. Where none is there, what lingers for company is sent on its way at once.
+  private func next(_ candidates: BoundedQueue<Candidate>) -> Candidate? {
+    if let candidate = candidates.pop(timeoutMilliseconds: 0) { return candidate }
+    while !candidates.isFinished {
+      if outbox.inFlight > 0 { _ = producer.flush(timeoutMilliseconds: 20) }
+      if let candidate = candidates.pop(timeoutMilliseconds: 50) { return candidate }
+    }
+    return nil
+  }
+
+  /// Returns false where the file is not finished after all. Where it is true, the outbox or the ledger's writer has the
+  /// path.
+  private func send(_ candidate: Candidate) throws -> Bool {
+    let name = try ImageName(candidate.path)
+    let file = try File.open(input + "/" + candidate.path, .read)
+    let before = try file.status()
+    guard before.kind == .regular else {
+      outbox.release(candidate.path)
+      return true
+    }
+    if let stamp = candidate.stamp, stamp != FileStamp(before) { return false }
+    if before.size <= segmentBytes { return try sendWhole(file, before, name, candidate) }
+    return try sendSegments(file, before, name, candidate)
+  }
+
+  private func isUnchanged(_ file: File, _ before: FileStatus) throws -> Bool {
+    // By its path: whoever renames another file over it leaves this one as it was.
+    guard let path = try FileStatus.of(file.path), FileStamp(path) == FileStamp(before) else { return false }
+    return FileStamp(try file.status()) == FileStamp(before)
+  }
+
+  /// True where these very bytes were sent under the name: the file was only touched, or restored.
+  private func wasSent(_ candidate: Candidate, _ before: FileStatus, _ digest: Digest) -> Bool {
+    guard candidate.sent == digest else { return false }
+    writer.add(.known(path: candidate.path, stamp: FileStamp(before), digest: digest))
+    return true
+  }
+
+  private func sendWhole(_ file: File, _ before: FileStatus, _ name: ImageName, _ candidate: Candidate)
+    throws -> Bool
+  {
+    // One byte more, to see the end of the file.
+    try buffers.withBuffer(segmentBytes + 1) { buffer in
+      let count = try file.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<(before.size + 1)]), at: 0)
+      let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count])
+      let digest = SHA256.hash(bytes)
+      guard count == before.size, try isUnchanged(file, before) else { return false }
+      if wasSent(candidate, before, digest) { return true }
+      let flight = outbox.begin(name.value, FileStamp(before), digest)
+      var failure: (any Error)?
+      do {
+        try produce(bytes, ImageHeaders(digest: digest, length: count), Envelope(name: name.value), name, flight)
+      } catch {
+        failure = error
+      }
+      finish(outbox.end(flight, failure: failure))
+      return true
+    }
+  }
+
+  /// Reads the file twice: every segment names the hash of the whole.
+  private func sendSegments(_ file: File, _ before: FileStatus, _ name: ImageName, _ candidate: Candidate)
+    throws -> Bool
+  {
+    try buffers.withBuffer(segmentBytes + 1) { buffer in
+      let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<segmentBytes])
+      let digest = try digest(of: file, piece)
+      guard let digest, try isUnchanged(file, before) else { return false }
+      if wasSent(candidate, before, digest) { return true }
+      let envelope = Envelope(name: name.value)
+      let id = ImageHeaders.Segment.id(name: name.value, digest: digest)
+      let count = (before.size + segmentBytes - 1) / segmentBytes
+      let flight = outbox.begin(name.value, FileStamp(before), digest)
+      var failure: (any Error)?
+      do {
+        var hash = SHA256()
+        for index in 0..<count {
+          if stop.isSet { throw SendingStopped() }
+          let position = index * segmentBytes
+          let length = try file.read(into: piece, at: position)
+          guard length == min(segmentBytes, before.size - position) else { throw FileChanged() }
+          let bytes = UnsafeRawBufferPointer(rebasing: piece[..<length])
+          hash.update(bytes)
+          // Before the last segment is out, not after: what has changed must not look whole.
+          if index == count - 1, try hash.finish() != digest || !isUnchanged(file, before) { throw FileChanged() }
+          let segment = ImageHeaders.Segment(id: id, index: index, count: count, position: position)
+          try produce(
+            bytes, ImageHeaders(digest: digest, length: before.size, segment: segment), envelope, name, flight)
+        }
+      } catch {
+        failure = error
+      }
+      finish(outbox.end(flight, failure: failure))
+      return true
+    }
+  }
+
+  private func digest(of file: File, _ piece: UnsafeMutableRawBufferPointer) throws -> Digest? {
+    var hash = SHA256()
+    var place = 0
+    while true {
+      if stop.isSet { return nil }
+      let count = try file.read(into: piece, at: place)
+      if count == 0 { return hash.finish() }
+      hash.update(UnsafeRawBufferPointer(rebasing: piece[..<count]))
+      place += count
+    }
+  }
+
+  /// Hands one message to the client. Waits while too much is on its way.
+  private func produce(
+    _ bytes: UnsafeRawBufferPointer, _ headers: ImageHeaders, _ envelope: Envelope, _ name: ImageName, _ flight: UInt64
+  ) throws {
+    let kafkaHeaders = headers.kafkaHeaders
+    let key = Array(name.value.utf8)
+    let size = envelope.size(carrying: bytes.count)
+    let total = size + key.count + kafkaHeaders.reduce(0) { $0 + $1.name.utf8.count + $1.value.count }
+    while !budget.acquire(total, timeoutMilliseconds: 100) {
+      if stop.isSet { throw SendingStopped() }
+      // Over many partitions, the whole budget may be in batches that wait to be filled.
+      _ = producer.flush(timeoutMilliseconds: 1)
+    }
+    let payload = PayloadBuffer(capacity: size)
+    envelope.write(bytes, to: payload.bytes.baseAddress!)
+    payload.count = size
+    let token = outbox.add(to: flight, bytes: total)
+    do {
+      try key.withUnsafeBytes { key in
+        while case .queueFull = try producer.send(
+          topic: topic, key: key, payload: payload, headers: kafkaHeaders, token: token)
+        {
+          if stop.wait(milliseconds: 5) { throw SendingStopped() }
+        }
+      }
+    } catch {
+      _ = outbox.settle(token, partition: -1, offset: -1, failure: error)
+      budget.failed(total)
+      throw error
+    }
+  }
+
+  /// The client has a message's report. Called on the client's thread.
+  func report(_ report: DeliveryReport) {
+    let settled = outbox.settle(
+      report.token, partition: report.partition, offset: report.offset, failure: report.error)
+    guard let settled else { return }
+    if report.error == nil {
+      budget.delivered(settled.bytes, partition: report.partition, offset: report.offset)
+    } else {
+      budget.failed(settled.bytes)
+    }
+    finish(settled.1)
+  }
+
+  /// All of an image is acknowledged, or something of it never will be.
+  private func finish(_ flight: Outbox.Flight?) {
+    guard let flight else { return }
+    switch flight.failure {
+    case nil: writer.add(.sent(flight))
+    case is FileChanged:
+      events.unfinished(flight.path)
+      outbox.release(flight.path, again: true)
+    case is SendingStopped: outbox.release(flight.path)
+    case let error as KafkaError where error.isPurged: outbox.release(flight.path)
+    case let error as KafkaError where !error.isMessageTooLarge && !error.isAuthorization && !error.isFatal:
+      events.failed(flight.path, error)
+      outbox.release(flight.path, again: true)
+    case let error?:
+      events.refused(flight.path, error)
+      outbox.release(flight.path)
+    }
+  }
+}
+
+/// The file was altered while it was read.
+private struct FileChanged: Error {}
+/// The run ends.
+private struct SendingStopped: Error {}

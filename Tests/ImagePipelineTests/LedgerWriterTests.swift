@@ -1,0 +1,136 @@
+import Platform
+import SQLite
+import Testing
+
+@testable import ImagePipeline
+
+/// What happens between the broker's acknowledgement and the end of a file.
+@Suite struct LedgerWriterTests {
+  private let scratch: Scratch
+  private let outbox = Outbox()
+  private let lines = LogLines()
+
+  init() throws {
+    scratch = try Scratch()
+    _ = try scratch.folder("in")
+  }
+
+  private func ledger() throws -> Ledger {
+    try Ledger(in: scratch / "state", cluster: "c", topic: "t", input: scratch / "in")
+  }
+
+  /// Writes what is there, and returns what was counted.
+  private func write(_ entries: [LedgerWriter.Entry], _ action: AfterSentAction = .keep, _ stop: StopFlag = StopFlag())
+    throws -> ProducerEvents.Counts
+  {
+    let events = ProducerEvents(log: lines.log, input: scratch / "in")
+    let writer = LedgerWriter(
+      ledger: try ledger(), outbox: outbox,
+      afterSent: AfterSent(action: action, input: scratch / "in", sentFolder: scratch / "sent"), events: events,
+      stop: stop)
+    for entry in entries { writer.add(entry) }
+    writer.close()
+    writer.run()
+    return events.now
+  }
+
+  private func stamp(_ path: String) throws -> FileStamp { FileStamp(try scratch.status("in/" + path)) }
+
+  private func sent(_ path: String, offset: Int64) throws -> LedgerWriter.Entry {
+    #expect(outbox.claim(path))
+    let flight = outbox.begin(path, try stamp(path), digest(of: path))
+    let token = outbox.add(to: flight, bytes: 1)
+    _ = outbox.settle(token, partition: 0, offset: offset, failure: nil)
+    return .sent(try #require(outbox.end(flight)))
+  }
+
+  @Test func whatWasSentIsRecordedWithTheLastOffset() throws {
+    try scratch.write("in/a.jpg", "a")
+    try scratch.write("in/b.jpg", "bb")
+    let counts = try write([sent("a.jpg", offset: 9), sent("b.jpg", offset: 8)])
+    #expect(counts.sent == 2)
+    #expect(counts.bytes == 3)
+    #expect(try ledger().line("a.jpg") == Ledger.Line(stamp: stamp("a.jpg"), digest: digest(of: "a.jpg")))
+    #expect(try ledger().offsets() == [0: 9])
+    #expect(outbox.isEmpty)
+  }
+
+  @Test func whatWasKnownIsRecordedUnderItsNewStamp() throws {
+    try scratch.write("in/a.jpg", "a")
+    #expect(outbox.claim("a.jpg"))
+    let counts = try write([.known(path: "a.jpg", stamp: stamp("a.jpg"), digest: digest(of: "a"))])
+    #expect(counts.known == 1 && counts.sent == 0)
+    #expect(try ledger().line("a.jpg")?.stamp == stamp("a.jpg"))
+    #expect(outbox.isEmpty)
+  }
+
+  @Test func whatIsOutOfTheFolderIsForgotten() throws {
+    try scratch.write("in/a.jpg", "a")
+    _ = try write([sent("a.jpg", offset: 1)], .delete)
+    #expect(try !scratch.exists("in/a.jpg"))
+    #expect(try ledger().line("a.jpg") == nil)
+    // The topic's end is remembered all the same.
+    #expect(try ledger().offsets() == [0: 1])
+  }
+
+  @Test func aFileThatChangedSinceStaysAndIsLookedAtAgain() throws {
+    try scratch.write("in/a.jpg", "a")
+    let entry = try sent("a.jpg", offset: 1)
+    try scratch.write("in/a.jpg", "newer")
+    #expect(!outbox.claim("a.jpg"))
+    _ = try write([entry], .delete)
+    #expect(try scratch.read("in/a.jpg") == "newer")
+    #expect(outbox.takeRechecks().map(\.path) == ["a.jpg"])
+  }
+
+  @Test func aFileThatCannotBeMovedStaysAndIsSaid() throws {
+    try scratch.write("in/a.jpg", "a")
+    try scratch.write("sent", "a file in the folder's place")
+    let counts = try write([sent("a.jpg", offset: 1)], .move)
+    #expect(counts.sent == 1)
+    #expect(try scratch.exists("in/a.jpg"))
+    #expect(try ledger().line("a.jpg") != nil)
+    #expect(lines.all.contains { $0.contains("its file stays where it is") })
+  }
+
+  @Test func aLedgerThatCannotBeWrittenKeepsTheFileUntilItCan() throws {
+    try scratch.write("in/a.jpg", "a")
+    let entry = try sent("a.jpg", offset: 1)
+    _ = try ledger()
+    let database = try Database(path: scratch / "state/\(Ledger.fileName)", busyTimeoutMilliseconds: 1_000)
+    let events = ProducerEvents(log: lines.log, input: scratch / "in")
+    let writer = LedgerWriter(
+      ledger: try ledger(), outbox: outbox,
+      afterSent: AfterSent(action: .delete, input: scratch / "in", sentFolder: scratch / "sent"), events: events,
+      stop: StopFlag())
+    try database.execute("CREATE TRIGGER full BEFORE INSERT ON files BEGIN SELECT RAISE(FAIL, 'disk full'); END")
+    writer.add(entry)
+    writer.close()
+    let writing = BackgroundThread.start("writing") { writer.run() }
+    let deadline = Clock.monotonicMilliseconds + 20_000
+    while !lines.all.contains(where: { $0.contains("disk full") }), Clock.monotonicMilliseconds < deadline {
+      Clock.sleep(milliseconds: 5)
+    }
+    #expect(events.now.sent == 0)
+    #expect(try scratch.exists("in/a.jpg"))
+    #expect(outbox.isClaimed("a.jpg"))
+    try database.execute("DROP TRIGGER full")
+    writing.join()
+    #expect(events.now.sent == 1)
+    #expect(try !scratch.exists("in/a.jpg"))
+    #expect(!outbox.isClaimed("a.jpg"))
+  }
+
+  @Test func aRunThatEndsGivesUpOnALedgerThatCannotBeWritten() throws {
+    try scratch.write("in/a.jpg", "a")
+    let entry = try sent("a.jpg", offset: 1)
+    _ = try ledger()
+    let database = try Database(path: scratch / "state/\(Ledger.fileName)", busyTimeoutMilliseconds: 1_000)
+    try database.execute("CREATE TRIGGER full BEFORE INSERT ON files BEGIN SELECT RAISE(FAIL, 'disk full'); END")
+    let stop = StopFlag()
+    stop.set()
+    let counts = try write([entry], .delete, stop)
+    #expect(counts.sent == 0)
+    #expect(try scratch.exists("in/a.jpg"))
+  }
+}

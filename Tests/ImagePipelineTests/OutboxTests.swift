@@ -1,0 +1,174 @@
+import Platform
+import Testing
+
+@testable import ImagePipeline
+
+private struct Failure: Error {}
+
+@Suite struct OutboxTests {
+  private let outbox = Outbox()
+  private let stamp = FileStamp(size: 1, modified: 2, inode: 3)
+
+  private func begin(_ path: String) -> UInt64 { outbox.begin(path, stamp, digest(of: path)) }
+
+  // MARK: Paths
+
+  @Test func aPathIsWorkedOnOnce() {
+    #expect(outbox.claim("a"))
+    #expect(!outbox.claim("a"))
+    #expect(outbox.isClaimed("a"))
+    #expect(outbox.claim("b"))
+    outbox.release("a")
+    #expect(!outbox.isClaimed("a"))
+    #expect(outbox.claim("a"))
+  }
+
+  @Test func whatChangesWhileItIsSentIsLookedAtAgain() {
+    _ = outbox.claim("a")
+    _ = outbox.claim("a")
+    _ = outbox.claim("a")
+    #expect(outbox.takeRechecks() == [])
+    outbox.release("a")
+    #expect(!outbox.isEmpty)
+    #expect(outbox.takeRechecks().map(\.path) == ["a"])
+    #expect(outbox.takeRechecks() == [])
+    #expect(outbox.isEmpty)
+  }
+
+  @Test func whatDidNotChangeIsNotLookedAtAgain() {
+    _ = outbox.claim("a")
+    outbox.release("a")
+    #expect(outbox.takeRechecks() == [])
+    #expect(outbox.isEmpty)
+  }
+
+  @Test func aPathMayBeGivenBackToBeTriedAgain() {
+    _ = outbox.claim("a")
+    outbox.release("a", again: true)
+    #expect(outbox.takeRechecks().map(\.path) == ["a"])
+  }
+
+  @Test func givingBackWhatNobodyTookDoesNoHarm() {
+    outbox.release("a")
+    #expect(outbox.isEmpty)
+  }
+
+  @Test func namesThatOnlyLookAlikeAreTwo() {
+    let (composed, decomposed) = ("\u{E9}.jpg", "e\u{301}.jpg")
+    #expect(outbox.claim(composed))
+    #expect(!outbox.isClaimed(decomposed))
+    #expect(outbox.claim(decomposed))
+    outbox.release(composed)
+    #expect(outbox.isClaimed(decomposed))
+    #expect(outbox.takeRechecks() == [])
+  }
+
+  // MARK: Flights
+
+  @Test func aFlightEndsWithItsLastReport() throws {
+    let flight = begin("a")
+    let tokens = (0..<3).map { _ in outbox.add(to: flight, bytes: 10) }
+    #expect(Set(tokens).count == 3)
+    #expect(outbox.inFlight == 3)
+    #expect(outbox.settle(tokens[0], partition: 0, offset: 5, failure: nil)?.bytes == 10)
+    #expect(outbox.end(flight) == nil)
+    // Out of order, on two partitions.
+    #expect(outbox.settle(tokens[2], partition: 1, offset: 8, failure: nil)?.1 == nil)
+    let ended = try #require(outbox.settle(tokens[1], partition: 0, offset: 4, failure: nil)?.1)
+    #expect(ended.path == "a")
+    #expect(ended.stamp == stamp)
+    #expect(ended.failure == nil)
+    #expect(ended.offsets == [0: 5, 1: 8])
+    #expect(outbox.inFlight == 0)
+  }
+
+  @Test func aFlightWhoseReportsAreQuickerThanItsEndEndsThere() {
+    let flight = begin("a")
+    let token = outbox.add(to: flight, bytes: 10)
+    #expect(outbox.settle(token, partition: 0, offset: 0, failure: nil)?.1 == nil)
+    #expect(outbox.end(flight)?.offsets == [0: 0])
+  }
+
+  @Test func oneMessageThatFailsFailsTheFlightAndTheOthersAreStillAwaited() throws {
+    let flight = begin("a")
+    let tokens = (0..<3).map { _ in outbox.add(to: flight, bytes: 10) }
+    _ = outbox.end(flight)
+    #expect(outbox.settle(tokens[0], partition: 0, offset: -1001, failure: Failure())?.1 == nil)
+    #expect(outbox.settle(tokens[1], partition: 0, offset: 7, failure: nil)?.1 == nil)
+    let ended = try #require(outbox.settle(tokens[2], partition: 0, offset: 8, failure: nil)?.1)
+    #expect(ended.failure is Failure)
+    #expect(ended.offsets == [0: 8])
+  }
+
+  @Test func aFlightThatNeverTookOffEndsAtOnce() throws {
+    let ended = try #require(outbox.end(begin("a"), failure: Failure()))
+    #expect(ended.failure is Failure)
+    #expect(ended.offsets == [:])
+  }
+
+  @Test func aReportThatComesTwiceCountsOnce() {
+    let flight = begin("a")
+    let token = outbox.add(to: flight, bytes: 10)
+    _ = outbox.add(to: flight, bytes: 10)
+    _ = outbox.end(flight)
+    #expect(outbox.settle(token, partition: 0, offset: 0, failure: nil) != nil)
+    #expect(outbox.settle(token, partition: 0, offset: 0, failure: nil) == nil)
+    #expect(outbox.settle(999, partition: 0, offset: 0, failure: nil) == nil)
+    #expect(outbox.inFlight == 1)
+  }
+
+  @Test func flightsDoNotMix() {
+    let (one, other) = (begin("a"), begin("b"))
+    let tokens = (outbox.add(to: one, bytes: 1), outbox.add(to: other, bytes: 2))
+    _ = outbox.end(one)
+    _ = outbox.end(other)
+    #expect(outbox.settle(tokens.1, partition: 0, offset: 0, failure: Failure())?.1?.path == "b")
+    let ended = outbox.settle(tokens.0, partition: 0, offset: 1, failure: nil)?.1
+    #expect(ended?.path == "a")
+    #expect(ended?.failure == nil)
+  }
+}
+
+@Suite struct RefusalsTests {
+  private let refusals = Refusals()
+
+  private func status(_ size: Int) -> FileStatus {
+    FileStatus(kind: .regular, size: size, modified: 1, changed: 1, inode: 1, device: 1)
+  }
+
+  @Test func aFileIsTriedAgainWhenItHasChangedAndNotBefore() {
+    #expect(!refusals.contains("a", status(1)))
+    #expect(refusals.add("a", status(1)))
+    #expect(refusals.contains("a", status(1)))
+    #expect(refusals.contains("a", status(1)))
+    #expect(!refusals.contains("a", status(2)))
+    // From then on it is a file like any other.
+    #expect(!refusals.contains("a", status(1)))
+    #expect(refusals.count == 0)
+  }
+
+  @Test func theSameRefusalIsNoNews() {
+    #expect(refusals.add("a", status(1)))
+    #expect(!refusals.add("a", status(1)))
+    #expect(refusals.add("a", status(2)))
+    #expect(refusals.add("b", status(2)))
+  }
+
+  @Test func aFileThatCouldNotEvenBeInspectedIsTriedAgain() {
+    #expect(refusals.add("a", nil))
+    #expect(!refusals.add("a", nil))
+    #expect(!refusals.contains("a", status(1)))
+  }
+
+  @Test func namesThatOnlyLookAlikeAreTwo() {
+    #expect(refusals.add("\u{E9}.jpg", status(1)))
+    #expect(!refusals.contains("e\u{301}.jpg", status(1)))
+    #expect(refusals.add("e\u{301}.jpg", status(1)))
+    #expect(refusals.count == 2)
+  }
+
+  @Test func memoryIsBounded() {
+    for number in 0...100_000 { _ = refusals.add("\(number)", nil) }
+    #expect(refusals.count < 100_000)
+  }
+}
