@@ -1,0 +1,58 @@
+import Kafka
+import Platform
+import Telemetry
+
+/// The first words with a broker: waits for one, says so, and sees to the topic.
+struct BrokerConnection {
+  let client: KafkaClient
+  let servers: String
+  let log: Log
+  /// Gives up after so many ms; nil: waits for ever.
+  var patience: Int?
+
+  /// The cluster's id. nil where `stop` was set first.
+  func clusterID(stop: StopFlag) throws -> String? {
+    try untilAnswered(stop) { try client.clusterID(timeoutMilliseconds: 2_000) }
+  }
+
+  /// Makes the topic where there is none. Returns false where `stop` was set first.
+  func ensureTopic(_ topic: String, partitions: Int32, stop: StopFlag) throws -> Bool {
+    try untilAnswered(stop) {
+      if try client.partitionCount(of: topic, timeoutMilliseconds: 5_000) == nil,
+        try client.createTopic(topic, partitions: partitions, timeoutMilliseconds: 15_000)
+      {
+        log.info("topic created", ["topic": .string(topic)])
+      }
+      return true
+    } ?? false
+  }
+
+  private func untilAnswered<T>(_ stop: StopFlag, _ ask: () throws -> T) throws -> T? {
+    let start = Clock.monotonicMilliseconds
+    var nextWord = start + 1_000
+    while !stop.isSet {
+      do { return try ask() } catch let error as KafkaError {
+        if error.isFatal || error.isAuthorization { throw error }
+        let now = Clock.monotonicMilliseconds
+        if let patience, now - start >= Int64(patience) {
+          throw NoBroker(servers: servers, seconds: patience / 1000, reason: error)
+        }
+        if now >= nextWord {
+          nextWord = now + 10_000
+          log.warning("waiting for Kafka at \(servers): \(error)")
+        }
+        _ = stop.wait(milliseconds: 500)
+      }
+    }
+    return nil
+  }
+}
+
+struct NoBroker: Error, CustomStringConvertible {
+  let servers: String
+  let seconds: Int
+  let reason: KafkaError
+  var description: String {
+    "no answer from Kafka at \(servers) for \(seconds) s (\(reason)): start it, or set KAFKA_BOOTSTRAP_SERVERS"
+  }
+}

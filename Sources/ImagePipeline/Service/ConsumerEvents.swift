@@ -1,0 +1,61 @@
+import Platform
+import Synchronization
+import Telemetry
+
+/// What happens in a consumer: each event counts and says so in one place.
+public final class ConsumerEvents: Sendable {
+  private let log: Log
+  private let counts = Mutex(Counts())
+  /// Set once partitions have been assigned, or the run has ended.
+  let ready = StopFlag()
+
+  public struct Counts: Sendable {
+    /// New images.
+    public var images = 0
+    public var bytes = 0
+    /// Images that came again and were there already.
+    public var unchanged = 0
+    public var letters = 0
+    /// Messages of the topic that are not stored yet, when last asked.
+    public var lag: Int?
+  }
+
+  public init(log: Log) { self.log = log.with(component: "consumer") }
+
+  public var now: Counts { counts.withLock { $0 } }
+  var stored: Int { counts.withLock { $0.images } }
+
+  var lag: Int {
+    get { counts.withLock { $0.lag ?? 0 } }
+    set { counts.withLock { $0.lag = newValue } }
+  }
+
+  func stored(_ stored: ImageStore.Stored) {
+    counts.withLock {
+      $0.images += stored.images.count
+      $0.bytes += stored.images.reduce(0) { $0 + $1.bytes }
+      $0.unchanged += stored.unchanged
+      $0.letters += stored.letters
+    }
+    for image in stored.images { log.debug("stored", ["image": .string(image.name), "bytes": .of(image.bytes)]) }
+  }
+
+  func storingFailed(_ error: any Error, retryMilliseconds: Int) {
+    log.error("a batch could not be stored, and nothing of it is lost: \(error)", ["retry_ms": .of(retryMilliseconds)])
+  }
+
+  func expiringFailed(_ error: any Error, retryMilliseconds: Int) {
+    log.error(
+      "segments that wait for too long could not be made dead letters: \(error)", ["retry_ms": .of(retryMilliseconds)])
+  }
+
+  func expired(_ image: ImageStore.Expired) {
+    counts.withLock { $0.letters += image.letters }
+    log.warning(
+      "an image's segments did not all come: they are dead letters now",
+      [
+        "image": .string(image.name), "came": .of(image.parts), "of": .of(image.count), "letters": .of(image.letters),
+        "gone_offsets": .string(image.gone.map { String($0) }.joined(separator: ",")),
+      ])
+  }
+}

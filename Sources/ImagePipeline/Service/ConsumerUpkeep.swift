@@ -1,0 +1,57 @@
+import Kafka
+import Platform
+
+/// What a consumer does between batches, now and then: looks how far it is, gives up on segments that do not come,
+/// removes what nobody waits for, and says when a batch run has reached its end.
+struct ConsumerUpkeep {
+  private let settings: ConsumerSettings
+  private let events: ConsumerEvents
+  private let group: GroupWatch
+  private var idle: IdleWatch
+  private var next: Int64 = 0
+  private var nextCleaning: Int64 = 0
+
+  private static let interval: Int64 = 500
+  /// After a failure, which will not have passed a moment later.
+  private static let retryMilliseconds = 5_000
+
+  init(_ settings: ConsumerSettings, events: ConsumerEvents) {
+    self.settings = settings
+    self.events = events
+    group = GroupWatch(settings)
+    idle = IdleWatch(limit: settings.untilIdle)
+  }
+
+  mutating func somethingCame() { idle.reset() }
+
+  /// To be called with nothing waiting to be stored. Returns true where the topic has been stored for long enough.
+  mutating func isRunOver(_ reader: TopicReader, _ store: ImageStore) -> Bool {
+    guard Clock.monotonicMilliseconds >= next else { return false }
+    next = Clock.monotonicMilliseconds + Self.interval
+    events.lag = reader.lag
+    guard reader.isCaughtUp else {
+      idle.reset()
+      return false
+    }
+    reader.commitEnds()
+    do { try tidy(reader, store) } catch {
+      events.expiringFailed(error, retryMilliseconds: Self.retryMilliseconds)
+      next += Int64(Self.retryMilliseconds)
+    }
+    let isStored = settings.untilIdle != nil && group.hasStored(allBut: Set(reader.partitions))
+    return idle.isOver(allStored: isStored)
+  }
+
+  /// Only at the topic's end: what is still to be read may hold the missing segments.
+  private mutating func tidy(_ reader: TopicReader, _ store: ImageStore) throws {
+    if Clock.monotonicMilliseconds >= nextCleaning {
+      nextCleaning = Clock.monotonicMilliseconds + Int64(settings.segmentTimeout)
+      try store.removeOrphans(olderThan: settings.segmentTimeout)
+    }
+    // Letters that waited for the broker have stopped the fetching.
+    defer { reader.resume() }
+    let expired = try store.expire(
+      reader.topic, settings.topic, after: settings.segmentTimeout, in: Set(reader.partitions))
+    for image in expired ?? [] { events.expired(image) }
+  }
+}

@@ -1,0 +1,112 @@
+import Kafka
+import Telemetry
+
+/// Reads the configuration from environment variables: the one place that knows how they are written.
+public struct EnvironmentReader {
+  private let environment: [String: String]
+  private var problems: [String] = []
+
+  public static func read(_ environment: [String: String]) throws(ConfigurationError) -> Configuration {
+    var reader = EnvironmentReader(environment: environment)
+    let configuration = reader.configuration()
+    guard reader.problems.isEmpty else { throw ConfigurationError(problems: reader.problems) }
+    return configuration
+  }
+
+  private init(environment: [String: String]) { self.environment = environment }
+
+  private mutating func configuration() -> Configuration {
+    let properties = KafkaProperties(environment)
+    problems += properties.problems
+    let topic = text("TOPIC")
+    if !Self.isTopic(topic) {
+      problem("TOPIC", topic, "use 1 to 249 letters, digits, dots, underscores and dashes")
+    }
+    var producer = ProducerSettings(
+      input: text("IMAGES_DIR"), topic: topic, stateFolder: text("STATE_DIR"), kafka: properties.producer)
+    producer.topicPartitions = Int32(number("TOPIC_PARTITIONS", in: -1...10_000))
+    if producer.topicPartitions == 0 { problem("TOPIC_PARTITIONS", "0", "use 1 or more, or -1") }
+    producer.extensions = text("IMAGE_EXTENSIONS").split(separator: ",").map {
+      var one = $0.drop { $0 == " " || $0 == "." }
+      while one.last == " " { one.removeLast() }
+      return String(one)
+    }.filter { !$0.isEmpty }
+    if producer.extensions.isEmpty { problem("IMAGE_EXTENSIONS", text("IMAGE_EXTENSIONS"), "name some, or *") }
+    producer.settleMilliseconds = number("SETTLE_MS", in: 0...3_600_000)
+    producer.rescanMilliseconds = number("RESCAN_MS", in: 100...86_400_000)
+    producer.afterSent = choice("AFTER_SENT", AfterSentAction.allCases.map { ($0.rawValue, $0) }) ?? .keep
+    producer.sentFolder = environment["SENT_DIR"].flatMap { $0.isEmpty ? nil : $0 } ?? producer.input + "/.sent"
+    producer.segmentBytes = number("SEGMENT_BYTES", in: 1_000...700_000_000)
+    producer.inFlightBytes = number("IN_FLIGHT_BYTES", in: 1_000_000...16_000_000_000)
+    checkSegments(producer.segmentBytes, properties.producer)
+
+    var consumer = ConsumerSettings(
+      topic: topic, outputPath: text("PROCESSED_IMAGES_DIR"), csvPath: text("CSV_PATH"), kafka: properties.consumer)
+    consumer.topicPartitions = producer.topicPartitions
+    consumer.kafka.set("group.id", text("CONSUMER_GROUP"))
+    consumer.batchImages = number("BATCH_IMAGES", in: 1...100_000)
+    consumer.batchBytes = number("BATCH_BYTES", in: 1...16_000_000_000)
+    consumer.segmentTimeout = number("SEGMENT_TIMEOUT", in: 1...31_536_000) * 1_000
+
+    let level = choice("LOG_LEVEL", LogLevel.allCases.map { ($0.name, $0) } + [("warn", .warning)])
+    let format = choice("LOG_FORMAT", LogFormat.allCases.map { ($0.rawValue, $0) })
+    return Configuration(
+      producer: producer, consumer: consumer, logLevel: level ?? .info, logFormat: format ?? .text,
+      progressMilliseconds: number("PROGRESS_SECONDS", in: 0...86_400) * 1_000, warnings: properties.warnings,
+      hasOwnCSVPath: environment["CSV_PATH"].map { !$0.isEmpty } ?? false)
+  }
+
+  // MARK: Values
+
+  /// An empty variable is one that is not set: compose files write `NAME=` for that.
+  private func text(_ name: String) -> String {
+    let value = environment[name] ?? ""
+    return value.isEmpty ? Variable.all[name]!.defaultValue : value
+  }
+
+  private mutating func number(_ name: String, in range: ClosedRange<Int>) -> Int {
+    guard let number = Int(text(name)), range.contains(number) else {
+      problem(name, text(name), "use a whole number from \(range.lowerBound) to \(range.upperBound)")
+      return Int(Variable.all[name]!.defaultValue)!
+    }
+    return number
+  }
+
+  private mutating func choice<T>(_ name: String, _ choices: [(String, T)]) -> T? {
+    let value = text(name).lowercased()
+    if let choice = choices.first(where: { $0.0 == value }) { return choice.1 }
+    problem(name, text(name), "use \(choices.map(\.0).joined(separator: ", "))")
+    return nil
+  }
+
+  private mutating func problem(_ name: String, _ value: String, _ cure: String) {
+    problems.append("\(name)=\(value) cannot be used: \(cure)")
+  }
+
+  private static func isTopic(_ name: String) -> Bool {
+    (1...249).contains(name.utf8.count) && name != "." && name != ".."
+      && name.utf8.allSatisfy {
+        switch $0 {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+          UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
+          true
+        default: false
+        }
+      }
+  }
+
+  /// A message holds the segment in Base64, its name twice, escaped once, and the headers.
+  private mutating func checkSegments(_ bytes: Int, _ kafka: KafkaSettings) {
+    let limit = kafka.values["message.max.bytes"].flatMap(Int.init) ?? 1_000_000
+    let most = (limit - 40_000) / 4 * 3
+    guard bytes > most else { return }
+    if most < 1_000 {
+      problem("KAFKA_MESSAGE_MAX_BYTES", String(limit), "use 50000 or more, or leave it unset for 1000000")
+    } else {
+      problem(
+        "SEGMENT_BYTES", String(bytes),
+        "with KAFKA_MESSAGE_MAX_BYTES=\(limit) use \(most) or less: Base64 makes a third more of it, and the name and "
+          + "headers come on top")
+    }
+  }
+}

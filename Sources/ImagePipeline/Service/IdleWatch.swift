@@ -1,0 +1,49 @@
+import Kafka
+import Platform
+
+/// Knows of the partitions that other consumers of the group have, by the group's commits.
+final class GroupWatch {
+  private let settings: ConsumerSettings
+  /// A connection of its own: on the consumer's, a question waits behind a fetch that waits for messages.
+  private var client: KafkaConsumer?
+
+  init(_ settings: ConsumerSettings) { self.settings = settings }
+
+  /// - Parameter own: partitions that are not asked about.
+  /// - Returns: false where the broker does not answer, too.
+  func hasStored(allBut own: Set<Int32>) -> Bool {
+    do {
+      let client = try self.client ?? KafkaConsumer(settings.kafka, topic: settings.topic)
+      self.client = client
+      guard let count = try client.partitionCount(of: settings.topic, timeoutMilliseconds: 2_000) else { return false }
+      let others = (0..<Int32(count)).filter { !own.contains($0) }
+      guard !others.isEmpty else { return true }
+      let commits = try client.committed(partitions: others, timeoutMilliseconds: 2_000)
+      return try others.allSatisfy { partition in
+        let marks = try client.watermarks(of: settings.topic, partition: partition, timeoutMilliseconds: 2_000)
+        return commits[partition] ?? marks.low >= marks.high
+      }
+    } catch { return false }
+  }
+}
+
+/// Counts the time since everything was stored.
+struct IdleWatch {
+  /// In ms; nil: never over.
+  let limit: Int?
+  private var since: Int64?
+
+  init(limit: Int?) { self.limit = limit }
+
+  mutating func reset() { since = nil }
+
+  mutating func isOver(allStored: Bool, now: Int64 = Clock.monotonicMilliseconds) -> Bool {
+    guard let limit, allStored else {
+      since = nil
+      return false
+    }
+    let start = since ?? now
+    since = start
+    return now - start >= Int64(limit)
+  }
+}

@@ -1,0 +1,146 @@
+import Glibc
+import Kafka
+import Platform
+
+/// librdkafka's properties from the environment: `KAFKA_A_B` is `a.b`, as the Confluent images have it.
+struct KafkaProperties {
+  private(set) var producer = KafkaSettings()
+  private(set) var consumer = KafkaSettings()
+  private(set) var problems: [String] = []
+  private(set) var warnings: [String] = []
+
+  /// What both sides are given where the user says nothing.
+  private static let defaults = [
+    ("client.id", "image-pipeline"), ("socket.keepalive.enable", "true"),
+    // How late a client learns of a topic's new partitions.
+    ("topic.metadata.refresh.interval.ms", "30000"),
+    // The topic is made by request, with the partitions that were asked for, not by being mentioned.
+    ("allow.auto.create.topics", "false"),
+  ]
+  private static let producerDefaults = [
+    ("enable.idempotence", "true"), ("acks", "all"),
+    // A broker that is down for a day must not turn images into failures.
+    ("message.timeout.ms", "0"),
+    ("queue.buffering.max.kbytes", "65536"), ("queue.buffering.max.messages", "100000"),
+  ]
+  private static let consumerDefaults = [
+    ("check.crcs", "true"), ("session.timeout.ms", "10000"), ("queued.max.messages.kbytes", "16384"),
+  ]
+
+  /// What exactly-once rests on: the values that may be set, and what to do instead of another.
+  private static let guarded: [String: (allowed: [String], cure: String)] = [
+    "enable.auto.commit": (["false"], "leave it unset: a position is committed when its images are durable"),
+    "enable.auto.offset.store": (["false"], "leave it unset: a position is stored when its images are durable"),
+    "auto.offset.reset": (["error"], "leave it unset: positions come from the output's catalog"),
+    "enable.partition.eof": (["true"], "leave it unset: the end of a partition is how idleness is seen"),
+    "enable.idempotence": (["true"], "leave it unset: without it a retry doubles or reorders messages"),
+    "acks": (["all", "-1"], "leave it unset: fewer acknowledgements lose images when a broker fails"),
+    "request.required.acks": (["all", "-1"], "leave it unset: fewer acknowledgements lose images when a broker fails"),
+    "group.id": ([], "set CONSUMER_GROUP instead"),
+    "group.instance.id": ([], "leave it unset: it is made of the output's identity and the consumer's slot"),
+    "partition.assignment.strategy": (
+      ["range", "roundrobin", "range,roundrobin", "roundrobin,range"],
+      "leave it unset: cooperative assignment loses partitions in librdkafka before 2.10"
+    ),
+  ]
+
+  /// Other names of properties that have a default here. Set under both, the library takes the last by alphabet, which
+  /// may be the default.
+  private static let aliases = [
+    "metadata.broker.list": "bootstrap.servers", "compression.codec": "compression.type",
+    "queue.buffering.max.ms": "linger.ms", "delivery.timeout.ms": "message.timeout.ms",
+  ]
+
+  init(_ environment: [String: String]) {
+    for (property, value) in Self.defaults {
+      producer.setDefault(property, value)
+      consumer.setDefault(property, value)
+    }
+    for (property, value) in Self.producerDefaults { producer.setDefault(property, value) }
+    for (property, value) in Self.consumerDefaults { consumer.setDefault(property, value) }
+    for name in ["KAFKA_BOOTSTRAP_SERVERS", "KAFKA_COMPRESSION_TYPE", "KAFKA_LINGER_MS", "KAFKA_BATCH_SIZE"]
+    where environment[name, default: ""].isEmpty && environment[name + "_FILE", default: ""].isEmpty {
+      apply(name, Self.property(name.dropFirst("KAFKA_".count)), Variable.all[name]!.defaultValue)
+    }
+    for (name, value) in environment.sorted(by: { $0.key < $1.key }) {
+      guard name.hasPrefix("KAFKA_"), name.utf8.count > "KAFKA_".utf8.count, !value.isEmpty else { continue }
+      read(name, value)
+    }
+  }
+
+  private mutating func read(_ name: String, _ value: String) {
+    let property = Self.property(name.dropFirst("KAFKA_".count))
+    // A secret in a file: `KAFKA_SASL_PASSWORD_FILE` holds the path of what `KAFKA_SASL_PASSWORD` would be.
+    if name.hasSuffix("_FILE") {
+      let direct = Self.property(name.dropFirst("KAFKA_".count).dropLast("_FILE".count))
+      if KafkaSettings.check(direct, "") != .unknown {
+        do { apply(name, direct, try Self.content(of: value)) } catch {
+          problems.append("\(name)=\(value) cannot be used: \(error)")
+        }
+        return
+      }
+    }
+    apply(name, property, value)
+  }
+
+  private mutating func apply(_ name: String, _ property: String, _ value: String) {
+    if let rule = Self.guarded[property] {
+      guard rule.allowed.contains(value.lowercased()) else {
+        problems.append("\(name)=\(value) cannot be used: \(rule.cure)")
+        return
+      }
+      // The value is what it would be anyhow, and consumer properties mean nothing to the producer.
+      return
+    }
+    let property = Self.aliases[property] ?? property
+    switch KafkaSettings.check(property, value) {
+    case .known:
+      producer.set(property, value)
+      consumer.set(property, value)
+    case .unknown:
+      warnings.append("\(name) is ignored: librdkafka has no property \(property)")
+    case .invalid(let reason):
+      problems.append("\(name)=\(Self.shown(property, value)) cannot be used: \(reason)")
+    }
+  }
+
+  /// `SSL_CA_LOCATION` → `ssl.ca.location`; two underscores are one, three a dash.
+  private static func property(_ name: Substring) -> String {
+    var result: [UInt8] = []
+    var underscores = 0
+    func separator(_ count: Int) -> [UInt8] {
+      switch count {
+      case 0: []
+      case 1: [UInt8(ascii: ".")]
+      case 2: [UInt8(ascii: "_")]
+      default: [UInt8(ascii: "-")]
+      }
+    }
+    for byte in name.lowercased().utf8 {
+      if byte == UInt8(ascii: "_") {
+        underscores += 1
+        continue
+      }
+      result += separator(underscores)
+      underscores = 0
+      result.append(byte)
+    }
+    return String(decoding: result, as: UTF8.self)
+  }
+
+  /// A secret is not repeated in an error.
+  private static func shown(_ property: String, _ value: String) -> String {
+    let marks = ["password", "secret", "pem", "key", "jaas", "oauthbearer.config"]
+    return marks.contains(where: property.contains) ? "..." : value
+  }
+
+  private static func content(of path: String) throws -> String {
+    let file = try File.open(path, .read)
+    var bytes = [UInt8](repeating: 0, count: 64 << 10)
+    let count = try bytes.withUnsafeMutableBytes { try file.read(into: $0, at: 0) }
+    var text = bytes.prefix(count)
+    // Editors and `echo` end a file with a line end that is no part of the secret.
+    while let last = text.last, last == 0x0A || last == 0x0D { text.removeLast() }
+    return String(decoding: text, as: UTF8.self)
+  }
+}

@@ -1,0 +1,133 @@
+import Glibc
+import Platform
+import Synchronization
+import Telemetry
+
+/// What happens in a producer: each event counts and says so in one place.
+public final class ProducerEvents: Sendable {
+  private let log: Log
+  private let input: String
+  private let counts = Mutex(Counts())
+  private let refusals = Refusals()
+  private let said = Mutex<Set<String>>([])
+
+  public struct Counts: Sendable {
+    /// Files that were taken to be sent.
+    public var found = 0
+    /// Images that the broker and the ledger have.
+    public var sent = 0
+    /// Their bytes.
+    public var bytes = 0
+    /// Files that turned out to have been sent before.
+    public var known = 0
+    /// Files whose line was in the ledger already, counted anew by each scan.
+    public var alreadySent = 0
+    /// Files that could not be sent and wait to be changed.
+    public var refused = 0
+    public var vanished = 0
+    /// Taken and not yet done with.
+    public var left: Int { max(0, found - sent - known - refused - vanished) }
+  }
+
+  /// - Parameter input: the folder that paths are relative to.
+  public init(log: Log, input: String) {
+    self.log = log.with(component: "producer")
+    self.input = input
+  }
+
+  public var now: Counts { counts.withLock { $0 } }
+
+  func found(_ path: String, _ status: FileStatus) { counts.withLock { $0.found += 1 } }
+
+  func sent(_ path: String, bytes: Int) {
+    refusals.remove(path)
+    counts.withLock {
+      $0.sent += 1
+      $0.bytes += bytes
+    }
+    log.debug("sent", ["image": .string(path), "bytes": .of(bytes)])
+  }
+
+  func known(_ path: String) {
+    counts.withLock { $0.known += 1 }
+    log.debug("sent before, with the same bytes", ["image": .string(path)])
+  }
+
+  func alreadySent(_ path: String) { counts.withLock { $0.alreadySent += 1 } }
+
+  /// It was altered while it was read: it will be taken again.
+  func unfinished(_ path: String) {
+    counts.withLock { $0.found -= 1 }
+    log.debug("altered while it was read, to be taken again", ["image": .string(path)])
+  }
+
+  func vanished(_ path: String) {
+    counts.withLock { $0.vanished += 1 }
+    log.debug("gone before it was read", ["image": .string(path)])
+  }
+
+  /// A file that will not be sent before it changes.
+  func refused(_ path: String, _ error: any Error) {
+    let status = (try? FileStatus.of(input + "/" + path)) ?? nil
+    let isPassing = (error as? SystemError).map { $0.isEnvironmental && ![EACCES, EPERM].contains($0.code) } ?? false
+    guard refusals.add(path, status, isPassing: isPassing) else { return }
+    counts.withLock { $0.refused += 1 }
+    log.error("not sent: \(error)", ["image": .string(path)])
+  }
+
+  func isRefused(_ path: String, _ status: FileStatus) -> Bool { refusals.contains(path, status) }
+
+  func refusedName(_ bytes: [UInt8]) {
+    guard isNews("name " + bytes.description) else { return }
+    counts.withLock { $0.refused += 1 }
+    log.error(
+      "not sent: its name is not UTF-8, which a Kafka key and JSON have to be: rename it",
+      ["image": .string(String(decoding: bytes, as: UTF8.self))])
+  }
+
+  /// It will be tried again.
+  func failed(_ path: String, _ error: any Error) {
+    counts.withLock { $0.found -= 1 }
+    log.warning("not acknowledged, to be sent again: \(error)", ["image": .string(path)])
+  }
+
+  func ledgerFailed(_ error: any Error) {
+    log.error(
+      "the ledger cannot be written, to be tried again; what it lacks when the run ends is sent again: \(error)")
+  }
+
+  func afterSentFailed(_ path: String, _ error: any Error) {
+    // Each scan tries again.
+    guard isNews("after sent \(path): \(error)") else { return }
+    log.error("sent, but its file stays where it is: \(error)", ["image": .string(path)])
+  }
+
+  func unreadableFolder(_ error: SystemError) {
+    guard isNews("folder \(error)") else { return }
+    counts.withLock { $0.refused += 1 }
+    log.error("a folder could not be read: \(error)")
+  }
+
+  func skippedOutput(_ path: String) {
+    guard isNews("output " + path) else { return }
+    log.info("not entered: a consumer stores into this folder", ["folder": .string(path)])
+  }
+
+  func skippedLink(_ path: String) {
+    guard isNews("link " + path) else { return }
+    log.info("not entered: a symbolic link to a folder", ["folder": .string(path)])
+  }
+
+  func noEvents(_ error: SystemError) {
+    guard isNews("events \(error.code)") else { return }
+    log.warning("no events for some folders, which are scanned now and then instead: \(error)")
+  }
+
+  /// True for the first time that something is to be said. What was said is remembered up to a bound.
+  private func isNews(_ text: String) -> Bool {
+    said.withLock { said in
+      if said.count >= 10_000 { said = [] }
+      return said.insert(text).inserted
+    }
+  }
+}

@@ -1,0 +1,128 @@
+import Kafka
+import Platform
+import Synchronization
+import Telemetry
+
+/// Folder → topic: one thread finds files, two read and send them, one writes the ledger; librdkafka has its own.
+public final class ProducerService: Sendable {
+  private let settings: ProducerSettings
+  private let log: Log
+  private let events: ProducerEvents
+  private let stop: StopFlag
+
+  private static let senders = 2
+  /// Candidates that wait for a sender: names only.
+  private static let queued = 512
+  /// After `stop`, how long acknowledgements are waited for: below the 10 s after which Docker kills.
+  private static let graceMilliseconds = 4_000
+
+  public init(_ settings: ProducerSettings, log: Log, events: ProducerEvents, stop: StopFlag) {
+    self.settings = settings
+    self.log = log.with(component: "producer")
+    self.events = events
+    self.stop = stop
+  }
+
+  /// Runs until `stop` is set, or until everything is sent where only what is there is wanted.
+  /// - Throws: what cannot be helped by waiting: a folder that cannot be used, a fatal error of the client.
+  public func run() throws {
+    var settings = settings
+    settings.input = try InputFolder.resolve(settings.input)
+    let outbox = Outbox()
+    let sender = Mutex<Sender?>(nil)
+    let producer = try KafkaProducer(settings.kafka) { report in sender.withLock { $0 }?.report(report) }
+    defer { producer.close() }
+    var connection = BrokerConnection(
+      client: producer, servers: settings.kafka.values["bootstrap.servers"] ?? "", log: log)
+    connection.patience = settings.patience
+    guard
+      let cluster = try settings.embedded?.cluster ?? connection.clusterID(stop: stop),
+      try connection.ensureTopic(settings.topic, partitions: settings.topicPartitions, stop: stop)
+    else { return }
+    let ledger = try Ledger(
+      in: settings.stateFolder, cluster: cluster, topic: settings.topic, input: settings.input)
+    // `verify --resend` may send beside a producer that runs.
+    let lock = settings.only == nil ? try ProducerLock(settings, cluster: cluster) : nil
+    defer { withExtendedLifetime(lock) {} }
+    if settings.resend { try ledger.forget() }
+    if let only = settings.only { try ledger.remove(Array(only)) }
+    try compareEnds(ledger, producer)
+    let afterSent = AfterSent(action: settings.afterSent, input: settings.input, sentFolder: settings.sentFolder)
+    try afterSent.check()
+    let writer = LedgerWriter(ledger: ledger, outbox: outbox, afterSent: afterSent, events: events, stop: stop)
+    let made = Sender(
+      input: settings.input, topic: settings.topic, segmentBytes: settings.segmentBytes, producer: producer,
+      budget: settings.embedded?.budget ?? InFlightBudget(limit: settings.inFlightBytes), outbox: outbox,
+      writer: writer, events: events, stop: stop)
+    sender.withLock { $0 = made }
+    log.info(
+      "sending",
+      [
+        "input": .string(settings.input), "topic": .string(settings.topic), "cluster": .string(cluster),
+        "after_sent": .string(settings.afterSent.rawValue),
+      ])
+    try runThreads(settings, outbox, ledger, writer, made, producer)
+  }
+
+  private func runThreads(
+    _ settings: ProducerSettings, _ outbox: Outbox, _ ledger: Ledger, _ writer: LedgerWriter, _ sender: Sender,
+    _ producer: KafkaProducer
+  ) throws {
+    let candidates = BoundedQueue<Candidate>(capacity: Self.queued)
+    let isOver = StopFlag()
+    let failure = Mutex<(any Error)?>(nil)
+    let finding = BackgroundThread.start("find-files") { [events, stop] in
+      defer { isOver.set() }
+      do {
+        try FolderSource(
+          settings, outbox: outbox, ledger: ledger, writer: writer, candidates: candidates, events: events, stop: stop
+        ).run()
+      } catch { failure.withLock { $0 = error } }
+    }
+    let sending = (1...Self.senders).map { number in
+      BackgroundThread.start("send-\(number)") { sender.run(candidates) }
+    }
+    let writing = BackgroundThread.start("write-ledger") { writer.run() }
+    while !isOver.wait(milliseconds: 100) {
+      if let fatal = producer.fatalError {
+        failure.withLock { $0 = $0 ?? fatal }
+        stop.set()
+      }
+      // A full queue holds the finder up, and nobody empties it any more.
+      if stop.isSet { candidates.close() }
+    }
+    candidates.close()
+    for thread in sending { thread.join() }
+    finding.join()
+    let deadline = Clock.monotonicMilliseconds + Int64(Self.graceMilliseconds)
+    while outbox.inFlight > 0, Clock.monotonicMilliseconds < deadline {
+      _ = producer.flush(timeoutMilliseconds: 100)
+    }
+    if outbox.inFlight > 0 {
+      log.warning(
+        "not acknowledged in time; the next run sends their images again", ["messages": .of(outbox.inFlight)])
+    }
+    producer.close()
+    writer.close()
+    writing.join()
+    if let error = failure.withLock({ $0 }) { throw error }
+  }
+
+  /// Where the topic ends before what it has acknowledged, it is another topic: what the ledger has as sent is not there.
+  private func compareEnds(_ ledger: Ledger, _ producer: KafkaProducer) throws {
+    for (partition, last) in try ledger.offsets() {
+      guard
+        let marks = try? producer.watermarks(of: settings.topic, partition: partition, timeoutMilliseconds: 5_000),
+        marks.high <= last
+      else { continue }
+      log.warning(
+        "the topic was made anew since images were sent to it, and does not hold them. To send them again: image-pipeline "
+          + "producer --resend",
+        [
+          "topic": .string(settings.topic), "partition": .of(partition), "ends_at": .of(marks.high),
+          "acknowledged": .of(last),
+        ])
+      return
+    }
+  }
+}

@@ -1,0 +1,214 @@
+import Glibc
+import Platform
+import SQLite
+
+/// Compares an input folder, an output folder and its CSV file by hash, whatever carried the images.
+public final class Verifier {
+  private let input: String
+  private let output: String
+  private let csvPath: String
+  private let filter: FileFilter
+  private let report: (Finding) -> Void
+  private let index: Index
+  private let scratch: TemporaryFolder
+  public private(set) var result = Result()
+
+  public enum Fault: String, CaseIterable, Sendable {
+    /// In the input, not in the output or not in the CSV file.
+    case missing
+    /// Its bytes in input, output or CSV file differ.
+    case altered
+    /// Twice in the CSV file, in a row with the same hash.
+    case doubled
+    /// In the output or the CSV file, not in the input.
+    case extra
+  }
+
+  public struct Finding: Sendable {
+    public let fault: Fault
+    public let name: String
+    public let detail: String
+  }
+
+  public struct Result: Sendable {
+    /// Images with the same SHA-256 in input, output and CSV file.
+    public var verified = 0
+    public var bytes = 0
+    public var faults: [Fault: Int] = [:]
+    public var isClean: Bool { faults.values.allSatisfy { $0 == 0 } }
+  }
+
+  /// - Parameter report: called with each finding as it comes.
+  public init(
+    input: String, output: String, csvPath: String, extensions: [String], report: @escaping (Finding) -> Void
+  ) throws {
+    self.input = input
+    self.output = output
+    self.csvPath = csvPath
+    filter = FileFilter(extensions: extensions)
+    self.report = report
+    scratch = try TemporaryFolder()
+    index = try Index(scratch.path + "/verify.sqlite")
+  }
+
+  deinit { scratch.remove() }
+
+  /// - Throws: `SystemError` where a folder or the CSV file cannot be read at all.
+  public func run() throws {
+    try index.database.transaction {
+      try readCSV()
+      try compareInput()
+      try findExtra()
+    }
+  }
+
+  private func found(_ fault: Fault, _ name: String, _ detail: String) {
+    result.faults[fault, default: 0] += 1
+    report(Finding(fault: fault, name: name, detail: detail))
+  }
+
+  // MARK: CSV file
+
+  private func readCSV() throws {
+    let file = try File.open(csvPath, .read)
+    var parser = CSVParser()
+    var names = CSVNames(output: output)
+    var isHeader = true
+    var place = 0
+    var buffer = [UInt8](repeating: 0, count: 1 << 20)
+    while true {
+      let count = try buffer.withUnsafeMutableBytes { try file.read(into: $0, at: place) }
+      if count == 0 { break }
+      place += count
+      try buffer.withUnsafeBytes { bytes in
+        try parser.read(UnsafeRawBufferPointer(rebasing: bytes[..<count])) { fields in
+          defer { isHeader = false }
+          guard !isHeader, let path = fields.first else { return }
+          let name = names.name(of: path)
+          // A file of the Python scripts' has no hashes: then only the row counts.
+          let digest = fields.count > 2 ? fields[2] : ""
+          if try index.add(name, digest) { found(.doubled, name, "two rows in the CSV file") }
+        }
+      }
+    }
+  }
+
+  // MARK: Input against output
+
+  private func compareInput() throws {
+    let walker = try FolderWalker(root: input) { [filter, input] path in
+      filter.enters(path.lastComponent) && !InputFolder.isOutput(input + "/" + path)
+    }
+    while let entry = walker.next() {
+      let entry = try entry.get()
+      guard entry.kind != .folder, let name = entry.string, filter.accepts(name.lastComponent),
+        try FileStatus.of(input + "/" + name)?.kind == .regular
+      else { continue }
+      try compare(name)
+    }
+  }
+
+  private func compare(_ name: String) throws {
+    let row = try index.visit(name)
+    guard try FileStatus.of(output + "/" + name, followingLinks: false)?.kind == .regular else {
+      return found(.missing, name, "not in the output")
+    }
+    let sent = try File.open(input + "/" + name, .read)
+    let digest = try sent.digest()
+    guard try File.open(output + "/" + name, .read).digest() == digest else {
+      return found(.altered, name, "other bytes in the output")
+    }
+    guard let row else { return found(.missing, name, "not in the CSV file") }
+    guard row.isEmpty || row == digest.hex else { return found(.altered, name, "another hash in the CSV file") }
+    result.verified += 1
+    result.bytes += try sent.status().size
+  }
+
+  // MARK: What nobody sent
+
+  private func findExtra() throws {
+    let walker = try FolderWalker(root: output) { $0 != ImageName.reserved }
+    // It may lie there, and be written in another way.
+    let csv = try FileStatus.of(csvPath)
+    while let entry = walker.next() {
+      let entry = try entry.get()
+      guard entry.kind != .folder else { continue }
+      let name = String(decoding: entry.relativePath, as: UTF8.self)
+      guard try !index.isVisited(name) else { continue }
+      let status = try FileStatus.of(output + "/" + name, followingLinks: false)
+      guard status?.inode != csv?.inode || status?.device != csv?.device else { continue }
+      _ = try index.visit(name)
+      found(.extra, name, "in the output, not in the input")
+    }
+    try index.eachUnvisited { found(.extra, $0, "in the CSV file, neither in the input nor in the output") }
+  }
+
+  /// The names, on disk: a data set may have more than memory should.
+  private final class Index {
+    let database: Database
+    private let select: Statement
+    private let replace: Statement
+    private let mark: Statement
+
+    init(_ path: String) throws {
+      database = try Database(path: path, busyTimeoutMilliseconds: 0)
+      try database.execute(
+        "CREATE TABLE names (name TEXT PRIMARY KEY, digest TEXT, visited INTEGER NOT NULL) WITHOUT ROWID")
+      select = try database.prepare("SELECT digest, visited FROM names WHERE name = ?")
+      replace = try database.prepare("REPLACE INTO names VALUES (?, ?, 0)")
+      mark = try database.prepare(
+        "INSERT INTO names VALUES (?, NULL, 1) ON CONFLICT (name) DO UPDATE SET visited = 1")
+    }
+
+    /// A row of the CSV file. Returns true where the row before it for this name was the same.
+    func add(_ name: String, _ digest: String) throws -> Bool {
+      let before = try select.first(.text(name)) { $0.text(0) }
+      try replace.run(.text(name), .text(digest))
+      return before == digest
+    }
+
+    /// Returns the hash in the name's last row; nil where it has none.
+    func visit(_ name: String) throws -> String? {
+      let digest = try select.first(.text(name)) { $0.isNull(0) ? nil : $0.text(0) } ?? nil
+      try mark.run(.text(name))
+      return digest
+    }
+
+    func isVisited(_ name: String) throws -> Bool { try select.first(.text(name)) { $0.integer(1) == 1 } ?? false }
+
+    func eachUnvisited(_ body: (String) -> Void) throws {
+      try database.prepare("SELECT name FROM names WHERE visited = 0 ORDER BY name").each { row in
+        body(row.text(0))
+        return true
+      }
+    }
+  }
+}
+
+/// Finds an image's name in the CSV file's paths, which begin with the output's folder as the consumer had it: that
+/// need not be how it is called now.
+struct CSVNames {
+  let output: String
+  private var prefix: String.UTF8View
+
+  init(output: String) {
+    self.output = output
+    prefix = (output + "/").utf8
+  }
+
+  // By bytes: as characters, a slash with a combining accent behind it is no slash.
+  mutating func name(of path: String) -> String {
+    let bytes = path.utf8
+    if bytes.starts(with: prefix), let name = String(bytes.dropFirst(prefix.count)) { return name }
+    var place = bytes.startIndex
+    while let slash = bytes[place...].firstIndex(of: UInt8(ascii: "/")) {
+      place = bytes.index(after: slash)
+      let name = String(path[place...])
+      if let status = try? FileStatus.of(output + "/" + name, followingLinks: false), status.kind == .regular {
+        prefix = String(path[..<place]).utf8
+        return name
+      }
+    }
+    return path
+  }
+}

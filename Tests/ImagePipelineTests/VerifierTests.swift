@@ -1,0 +1,167 @@
+import Platform
+import Testing
+
+@testable import ImagePipeline
+
+/// Folders made by hand, as a careless carrier could have left them.
+@Suite struct VerifierTests {
+  private let scratch: Scratch
+  private let header = String(decoding: CSVLine.header, as: UTF8.self)
+
+  init() throws {
+    scratch = try Scratch()
+    _ = try scratch.folder("in")
+    _ = try scratch.folder("out")
+  }
+
+  /// An image that arrived as it should.
+  private func carry(_ name: String, _ content: String, prefix: String? = nil) throws -> String {
+    try scratch.write("in/" + name, content)
+    try scratch.write("out/" + name, content)
+    return line(storedRow((prefix ?? scratch / "out/") + name, content: content))
+  }
+
+  private func verify(_ rows: String..., output: String? = nil) throws -> (Verifier.Result, [String]) {
+    try scratch.write("rows.csv", header + rows.joined())
+    return try verify(csv: scratch / "rows.csv", output: output)
+  }
+
+  private func verify(csv: String, output: String? = nil) throws -> (Verifier.Result, [String]) {
+    var findings: [String] = []
+    let verifier = try Verifier(
+      input: scratch / "in", output: output ?? scratch / "out", csvPath: csv, extensions: ["jpg"]
+    ) { findings.append("\($0.fault) \($0.name)") }
+    try verifier.run()
+    return (verifier.result, findings)
+  }
+
+  @Test func whatArrivedIsVerified() throws {
+    let rows = [try carry("1.jpg", "one"), try carry("cat/a,\"b\".jpg", "two"), try carry("empty.jpg", "")]
+    try scratch.write("out/.image-pipeline/catalog.sqlite", "not an image")
+    try scratch.write("in/notes.txt", "not an image")
+    try scratch.write("in/.sent/1.jpg", "sent")
+    let (result, findings) = try verify(rows[0], rows[1], rows[2])
+    #expect(findings == [])
+    #expect(result.isClean)
+    #expect(result.verified == 3)
+    #expect(result.bytes == 6)
+  }
+
+  @Test func nothingAtAllIsClean() throws {
+    let (result, _) = try verify()
+    #expect(result.isClean && result.verified == 0)
+  }
+
+  @Test func whatIsNotThereIsMissing() throws {
+    let row = try carry("1.jpg", "one")
+    try scratch.write("in/lost.jpg", "lost")
+    _ = try carry("unlogged.jpg", "unlogged")
+    let (result, findings) = try verify(row)
+    #expect(findings.sorted() == ["missing lost.jpg", "missing unlogged.jpg"])
+    #expect(result.faults == [.missing: 2])
+    #expect(result.verified == 1)
+    #expect(!result.isClean)
+  }
+
+  @Test func aLinkInTheOutputIsNoImage() throws {
+    let row = try carry("1.jpg", "one")
+    try Folder.open(scratch / "out").remove("1.jpg")
+    try scratch.link("out/1.jpg", to: scratch / "in/1.jpg")
+    #expect(try verify(row).1.first == "missing 1.jpg")
+  }
+
+  @Test func otherBytesAreAltered() throws {
+    let rows = [try carry("1.jpg", "one"), try carry("2.jpg", "two"), try carry("3.jpg", "three")]
+    try scratch.write("out/1.jpg", "One")
+    try scratch.write("in/2.jpg", "newer")
+    let wrong = line(storedRow(scratch / "out/3.jpg", content: "another"))
+    let (result, findings) = try verify(rows[0], rows[1], wrong)
+    #expect(findings.sorted() == ["altered 1.jpg", "altered 2.jpg", "altered 3.jpg"])
+    #expect(result.verified == 0)
+  }
+
+  @Test func twoEqualRowsInARowAreDoubled() throws {
+    let row = try carry("1.jpg", "one")
+    let (result, findings) = try verify(row, row)
+    #expect(findings == ["doubled 1.jpg"])
+    #expect(!result.isClean)
+  }
+
+  @Test func anImageThatWentThereAndBackIsNotDoubled() throws {
+    let row = try carry("1.jpg", "one")
+    let between = line(storedRow(scratch / "out/1.jpg", content: "two"))
+    #expect(try verify(row, between, row).0.isClean)
+  }
+
+  @Test func whatNobodySentIsExtra() throws {
+    let row = try carry("1.jpg", "one")
+    try scratch.write("out/cat/more.jpg", "more")
+    let ghost = line(storedRow(scratch / "out/ghost.jpg"))
+    let (result, findings) = try verify(row, ghost)
+    #expect(findings.first == "extra cat/more.jpg")
+    #expect(findings.count == 2)
+    #expect(findings.last?.hasPrefix("extra ") == true && findings.last?.hasSuffix("ghost.jpg") == true)
+    #expect(result.faults == [.extra: 2])
+    #expect(result.verified == 1)
+  }
+
+  @Test func aFileOfThePythonScriptsHasNoHashes() throws {
+    _ = try carry("1.jpg", "one")
+    _ = try carry("cat/2.jpg", "two")
+    try scratch.write(
+      "rows.csv", "file_path,image_label\nprocessed_images/1.jpg,1.jpg\nprocessed_images/cat/2.jpg,cat\n")
+    let (result, findings) = try verify(csv: scratch / "rows.csv")
+    #expect(findings == [])
+    #expect(result.verified == 2)
+  }
+
+  @Test func theOutputMayHaveBeenMovedSince() throws {
+    let rows = [
+      try carry("cat/1.jpg", "one", prefix: "/data/processed/"), try carry("2.jpg", "2", prefix: "/data/processed/"),
+    ]
+    let (result, findings) = try verify(rows[0], rows[1])
+    #expect(findings == [])
+    #expect(result.verified == 2)
+    try scratch.link("linked", to: scratch / "out")
+    #expect(try verify(rows[0], rows[1], output: scratch / "linked").0.isClean)
+    #expect(try verify(rows[0], rows[1], output: scratch / "out/").0.isClean)
+  }
+
+  @Test func theCSVFileInTheOutputIsNoExtra() throws {
+    let row = try carry("1.jpg", "one")
+    try scratch.write("out/rows.csv", header + row)
+    #expect(try verify(csv: scratch / "out/rows.csv").0.isClean)
+    #expect(try verify(csv: scratch / "out/../out//rows.csv").1 == [])
+    try scratch.link("linked.csv", to: scratch / "out/rows.csv")
+    #expect(try verify(csv: scratch / "linked.csv").1 == [])
+  }
+
+  @Test func anOutputWithinTheInputIsNotTakenForInput() throws {
+    try scratch.write("in/1.jpg", "one")
+    try scratch.write("in/out/1.jpg", "one")
+    try scratch.write("in/out/.image-pipeline/catalog.sqlite", "")
+    try scratch.write("rows.csv", header + line(storedRow(scratch / "in/out/1.jpg", content: "one")))
+    #expect(try verify(csv: scratch / "rows.csv", output: scratch / "in/out").1 == [])
+  }
+
+  @Test func namesThatOnlyLookAlikeAreTwo() throws {
+    let rows = [try carry("\u{E9}.jpg", "composed"), try carry("e\u{301}.jpg", "decomposed")]
+    let (result, findings) = try verify(rows[0], rows[1])
+    #expect(findings == [])
+    #expect(result.verified == 2)
+  }
+
+  @Test(arguments: [nil, "elsewhere/out/"])
+  func aSlashWithACombiningCharacterBehindItIsStillASlash(prefix: String?) throws {
+    let rows = [try carry("\u{301}1.jpg", "one", prefix: prefix), try carry("cat/\u{301}2.jpg", "two", prefix: prefix)]
+    let (result, findings) = try verify(rows[0], rows[1])
+    #expect(findings == [])
+    #expect(result.verified == 2)
+  }
+
+  @Test func whatCannotBeReadAtAllIsAnError() throws {
+    #expect(throws: SystemError.self) { try verify(csv: scratch / "none.csv") }
+    try scratch.write("rows.csv", header)
+    #expect(throws: SystemError.self) { try verify(csv: scratch / "rows.csv", output: scratch / "none") }
+  }
+}
