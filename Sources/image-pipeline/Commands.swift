@@ -1,0 +1,194 @@
+import ImagePipeline
+import Platform
+import Telemetry
+
+/// One run of the program: what each command does with the configuration, and its exit code.
+struct Commands {
+  var configuration: Configuration
+  let options: Options
+  let log: Log
+  let stop: StopFlag
+
+  func run() throws -> Int32 {
+    for warning in configuration.warnings { log.warning(warning) }
+    return switch options.command {
+    case .producer: try produce()
+    case .consumer: try consume()
+    case .demo: try demo()
+    case .verify: try verify()
+    }
+  }
+
+  // MARK: Producer
+
+  private func produce() throws -> Int32 {
+    var settings = configuration.producer
+    settings.once = options.once
+    settings.resend = options.resend
+    if settings.once { settings.patience = 60_000 }
+    return try produce(settings)
+  }
+
+  private func produce(_ settings: ProducerSettings) throws -> Int32 {
+    var settings = settings
+    settings.kafka.onLog = kafkaLog
+    let events = ProducerEvents(log: log, input: settings.input)
+    let start = Clock.monotonicMilliseconds
+    let progress = Progress(log: log, interval: configuration.progressMilliseconds) {
+      let now = events.now
+      return Progress.State(verb: "sent", images: now.sent, bytes: now.bytes, left: now.left)
+    }
+    try progress.during { try ProducerService(settings, log: log, events: events, stop: stop).run() }
+    let now = events.now
+    log.info(
+      "sent \(Quantity.count(now.sent, "image")), \(Quantity.bytes(now.bytes)), in "
+        + Quantity.duration(milliseconds: Int(Clock.monotonicMilliseconds - start))
+        + (now.refused > 0 ? "; \(Quantity.grouped(now.refused)) could not be sent" : ""),
+      ["images": .of(now.sent), "bytes": .of(now.bytes), "refused": .of(now.refused)])
+    // Stopped before the end, not everything that was there has been sent.
+    return settings.once && (now.refused > 0 || stop.isSet) ? 1 : 0
+  }
+
+  // MARK: Consumer
+
+  private func consume() throws -> Int32 {
+    var settings = configuration.consumer
+    settings.count = options.count
+    settings.untilIdle = options.untilIdle
+    settings.kafka.onLog = kafkaLog
+    let events = ConsumerEvents(log: log)
+    let start = Clock.monotonicMilliseconds
+    let progress = Progress(log: log, interval: configuration.progressMilliseconds) {
+      let now = events.now
+      return Progress.State(
+        verb: "stored", images: now.images, bytes: now.bytes, left: now.lag, leftUnit: "messages left")
+    }
+    try progress.during { try ConsumerService(settings, log: log, events: events, stop: stop).run() }
+    let now = events.now
+    log.info(
+      "stored \(Quantity.count(now.images, "image")), \(Quantity.bytes(now.bytes)), in "
+        + Quantity.duration(milliseconds: Int(Clock.monotonicMilliseconds - start)),
+      [
+        "images": .of(now.images), "bytes": .of(now.bytes), "unchanged": .of(now.unchanged),
+        "dead_letters": .of(now.letters),
+      ])
+    return 0
+  }
+
+  // MARK: Demo
+
+  private func demo() throws -> Int32 {
+    var configuration = configuration
+    let folder = options.output ?? "."
+    if let input = options.input { configuration.producer.input = input }
+    configuration.consumer.outputPath = joined(folder, "processed_images")
+    configuration.consumer.csvPath = joined(folder, "processed_image_data.csv")
+    configuration.producer.kafka.onLog = kafkaLog
+    configuration.consumer.kafka.onLog = kafkaLog
+    // The summary says it all; the steps are of interest to who asks for them.
+    let result = try Demo(configuration, log: log, stop: stop).run()
+    guard !stop.isSet else { return 1 }
+    let checked = try check(
+      configuration.producer.input, configuration.consumer.outputPath, configuration.consumer.csvPath)
+    print(summary(result, checked, configuration))
+    return checked.result.isClean && result.producer.refused == 0 && result.consumer.letters == 0 ? 0 : 1
+  }
+
+  private func summary(_ result: Demo.Result, _ checked: Checked, _ configuration: Configuration) -> String {
+    let stored = result.consumer
+    let rate = Double(stored.bytes) * 1_000 / Double(max(1, result.milliseconds))
+    let perSecond = Double(stored.images) * 1_000 / Double(max(1, result.milliseconds))
+    var lines = [
+      "",
+      "  images     \(Quantity.grouped(stored.images)) carried"
+        + (stored.unchanged > 0 ? ", \(Quantity.grouped(stored.unchanged)) there already" : "")
+        + (result.producer.refused > 0 ? ", \(Quantity.grouped(result.producer.refused)) refused" : ""),
+      "  bytes      \(Quantity.bytes(stored.bytes))",
+      "  rate       \(Quantity.bytes(Int(rate)))/s, \(Quantity.grouped(Int(perSecond.rounded()))) images/s, "
+        + "in \(Quantity.duration(milliseconds: result.milliseconds))",
+      "  stored in  \(configuration.consumer.outputPath)",
+      "  logged in  \(configuration.consumer.csvPath)",
+    ]
+    if checked.result.isClean {
+      lines.append(
+        "  verified   \(Quantity.count(checked.result.verified, "image")): the same SHA-256 in input, output and CSV file"
+      )
+    } else {
+      lines.append("  NOT VERIFIED: \(checked.faults); \(Quantity.grouped(checked.result.verified)) images are right")
+    }
+    return lines.joined(separator: "\n") + "\n"
+  }
+
+  // MARK: Verify
+
+  private func verify() throws -> Int32 {
+    var input = configuration.producer.input
+    if let given = options.input { input = given }
+    var output = options.output ?? configuration.consumer.outputPath
+    while output.count > 1, output.hasSuffix("/") { output.removeLast() }
+    var csv = options.csv ?? configuration.consumer.csvPath
+    if let given = options.output, try FileStatus.of(joined(given, "processed_images"))?.kind == .folder {
+      output = joined(given, "processed_images")
+      if options.csv == nil, !configuration.hasOwnCSVPath { csv = joined(given, "processed_image_data.csv") }
+    }
+    let checked = try check(input, output, csv)
+    print(
+      checked.result.isClean
+        ? "verified: \(Quantity.count(checked.result.verified, "image")), \(Quantity.bytes(checked.result.bytes)): the same "
+          + "SHA-256 in \(input), \(output) and \(csv)"
+        : "NOT verified: \(checked.faults); \(Quantity.grouped(checked.result.verified)) images are right")
+    if options.resend, !checked.resendable.isEmpty {
+      var settings = configuration.producer
+      settings.input = input
+      settings.once = true
+      settings.only = checked.resendable
+      settings.patience = 60_000
+      guard try produce(settings) == 0 else { return 1 }
+      print("sent again: \(Quantity.count(checked.resendable.count, "image")); verify once more when they are stored")
+    }
+    return checked.result.isClean ? 0 : 1
+  }
+
+  struct Checked {
+    let result: Verifier.Result
+    /// Names of what is missing or altered.
+    let resendable: Set<String>
+
+    var faults: String {
+      Verifier.Fault.allCases.compactMap { fault in
+        result.faults[fault].map { "\(Quantity.grouped($0)) \(fault)" }
+      }.joined(separator: ", ")
+    }
+  }
+
+  /// More findings than these are counted, not shown.
+  private static let mostShown = 20
+
+  private func check(_ input: String, _ output: String, _ csv: String) throws -> Checked {
+    var names: Set<String> = []
+    var shown = 0
+    let verifier = try Verifier(
+      input: input, output: output, csvPath: csv, extensions: configuration.producer.extensions
+    ) { finding in
+      if finding.fault == .missing || finding.fault == .altered { names.insert(finding.name) }
+      shown += 1
+      if shown <= Self.mostShown { print("\(finding.fault)  \(finding.name): \(finding.detail)") }
+    }
+    try verifier.run()
+    if shown > Self.mostShown { print("... and \(Quantity.grouped(shown - Self.mostShown)) more") }
+    return Checked(result: verifier.result, resendable: names)
+  }
+
+  private func joined(_ folder: String, _ name: String) -> String {
+    folder == "." ? name : folder.hasSuffix("/") ? folder + name : folder + "/" + name
+  }
+
+  /// librdkafka's own lines, by their syslog level.
+  private var kafkaLog: @Sendable (Int, String, String) -> Void {
+    let log = log.with(component: "librdkafka")
+    return { level, facility, message in
+      let level: LogLevel = level <= 3 ? .warning : level <= 5 ? .info : .debug
+      log.log(level, message, ["facility": .string(facility)])
+    }
+  }
+}

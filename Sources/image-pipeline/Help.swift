@@ -1,0 +1,68 @@
+import ImagePipeline
+import Kafka
+
+enum Help {
+  static let version = "image-pipeline \(Product.version) (librdkafka \(KafkaSettings.version))"
+
+  static let usage = """
+    usage: image-pipeline producer [--once] [--resend]
+           image-pipeline consumer [--count N] [--until-idle SECONDS]
+           image-pipeline demo     [--input DIR] [--output DIR]
+           image-pipeline verify   [--input DIR] [--output DIR] [--csv FILE] [--resend]
+           image-pipeline --help | --version
+    """
+
+  static var full: String {
+    var text = """
+      Carries image files through Apache Kafka and proves that they arrived.
+
+      \(usage)
+
+      producer   sends the images in IMAGES_DIR to TOPIC and goes on watching the folder
+        --once            send what is there; exit 0 when the broker has acknowledged all of it
+        --resend          forget what was sent before
+      consumer   stores the images of TOPIC in PROCESSED_IMAGES_DIR and logs them in CSV_PATH
+        --count N         end when N images have been stored
+        --until-idle S    end when the whole topic has been stored for S seconds
+      demo       both in one process, on an embedded broker: needs no Kafka
+        --input DIR       the images; IMAGES_DIR where not given
+        --output DIR      gets processed_images/ and processed_image_data.csv; . where not given
+      verify     compares images, stored images and CSV file by SHA-256; exit 1 where something is missing,
+                 altered, doubled or extra
+        --input DIR       the images; IMAGES_DIR where not given
+        --output DIR      the stored images, or a demo's --output; PROCESSED_IMAGES_DIR where not given
+        --csv FILE        the CSV file; CSV_PATH where not given
+        --resend          send what is missing or altered again
+
+      Exit codes: 0 done, 1 something failed or differs, 2 the command line or the environment is wrong.
+
+      Everything else is set by environment variables:
+
+      """
+    for group in Variable.groups {
+      text += "\n\(group.title)\n"
+      for variable in group.variables {
+        text += "  \(variable.name)=\(variable.defaultValue)\n" + wrapped(variable.help)
+      }
+    }
+    return text + """
+
+      Any other KAFKA_A_B sets librdkafka's property a.b, for both sides (KAFKA_SECURITY_PROTOCOL=SSL,
+      KAFKA_SASL_USERNAME=...). A secret may come from a file: KAFKA_SASL_PASSWORD_FILE=/run/secrets/password.
+
+      """
+  }
+
+  private static func wrapped(_ text: String) -> String {
+    var lines = ""
+    var line = ""
+    for word in text.split(separator: " ") {
+      if line.count + word.count + 1 > 90 {
+        lines += "      \(line)\n"
+        line = ""
+      }
+      line += line.isEmpty ? word : " " + word
+    }
+    return lines + "      \(line)\n"
+  }
+}

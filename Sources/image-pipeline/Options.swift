@@ -1,0 +1,68 @@
+/// What is asked for on the command line. Everything else is the environment's.
+struct Options {
+  enum Command: String, CaseIterable {
+    case producer, consumer, demo, verify
+  }
+
+  enum Request {
+    case help
+    case version
+    case run(Options)
+  }
+
+  var command: Command
+  var once = false
+  var resend = false
+  var count: Int?
+  var untilIdle: Int?
+  var input: String?
+  var output: String?
+  var csv: String?
+
+  /// - Throws: `UsageError` with what is wrong and what would be right.
+  static func parse(_ arguments: [String]) throws(UsageError) -> Request {
+    if arguments.contains("--help") || arguments.contains("-h") { return .help }
+    if arguments.contains("--version") { return .version }
+    guard let first = arguments.first else { throw UsageError("a command is missing") }
+    if first == "help" { return .help }
+    guard let command = Command(rawValue: first) else { throw UsageError("\(first) is no command") }
+    var options = Options(command: command)
+    var rest = arguments.dropFirst()
+    while let argument = rest.popFirst() {
+      var (name, inline) = (argument, String?.none)
+      if let equals = argument.firstIndex(of: "="), argument.hasPrefix("--") {
+        name = String(argument[..<equals])
+        inline = String(argument[argument.index(after: equals)...])
+      }
+      func value() throws(UsageError) -> String {
+        guard let value = inline ?? rest.popFirst(), !value.isEmpty else { throw UsageError("\(name) wants a value") }
+        inline = nil
+        return value
+      }
+      switch (command, name) {
+      case (.producer, "--once"): options.once = true
+      case (.producer, "--resend"), (.verify, "--resend"): options.resend = true
+      case (.consumer, "--count"): options.count = try number(name, value(), unit: 1)
+      case (.consumer, "--until-idle"): options.untilIdle = try number(name, value(), unit: 1_000)
+      case (.demo, "--input"), (.verify, "--input"): options.input = try value()
+      case (.demo, "--output"), (.verify, "--output"): options.output = try value()
+      case (.verify, "--csv"): options.csv = try value()
+      default: throw UsageError("\(command) has no option \(name)")
+      }
+      if inline != nil { throw UsageError("\(name) takes no value") }
+    }
+    return .run(options)
+  }
+
+  private static func number(_ name: String, _ text: String, unit: Int) throws(UsageError) -> Int {
+    guard let number = Double(text), number >= 0, number < 1e9, unit > 1 || number == number.rounded() else {
+      throw UsageError("\(name) \(text): a number of 0 or more is wanted")
+    }
+    return Int(number * Double(unit))
+  }
+}
+
+struct UsageError: Error, CustomStringConvertible {
+  let description: String
+  init(_ description: String) { self.description = description }
+}

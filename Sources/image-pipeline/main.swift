@@ -1,0 +1,37 @@
+import Glibc
+import ImagePipeline
+import Platform
+import Telemetry
+
+func fail(_ message: String, code: Int32) -> Never {
+  Terminal.write("image-pipeline: " + message + "\n", to: 2)
+  exit(code)
+}
+
+let stop = StopFlag()
+Signals.stop(on: stop) {
+  Terminal.write("image-pipeline: stopped at once; nothing that was acknowledged is lost\n", to: 2)
+  _exit(130)
+}
+
+do {
+  switch try Options.parse(Array(CommandLine.arguments.dropFirst())) {
+  case .help: print(Help.full, terminator: "")
+  case .version: print(Help.version)
+  case .run(let options):
+    let configuration = try EnvironmentReader.read(ProcessEnvironment.read())
+    let log = Log(level: configuration.logLevel, format: configuration.logFormat, component: options.command.rawValue)
+    let commands = Commands(configuration: configuration, options: options, log: log, stop: stop)
+    do { exit(try commands.run()) } catch {
+      log.setLiveLine(nil)
+      log.error("\(error)")
+      exit(1)
+    }
+  }
+} catch let error as UsageError {
+  fail("\(error)\n\(Help.usage)", code: 2)
+} catch let error as ConfigurationError {
+  fail(error.problems.joined(separator: "\nimage-pipeline: "), code: 2)
+} catch {
+  fail("\(error)", code: 1)
+}
