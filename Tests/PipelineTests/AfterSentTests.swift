@@ -1,0 +1,139 @@
+import Glibc
+import Platform
+import Testing
+
+/// AFTER_SENT: what becomes of a file once the broker and the ledger have it, and never before.
+@Suite(.ownThread) struct AfterSentTests {
+  let folder = Scratch()
+  let broker: Broker
+  let topic: TopicContent
+
+  init() throws {
+    broker = try Broker()
+    topic = try TopicContent(broker)
+    try folder.makeFolder("images")
+  }
+
+  private func once(_ environment: [String: String]) throws -> Program {
+    let program = try Program(["producer", "--once"], in: folder, environment: broker.environment(environment))
+    #expect(program.exitCode() == 0, "\(program.output)")
+    return program
+  }
+
+  @Test func keepLeavesEverythingWhereItIs() throws {
+    try folder.write("images/cat/a.jpg", [1])
+    _ = try once([:])
+    #expect(try folder.files("images") == ["cat/a.jpg"])
+  }
+
+  @Test func moveKeepsSubfoldersAndAllVersions() throws {
+    try folder.write("images/cat/a.jpg", [1])
+    try folder.write("images/b.jpg", [2])
+    // With a combining accent, the slash before it and it are one character to people, and two to the kernel.
+    try folder.write("images/cat/\u{301}c.jpg", [3])
+    _ = try once(["AFTER_SENT": "move"])
+    for version: UInt8 in 4...5 {
+      try folder.write("images/cat/a.jpg", [version])
+      _ = try once(["AFTER_SENT": "move"])
+    }
+    let sent = ["b.jpg", "cat/a.jpg", "cat/a.jpg.2", "cat/a.jpg.3", "cat/\u{301}c.jpg"]
+    #expect(try folder.files("images/.sent") == sent)
+    #expect(folder.read("images/.sent/cat/a.jpg.3") == [5])
+    #expect(try folder.files("images").allSatisfy { $0.hasPrefix(".sent/") })
+    #expect(try topic.versions(of: "cat/a.jpg") == [[1], [4], [5]])
+  }
+
+  @Test(arguments: ["images/sent", "./images/cat/../sent/", "elsewhere/sent"])
+  func whatWasMovedIsNeverSentAgain(target: String) throws {
+    for number in 0..<5 { try folder.write("images/cat/\(number).jpg", [UInt8(number)]) }
+    let environment = ["AFTER_SENT": "move", "SENT_DIR": target, "SETTLE_MS": "0", "RESCAN_MS": "100"]
+    for _ in 0..<3 { _ = try once(environment) }
+    let producer = try Program(["producer"], in: folder, environment: broker.environment(environment))
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    // Files that events and scans alike have had their chance with.
+    try folder.makeHardLink("images/scanned.jpg", to: target + "/cat/0.jpg")
+    #expect(eventually { try topic.names().contains("scanned.jpg") }, "\(producer.output)")
+    #expect(producer.terminate() == 0, "\(producer.output)")
+    let names = try topic.names().filter { $0 != "ready.jpg" }
+    #expect(names == (0..<5).map { "cat/\($0).jpg" } + ["scanned.jpg"])
+    #expect(folder.exists(target + "/cat/4.jpg"))
+  }
+
+  @Test func deleteLeavesNothing() throws {
+    for number in 0..<20 { try folder.write("images/\(number % 3)/\(number).jpg", [UInt8(number)]) }
+    _ = try once(["AFTER_SENT": "delete"])
+    #expect(try folder.files("images").isEmpty)
+    #expect(try topic.names().count == 20)
+    // The ledger has forgotten it: the same image under the same name is a new one.
+    try folder.write("images/0/0.jpg", [0])
+    _ = try once(["AFTER_SENT": "delete"])
+    #expect(try topic.versions(of: "0/0.jpg") == [[0], [0]])
+  }
+
+  @Test(arguments: ["move", "delete"])
+  func aFileStaysUntilTheBrokerHasIt(action: String) throws {
+    let environment = broker.environment(["AFTER_SENT": action, "SETTLE_MS": "1000", "RESCAN_MS": "100"])
+    let producer = try Program(["producer"], in: folder, environment: environment)
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    #expect(eventually { !folder.exists("images/ready.jpg") })
+    broker.setDown(true)
+    try folder.write("images/a.jpg", [1, 2, 3])
+    #expect(eventually { producer.output.contains("_ALL_BROKERS_DOWN") }, "\(producer.output)")
+    #expect(folder.read("images/a.jpg") == [1, 2, 3])
+    // A second version, while the first is in flight, must not be taken for it.
+    try folder.write("images/a.jpg", [4, 5, 6])
+    broker.setDown(false)
+    #expect(eventually { !folder.exists("images/a.jpg") }, "\(producer.output)")
+    #expect(producer.terminate() == 0, "\(producer.output)")
+    #expect(try TopicContent(broker).versions(of: "a.jpg").last == [4, 5, 6])
+  }
+
+  @Test(arguments: ["move", "delete"])
+  func whatACrashLeftBetweenLedgerAndFileIsMadeGood(action: String) throws {
+    for number in 0..<10 { try folder.write("images/cat/\(number).jpg", [UInt8(number)]) }
+    // So it looks: the ledger has them, and the files are there.
+    _ = try once([:])
+    let second = try once(["AFTER_SENT": action])
+    #expect(second.output.contains("sent 0 images"), "\(second.output)")
+    #expect(try topic.names().count == 10)
+    #expect(try folder.files("images").filter { !$0.hasPrefix(".sent/") }.isEmpty)
+    #expect(action == "delete" || folder.exists("images/.sent/cat/9.jpg"))
+  }
+
+  @Test func killedAgainAndAgainItMovesEachFileOnceItIsSent() throws {
+    let count = 300
+    for number in 0..<count { try folder.write("images/\(number).jpg", Scratch.bytes(500, seed: UInt64(number))) }
+    let environment = broker.environment(["AFTER_SENT": "move", "SETTLE_MS": "0"])
+    for round in 1...4 {
+      let producer = try Program(["producer"], in: folder, environment: environment)
+      #expect(eventually { try folder.files("images").count { $0.hasPrefix(".sent/") } >= round * 40 })
+      producer.signal(SIGKILL)
+      _ = producer.exitCode()
+    }
+    _ = try once(["AFTER_SENT": "move"])
+    #expect(try folder.files("images") == (0..<count).map { ".sent/\($0).jpg" }.sorted())
+    #expect(Set(try topic.names()).count == count)
+    for number in 0..<count {
+      #expect(folder.read("images/.sent/\(number).jpg") == Scratch.bytes(500, seed: UInt64(number)))
+    }
+  }
+
+  @Test func aFileThatCannotBeMovedIsSaidOnceAndStays() throws {
+    try folder.write("images/a.jpg", [1])
+    // A file where the folder should be.
+    try folder.write("images/cat/b.jpg", [2])
+    try folder.write("sent/cat", [0])
+    let environment = ["AFTER_SENT": "move", "SENT_DIR": "sent", "SETTLE_MS": "0", "RESCAN_MS": "100"]
+    let producer = try Program(["producer"], in: folder, environment: broker.environment(environment))
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    for name in ["c.jpg", "d.jpg"] {
+      // Found by a scan, which looks at the other one again.
+      try folder.makeHardLink("images/" + name, to: "images/cat/b.jpg")
+      #expect(eventually { folder.exists("sent/" + name) }, "\(producer.output)")
+    }
+    #expect(producer.terminate() == 0)
+    #expect(folder.read("images/cat/b.jpg") == [2])
+    #expect(producer.output.split(separator: "\n").count { $0.contains("its file stays") } == 1, "\(producer.output)")
+    #expect(try topic.versions(of: "cat/b.jpg") == [[2]])
+  }
+}

@@ -1,0 +1,107 @@
+import Kafka
+import Platform
+import Testing
+
+@Suite(.ownThread) struct BadInputTests {
+  private let folder = Scratch()
+
+  private static func value(_ name: String, _ content: String = "AAAA") -> String {
+    "{\"image_name\": \"\(name)\", \"image_content\": \"\(content)\"}"
+  }
+
+  private static func header(_ name: String, _ value: String) -> KafkaHeader {
+    KafkaHeader(name: name, value: Array(value.utf8))
+  }
+
+  /// Each bad message, with what its letter says of it.
+  private static let bad: [(TestMessage, kind: String, word: String)] = [
+    (.text("not JSON at all"), "EnvelopeError", "JSON"),
+    (.text("{\"image_name\": \"a.jpg\", \"image_content\": \"AAAA\""), "EnvelopeError", "does not end"),
+    (.text(""), "EnvelopeError", "JSON"),
+    (.text("{\"image_content\": \"AAAA\"}"), "EnvelopeError", "image_name"),
+    (.text("{\"image_name\": \"a.jpg\"}"), "EnvelopeError", "image_content"),
+    (.text("{\"image_name\": 7, \"image_content\": \"AAAA\"}"), "EnvelopeError", "image_name"),
+    (.text(value("a.jpg", "AAA")), "EnvelopeError", "Base64"),
+    (.text(value("a.jpg", "AAB=")), "EnvelopeError", "Base64"),
+    (.text(value("a.jpg", "A AA")), "EnvelopeError", "Base64"),
+    (
+      .text(value("a.jpg"), headers: [header("image-sha256", String(repeating: "0", count: 64))]), "DigestMismatch",
+      "SHA-256"
+    ),
+    (.text(value("a.jpg"), headers: [header("image-sha256", "zero")]), "EnvelopeError", "hexadecimal"),
+    (.text(value("a.jpg"), headers: [header("image-length", "4")]), "LengthMismatch", "3 bytes"),
+    (.text(value("a.jpg"), headers: [header("segment-id", "x")]), "EnvelopeError", "segment"),
+    (.text(value("../x.jpg")), "NameRefusal", ".."),
+    (.text(value("a/../../x.jpg")), "NameRefusal", ".."),
+    (.text(value("/tmp/x.jpg")), "NameRefusal", "absolute"),
+    (.text(value("a\\u0000.jpg")), "NameRefusal", "NUL"),
+    (.text(value("")), "NameRefusal", "empty"),
+    (.text(value(".image-pipeline/x.jpg")), "NameRefusal", ".image-pipeline"),
+    (.text(value("rows/data.csv")), "NameRefusal", "CSV"),
+    (.text(value("good/0.jpg/x.jpg")), "NameRefusal", "folder"),
+    (.text(value("good")), "NameRefusal", "folder"),
+    (.text(value(String(repeating: "n", count: 256))), "NameRefusal", "255"),
+    (TestMessage(key: Array("key".utf8), value: nil), "EnvelopeError", "no value"),
+    (TestMessage(key: nil, value: Array("no key".utf8)), "EnvelopeError", "JSON"),
+  ]
+
+  @Test func whatCannotBeStoredGoesToTheDeadLettersAsItCameAndTheRestIsStored() throws {
+    let broker = try Broker.preferred()
+    let environment = ["CSV_PATH": Scratch.output + "/rows/data.csv"]
+    var images: [String: [UInt8]] = [:]
+    var messages: [TestMessage] = []
+    for (number, bad) in Self.bad.enumerated() {
+      let (name, bytes) = ("good/\(number).jpg", Scratch.bytes(300, seed: UInt64(number)))
+      images[name] = bytes
+      var message = bad.0
+      message.headers.append(KafkaHeader(name: "own", value: [0, 255, 10]))
+      messages += [.image(name, bytes), message]
+    }
+    try broker.send(messages)
+    _ = try Program.storeAll(in: folder, broker, environment)
+
+    #expect(try folder.files(Scratch.output) == (images.keys + ["rows/data.csv"]).sorted())
+    expectBytes(images, in: folder, Scratch.output)
+    #expect(folder.text(Scratch.output + "/rows/data.csv").split(separator: "\n").count == images.count + 1)
+    let letters = try broker.deadLetters()
+    try #require(letters.count == Self.bad.count)
+    for (number, (letter, bad)) in zip(letters, Self.bad).enumerated() {
+      try check(letter, of: messages[2 * number + 1], at: 2 * number + 1, bad.kind, bad.word, broker)
+    }
+    // A restart reads nothing of it again.
+    #expect(try Program.storeAll(in: folder, broker, environment).contains("stored 0 images"))
+    #expect(try broker.messageCount(broker.topic + "-dlq") == letters.count)
+    #expect(try folder.leftovers() == [])
+  }
+
+  private func check(
+    _ letter: TestMessage, of message: TestMessage, at offset: Int, _ kind: String, _ word: String, _ broker: Broker
+  ) throws {
+    #expect(letter.key == message.key && letter.value == message.value, "letter \(offset)")
+    let own = letter.headers.prefix(message.headers.count)
+    #expect(own.map(\.name) == message.headers.map(\.name), "letter \(offset)")
+    #expect(own.map(\.value) == message.headers.map(\.value), "letter \(offset)")
+    #expect(letter.header("__connect.errors.topic") == broker.topic)
+    #expect(letter.header("__connect.errors.partition") == "0")
+    #expect(letter.header("__connect.errors.offset") == "\(offset)")
+    #expect(letter.header("__connect.errors.exception.class.name") == kind, "letter \(offset)")
+    let reason = letter.header("__connect.errors.exception.message") ?? ""
+    #expect(reason.contains(word), "letter \(offset): \(reason)")
+    let stage = kind == "NameRefusal" ? "TASK_PUT" : "VALUE_CONVERTER"
+    #expect(letter.header("__connect.errors.stage") == stage, "letter \(offset)")
+  }
+
+  @Test func aLinkInTheOutputLeadsNoImageOutOfIt() throws {
+    let broker = try Broker.preferred()
+    try folder.write("elsewhere/keep.jpg", [1])
+    try folder.write(Scratch.output + "/first.jpg", [2])
+    let link = try Program(["-s", "../elsewhere", Scratch.output + "/link"], in: folder, executable: "/bin/ln")
+    #expect(link.exitCode() == 0, "\(link.output)")
+    try broker.send([.image("link/keep.jpg", [3]), .image("link/new.jpg", [4]), .image("good.jpg", [5])])
+    _ = try Program.storeAll(in: folder, broker)
+    #expect(folder.read("elsewhere/keep.jpg") == [1])
+    #expect(try folder.files("elsewhere") == ["keep.jpg"])
+    #expect(folder.rowNames == ["good.jpg"])
+    #expect(try broker.deadLetters().count == 2)
+  }
+}

@@ -1,0 +1,75 @@
+import Platform
+import Testing
+
+@Suite(.ownThread) struct CSVTests {
+  private let folder = Scratch()
+
+  private var asides: [String] { (try? folder.leftovers().filter { $0.contains(".aside") }) ?? [] }
+
+  private func send(_ names: [String], to broker: Broker) throws {
+    try broker.send(names.map { .image($0, Array($0.utf8)) })
+  }
+
+  @Test func aFileOfTheUsersOwnIsMovedAsideAndNotLost() throws {
+    let broker = try Broker.preferred()
+    let own = "date,expense\n2024-01-01,\"12,50\"\n"
+    try folder.write(Scratch.csv, Array(own.utf8))
+    try send(["1.jpg", "2.jpg"], to: broker)
+    let output = try Program.storeAll(in: folder, broker)
+    try #require(asides.count == 1)
+    #expect(output.contains(asides[0]), "\(output)")
+    #expect(folder.text(asides[0]) == own)
+    #expect(folder.rowNames == ["1.jpg", "2.jpg"])
+  }
+
+  @Test func rowsThatSomebodyAddedSurviveInTheFileMovedAside() throws {
+    let broker = try Broker.preferred()
+    try send(["1.jpg"], to: broker)
+    _ = try Program.storeAll(in: folder, broker)
+    let edited = folder.text(Scratch.csv) + "processed_images/mine.jpg,by hand\n"
+    try folder.write(Scratch.csv, Array(edited.utf8))
+    try send(["2.jpg"], to: broker)
+    _ = try Program.storeAll(in: folder, broker)
+    try #require(asides.count == 1)
+    #expect(folder.text(asides[0]) == edited)
+    #expect(folder.rowNames == ["1.jpg", "2.jpg"])
+  }
+
+  @Test func aFileThatWasDeletedIsWrittenAnewWhole() throws {
+    let broker = try Broker.preferred()
+    try send(["1.jpg", "2.jpg"], to: broker)
+    _ = try Program.storeAll(in: folder, broker)
+    let before = folder.rows
+    try folder.remove(Scratch.csv)
+    try send(["3.jpg"], to: broker)
+    _ = try Program.storeAll(in: folder, broker)
+    #expect(folder.rows.dropLast() == before[...])
+    #expect(folder.rowNames == ["1.jpg", "2.jpg", "3.jpg"])
+    // There was nothing to save.
+    #expect(asides == [])
+  }
+
+  @Test func aFileThatWasDeletedWhileTheConsumerRunsIsWrittenAnewWhole() throws {
+    let broker = try Broker.preferred()
+    let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
+    try send(["1.jpg", "2.jpg"], to: broker)
+    #expect(eventually { folder.rows.count == 2 }, "\(consumer.output)")
+    try folder.remove(Scratch.csv)
+    try send(["3.jpg"], to: broker)
+    #expect(eventually { folder.rowNames == ["1.jpg", "2.jpg", "3.jpg"] }, "\(consumer.output)")
+    consumer.signal(15)
+    #expect(consumer.exitCode() == 0, "\(consumer.output)")
+  }
+
+  @Test func twoOutputsDoNotShareAFile() throws {
+    let broker = try Broker.preferred()
+    try send(["1.jpg", "2.jpg"], to: broker)
+    _ = try Program.storeAll(in: folder, broker)
+    let first = folder.text(Scratch.csv)
+    _ = try Program.storeAll(in: folder, broker, ["PROCESSED_IMAGES_DIR": "other", "CONSUMER_GROUP": "other"])
+    try #require(asides.count == 1)
+    #expect(folder.text(asides[0]) == first)
+    #expect(folder.rows.count == 2)
+    #expect(folder.rows.allSatisfy { $0.hasPrefix("other/") })
+  }
+}

@@ -1,0 +1,225 @@
+import Glibc
+import ImagePipeline
+import Platform
+import Testing
+
+/// What people type and read.
+@Suite(.ownThread) struct CommandLineTests {
+  let folder = Scratch()
+
+  private func run(_ arguments: [String], _ environment: [String: String] = [:]) throws -> (Int32?, String) {
+    let program = try Program(arguments, in: folder, environment: environment)
+    let code = program.exitCode()
+    return (code, program.output)
+  }
+
+  @Test func helpNamesEveryVariableWithItsDefault() throws {
+    let (code, text) = try run(["--help"])
+    #expect(code == 0)
+    for variable in Variable.groups.flatMap(\.variables) {
+      #expect(text.contains("  \(variable.name)=\(variable.defaultValue)\n"), "\(variable.name)")
+    }
+    for command in ["producer", "consumer", "demo", "verify"] { #expect(text.contains("\n\(command) ")) }
+    #expect(text.split(separator: "\n").allSatisfy { $0.count <= 120 })
+    #expect(try run(["help"]) == (0, text))
+    #expect(try run(["producer", "--help"]) == (0, text))
+  }
+
+  @Test func versionIsOneLine() throws {
+    let (code, text) = try run(["--version"])
+    #expect(code == 0)
+    #expect(text.hasPrefix("image-pipeline ") && text.hasSuffix(")\n") && text.contains("librdkafka"))
+  }
+
+  @Test(arguments: [
+    ([], "a command is missing"), (["bake"], "bake is no command"), (["producer", "--twice"], "no option --twice"),
+    (["consumer", "--once"], "no option --once"), (["consumer", "--count"], "--count wants a value"),
+    (["consumer", "--count", "many"], "--count many"), (["consumer", "--count=1.5"], "--count 1.5"),
+    (["producer", "--once=yes"], "--once takes no value"), (["producer", "extra"], "no option extra"),
+  ])
+  func aWrongCommandLineIsSaidWithTheUsage(arguments: [String], said: String) throws {
+    let (code, text) = try run(arguments)
+    #expect(code == 2, "\(text)")
+    #expect(text.contains(said), "\(text)")
+    #expect(text.contains("usage: image-pipeline producer"), "\(text)")
+  }
+
+  @Test func allThatIsWrongWithTheEnvironmentIsSaidAtOnce() throws {
+    let (code, text) = try run(
+      ["producer", "--once"],
+      [
+        "SETTLE_MS": "soon", "AFTER_SENT": "burn", "TOPIC": "a b", "KAFKA_LINGER_MS": "-7",
+        "KAFKA_ENABLE_AUTO_COMMIT": "true", "KAFKA_ENABLE_AUTO_OFFSET_STORE": "TRUE",
+      ])
+    #expect(code == 2, "\(text)")
+    for said in [
+      "SETTLE_MS=soon cannot be used: use a whole number from 0 to 3600000",
+      "AFTER_SENT=burn cannot be used: use keep, move, delete", "TOPIC=a b cannot be used: use 1 to 249 letters",
+      "KAFKA_LINGER_MS=-7 cannot be used: ", "KAFKA_ENABLE_AUTO_COMMIT=true cannot be used: leave it unset",
+      "KAFKA_ENABLE_AUTO_OFFSET_STORE=TRUE cannot be used: leave it unset",
+    ] { #expect(text.contains("image-pipeline: " + said), "\(said) in \(text)") }
+  }
+
+  @Test func whatOtherToolsSetIsOnlyWarnedOf() throws {
+    let broker = try Broker()
+    try folder.write("images/a.jpg", [1])
+    let (code, text) = try run(
+      ["producer", "--once"],
+      broker.environment([
+        "KAFKA_PORT": "tcp://10.0.0.1:9092", "KAFKA_OPTS": "-Xmx1g", "KAFKA_ENABLE_AUTO_COMMIT": "false",
+      ]))
+    #expect(code == 0, "\(text)")
+    #expect(text.contains("KAFKA_PORT is ignored"), "\(text)")
+    #expect(text.contains("KAFKA_OPTS is ignored"), "\(text)")
+    #expect(!text.contains("AUTO_COMMIT"), "\(text)")
+  }
+
+  @Test func aLogInJSONHasOneObjectALine() throws {
+    let broker = try Broker()
+    try folder.write("images/line\nend \"quoted\" \u{1}.jpg", [1])
+    try folder.makeLink("images/circle.jpg", to: "circle.jpg")
+    for arguments in [["producer", "--once"], ["consumer", "--until-idle", "0.1"]] {
+      let environment = broker.environment(["LOG_FORMAT": "json", "LOG_LEVEL": "trace", "KAFKA_PORT": "x"])
+      let (_, text) = try run(arguments, environment)
+      let lines = text.split(separator: "\n")
+      #expect(lines.count > 3)
+      for line in lines {
+        let members = JSONLine(line)?.members ?? [:]
+        #expect(Set(["time", "level", "component", "message"]).isSubset(of: members.keys), "\(line)")
+      }
+    }
+  }
+
+  @Test func theLogLevelDecidesWhatIsSaid() throws {
+    let broker = try Broker()
+    try folder.write("images/a.jpg", [1])
+    let (_, warnings) = try run(
+      ["producer", "--once"], broker.environment(["LOG_LEVEL": "warning", "KAFKA_OPTS": "x"]))
+    #expect(warnings.split(separator: "\n").count == 1 && warnings.contains("KAFKA_OPTS"), "\(warnings)")
+    let (_, all) = try run(["producer", "--once", "--resend"], broker.environment(["LOG_LEVEL": "debug"]))
+    #expect(all.contains("sent  image=a.jpg"), "\(all)")
+    let (_, errors) = try run(["producer", "--once"], broker.environment(["LOG_LEVEL": "error", "KAFKA_OPTS": "x"]))
+    #expect(errors.isEmpty, "\(errors)")
+  }
+
+  @Test func progressIsLoggedWhereThereIsNoTerminal() throws {
+    let broker = try Broker()
+    let topic = try TopicContent(broker)
+    try folder.makeFolder("images")
+    let producer = try Program(["producer"], in: folder, environment: broker.environment(["PROGRESS_SECONDS": "1"]))
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    #expect(eventually { producer.output.contains("info  producer  sent 1 image, 1 B, ") }, "\(producer.output)")
+    try folder.write("images/b.jpg", [2, 3])
+    #expect(eventually { producer.output.contains("info  producer  sent 2 images, 3 B, ") }, "\(producer.output)")
+    #expect(!producer.output.contains("\u{1B}["), "no control sequences in a file")
+    #expect(producer.terminate() == 0)
+    let silent = try Program(
+      ["producer", "--once", "--resend"], in: folder, environment: broker.environment(["PROGRESS_SECONDS": "0"]))
+    #expect(silent.exitCode() == 0)
+    #expect(silent.output.split(separator: "\n").count { $0.contains("sent 2 images") } == 1, "the last word alone")
+  }
+
+  static let hasScript = access("/usr/bin/script", X_OK) == 0
+
+  @Test(.enabled(if: hasScript, "script of util-linux, which lends a terminal, is not here"))
+  func aTerminalGetsOneLiveLine() throws {
+    let broker = try Broker()
+    for number in 0..<20 { try folder.write("images/\(number).jpg", [UInt8(number)]) }
+    // SETTLE_MS keeps it busy for some redrawings.
+    let environment = broker.environment(["TERM": "xterm", "SETTLE_MS": "1000"])
+    let program = try Program(
+      ["-qec", "\(Program.path) producer --once", "/dev/null"], in: folder, environment: environment,
+      executable: "/usr/bin/script")
+    #expect(program.exitCode() == 0, "\(program.output)")
+    let redrawn = program.output.split(separator: "\r").filter { $0.hasPrefix("\u{1B}[2Ksent 0 images, 0 B, 0 B/s") }
+    #expect(!redrawn.isEmpty, "\(program.output.debugDescription)")
+    #expect(program.output.contains("sent 20 images, 20 B, in"), "\(program.output)")
+    #expect(program.output.contains("\r\u{1B}[2K"), "erased at the end")
+  }
+
+  @Test func verifyNamesWhatIsMissingAlteredDoubledAndExtra() throws {
+    for (name, bytes) in [("a.jpg", [1]), ("b.jpg", [2]), ("cat/c.jpg", [3]), ("d.jpg", [4])] as [(String, [UInt8])] {
+      try folder.write("images/" + name, bytes)
+    }
+    let demo = try run(["demo", "--input", "images"])
+    #expect(demo.0 == 0, "\(demo.1)")
+    let clean = try run(["verify"])
+    #expect(clean.0 == 0, "\(clean.1)")
+    #expect(clean.1.contains("verified: 4 images, 4 B"), "\(clean.1)")
+
+    #expect(unlink(folder.path + "/processed_images/a.jpg") == 0)
+    try folder.write("processed_images/b.jpg", [9])
+    try folder.write("processed_images/extra.jpg", [5])
+    let csv = folder.text("processed_image_data.csv")
+    let row = try #require(csv.split(separator: "\n").first { $0.contains("cat/c.jpg") })
+    try folder.write("processed_image_data.csv", Array((csv + row + "\n").utf8))
+    let (code, text) = try run(["verify"])
+    #expect(code == 1, "\(text)")
+    for said in ["missing  a.jpg", "altered  b.jpg", "doubled  cat/c.jpg", "extra  extra.jpg"] {
+      #expect(text.contains("\n\(said): ") || text.hasPrefix("\(said): "), "\(said) in \(text)")
+    }
+    #expect(text.contains("NOT verified: 1 missing, 1 altered, 1 doubled, 1 extra"), "\(text)")
+  }
+
+  @Test func aMissingBrokerIsWaitedForAloudUntilItIsStopped() throws {
+    try folder.write("images/a.jpg", [1])
+    for arguments in [["producer"], ["producer", "--once"], ["consumer"]] {
+      // Port 1: nobody listens there.
+      let program = try Program(arguments, in: folder, environment: ["KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"])
+      #expect(eventually { program.output.contains("waiting for Kafka at 127.0.0.1:1") }, "\(program.output)")
+      let start = Clock.monotonicMilliseconds
+      program.signal(SIGTERM)
+      // Not everything was sent: a run that was to send it all has failed.
+      #expect(program.exitCode() == (arguments.contains("--once") ? 1 : 0), "\(program.output)")
+      #expect(Clock.monotonicMilliseconds - start < 9_500)
+    }
+  }
+}
+
+/// Checks one line for being a JSON object of strings, numbers and booleans, strictly: as small as that can be.
+private struct JSONLine {
+  private(set) var members: [String: String] = [:]
+  private var rest: Substring.UnicodeScalarView
+
+  init?(_ line: Substring) {
+    rest = line.unicodeScalars
+    guard take("{") else { return nil }
+    repeat {
+      guard let name = string(), take(":"), let value = value(), members.updateValue(value, forKey: name) == nil
+      else { return nil }
+    } while take(",")
+    guard take("}"), rest.isEmpty else { return nil }
+  }
+
+  private mutating func take(_ scalar: Unicode.Scalar) -> Bool {
+    guard rest.first == scalar else { return false }
+    rest.removeFirst()
+    return true
+  }
+
+  private mutating func string() -> String? {
+    guard take("\"") else { return nil }
+    var text = ""
+    while let scalar = rest.popFirst() {
+      if scalar == "\"" { return text }
+      guard scalar.value >= 0x20 else { return nil }
+      if scalar == "\\" {
+        guard let escaped = rest.popFirst(), "\"\\/bfnrtu".unicodeScalars.contains(escaped) else { return nil }
+        text.unicodeScalars.append(escaped)
+      } else {
+        text.unicodeScalars.append(scalar)
+      }
+    }
+    return nil
+  }
+
+  private mutating func value() -> String? {
+    if rest.first == "\"" { return string() }
+    var text = ""
+    while let scalar = rest.first, scalar != ",", scalar != "}" {
+      text.unicodeScalars.append(scalar)
+      rest.removeFirst()
+    }
+    return ["true", "false", "null"].contains(text) || Double(text) != nil ? text : nil
+  }
+}

@@ -1,0 +1,80 @@
+import Glibc
+import Platform
+import Testing
+
+@Suite(.ownThread) struct DemoTests {
+  private let folder = Scratch()
+
+  private func demo(_ input: String, _ output: String, _ more: [String: String] = [:]) throws -> Program {
+    let program = try Program(
+      ["demo", "--input", input, "--output", output], in: folder, environment: ["SETTLE_MS": "0"].merging(more) { $1 })
+    _ = program.exitCode(withinSeconds: 120)
+    return program
+  }
+
+  @Test func aDemoCarriesAFolderWithSubFoldersAndSaysSo() throws {
+    let images = [
+      "top.jpg": Scratch.bytes(5_000, seed: 1), "cat/1.PNG": Scratch.bytes(900, seed: 2), "cat/empty.gif": [],
+      "Größe & Farbe/été, \"deux\" 100 %.webp": Scratch.bytes(700, seed: 3),
+      "日本/深い/フォルダ/写真.jpeg": Scratch.bytes(60_000, seed: 4),
+    ]
+    for (name, bytes) in images { try folder.write("my images/" + name, bytes) }
+    try folder.write("my images/notes.txt", [1])
+    try folder.write("my images/.hidden/1.jpg", [2])
+    let first = try demo("my images", "out put")
+    #expect(first.exitCode() == 0, "\(first.output)")
+    #expect(first.output.contains("images     5 carried\n"), "\(first.output)")
+    #expect(first.output.contains("66.6 kB"), "\(first.output)")
+    #expect(first.output.contains("stored in  out put/processed_images\n"), "\(first.output)")
+    #expect(first.output.contains("logged in  out put/processed_image_data.csv\n"), "\(first.output)")
+    #expect(first.output.contains("verified"), "\(first.output)")
+    #expect(try folder.files("out put/processed_images") == images.keys.sorted())
+    expectBytes(images, in: folder, "out put/processed_images")
+    #expect(folder.text("out put/processed_image_data.csv").split(separator: "\n").count == 6)
+
+    let csv = folder.read("out put/processed_image_data.csv")
+    let second = try demo("my images/", "out put/")
+    #expect(second.exitCode() == 0, "\(second.output)")
+    #expect(second.output.contains("images     0 carried, 5 there already\n"), "\(second.output)")
+    #expect(folder.read("out put/processed_image_data.csv") == csv)
+    #expect(try folder.leftovers() == [])
+  }
+
+  @Test func aDemoOfAnOutputIsRefused() throws {
+    try folder.write("images/1.jpg", [1])
+    #expect(try demo("images", ".").exitCode() == 0)
+    let again = try demo("processed_images", ".")
+    #expect(again.exitCode() == 1, "\(again.output)")
+    #expect(again.output.contains("would be sent again"), "\(again.output)")
+    #expect(try folder.files("processed_images") == ["1.jpg"])
+  }
+
+  @Test func aDemoWhoseOutputLiesWithinItsInputDoesNotCarryItsOwnOutput() throws {
+    let images = ["1.jpg": Scratch.bytes(100, seed: 1), "sub/2.jpg": Scratch.bytes(200, seed: 2)]
+    for (name, bytes) in images { try folder.write("images/" + name, bytes) }
+    for round in 1...2 {
+      let run = try demo("images", "images/sub/result")
+      #expect(run.exitCode() == 0, "\(run.output)")
+      #expect(run.output.contains(round == 1 ? "2 carried" : "0 carried, 2 there already"), "\(run.output)")
+      #expect(try folder.files("images/sub/result/processed_images") == images.keys.sorted())
+    }
+  }
+
+  @Test func aDemoCarriesAnImageOfManyTimesWhatItsBrokerKeeps() throws {
+    let image = Scratch.bytes(20_000_000, seed: 20)
+    try folder.write("images/large.tif", image)
+    try folder.write("images/small.jpg", [1, 2, 3])
+    let run = try demo("images", "out")
+    #expect(run.exitCode() == 0, "\(run.output)")
+    #expect(run.output.contains("2 carried"), "\(run.output)")
+    #expect(folder.read("out/processed_images/large.tif") == image)
+    #expect(try folder.leftovers() == [])
+  }
+
+  @Test func aDemoOfAnEmptyFolderEndsWell() throws {
+    _ = try Folder.create(folder.path + "/images")
+    let run = try demo("images", "out")
+    #expect(run.exitCode() == 0, "\(run.output)")
+    #expect(run.output.contains("0 carried"), "\(run.output)")
+  }
+}

@@ -1,0 +1,244 @@
+import Glibc
+import Platform
+import Testing
+
+/// What may lie in an input folder besides plain files, and names that are none.
+@Suite(.ownThread) struct InputTests {
+  let folder = Scratch()
+  let broker: Broker
+  let topic: TopicContent
+
+  init() throws {
+    broker = try Broker()
+    topic = try TopicContent(broker)
+    try folder.makeFolder("images")
+  }
+
+  private func once(_ environment: [String: String] = [:]) throws -> Program {
+    try Program(["producer", "--once"], in: folder, environment: broker.environment(environment))
+  }
+
+  private func count(_ text: String, in program: Program) -> Int {
+    program.output.split(separator: "\n").count { $0.contains(text) }
+  }
+
+  @Test func aLinkedFileIsSentUnderTheLinksName() throws {
+    try folder.write("elsewhere/original.jpg", [1, 2])
+    try folder.makeLink("images/link.jpg", to: "../elsewhere/original.jpg")
+    try folder.makeLink("images/no image", to: "../elsewhere/original.jpg")
+    let producer = try once()
+    #expect(producer.exitCode() == 0, "\(producer.output)")
+    #expect(try topic.names() == ["link.jpg"])
+    #expect(try topic.versions(of: "link.jpg") == [[1, 2]])
+  }
+
+  @Test func aLinkedFolderIsNotEnteredAndSaidOnce() throws {
+    try folder.write("elsewhere/a.jpg", [1])
+    try folder.makeLink("images/linked", to: "../elsewhere")
+    try folder.makeLink("images/upwards", to: "..")
+    try folder.makeLink("images/circle.jpg", to: ".")
+    let producer = try Program(
+      ["producer"], in: folder, environment: broker.environment(["SETTLE_MS": "0", "RESCAN_MS": "100"]))
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    for name in ["b.jpg", "c.jpg"] {
+      // Each found by another scan.
+      try folder.makeHardLink("images/" + name, to: "elsewhere/a.jpg")
+      #expect(eventually { try topic.names().contains(name) }, "\(producer.output)")
+    }
+    // Without a time to settle, a scan may have taken a version of the first one that was still empty.
+    #expect(Set(try topic.names()) == ["b.jpg", "c.jpg", "ready.jpg"])
+    for name in ["linked", "upwards", "circle.jpg"] {
+      #expect(count("a symbolic link to a folder  folder=\(name)", in: producer) == 1, "\(producer.output)")
+    }
+  }
+
+  @Test func brokenLinksAndCirclesOfLinksAreHarmless() throws {
+    try folder.makeLink("images/broken.jpg", to: "nowhere.jpg")
+    try folder.makeLink("images/circle.jpg", to: "circle.jpg")
+    try folder.makeLink("images/one.jpg", to: "two.jpg")
+    try folder.makeLink("images/two.jpg", to: "one.jpg")
+    try folder.write("images/good.jpg", [1])
+    let producer = try once()
+    #expect(producer.exitCode() != nil, "\(producer.output)")
+    #expect(try topic.names() == ["good.jpg"])
+  }
+
+  @Test func pipesAndSocketsAreIgnoredWithoutBlocking() throws {
+    #expect(mkfifo(folder.path + "/images/pipe.jpg", 0o644) == 0)
+    try folder.makeLink("images/to pipe.jpg", to: "pipe.jpg")
+    let socket = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+    defer { close(socket) }
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    let path = Array((folder.path + "/images/socket.jpg").utf8)
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path) }
+    let bound = withUnsafePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        bind(socket, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+      }
+    }
+    #expect(bound == 0)
+    try folder.write("images/good.jpg", [1])
+    let producer = try once()
+    #expect(producer.exitCode(withinSeconds: 20) == 0, "\(producer.output)")
+    #expect(try topic.names() == ["good.jpg"])
+  }
+
+  @Test func anUnreadableFileIsReportedAndTriedAgainWhenItChanges() throws {
+    try folder.write("images/locked.jpg", [1])
+    try folder.write("images/good.jpg", [2])
+    #expect(chmod(folder.path + "/images/locked.jpg", 0) == 0)
+    let asNobody: ([String]) throws -> Program = { arguments in
+      let environment = broker.environment(["STATE_DIR": "state", "SETTLE_MS": "0", "RESCAN_MS": "100"])
+      // Root may read everything.
+      guard getuid() == 0 else { return try Program(arguments, in: folder, environment: environment) }
+      let drop = ["--reuid", "65534", "--regid", "65534", "--clear-groups", Program.path]
+      return try Program(drop + arguments, in: folder, environment: environment, executable: "setpriv")
+    }
+    try folder.makeFolder("state")
+    for name in ["", "/state", "/images"] { #expect(chmod(folder.path + name, 0o777) == 0) }
+    let first = try asNobody(["producer", "--once"])
+    #expect(first.exitCode() == 1, "\(first.output)")
+    #expect(first.output.contains("permission denied"), "\(first.output)")
+    #expect(first.output.contains("image=locked.jpg"), "\(first.output)")
+    #expect(try topic.names() == ["good.jpg"])
+    let second = try asNobody(["producer"])
+    #expect(eventually { second.output.contains("image=locked.jpg") }, "\(second.output)")
+    for name in ["b.jpg", "c.jpg"] {
+      try folder.makeHardLink("images/" + name, to: "images/good.jpg")
+      #expect(eventually { try topic.names().contains(name) }, "\(second.output)")
+    }
+    #expect(count("image=locked.jpg", in: second) == 1, "said once, not at each scan: \(second.output)")
+    #expect(chmod(folder.path + "/images/locked.jpg", 0o644) == 0)
+    #expect(eventually { try topic.names().contains("locked.jpg") }, "\(second.output)")
+    #expect(second.terminate() == 0)
+  }
+
+  @Test func aNameThatIsNotTextIsReported() throws {
+    // Byte 0xFF is nowhere in UTF-8.
+    let bad = Array((folder.path + "/images/a").utf8) + [0xFF]
+    bad.appending(".jpg").withUnsafeBufferPointer { _ = close(open($0.baseAddress!, O_CREAT | O_WRONLY, 0o644)) }
+    try folder.write("images/good.jpg", [1])
+    let producer = try once()
+    #expect(producer.exitCode() == 1, "\(producer.output)")
+    #expect(count("its name is not UTF-8", in: producer) == 1, "\(producer.output)")
+    #expect(try topic.names() == ["good.jpg"])
+    bad.appending(".jpg").withUnsafeBufferPointer { _ = unlink($0.baseAddress!) }
+  }
+
+  @Test func aFolderWhoseNameIsNotTextIsReported() throws {
+    let bad = Array((folder.path + "/images/a").utf8) + [0xFF]
+    bad.appending("").withUnsafeBufferPointer { _ = mkdir($0.baseAddress!, 0o755) }
+    bad.appending("/lost.jpg").withUnsafeBufferPointer { _ = close(open($0.baseAddress!, O_CREAT | O_WRONLY, 0o644)) }
+    let producer = try once()
+    #expect(producer.exitCode() == 1, "\(producer.output)")
+    #expect(count("its name is not UTF-8", in: producer) == 1, "\(producer.output)")
+    bad.appending("/lost.jpg").withUnsafeBufferPointer { _ = unlink($0.baseAddress!) }
+    bad.appending("").withUnsafeBufferPointer { _ = rmdir($0.baseAddress!) }
+  }
+
+  @Test func aNameThatIsNotTextIsNoMatterWhereItIsNoImage() throws {
+    let bad = Array((folder.path + "/images/notes").utf8) + [0xFF]
+    bad.appending(".txt").withUnsafeBufferPointer { _ = close(open($0.baseAddress!, O_CREAT | O_WRONLY, 0o644)) }
+    let producer = try once()
+    #expect(producer.exitCode() == 0, "\(producer.output)")
+    #expect(!producer.output.contains("UTF-8"), "\(producer.output)")
+    bad.appending(".txt").withUnsafeBufferPointer { _ = unlink($0.baseAddress!) }
+  }
+
+  @Test func namesOfAllKindsArrive() throws {
+    let names = [
+      "with space.jpg", "line\nend.jpg", "\"quoted\" 'both' \\ways.jpg", "tab\t.jpg", "日本/画像.jpg", "😀.jpg", "-dash.jpg",
+      String(repeating: "x", count: 251) + ".jpg", "a,b;c.jpg", "$(touch x) `x` %s {}.jpg", "\u{1}\u{7F}.jpg",
+      // The same to people and to Swift, two files to the kernel.
+      "caf\u{E9}.jpg", "cafe\u{301}.jpg", "\u{E9}/1.jpg", "e\u{301}/1.jpg",
+    ]
+    for (number, name) in names.enumerated() { try folder.write("images/" + name, [UInt8(number), 7]) }
+    let producer = try once()
+    #expect(producer.exitCode() == 0, "\(producer.output)")
+    for (number, name) in names.enumerated() {
+      #expect(try topic.versions(of: name) == [[UInt8(number), 7]], "\(name)")
+    }
+    let consumer = try Program(["consumer", "--until-idle", "0.3"], in: folder, environment: broker.environment())
+    #expect(consumer.exitCode() == 0, "\(consumer.output)")
+    for (number, name) in names.enumerated() {
+      #expect(folder.read("processed_images/" + name) == [UInt8(number), 7], "\(name)")
+    }
+    let verify = try Program(["verify"], in: folder)
+    #expect(verify.exitCode() == 0, "\(verify.output)")
+  }
+
+  @Test func anOutputInsideTheInputIsNotSent() throws {
+    // It is there before any consumer has stored into it, and watched.
+    try folder.makeFolder("images/out/cat")
+    try folder.write("images/cat/a.jpg", [1])
+    let environment = broker.environment([
+      "PROCESSED_IMAGES_DIR": "images/out", "SETTLE_MS": "50", "RESCAN_MS": "100", "BATCH_IMAGES": "1",
+    ])
+    let producer = try Program(["producer"], in: folder, environment: environment)
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    try folder.write("images/out/mine.jpg", [2])
+    #expect(eventually { try topic.names().contains("out/mine.jpg") }, "so far it is a folder like any other")
+    let consumer = try Program(["consumer"], in: folder, environment: environment)
+    #expect(eventually { folder.exists("images/out/cat/a.jpg") && folder.exists("images/out/ready.jpg") })
+    for name in ["b.jpg", "c.jpg"] {
+      try folder.write("images/cat/" + name, [3])
+      #expect(eventually { folder.exists("images/out/cat/" + name) }, "\(consumer.output)")
+      try folder.makeHardLink("images/scanned " + name, to: "images/cat/a.jpg")
+      #expect(eventually { try topic.names().contains("scanned " + name) }, "\(producer.output)")
+    }
+    let circling = try topic.names().filter { $0.hasPrefix("out/") && $0 != "out/mine.jpg" }
+    #expect(circling.isEmpty, "images go round in a circle: \(circling)")
+    #expect(producer.output.contains("a consumer stores into this folder"), "\(producer.output)")
+    #expect(producer.terminate() == 0)
+    #expect(consumer.terminate() == 0)
+  }
+
+  @Test func anInputInsideAnOutputIsRefused() throws {
+    try folder.write("images/a.jpg", [1])
+    let sent = try once()
+    #expect(sent.exitCode() == 0, "\(sent.output)")
+    let consumer = try Program(["consumer", "--count", "1"], in: folder, environment: broker.environment())
+    #expect(consumer.exitCode() == 0, "\(consumer.output)")
+    try folder.write("processed_images/inside/b.jpg", [2])
+    for input in ["processed_images", "processed_images/inside"] {
+      let producer = try once(["IMAGES_DIR": input])
+      #expect(producer.exitCode() == 1, "\(producer.output)")
+      #expect(producer.output.contains("IMAGES_DIR=\(input) lies in"), "\(producer.output)")
+    }
+    #expect(try topic.names() == ["a.jpg"])
+  }
+
+  @Test func anEmptyFolderIsSentAtOnce() throws {
+    try folder.makeFolder("images/empty/too")
+    let producer = try once()
+    #expect(producer.exitCode() == 0, "\(producer.output)")
+    #expect(producer.output.contains("sent 0 images"), "\(producer.output)")
+  }
+
+  @Test func aMissingFolderIsNamedWithTheCure() throws {
+    let producer = try once(["IMAGES_DIR": "nowhere/at all"])
+    #expect(producer.exitCode() == 1, "\(producer.output)")
+    #expect(producer.output.contains("nowhere/at all"), "\(producer.output)")
+    #expect(producer.output.contains("IMAGES_DIR"), "the cure: \(producer.output)")
+    try folder.write("file", [1])
+    let file = try once(["IMAGES_DIR": "file"])
+    #expect(file.exitCode() == 1, "\(file.output)")
+    #expect(file.output.contains("IMAGES_DIR"), "the cure: \(file.output)")
+  }
+
+  @Test func aFolderOfThousandsOfFilesIsSentWhole() throws {
+    for number in 0..<3_000 { try folder.write("images/\(number).jpg", [UInt8(number & 0xFF)]) }
+    let producer = try once()
+    #expect(producer.exitCode() == 0, "\(producer.output)")
+    #expect(producer.output.contains("sent 3,000 images"), "\(producer.output)")
+    #expect(try topic.ends()[0] == 3_000)
+  }
+}
+
+extension [UInt8] {
+  /// A path of any bytes, as system calls want it.
+  fileprivate func appending(_ text: String) -> [CChar] {
+    (self + Array(text.utf8) + [0]).map { CChar(bitPattern: $0) }
+  }
+}

@@ -1,0 +1,80 @@
+import Glibc
+import Platform
+import Testing
+
+/// Our side against the plain Python scripts', by the wire format alone.
+@Suite(.ownThread, .enabled("no Python with confluent-kafka") { Python.isThere }) struct InteropTests {
+  private let folder = Scratch()
+  private let images = [
+    "1.jpg": Scratch.bytes(20_000, seed: 1), "zwei Größe.png": Scratch.bytes(1_001, seed: 2),
+    "写真 \"3\".webp": Scratch.bytes(1_002, seed: 3), "empty.gif": [], "back\\slash.bmp": [0, 255, 10, 13],
+    "🐈.jpeg": Scratch.bytes(600_000, seed: 4),
+  ]
+
+  private func python(_ script: String, _ arguments: String...) throws -> String {
+    let program = try Program([Python.scripts + "/" + script] + arguments, in: folder, executable: Python.path!)
+    #expect(program.exitCode() == 0, "\(program.output)")
+    return program.output
+  }
+
+  @Test func whatAPlainPythonProducerSendsIsStored() throws {
+    let broker = try Broker.preferred(partitions: 2)
+    for (name, bytes) in images { try folder.write("images/" + name, bytes) }
+    let said = try python(
+      "python_producer.py", "--bootstrap-servers", broker.servers, "--topic", broker.topic, "--input", "images")
+    #expect(said.contains("sent 6 images"), "\(said)")
+    #expect(try broker.messages(broker.topic).allSatisfy { $0.headers.isEmpty })
+    #expect(try Program.storeAll(in: folder, broker).contains("stored 6 images"))
+    #expect(try folder.files(Scratch.output) == images.keys.sorted())
+    expectBytes(images, in: folder, Scratch.output)
+    let verified = try Program(["verify"], in: folder)
+    #expect(verified.exitCode() == 0, "\(verified.output)")
+    #expect(try folder.leftovers() == [])
+  }
+
+  @Test func whatOurProducerSendsAPlainPythonConsumerStores() throws {
+    let broker = try Broker.preferred(partitions: 2)
+    let images = images.merging(["cat/1.jpg": [1], "dog/été/2.jpg": [2, 3]]) { $1 }
+    for (name, bytes) in images { try folder.write("images/" + name, bytes) }
+    let producer = try Program(["producer", "--once"], in: folder, environment: broker.environment())
+    #expect(producer.exitCode() == 0, "\(producer.output)")
+    let said = try python(
+      "python_consumer.py", "--bootstrap-servers", broker.servers, "--topic", broker.topic, "--group", "python",
+      "--output", Scratch.output, "--csv", Scratch.csv, "--count", "\(images.count)", "--timeout", "40")
+    #expect(said.contains("stored \(images.count) images"), "\(said)")
+    #expect(try folder.files(Scratch.output) == images.keys.sorted())
+    expectBytes(images, in: folder, Scratch.output)
+  }
+
+  @Test func aPythonProducersImageIsTheSameAsOurs() throws {
+    let broker = try Broker.preferred()
+    for (name, bytes) in images { try folder.write("images/" + name, bytes) }
+    let producer = try Program(["producer", "--once"], in: folder, environment: broker.environment())
+    #expect(producer.exitCode() == 0, "\(producer.output)")
+    _ = try python(
+      "python_producer.py", "--bootstrap-servers", broker.servers, "--topic", broker.topic, "--input", "images")
+    #expect(try Program.storeAll(in: folder, broker).contains("stored 6 images"))
+    #expect(folder.text(Scratch.csv).split(separator: "\n").count == 7)
+  }
+}
+
+/// The Python that has confluent-kafka, made once in the build folder.
+enum Python {
+  static let scripts = #filePath.split(separator: "/").dropLast(2).reduce("") { $0 + "/" + $1 } + "/Interop"
+
+  static let path: String? = {
+    let folder = Scratch()
+    let cache = Program.path.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 } + "/interop"
+    guard
+      let made = try? Program([scripts + "/environment.sh", cache], in: folder, executable: "/bin/bash"),
+      let code = made.exitCode(withinSeconds: 700)
+    else { return nil }
+    var said = made.output
+    while said.last == "\n" { said.removeLast() }
+    if code == 0 { return said }
+    print("The tests against Python are skipped: \(said)")
+    return nil
+  }()
+
+  static var isThere: Bool { path != nil }
+}

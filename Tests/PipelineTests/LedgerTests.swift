@@ -1,0 +1,103 @@
+import Glibc
+import Platform
+import SQLite
+import Testing
+
+/// What a producer remembers of what it has sent, and what makes it forget.
+@Suite(.ownThread) struct LedgerTests {
+  let folder = Scratch()
+  let broker: Broker
+  let topic: TopicContent
+
+  init() throws {
+    broker = try Broker(partitions: 2)
+    topic = try TopicContent(broker)
+    for number in 0..<5 { try folder.write("images/\(number).jpg", [UInt8(number)]) }
+  }
+
+  private func once(_ options: [String] = [], _ environment: [String: String] = [:]) throws -> Program {
+    let program = try Program(
+      ["producer", "--once"] + options, in: folder, environment: broker.environment(environment))
+    #expect(program.exitCode() == 0, "\(program.output)")
+    return program
+  }
+
+  @Test func resendSendsEverythingOnceMore() throws {
+    #expect(try once().output.contains("sent 5 images"))
+    #expect(try once(["--resend"]).output.contains("sent 5 images"))
+    #expect(try once().output.contains("sent 0 images"))
+    #expect(try topic.names() == (0..<5).flatMap { ["\($0).jpg", "\($0).jpg"] })
+  }
+
+  @Test func anotherTopicInputOrClusterIsAnotherMatter() throws {
+    try folder.write("more/0.jpg", [7])
+    #expect(try once().output.contains("sent 5 images"))
+    #expect(try once([], ["TOPIC": "others"]).output.contains("sent 5 images"))
+    #expect(try once([], ["IMAGES_DIR": "more"]).output.contains("sent 1 image,"))
+    let other = try Broker()
+    #expect(try once([], ["KAFKA_BOOTSTRAP_SERVERS": other.servers]).output.contains("sent 5 images"))
+    // None of them has made it forget another, nor does another way to write the same folder.
+    #expect(try once([], ["IMAGES_DIR": "more/../images/"]).output.contains("sent 0 images"))
+    #expect(try once([], ["KAFKA_BOOTSTRAP_SERVERS": other.servers]).output.contains("sent 0 images"))
+    // To forget one is not to forget the others.
+    #expect(try once(["--resend"], ["TOPIC": "others"]).output.contains("sent 5 images"))
+    #expect(try once().output.contains("sent 0 images"))
+  }
+
+  @Test func aTopicThatWasMadeAnewIsSaidWithTheCure() throws {
+    #expect(try !once().output.contains("--resend"))
+    #expect(try !once().output.contains("--resend"), "the topic is as it was")
+    // The embedded broker cannot delete a topic, so the ledger is told of more acknowledgements than there are messages.
+    let ledger = try Database(path: folder.path + "/.image-pipeline/ledger.sqlite", busyTimeoutMilliseconds: 1_000)
+    try ledger.execute("UPDATE offsets SET last = last + 1000")
+    let said = try once()
+    #expect(said.output.contains("the topic was made anew"), "\(said.output)")
+    #expect(said.output.contains("image-pipeline producer --resend"), "\(said.output)")
+    #expect(try once(["--resend"]).output.contains("sent 5 images"))
+    #expect(try !once().output.contains("made anew"), "the cure cures")
+  }
+
+  @Test func verifySendsWhatIsMissingOrAlteredAndNothingElse() throws {
+    _ = try once()
+    let consume = {
+      let consumer = try Program(
+        ["consumer", "--until-idle", "0.2"], in: folder, environment: broker.environment())
+      #expect(consumer.exitCode() == 0, "\(consumer.output)")
+    }
+    try consume()
+    #expect(unlink(folder.path + "/processed_images/3.jpg") == 0)
+    try folder.write("processed_images/1.jpg", [99])
+    let resend = try Program(["verify", "--resend"], in: folder, environment: broker.environment())
+    #expect(resend.exitCode() == 1, "\(resend.output)")
+    #expect(resend.output.contains("sent again: 2 images"), "\(resend.output)")
+    #expect(try topic.names() == ["0.jpg", "1.jpg", "1.jpg", "2.jpg", "3.jpg", "3.jpg", "4.jpg"])
+    try consume()
+    let verify = try Program(["verify"], in: folder)
+    #expect(verify.exitCode() == 0, "\(verify.output)")
+    #expect(try once().output.contains("sent 0 images"))
+  }
+
+  @Test func aSecondProducerOfTheSameFolderAndLedgerIsRefused() throws {
+    let first = try Program(["producer"], in: folder, environment: broker.environment())
+    #expect(eventually { first.output.contains("after_sent=keep") }, "\(first.output)")
+    let second = try Program(["producer"], in: folder, environment: broker.environment())
+    #expect(eventually { second.output.contains("STATE_DIR") }, "\(second.output)")
+    #expect(second.exitCode() == 1, "\(second.output)")
+    let other = try Program(
+      ["producer", "--once"], in: folder, environment: broker.environment(["STATE_DIR": "other"]))
+    #expect(other.exitCode() == 0, "\(other.output)")
+    first.signal(SIGTERM)
+    #expect(first.exitCode() == 0, "\(first.output)")
+  }
+
+  @Test func aLedgerOfAnotherVersionIsLeftAlone() throws {
+    _ = try once()
+    let path = folder.path + "/.image-pipeline/ledger.sqlite"
+    try Database(path: path, busyTimeoutMilliseconds: 1_000).execute("PRAGMA user_version = 77")
+    let producer = try Program(["producer", "--once"], in: folder, environment: broker.environment())
+    #expect(producer.exitCode() == 1, "\(producer.output)")
+    #expect(producer.output.contains("version 77"), "\(producer.output)")
+    #expect(producer.output.contains("STATE_DIR"), "the cure: \(producer.output)")
+    #expect(try topic.names().count == 5)
+  }
+}

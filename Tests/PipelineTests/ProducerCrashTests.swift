@@ -1,0 +1,118 @@
+import Glibc
+import Platform
+import Testing
+
+/// What a producer that is killed, or whose broker goes away, leaves behind: nothing is lost.
+@Suite(.ownThread) struct ProducerCrashTests {
+  let folder = Scratch()
+
+  /// `KAFKA_TEST_BOOTSTRAP_SERVERS` adds a real broker to the embedded one.
+  static let brokers: [String?] = Broker.realServers.map { [nil, $0] } ?? [nil]
+
+  private static func broker(_ real: String?, partitions: Int = 1) throws -> Broker {
+    if let real { return try Broker(real: real, partitions: partitions) }
+    return try Broker(partitions: partitions)
+  }
+
+  @Test(arguments: brokers)
+  func aKilledProducerLosesNothingAndTheConsumerStoresEachImageOnce(real: String?) throws {
+    let broker = try Self.broker(real, partitions: 3)
+    let topic = try TopicContent(broker)
+    let count = 1_200
+    for number in 0..<count {
+      try folder.write("images/\(number % 7)/\(number).jpg", Scratch.bytes(2_000, seed: UInt64(number)))
+    }
+    // Killed as soon as a run has got a message further, wherever it is then.
+    var kills = 0
+    var sent: Int64 = 0
+    while sent < Int64(count) * 3 / 4, kills < 12 {
+      let producer = try Program(["producer"], in: folder, environment: broker.environment(["SETTLE_MS": "0"]))
+      let before = sent
+      let isFurther = eventually {
+        sent = try topic.ends().values.reduce(0, +)
+        return sent > before
+      }
+      #expect(isFurther, "\(producer.output)")
+      producer.signal(SIGKILL)
+      #expect(producer.exitCode() == 128 + SIGKILL)
+      kills += 1
+    }
+    #expect(kills >= 2, "it was not interrupted")
+    let last = try Program(["producer", "--once"], in: folder, environment: broker.environment())
+    #expect(last.exitCode() == 0, "\(last.output)")
+    #expect(Set(try topic.names()).count == count)
+    let consumer = try Program(["consumer", "--until-idle", "0.5"], in: folder, environment: broker.environment())
+    #expect(consumer.exitCode() == 0, "\(consumer.output)")
+    #expect(consumer.output.contains("stored 1,200 images"), "\(consumer.output)")
+    let verify = try Program(["verify"], in: folder)
+    #expect(verify.exitCode() == 0, "\(verify.output)")
+    #expect(verify.output.contains("verified: 1,200 images"), "\(verify.output)")
+  }
+
+  @Test(arguments: [SIGTERM, SIGKILL])
+  func aRestartSendsNothingAgain(signal: Int32) throws {
+    let broker = try Broker(partitions: 2)
+    let topic = try TopicContent(broker)
+    for number in 0..<50 { try folder.write("images/\(number).jpg", Scratch.bytes(1_000, seed: UInt64(number))) }
+    let environment = broker.environment(["PROGRESS_SECONDS": "1"])
+    let first = try Program(["producer"], in: folder, environment: environment)
+    // What it says to have sent is in the ledger.
+    #expect(eventually { first.output.contains("sent 50 images") }, "\(first.output)")
+    first.signal(signal)
+    #expect(first.exitCode() == (signal == SIGKILL ? 128 + SIGKILL : 0), "\(first.output)")
+    try folder.write("images/new.jpg", [1])
+    let second = try Program(["producer", "--once"], in: folder, environment: environment)
+    #expect(second.exitCode() == 0, "\(second.output)")
+    #expect(second.output.contains("sent 1 image,"), "\(second.output)")
+    #expect(try topic.names() == ((0..<50).map { "\($0).jpg" } + ["new.jpg"]).sorted())
+  }
+
+  @Test func whileTheBrokerIsAwayNothingIsLostDoubledOrWasted() throws {
+    let broker = try Broker()
+    let topic = try TopicContent(broker)
+    try folder.makeFolder("images")
+    let limit = ["IN_FLIGHT_BYTES": "1000000", "SETTLE_MS": "1000", "RESCAN_MS": "100", "LOG_LEVEL": "debug"]
+    let producer = try Program(["producer"], in: folder, environment: broker.environment(limit))
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    // Acknowledged: the embedded broker takes what is sent again after a lost answer for another message.
+    #expect(eventually { producer.output.contains("sent  image=ready.jpg") })
+    broker.setDown(true)
+    // Several times what may be in flight, and less than the embedded broker keeps.
+    for number in 0..<200 { try folder.write("images/\(number).jpg", Scratch.bytes(15_000, seed: UInt64(number))) }
+    #expect(eventually { producer.output.contains("_ALL_BROKERS_DOWN") }, "\(producer.output)")
+    let before = try #require(producer.processorMilliseconds)
+    usleep(2_000_000)  // The span that its CPU time is measured in.
+    let used = try #require(producer.processorMilliseconds) - before
+    #expect(used < 600, "\(used) ms of CPU in 2 s of waiting")
+    broker.setDown(false)
+    let after = try TopicContent(broker)
+    #expect(eventually { try after.ends()[0]! >= 201 }, "\(producer.output)")
+    #expect(try #require(producer.peakMemory) < 96 << 20)
+    #expect(producer.terminate() == 0, "\(producer.output)")
+    let rest = try Program(["producer", "--once"], in: folder, environment: broker.environment())
+    #expect(rest.exitCode() == 0, "\(rest.output)")
+    #expect(rest.output.contains("sent 0 images"), "\(rest.output)")
+    let names = try after.names()
+    #expect(names.count == 201, "doubled: \(Set(names.filter { name in names.count { $0 == name } > 1 }))")
+    #expect(Set(names) == Set((0..<200).map { "\($0).jpg" } + ["ready.jpg"]))
+  }
+
+  @Test func terminationDoesNotWaitForABrokerThatIsAway() throws {
+    let broker = try Broker()
+    let topic = try TopicContent(broker)
+    try folder.makeFolder("images")
+    let producer = try Program(["producer"], in: folder, environment: broker.environment())
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    broker.setDown(true)
+    for number in 0..<20 { try folder.write("images/\(number).jpg", Scratch.bytes(1_000, seed: UInt64(number))) }
+    #expect(eventually { producer.output.contains("_ALL_BROKERS_DOWN") }, "\(producer.output)")
+    let start = Clock.monotonicMilliseconds
+    #expect(producer.terminate() == 0, "\(producer.output)")
+    // Docker kills after 10 s.
+    #expect(Clock.monotonicMilliseconds - start < 9_500)
+    broker.setDown(false)
+    let rest = try Program(["producer", "--once"], in: folder, environment: broker.environment())
+    #expect(rest.exitCode() == 0, "\(rest.output)")
+    #expect(Set(try TopicContent(broker).names()).count == 21)
+  }
+}

@@ -1,0 +1,168 @@
+import Glibc
+import ImagePipeline
+import Kafka
+import Platform
+import SQLite
+import Testing
+
+@Suite(.ownThread) struct ReassignmentTests {
+  private let folder = Scratch()
+
+  // MARK: The topic changes
+
+  @Test(arguments: [3, 4, 5, 9])
+  func aTopicThatWasMadeAnewIsReadFromItsBeginning(count: Int) throws {
+    var images: [String: [UInt8]] = [:]
+    var said: [[String]] = []
+    for (generation, number) in [5, count].enumerated() {
+      let broker = try Broker()
+      let new = (0..<number).map {
+        ("\(generation)/\($0).jpg", Scratch.bytes(400, seed: UInt64(generation * 100 + $0)))
+      }
+      try broker.send(new.map { .image($0.0, $0.1) })
+      images.merge(new) { $1 }
+      said.append(try LocalConsumer.storeAll(in: folder, broker))
+    }
+    #expect(!said[0].contains { $0.contains("made anew") }, "\(said[0])")
+    #expect(said[1].filter { $0.contains("the topic was made anew") }.count == 1, "\(said[1])")
+    try expectStored(images, in: folder)
+  }
+
+  @Test func aTopicThatIsOnlyReadAgainIsTheSameOne() throws {
+    let broker = try Broker()
+    let images = sampleImages(5)
+    try broker.send(images.map { .image($0.key, $0.value) })
+    for _ in 1...2 {
+      #expect(try !LocalConsumer.storeAll(in: folder, broker).contains { $0.contains("made anew") })
+    }
+    try expectStored(images, in: folder)
+  }
+
+  @Test func whatTheTopicLostBeforeItWasStoredIsReportedAndTheRestIsStored() throws {
+    // The embedded broker alone forgets by itself: what is beyond 5 MiB.
+    let broker = try Broker()
+    try broker.send((0..<3).map { .image("first/\($0).jpg", [UInt8($0)]) })
+    _ = try Program.storeAll(in: folder, broker)
+    let images = (0..<90).map { ("\($0).jpg", Scratch.bytes(60_000, seed: UInt64($0))) }
+    for (name, bytes) in images { try broker.send([.image(name, bytes)]) }
+    let low = Int(try broker.ranges(broker.topic)[0]!.lowerBound)
+    try #require(low > 3 && low < 93)
+    let output = try Program.storeAll(in: folder, broker)
+    #expect(output.contains("messages were removed from the topic before they were stored: \(low - 3)"), "\(output)")
+    var expected = Dictionary(uniqueKeysWithValues: images.dropFirst(low - 3))
+    for number in 0..<3 { expected["first/\(number).jpg"] = [UInt8(number)] }
+    try expectStored(expected, in: folder)
+  }
+
+  // MARK: The output changes
+
+  @Test func anOutputThatWasDeletedIsStoredAgainWhateverTheGroupHasCommitted() throws {
+    let broker = try Broker.preferred()
+    let images = sampleImages(40)
+    try broker.send(images.map { .image($0.key, $0.value) })
+    for _ in 1...2 {
+      #expect(try Program.storeAll(in: folder, broker).contains("stored 40 images"))
+      try expectStored(images, in: folder)
+      try folder.remove(Scratch.output)
+      try folder.remove(Scratch.csv)
+    }
+  }
+
+  @Test func anImageThatComesAgainIsStoredOnlyWhereItIsNotThere() throws {
+    let broker = try Broker.preferred()
+    let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
+    var rows = 0
+    func send(_ name: String, _ bytes: [UInt8], isNew: Bool) throws {
+      try broker.send([.image(name, bytes)])
+      // A second image says when the first has been dealt with.
+      rows += isNew ? 2 : 1
+      try broker.send([.image("done/\(rows).jpg", [UInt8(rows)])])
+      #expect(eventually { folder.rowNames.last == "done/\(rows).jpg" }, "\(name): \(consumer.output)")
+      #expect(folder.rows.count == rows, "\(folder.rowNames)")
+      #expect(folder.read(Scratch.output + "/" + name) == bytes)
+    }
+    let (first, second) = (Scratch.bytes(500, seed: 1), Scratch.bytes(700, seed: 2))
+    try send("a.jpg", first, isNew: true)
+    try send("a.jpg", first, isNew: false)
+    try send("a.jpg", second, isNew: true)
+    try send("a.jpg", second, isNew: false)
+    try send("a.jpg", first, isNew: true)
+    // Deleted, altered with the same length, and cut, by hand: restored, under the row that it has.
+    try folder.remove(Scratch.output + "/a.jpg")
+    try send("a.jpg", first, isNew: false)
+    try folder.write(Scratch.output + "/a.jpg", Scratch.bytes(500, seed: 3))
+    try send("a.jpg", first, isNew: false)
+    try folder.write(Scratch.output + "/a.jpg", [1, 2, 3])
+    try send("a.jpg", first, isNew: false)
+    // Restored by hand: another file, the same bytes.
+    try folder.remove(Scratch.output + "/a.jpg")
+    try folder.write(Scratch.output + "/a.jpg", first)
+    try send("a.jpg", first, isNew: false)
+    consumer.signal(SIGTERM)
+    #expect(consumer.exitCode() == 0, "\(consumer.output)")
+    #expect(try folder.leftovers() == [])
+  }
+
+  @Test func anAssignmentThatChangesWhileABatchWaitsForTheLockLeavesNothingPaused() throws {
+    let broker = try Broker(partitions: 2)
+    let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
+    let assignments = { consumer.output.components("partitions assigned") }
+    #expect(eventually { assignments() == 1 }, "\(consumer.output)")
+    let path = folder.path + "/processed_images/.image-pipeline/catalog.sqlite"
+    let catalog = try Database(path: path, busyTimeoutMilliseconds: 1_000)
+    #expect(try catalog.tryBegin())
+    let images = (0..<20).map { ("\($0).jpg", [UInt8($0)]) }
+    try broker.send(images.map { TestMessage.image($0.0, $0.1) })
+    // Somebody joins the group and leaves it again.
+    var settings = broker.settings()
+    settings.set("group.id", broker.group)
+    let other = try KafkaConsumer(settings, topic: broker.topic)
+    try other.subscribe()
+    #expect(
+      eventually {
+        _ = other.poll(maximum: 1, timeoutMilliseconds: 10)
+        return other.assignment.count == 1 && assignments() == 2
+      })
+    other.unsubscribeAndClose()
+    #expect(eventually { assignments() == 3 }, "\(consumer.output)")
+    catalog.rollback()
+    #expect(eventually { folder.rows.count == images.count }, "\(consumer.output)")
+    consumer.signal(SIGTERM)
+    #expect(consumer.exitCode() == 0, "\(consumer.output)")
+    try expectStored(Dictionary(uniqueKeysWithValues: images), in: folder)
+  }
+
+  // MARK: Runs that end
+
+  @Test func countStoresExactlySoMany() throws {
+    let broker = try Broker.preferred(partitions: 3)
+    let images = sampleImages(60)
+    try broker.send(images.map { .image($0.key, $0.value) })
+    let first = try Program(["consumer", "--count", "17"], in: folder, environment: broker.environment())
+    #expect(first.exitCode() == 0, "\(first.output)")
+    #expect(try folder.files(Scratch.output).count == 17)
+    #expect(folder.rows.count == 17)
+    let second = try Program(["consumer", "--count", "43"], in: folder, environment: broker.environment())
+    #expect(second.exitCode() == 0, "\(second.output)")
+    try expectStored(images, in: folder)
+  }
+
+  @Test(arguments: [1, 4])
+  func untilIdleEndsEachOfSeveralConsumers(partitions: Int) throws {
+    let broker = try Broker.preferred(partitions: partitions)
+    let images = sampleImages(200)
+    try broker.send(images.map { .image($0.key, $0.value) })
+    let consumers = try (0..<3).map { _ in
+      try Program(["consumer", "--until-idle", "0.5"], in: folder, environment: broker.environment())
+    }
+    for consumer in consumers { #expect(consumer.exitCode() == 0, "\(consumer.output)") }
+    try expectStored(images, in: folder)
+  }
+}
+
+extension String {
+  /// How often a text occurs.
+  fileprivate func components(_ text: String) -> Int {
+    split(separator: text, omittingEmptySubsequences: false).count - 1
+  }
+}

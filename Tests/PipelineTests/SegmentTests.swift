@@ -1,0 +1,140 @@
+import Glibc
+import ImagePipeline
+import Kafka
+import Platform
+import Synchronization
+import Telemetry
+import Testing
+
+@Suite(.ownThread) struct SegmentTests {
+  private let folder = Scratch()
+  private static let waiting = Scratch.output + "/.image-pipeline/segments"
+
+  private var waitingFiles: [String] { (try? Folder.open(folder.path + "/" + Self.waiting).names()) ?? [] }
+
+  @Test func everySizeAroundTheLimitTravelsInExactlyTheMessagesItNeeds() throws {
+    let broker = try Broker.preferred()
+    let limit = 1_000
+    let sizes = [0, 1, 2, 3, limit - 1, limit, limit + 1, 2 * limit, 2 * limit + 1, 7 * limit - 1, 7 * limit]
+    var images: [String: [UInt8]] = [:]
+    for size in sizes { images["\(size).jpg"] = Scratch.bytes(size, seed: UInt64(size)) }
+    for (name, bytes) in images { try folder.write("images/" + name, bytes) }
+    let needed = sizes.reduce(0) { $0 + max(1, ($1 + limit - 1) / limit) }
+    let environment = broker.environment(["SEGMENT_BYTES": "\(limit)"])
+
+    let producer = try Program(["producer", "--once"], in: folder, environment: environment)
+    #expect(producer.exitCode() == 0, "\(producer.output)")
+    let messages = try broker.messages(broker.topic)
+    #expect(messages.count == needed)
+    for size in sizes {
+      let own = messages.filter { $0.key == Array("\(size).jpg".utf8) }
+      #expect(own.map { $0.header("segment-index") } == (size <= limit ? [nil] : own.indices.map { "\($0)" }))
+    }
+    _ = try Program.storeAll(in: folder, broker)
+    try expectStored(images, in: folder)
+
+    let again = try Program(["producer", "--once", "--resend"], in: folder, environment: environment)
+    #expect(again.exitCode() == 0, "\(again.output)")
+    #expect(try broker.messageCount(broker.topic) == 2 * needed)
+    let output = try Program.storeAll(in: folder, broker)
+    #expect(output.contains("stored 0 images"), "\(output)")
+    try expectStored(images, in: folder)
+    #expect(waitingFiles == [])
+  }
+
+  @Test func segmentsOnBothSidesOfACrashMakeOneImage() throws {
+    let broker = try Broker.preferred()
+    let image = Scratch.bytes(10_000, seed: 5)
+    let segments = TestMessage.segments("large.png", image, size: 3_000)
+    try broker.send(Array(segments[..<2]))
+    let first = try Program(["consumer"], in: folder, environment: broker.environment())
+    #expect(eventually { waitingFiles.count == 1 })
+    first.signal(SIGKILL)
+    #expect(first.exitCode() == 128 + SIGKILL)
+    #expect(try folder.files(Scratch.output) == [])
+    try broker.send(Array(segments[2...]))
+    _ = try Program.storeAll(in: folder, broker)
+    try expectStored(["large.png": image], in: folder)
+    #expect(try broker.deadLetters() == [])
+  }
+
+  @Test func segmentsInAnyOrderAndTwiceMakeOneImage() throws {
+    let broker = try Broker.preferred()
+    let image = Scratch.bytes(10_000, seed: 6)
+    let segments = TestMessage.segments("large.png", image, size: 3_000)
+    try broker.send([segments[3], segments[1], segments[1], segments[0], segments[3], segments[2], segments[2]])
+    #expect(try Program.storeAll(in: folder, broker).contains("stored 1 image,"))
+    try expectStored(["large.png": image], in: folder)
+  }
+
+  @Test func anImageWhoseSegmentsDoNotAllComeGoesToTheDeadLetters() throws {
+    let broker = try Broker.preferred()
+    let segments = TestMessage.segments("large.png", Scratch.bytes(9_000, seed: 7), size: 3_000)
+    let good = Scratch.bytes(800, seed: 8)
+    try broker.send([segments[0], .image("good.jpg", good), segments[2]])
+    let consumer = try Program(["consumer"], in: folder, environment: broker.environment(["SEGMENT_TIMEOUT": "1"]))
+    #expect(eventually { consumer.output.contains("segments did not all come") }, "\(consumer.output)")
+    #expect(eventually { waitingFiles == [] })
+    let letters = try broker.deadLetters()
+    #expect(letters.map(\.value) == [segments[0].value, segments[2].value])
+    #expect(letters.map { $0.header("__connect.errors.exception.class.name") } == ["SegmentTimeout", "SegmentTimeout"])
+    // When all of them come again, they make the image all the same.
+    try broker.send(segments)
+    #expect(eventually { folder.rows.count == 2 }, "\(consumer.output)")
+    consumer.signal(SIGTERM)
+    #expect(consumer.exitCode() == 0, "\(consumer.output)")
+    try expectStored(["good.jpg": good, "large.png": Scratch.bytes(9_000, seed: 7)], in: folder)
+  }
+
+  @Test func segmentsWithAWrongHashAreAllDeadLettersAndTheStreamGoesOn() throws {
+    let broker = try Broker.preferred()
+    let wrong = [1, 2, 3].withUnsafeBytes { SHA256.hash($0) }
+    let segments = TestMessage.segments("large.png", Scratch.bytes(9_000, seed: 9), size: 3_000, digest: wrong)
+    let good = Scratch.bytes(800, seed: 8)
+    try broker.send(segments + [.image("good.jpg", good)])
+    _ = try Program.storeAll(in: folder, broker)
+    try expectStored(["good.jpg": good], in: folder)
+    let letters = try broker.deadLetters()
+    #expect(letters.map(\.value) == segments.map(\.value))
+    #expect(letters.allSatisfy { $0.header("__connect.errors.exception.class.name") == "DigestMismatch" })
+  }
+
+  @Test func aLeftOverOfATopicThatWasMadeAnewTakesNoOtherMessageToTheDeadLetters() throws {
+    let folder = folder
+    let segments = TestMessage.segments("large.png", Scratch.bytes(9_000, seed: 10), size: 3_000)
+    let before = try Broker()
+    try before.send([segments[0], segments[1]])
+    try LocalConsumer.storeAll(in: folder, before) { $0.segmentTimeout = 600_000 }
+    #expect(waitingFiles.count == 1)
+    let images = sampleImages(6)
+    let after = try Broker()
+    try after.send(images.sorted { $0.key < $1.key }.map { .image($0.key, $0.value) })
+    let log = try LocalConsumer.storeAll(in: folder, after) { $0.segmentTimeout = 1 }
+    #expect(log.contains { $0.contains("segments did not all come") }, "\(log)")
+    try expectStored(images, in: folder)
+    #expect(try Folder.open(folder.path + "/" + Scratch.output + "/.image-pipeline/dead-letters").names() == [])
+  }
+
+  @Test func anImageLargerThanTheBrokerKeepsArrives() throws {
+    let broker = try Broker.preferred()
+    let image = Scratch.bytes(5_000_000, seed: 11)
+    let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
+    #expect(eventually { consumer.output.contains("partitions assigned") }, "\(consumer.output)")
+    // One by one: a broker that keeps 5 MiB forgets without a word what nobody has read by then.
+    for (number, segment) in TestMessage.segments("large.png", image, size: 720_000).enumerated() {
+      try broker.send([segment])
+      let end = min((number + 1) * 720_000, image.count)
+      #expect(eventually { storedBytes(of: "large.png") >= end }, "\(consumer.output)")
+    }
+    #expect(eventually { folder.rows.count == 1 })
+    consumer.signal(SIGTERM)
+    #expect(consumer.exitCode() == 0, "\(consumer.output)")
+    try expectStored(["large.png": image], in: folder)
+  }
+
+  /// Of the image that is being put together, or of the one that stands there.
+  private func storedBytes(of name: String) -> Int {
+    let files = [Scratch.output + "/" + name] + waitingFiles.map { Self.waiting + "/" + $0 }
+    return files.compactMap { (try? FileStatus.of(folder.path + "/" + $0)) ?? nil }.map(\.size).max() ?? 0
+  }
+}

@@ -1,0 +1,145 @@
+import ImagePipeline
+import Kafka
+import Platform
+import Synchronization
+import Testing
+
+/// A message as a test sends it, or finds it in a topic.
+struct TestMessage: Equatable {
+  var key: [UInt8]?
+  var value: [UInt8]?
+  var headers: [KafkaHeader] = []
+  /// Where to; nil: by the key.
+  var partition: Int32?
+  /// Where it was found; -1 where it is still to be sent.
+  var offset: Int64 = -1
+
+  static func == (left: TestMessage, right: TestMessage) -> Bool {
+    left.key == right.key && left.value == right.value && left.headers.map(\.name) == right.headers.map(\.name)
+      && left.headers.map(\.value) == right.headers.map(\.value)
+  }
+
+  /// A whole image, as our producer sends it.
+  static func image(_ name: String, _ bytes: [UInt8]) -> TestMessage {
+    let digest = bytes.withUnsafeBytes { SHA256.hash($0) }
+    return message(name, bytes[...], ImageHeaders(digest: digest, length: bytes.count))
+  }
+
+  /// An image in parts of at most `size` bytes, as our producer sends it.
+  /// - Parameter digest: what the headers say of the whole; nil: the truth.
+  static func segments(_ name: String, _ bytes: [UInt8], size: Int, digest: Digest? = nil) -> [TestMessage] {
+    let digest = digest ?? bytes.withUnsafeBytes { SHA256.hash($0) }
+    let id = ImageHeaders.Segment.id(name: name, digest: digest)
+    let count = (bytes.count + size - 1) / size
+    return (0..<count).map { index in
+      var part = message(
+        name, bytes[(index * size)..<min((index + 1) * size, bytes.count)],
+        ImageHeaders(digest: digest, length: bytes.count))
+      part.headers += [
+        ("segment-id", id), ("segment-index", "\(index)"), ("segment-count", "\(count)"),
+        ("segment-position", "\(index * size)"),
+      ].map { KafkaHeader(name: $0.0, value: Array($0.1.utf8)) }
+      return part
+    }
+  }
+
+  private static func message(_ name: String, _ bytes: ArraySlice<UInt8>, _ headers: ImageHeaders) -> TestMessage {
+    let envelope = Envelope(name: name)
+    var value = [UInt8](repeating: 0, count: envelope.size(carrying: bytes.count))
+    value.withUnsafeMutableBytes { target in bytes.withUnsafeBytes { envelope.write($0, to: target.baseAddress!) } }
+    return TestMessage(key: Array(name.utf8), value: value, headers: headers.kafkaHeaders)
+  }
+
+  /// Any text under any key.
+  static func text(_ value: String, key: String = "key", headers: [KafkaHeader] = []) -> TestMessage {
+    TestMessage(key: Array(key.utf8), value: Array(value.utf8), headers: headers)
+  }
+
+  /// The text of a header; nil where there is none.
+  func header(_ name: String) -> String? {
+    headers.last { $0.name == name }.map { String(decoding: $0.value, as: UTF8.self) }
+  }
+}
+
+extension Broker {
+  /// On the real broker where there is one.
+  static func preferred(partitions: Int = 1) throws -> Broker {
+    if let realServers { return try Broker(real: realServers, partitions: partitions) }
+    return try Broker(partitions: partitions)
+  }
+
+  /// Sends messages to the topic, those of one partition in this order, and waits until they are there.
+  func send(_ messages: [TestMessage]) throws {
+    let failures = Mutex<[String]>([])
+    let producer = try KafkaProducer(settings()) { report in
+      if let error = report.error { failures.withLock { $0.append("\(error)") } }
+    }
+    defer { producer.close() }
+    for message in messages {
+      try bytes(message.key) { key in
+        try bytes(message.value) { value in
+          let outcome = try producer.send(
+            topic: topic, partition: message.partition, key: key, copying: value, headers: message.headers, token: 0)
+          try #require(outcome == .queued)
+        }
+      }
+    }
+    #expect(producer.flush(timeoutMilliseconds: 30_000))
+    #expect(failures.withLock { $0 } == [])
+  }
+
+  private func bytes(_ bytes: [UInt8]?, _ body: (UnsafeRawBufferPointer?) throws -> Void) throws {
+    guard let bytes else { return try body(nil) }
+    // An empty array may have no address, which would be Kafka's null.
+    try (bytes + [0]).withUnsafeBytes { try body(UnsafeRawBufferPointer(rebasing: $0.dropLast())) }
+  }
+
+  /// How many messages a topic holds; 0 where there is none.
+  func messageCount(_ topic: String) throws -> Int {
+    try ranges(topic).reduce(0) { $0 + Int($1.value.upperBound - $1.value.lowerBound) }
+  }
+
+  /// The offsets that each partition of a topic has.
+  func ranges(_ topic: String) throws -> [Int32: Range<Int64>] {
+    let client = try reader()
+    defer { client.unsubscribeAndClose() }
+    let count = try client.partitionCount(of: topic, timeoutMilliseconds: 10_000) ?? 0
+    var ranges: [Int32: Range<Int64>] = [:]
+    for partition in 0..<Int32(count) {
+      let marks = try client.watermarks(of: topic, partition: partition, timeoutMilliseconds: 10_000)
+      ranges[partition] = marks.low..<marks.high
+    }
+    return ranges
+  }
+
+  /// All messages of a topic, in order within each partition.
+  func messages(_ topic: String) throws -> [TestMessage] {
+    let reader = try PartitionReader(settings())
+    var found: [TestMessage] = []
+    for (partition, range) in try ranges(topic).sorted(by: { $0.key < $1.key }) {
+      for offset in range {
+        let read = try reader.read(topic: topic, partition: partition, offset: offset, timeoutMilliseconds: 10_000)
+        guard let message = read else { continue }
+        found.append(
+          TestMessage(
+            key: message.key.map { Array($0) }, value: message.value.map { Array($0) },
+            headers: message.headers().map { KafkaHeader(name: $0.name, nullableValue: $0.value) },
+            partition: partition, offset: offset))
+      }
+    }
+    return found
+  }
+
+  private func reader() throws -> KafkaConsumer {
+    var settings = settings()
+    settings.set("group.id", "test-reader")
+    return try KafkaConsumer(settings, topic: topic)
+  }
+
+  /// The dead letters, in the order of their messages.
+  func deadLetters() throws -> [TestMessage] {
+    try messages(topic + "-dlq").sorted {
+      Int64($0.header("__connect.errors.offset") ?? "") ?? -1 < Int64($1.header("__connect.errors.offset") ?? "") ?? -1
+    }
+  }
+}

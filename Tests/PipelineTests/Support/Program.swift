@@ -1,0 +1,94 @@
+import Glibc
+import Platform
+
+/// The built program in a process of its own, as users run it: it can be killed.
+final class Program {
+  let process: pid_t
+  private let outputPath: String
+  private var status: Int32?
+
+  /// Beside the test bundle, where SwiftPM builds both.
+  static let path: String = {
+    var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+    let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
+    let bundle = String(decoding: buffer.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return bundle.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 } + "/image-pipeline"
+  }()
+
+  /// Starts it with nothing of this process's own KAFKA_ variables and settings but what is given.
+  /// - Parameter executable: another program than ours: a Python, say.
+  init(
+    _ arguments: [String], in folder: Scratch, environment: [String: String] = [:], executable: String = Program.path
+  ) throws {
+    outputPath = folder.path + "/output-\(UInt32.random(in: 0...UInt32.max)).log"
+    var variables = environment
+    for name in ["PATH", "HOME", "LD_LIBRARY_PATH"] where variables[name] == nil {
+      variables[name] = getenv(name).map { String(cString: $0) }
+    }
+    // A killed process must stay quiet, and a crash must not wait for a debugger.
+    variables["SWIFT_BACKTRACE"] = "enable=no"
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+    posix_spawn_file_actions_addopen(&actions, 1, outputPath, O_WRONLY | O_CREAT | O_APPEND, 0o644)
+    posix_spawn_file_actions_adddup2(&actions, 1, 2)
+    // An embedded broker's sockets are not closed on exec: a program that had them would keep its port taken.
+    _ = closeFrom(&actions, 3)
+    // The shell changes the folder, which posix_spawn can not portably, and becomes the program.
+    let shell = ["/bin/sh", "-c", "cd \"$0\" && exec \"$@\"", folder.path, executable]
+    var arguments = (shell + arguments).map { strdup($0) } + [nil]
+    var entries = variables.map { strdup("\($0.key)=\($0.value)") } + [nil]
+    defer { for pointer in arguments + entries { free(pointer) } }
+    var process: pid_t = 0
+    let code = posix_spawn(&process, shell[0], &actions, nil, &arguments, &entries)
+    guard code == 0 else { throw SystemError("start", executable, code: code) }
+    self.process = process
+  }
+
+  deinit {
+    if status == nil {
+      kill(process, SIGKILL)
+      _ = waitpid(process, nil, 0)
+    }
+  }
+
+  /// What it has written so far, both streams.
+  var output: String {
+    guard let file = try? File.open(outputPath, .read), let size = try? file.status().size else { return "" }
+    var bytes = [UInt8](repeating: 0, count: size)
+    let count = (try? bytes.withUnsafeMutableBytes { try file.read(into: $0, at: 0) }) ?? 0
+    return String(decoding: bytes.prefix(count), as: UTF8.self)
+  }
+
+  func signal(_ number: Int32) { kill(process, number) }
+
+  /// Its exit code; 128 and the signal's number where one ended it; nil where it goes on beyond the time.
+  func exitCode(withinSeconds seconds: Int = 60) -> Int32? {
+    if let status { return Self.code(status) }
+    var raw: Int32 = 0
+    let ended = eventually(withinSeconds: seconds) { waitpid(self.process, &raw, WNOHANG) == self.process }
+    guard ended else { return nil }
+    status = raw
+    return Self.code(raw)
+  }
+
+  private static func code(_ status: Int32) -> Int32 {
+    status & 0x7F == 0 ? (status >> 8) & 0xFF : 128 + (status & 0x7F)
+  }
+}
+
+/// glibc's own, which its Swift module leaves out: closes all descriptors from this one on.
+@_silgen_name("posix_spawn_file_actions_addclosefrom_np")
+private func closeFrom(_ actions: UnsafeMutablePointer<posix_spawn_file_actions_t>, _ first: Int32) -> Int32
+
+/// Waits for a condition, with a bound. Returns whether it came to be.
+func eventually(withinSeconds seconds: Int = 30, _ condition: () throws -> Bool) -> Bool {
+  let deadline = Clock.monotonicMilliseconds + Int64(seconds) * 1_000
+  repeat {
+    if (try? condition()) == true { return true }
+    // The interval of looking, not a guess of how long it takes.
+    Clock.sleep(milliseconds: 10)
+  } while Clock.monotonicMilliseconds < deadline
+  return false
+}

@@ -1,0 +1,218 @@
+import Glibc
+import Platform
+import Testing
+
+/// A producer that goes on: what it takes, when, and what it leaves alone.
+@Suite(.ownThread) struct WatchTests {
+  let folder = Scratch()
+  let broker: Broker
+  let topic: TopicContent
+
+  /// So long that what is sent within a test's patience was sent for an event.
+  static let never = "3600000"
+
+  init() throws {
+    broker = try Broker()
+    topic = try TopicContent(broker)
+    try folder.makeFolder("images")
+  }
+
+  private func producer(_ environment: [String: String] = [:]) throws -> Program {
+    try Program(["producer"], in: folder, environment: broker.environment(environment))
+  }
+
+  /// Sends a file and waits until it is on the topic: what came before it has been dealt with by then.
+  private func sentinel(_ name: String) -> Bool {
+    guard (try? folder.write("images/" + name, [0])) != nil else { return false }
+    return eventually { try topic.names().contains(name) }
+  }
+
+  @Test func aClosedFileIsSentAtOnceThoughSettlingTakesLong() throws {
+    let producer = try producer(["SETTLE_MS": Self.never, "RESCAN_MS": Self.never])
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    try folder.write("images/closed.jpg", Scratch.bytes(5_000, seed: 1))
+    #expect(eventually { try topic.versions(of: "closed.jpg") == [Scratch.bytes(5_000, seed: 1)] })
+    #expect(producer.terminate() == 0, "\(producer.output)")
+  }
+
+  @Test func aFileThatIsRenamedIntoTheFolderIsSentAtOnce() throws {
+    let producer = try producer(["SETTLE_MS": Self.never, "RESCAN_MS": Self.never])
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    try folder.write("elsewhere.jpg", [1, 2, 3])
+    try folder.move("elsewhere.jpg", to: "images/moved.jpg")
+    #expect(eventually { try topic.versions(of: "moved.jpg") == [[1, 2, 3]] }, "\(producer.output)")
+    // As most programs save: a temporary name first.
+    try folder.write("images/saved.jpg.part", [4, 5])
+    try folder.move("images/saved.jpg.part", to: "images/saved.jpg")
+    #expect(eventually { try topic.versions(of: "saved.jpg") == [[4, 5]] }, "\(producer.output)")
+  }
+
+  @Test func aFileThatIsWrittenInPiecesIsSentOnceAndWhole() throws {
+    let producer = try producer(["SETTLE_MS": "3000", "RESCAN_MS": "100"])
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    let slow = try File.open(folder.path + "/images/slow.jpg", .createNew)
+    for piece in 0..<10 {
+      try folder.append(Scratch.bytes(1_000, seed: UInt64(piece)), to: slow)
+      // The writer's pace: as long as the producer takes to send something else.
+      #expect(sentinel("\(piece).jpg"), "\(producer.output)")
+    }
+    #expect(try topic.versions(of: "slow.jpg").isEmpty, "it was taken before it was finished")
+    let whole = (0..<10).flatMap { Scratch.bytes(1_000, seed: UInt64($0)) }
+    #expect(eventually { try topic.versions(of: "slow.jpg") == [whole] }, "\(producer.output)")
+    // Closing is an event, but brings no other bytes.
+    withExtendedLifetime(slow) {}
+    #expect(sentinel("after.jpg"))
+    #expect(try topic.versions(of: "slow.jpg") == [whole])
+  }
+
+  @Test func foldersThatAppearAreFoundWithTheirFilesAndWatched() throws {
+    let producer = try producer(["SETTLE_MS": "50", "RESCAN_MS": Self.never])
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    try folder.write("elsewhere/deep/down/moved.jpg", [1])
+    try folder.move("elsewhere", to: "images/moved in")
+    try folder.write("images/new/deeper/made.jpg", [2])
+    let expected = ["moved in/deep/down/moved.jpg", "new/deeper/made.jpg", "ready.jpg"]
+    #expect(eventually { try topic.names() == expected }, "\(producer.output)")
+    try folder.write("images/new/deeper/later.jpg", [3])
+    try folder.write("images/moved in/deep/down/later.jpg", [4])
+    #expect(eventually { try topic.names().count == 5 }, "\(producer.output)")
+    // Within the input, a folder's new name is a new name for each of its images.
+    try folder.move("images/new", to: "images/renamed")
+    #expect(eventually { try topic.versions(of: "renamed/deeper/made.jpg") == [[2]] }, "\(producer.output)")
+    try folder.write("images/renamed/deeper/last.jpg", [5])
+    #expect(eventually { try topic.versions(of: "renamed/deeper/last.jpg") == [[5]] }, "\(producer.output)")
+  }
+
+  @Test func aFileThatRaisesNoEventIsFoundByAScan() throws {
+    let producer = try producer(["SETTLE_MS": "100", "RESCAN_MS": "100"])
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    try folder.write("outside.jpg", [1, 2])
+    try folder.makeHardLink("images/hard.jpg", to: "outside.jpg")
+    try folder.makeLink("images/soft.jpg", to: "../outside.jpg")
+    #expect(eventually { try topic.names() == ["hard.jpg", "ready.jpg", "soft.jpg"] }, "\(producer.output)")
+    #expect(try topic.versions(of: "hard.jpg") == [[1, 2]])
+    #expect(try topic.versions(of: "soft.jpg") == [[1, 2]])
+  }
+
+  @Test func aChangedFileIsSentAgainAndATouchedOneIsNot() throws {
+    let producer = try producer(["SETTLE_MS": "50", "RESCAN_MS": "100", "LOG_LEVEL": "debug"])
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    for name in ["changed", "touched"] { try folder.write("images/\(name).jpg", [1, 1, 1]) }
+    #expect(eventually { try topic.names().count == 3 })
+    try folder.touch("images/touched.jpg")
+    #expect(eventually { producer.output.contains("sent before, with the same bytes  image=touched.jpg") })
+    try folder.write("images/touched.jpg", [1, 1, 1])
+    try folder.write("images/changed.jpg", [2, 2, 2])
+    #expect(eventually { try topic.versions(of: "changed.jpg") == [[1, 1, 1], [2, 2, 2]] }, "\(producer.output)")
+    // Back again is another change.
+    try folder.write("images/changed.jpg", [1, 1, 1])
+    #expect(eventually { try topic.versions(of: "changed.jpg").count == 3 }, "\(producer.output)")
+    #expect(sentinel("after.jpg"))
+    #expect(try topic.versions(of: "touched.jpg") == [[1, 1, 1]])
+  }
+
+  @Test func versionsOfAnImageKeepTheirOrderWhileTheBrokerIsAway() throws {
+    // Only events lead to it, so the second version is one that the first is still in flight for.
+    let producer = try producer(["SETTLE_MS": Self.never, "RESCAN_MS": Self.never, "LOG_LEVEL": "debug"])
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    broker.setDown(true)
+    try folder.write("images/image.jpg", [1])
+    try folder.write("images/image.jpg", [2, 2])
+    try folder.write("images/image.jpg", [3, 3, 3])
+    broker.setDown(false)
+    let after = try TopicContent(broker)
+    #expect(eventually { try after.versions(of: "image.jpg").last == [3, 3, 3] }, "\(producer.output)")
+    try folder.write("images/after.jpg", [0])
+    #expect(eventually { try after.names().contains("after.jpg") }, "\(producer.output)")
+    let lengths = try after.versions(of: "image.jpg").map(\.count)
+    #expect(lengths == Array(Set(lengths)).sorted(), "each version at most once, in order: \(lengths)")
+  }
+
+  @Test func aChangeThatLeavesTheFilesTimeAsItWasIsSent() throws {
+    let producer = try producer(["SETTLE_MS": Self.never, "RESCAN_MS": Self.never])
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    try folder.write("images/image.jpg", [1, 1])
+    #expect(eventually { try topic.versions(of: "image.jpg") == [[1, 1]] }, "\(producer.output)")
+    // As a copy that preserves times does, or one that is quick on a file system whose clock is coarse.
+    let before = try #require(try FileStatus.of(folder.path + "/images/image.jpg"))
+    let file = try File.open(folder.path + "/images/image.jpg", .readWrite)
+    let changed: [UInt8] = [2, 2]
+    try changed.withUnsafeBytes { try file.write($0, at: 0) }
+    try folder.setTime(of: "images/image.jpg", nanoseconds: before.modified)
+    try folder.move("images/image.jpg", to: "image.jpg")
+    try folder.move("image.jpg", to: "images/image.jpg")
+    #expect(eventually { try topic.versions(of: "image.jpg") == [[1, 1], changed] }, "\(producer.output)")
+  }
+
+  @Test func noVersionIsLostThatIsWrittenWithinATickOfTheFileSystemsClock() throws {
+    let producer = try producer(["SETTLE_MS": "50", "RESCAN_MS": "200"])
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    // In place and as long as before: size, inode and, within some milliseconds, the time of change stay the same.
+    for number in 0..<150 {
+      try folder.write("images/\(number).jpg", [UInt8(number), 1])
+      usleep(UInt32(number % 10) * 200)
+      let file = try File.open(folder.path + "/images/\(number).jpg", .readWrite)
+      try [UInt8(number), 2].withUnsafeBytes { try file.write($0, at: 0) }
+    }
+    #expect(sentinel("after.jpg"))
+    let isSent = eventually(withinSeconds: 10) {
+      try (0..<150).allSatisfy { try topic.versions(of: "\($0).jpg").last == [UInt8($0), 2] }
+    }
+    let lost = try (0..<150).filter { try topic.versions(of: "\($0).jpg").last != [UInt8($0), 2] }
+    #expect(isSent && lost.isEmpty, "the last version of \(lost) is not on the topic")
+  }
+
+  @Test func unfinishedAndHiddenFilesAreLeftAlone() throws {
+    let leftAlone = [
+      ".hidden.jpg", "~lock.jpg", "#auto.jpg", "a.jpg.tmp", "a.jpg.TEMP", "a.jpg.part", "a.jpg.partial",
+      "a.jpg.filepart", "a.jpg.crdownload", "a.jpg.download", "a.jpg.opdownload", "a.jpg.aria2", "a.jpg.!ut",
+      "a.jpg.swp", "a.jpg.swx", "a.jpg.lock", "a.jpg~", ".hidden/a.jpg", "sub/.hidden/a.jpg", ".image.jpg.x7Gh2K",
+    ]
+    for name in leftAlone { try folder.write("images/" + name, [1]) }
+    // With every extension welcome, the temporary ones are not.
+    let producer = try producer(["IMAGE_EXTENSIONS": "*", "SETTLE_MS": "50", "RESCAN_MS": "100"])
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    for name in leftAlone { try folder.write("images/" + name, [2]) }
+    try folder.makeLink("images/seen by a scan", to: "ready.jpg")
+    #expect(eventually { try topic.names() == ["ready.jpg", "seen by a scan"] }, "\(producer.output)")
+    #expect(sentinel("no extension"))
+    #expect(try topic.names() == ["no extension", "ready.jpg", "seen by a scan"])
+  }
+
+  @Test func extensionsCountInAnyCase() throws {
+    for name in ["a.jpg", "b.JPG", "c.JpEg", "d.e.PNG", "f.txt", "jpg", "g.jpg.txt"] {
+      try folder.write("images/" + name, [1])
+    }
+    let all = try Program(["producer", "--once"], in: folder, environment: broker.environment())
+    #expect(all.exitCode() == 0, "\(all.output)")
+    #expect(try topic.names() == ["a.jpg", "b.JPG", "c.JpEg", "d.e.PNG"])
+    let some = try Program(
+      ["producer", "--once"], in: folder, environment: broker.environment(["IMAGE_EXTENSIONS": " .TXT , xyz"]))
+    #expect(some.exitCode() == 0, "\(some.output)")
+    #expect(try topic.names() == ["a.jpg", "b.JPG", "c.JpEg", "d.e.PNG", "f.txt", "g.jpg.txt"])
+  }
+
+  @Test func aFolderThatIsRemovedAndMadeAgainIsWatchedAgain() throws {
+    let producer = try producer(["SETTLE_MS": "50", "RESCAN_MS": "100"])
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    try folder.move("images", to: "gone")
+    #expect(eventually { producer.output.contains("could not be read") }, "\(producer.output)")
+    try folder.write("gone/elsewhere.jpg", [9])
+    try folder.write("images/sub/again.jpg", [1])
+    #expect(eventually { try topic.names().contains("sub/again.jpg") }, "\(producer.output)")
+    #expect(try !topic.names().contains("elsewhere.jpg"))
+    #expect(producer.terminate() == 0)
+  }
+
+  @Test func terminationEndsItInTimeWithWhatWasSentInTheLedger() throws {
+    for number in 0..<100 { try folder.write("images/\(number).jpg", Scratch.bytes(20_000, seed: UInt64(number))) }
+    let first = try producer(["SETTLE_MS": "0"])
+    #expect(eventually { try topic.ends()[0]! > 0 }, "\(first.output)")
+    let start = Clock.monotonicMilliseconds
+    #expect(first.terminate() == 0, "\(first.output)")
+    #expect(Clock.monotonicMilliseconds - start < 8_000)
+    let second = try Program(["producer", "--once"], in: folder, environment: broker.environment())
+    #expect(second.exitCode() == 0, "\(second.output)")
+    #expect(try topic.names() == (0..<100).map { "\($0).jpg" }.sorted(), "each once")
+  }
+}
