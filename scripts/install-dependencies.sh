@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# Makes sure that the program can be built here: a Swift toolchain (checked, never installed) and the C libraries (installed by
+# apt-get where they are missing). Where all is there it says nothing and changes nothing.
+set -euo pipefail
+
+# Debian package, and what pkg-config calls its library. pkg-config decides, as it does for `swift build`: a library that was
+# built by hand counts, and so does one of a distribution without apt. The versions are Debian 12's, the oldest ones tested.
+LIBRARIES=(
+  "librdkafka-dev: rdkafka >= 2.0.2"
+  "libsqlite3-dev: sqlite3 >= 3.40"
+  "libssl-dev: libcrypto >= 3.0"
+)
+SWIFT_OLDEST=6.0
+LOCK_SECONDS=300    # how long to wait for another apt or dpkg
+INSTALL_SECONDS=900 # for the whole download and installation
+
+say() { printf 'deps: %s\n' "$*" >&2; }
+die() {
+  say "$@"
+  exit 1
+}
+
+# First, because nothing should be installed on a machine that cannot build in the end.
+check_swift() {
+  local cure="install Swift $SWIFT_OLDEST or newer from https://www.swift.org/install/ and put its usr/bin folder on PATH"
+  command -v swift >/dev/null || die "there is no Swift toolchain on PATH: $cure"
+  local output version
+  output=$(swift --version 2>&1) || die "'swift --version' fails ($(head -n 1 <<<"$output")): $cure"
+  version=$(sed -nE 's/.*Swift version ([0-9]+(\.[0-9]+)*).*/\1/p' <<<"$output" | head -n 1)
+  [[ -n $version ]] || die "'swift --version' names no version ($(head -n 1 <<<"$output")): $cure"
+  at_least "$version" "$SWIFT_OLDEST" || die "Swift $version on PATH is too old: $cure"
+}
+
+at_least() { [[ $(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]; }
+
+# The packages that are missing or too old, one a line.
+missing() {
+  local library
+  if ! command -v pkg-config >/dev/null; then
+    # Nothing can be asked, so all are named: apt-get leaves alone what is there.
+    echo pkg-config
+    printf '%s\n' "${LIBRARIES[@]%%:*}"
+    return
+  fi
+  for library in "${LIBRARIES[@]}"; do
+    pkg-config --exists "${library#*: }" || echo "${library%%:*}"
+  done
+}
+
+# A broken source of another product must not stop this: what matters is whether the installation works afterwards. The lock of
+# the package lists is the one lock that apt-get does not wait for by itself.
+update_lists() {
+  local output end=$((SECONDS + LOCK_SECONDS))
+  until output=$(timeout --foreground "$INSTALL_SECONDS" "${as_root[@]}" apt-get -qq -o Acquire::Retries=3 update 2>&1); do
+    if ((SECONDS < end)) && grep -q 'Could not get lock' <<<"$output"; then
+      sleep 3
+    else
+      say "apt-get update failed, going on with the package lists that are here:"
+      tail -n 5 <<<"$output" >&2
+      return
+    fi
+  done
+}
+
+install() {
+  local log
+  log=$(mktemp)
+  if ! timeout --foreground "$INSTALL_SECONDS" "${as_root[@]}" apt-get -qq -y -o "DPkg::Lock::Timeout=$LOCK_SECONDS" \
+    -o Acquire::Retries=3 install --no-install-recommends "$@" </dev/null >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    rm -f "$log"
+    die "apt-get could not install: $*"
+  fi
+  rm -f "$log"
+}
+
+check_swift
+mapfile -t packages < <(missing)
+((${#packages[@]} > 0)) || exit 0
+by_hand="install by hand, then try again: ${packages[*]} (Debian's names; elsewhere the development files of librdkafka, SQLite
+      and OpenSSL, and pkg-config)"
+
+command -v apt-get >/dev/null || die "there is no apt-get here; $by_hand"
+as_root=(env DEBIAN_FRONTEND=noninteractive)
+if [[ $(id -u) != 0 ]]; then
+  command -v sudo >/dev/null || die "missing: ${packages[*]}. This is not root and there is no sudo; as root run
+      apt-get update && apt-get install ${packages[*]}"
+  sudo=(sudo)
+  # Nobody could type a password.
+  [[ -t 0 ]] || sudo+=(-n)
+  as_root=("${sudo[@]}" "${as_root[@]}")
+fi
+
+say "missing: ${packages[*]}; running now:"
+say "  ${as_root[*]} apt-get update"
+say "  ${as_root[*]} apt-get install --no-install-recommends ${packages[*]}"
+# Asked before anything else, so that a refusal is not mistaken for a failure of apt-get.
+if [[ -n ${sudo:-} ]]; then
+  "${sudo[@]}" true || die "sudo refuses; $by_hand"
+fi
+update_lists
+install "${packages[@]}"
+
+mapfile -t packages < <(missing)
+((${#packages[@]} == 0)) || die "installed, but pkg-config does not find what is needed from: ${packages[*]}
+      ($(printf '%s; ' "${LIBRARIES[@]#*: }")for example in Debian 12 or Ubuntu 24.04)"
+say "everything needed is here"
