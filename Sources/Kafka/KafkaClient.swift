@@ -46,17 +46,27 @@ public class KafkaClient: @unchecked Sendable {
   }
 
   /// The first offset that a partition holds, and the one that its next message will get, as its leader knows them now.
+  ///
+  /// Two questions by "time", not `rd_kafka_query_watermark_offsets`: in librdkafka 2.0.2 that one waits beyond its
+  /// time-out for an answer that does not come, and may give the end for both where one of its own two questions fails.
   public final func watermarks(
     of topic: String, partition: Int32, timeoutMilliseconds: Int
   ) throws(KafkaError) -> (low: Int64, high: Int64) {
+    let deadline = Deadline(milliseconds: timeoutMilliseconds)
+    let high = try offset(of: topic, partition, at: Int64(RD_KAFKA_OFFSET_END), deadline)
+    return (try offset(of: topic, partition, at: Int64(RD_KAFKA_OFFSET_BEGINNING), deadline), high)
+  }
+
+  private func offset(
+    of topic: String, _ partition: Int32, at time: Int64, _ deadline: Deadline
+  ) throws(KafkaError) -> Int64 {
     let place = place(topic, partition)
     let handle = try handle(for: place)
-    var low: Int64 = 0
-    var high: Int64 = 0
-    let code = rd_kafka_query_watermark_offsets(
-      handle.client, topic, partition, &low, &high, Int32(clamping: timeoutMilliseconds))
+    let list = PartitionList(topic, offsets: [partition: time])
+    let code = rd_kafka_offsets_for_times(handle.client, list.pointer, deadline.remaining())
     guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw handle.error(code, place) }
-    return (low, high)
+    if let error = list.firstError(of: handle, topic) { throw error }
+    return list.elements[0].offset
   }
 
   /// How many partitions a topic has; nil when there is no such topic.
