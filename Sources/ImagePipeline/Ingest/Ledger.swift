@@ -105,6 +105,7 @@ final class Ledger: Sendable {
         for (partition, offset) in offsets {
           try replaceOffset.run(.integer(scope), .integer(Int64(partition)), .integer(offset))
         }
+        FaultPoint.ledgerWritten.reached()
       }
     }
 

@@ -71,6 +71,7 @@ final class LedgerWriter: Sendable {
         guard !stop.wait(milliseconds: Self.retryMilliseconds) else { return }
       }
     }
+    FaultPoint.ledgerCommitted.reached()
     var gone: [String] = []
     for entry in entries {
       switch entry {
@@ -82,6 +83,7 @@ final class LedgerWriter: Sendable {
         if act(path, stamp) { gone.append(path) }
       }
     }
+    FaultPoint.sentFileHandled.reached()
     // What is not in the folder any more need not be remembered, or a camera's ledger would grow for ever.
     do { try ledger.remove(gone) } catch { events.ledgerFailed(error) }
     for line in lines { outbox.release(line.path) }

@@ -118,6 +118,7 @@ final class Sender: Sendable {
       } catch {
         failure = error
       }
+      FaultPoint.imageHandedOver.reached()
       finish(outbox.end(flight, failure: failure))
       return true
     }
@@ -151,6 +152,7 @@ final class Sender: Sendable {
           let segment = ImageHeaders.Segment(id: id, index: index, count: count, position: position)
           try produce(
             bytes, ImageHeaders(digest: digest, length: before.size, segment: segment), envelope, name, flight)
+          if index < count - 1 { FaultPoint.segmentHandedOver.reached() }
         }
       } catch {
         failure = error
@@ -221,7 +223,9 @@ final class Sender: Sendable {
   private func finish(_ flight: Outbox.Flight?) {
     guard let flight else { return }
     switch flight.failure {
-    case nil: writer.add(.sent(flight))
+    case nil:
+      FaultPoint.imageAcknowledged.reached()
+      writer.add(.sent(flight))
     case is FileChanged:
       events.unfinished(flight.path)
       outbox.release(flight.path, again: true)

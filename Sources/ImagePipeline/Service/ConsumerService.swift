@@ -9,8 +9,6 @@ public final class ConsumerService: Sendable {
   private let events: ConsumerEvents
   private let stop: StopFlag
 
-  /// In ms.
-
   public init(_ settings: ConsumerSettings, log: Log, events: ConsumerEvents, stop: StopFlag) {
     self.settings = settings
     self.log = log.with(component: "consumer")
@@ -21,9 +19,15 @@ public final class ConsumerService: Sendable {
   /// Runs until `stop` is set, or until `count` or `untilIdle` is reached.
   /// - Throws: what cannot be helped by waiting: an output that cannot be used, a fatal error of the client.
   public func run() throws {
-    let store = try ImageStore(
-      outputPath: settings.outputPath, csvPath: settings.csvPath, topic: settings.topic,
-      deadLetterSettings: settings.embeddedCluster == nil ? settings.kafka : nil, log: log)
+    do {
+      try run(
+        ImageStore(
+          outputPath: settings.outputPath, csvPath: settings.csvPath, topic: settings.topic,
+          deadLetterSettings: settings.embeddedCluster == nil ? settings.kafka : nil, log: log, stop: stop))
+    } catch is LockWait.Ended {}
+  }
+
+  private func run(_ store: ImageStore) throws {
     defer { store.letters.close() }
     var kafka = settings.kafka
     kafka.setDefault("group.instance.id", "\(store.catalog.id)-\(store.slot.number)")

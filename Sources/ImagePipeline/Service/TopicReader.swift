@@ -240,6 +240,7 @@ final class TopicReader {
     guard !commits.isEmpty, commits != lastCommits else { return }
     lastCommits = commits
     consumer.commit(commits)
+    FaultPoint.offsetsCommitted.reached()
   }
 
   func commitAndWait(timeoutMilliseconds: Int) {

@@ -55,6 +55,7 @@ final class Assembler {
       do {
         let probe = try file.probe()
         let status = try output.place(assembly.fileName, in: output.segments, as: name)
+        FaultPoint.imageAssembled.reached()
         try removeAll(assembly)
         return .complete(probe, status, leftovers: leftovers)
       } catch let refusal as ImageName.Refusal {

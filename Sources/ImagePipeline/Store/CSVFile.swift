@@ -70,7 +70,9 @@ final class CSVFile {
     }
     try append(pending, to: file, &record)
     guard record.lastStored != before || known == nil || record.length != known?.length else { return }
+    FaultPoint.rowsWritten.reached()
     try file.sync()
+    FaultPoint.rowsSynced.reached()
     try catalog.prepared("REPLACE INTO csv_files VALUES (?, ?, ?, ?)").run(
       .text(path), .integer(Int64(record.length)), .integer(record.lastStored), .blob(record.lastLine))
   }

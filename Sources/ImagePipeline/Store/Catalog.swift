@@ -13,15 +13,20 @@ final class Catalog {
   let id: String
 
   /// - Parameter folder: the output's `.image-pipeline`.
-  /// - Parameter exclusive: where the file system has no memory that processes could share; then one consumer only.
-  init(in folder: Folder, exclusive: Bool) throws {
+  private let wait: LockWait?
+
+  /// - Parameters:
+  ///   - exclusive: where the file system has no memory that processes could share; then one consumer only.
+  ///   - wait: says when another consumer keeps the lock, and ends the wait with the run.
+  init(in folder: Folder, exclusive: Bool, wait: LockWait? = nil) throws {
+    self.wait = wait
     let refusal = exclusive ? SlotError(path: folder.path, alone: true) : nil
-    let database = try Self.waiting(orElse: refusal) {
+    let database = try Self.waiting(wait, orElse: refusal) {
       try Database(path: folder.path + "/" + Self.fileName, busyTimeoutMilliseconds: 200, exclusive: exclusive)
     }
     self.database = database
     let made = String(UInt64.random(in: 1 << 60...UInt64.max), radix: 16)
-    id = try Self.waiting(orElse: refusal) {
+    id = try Self.waiting(wait, orElse: refusal) {
       try database.transaction {
         switch try database.userVersion() {
         case 0:
@@ -36,16 +41,22 @@ final class Catalog {
     }
   }
 
-  /// Another process may hold the lock for as long as a large batch takes; one that is stopped, for ever.
-  private static func waiting<T>(orElse refusal: (any Error)? = nil, _ body: () throws -> T) throws -> T {
+  private static func waiting<T>(_ wait: LockWait?, orElse refusal: (any Error)? = nil, _ body: () throws -> T) throws
+    -> T
+  {
     while true {
-      do { return try body() } catch let error as SQLiteError where error.isBusy {
+      do {
+        let result = try body()
+        wait?.isOver()
+        return result
+      } catch let error as SQLiteError where error.isBusy {
         if let refusal { throw refusal }
+        try wait?.isBusy()
       }
     }
   }
 
-  func transaction<T>(_ body: () throws -> T) throws -> T { try Self.waiting { try database.transaction(body) } }
+  func transaction<T>(_ body: () throws -> T) throws -> T { try Self.waiting(wait) { try database.transaction(body) } }
 
   private var statements: [String: Statement] = [:]
 

@@ -18,6 +18,7 @@ final class ImageStore {
   let letters: DeadLetters
   private let csv: CSVFile
   private let decoder: MessageDecoder
+  private let wait: LockWait
   let assembler: Assembler
 
   /// Below this many files a sync of each costs less than one of the whole file system, which also waits for what
@@ -27,14 +28,19 @@ final class ImageStore {
   /// Syncing one by one is waiting: more threads than processors.
   private static let syncingThreads = 16
 
-  /// - Parameter deadLetterSettings: nil writes dead letters to disk alone.
+  /// - Parameters:
+  ///   - deadLetterSettings: nil writes dead letters to disk alone.
+  ///   - stop: ends the wait for a lock that another consumer keeps.
+  /// - Throws: `LockWait.Ended` then.
   init(
-    outputPath: String, csvPath: String, topic: String, deadLetterSettings: KafkaSettings?, log: Log
+    outputPath: String, csvPath: String, topic: String, deadLetterSettings: KafkaSettings?, log: Log,
+    stop: StopFlag = StopFlag()
   ) throws {
     output = try OutputFolder(path: outputPath, csvPath: csvPath)
     let alone = output.fileSystem.isShared
     slot = try ConsumerSlot.claim(in: output.reserved, alone: alone)
-    catalog = try Catalog(in: output.reserved, exclusive: alone)
+    wait = LockWait(path: output.reserved.path + "/" + Catalog.fileName, log: log, stop: stop)
+    catalog = try Catalog(in: output.reserved, exclusive: alone, wait: wait)
     csv = CSVFile(path: csvPath, outputPath: output.path, catalog: catalog, log: log)
     letters = try DeadLetters(topic: topic, settings: deadLetterSettings, reserved: output.reserved, log: log)
     decoder = MessageDecoder(incoming: slot.incoming, segments: output.segments)
@@ -81,13 +87,16 @@ final class ImageStore {
         dropTemporaries(prepared)
         return .givenUp
       }
+      try wait.isBusy()
     }
+    wait.isOver()
     do {
       guard try isOurs(batch) else {
         catalog.database.rollback()
         dropTemporaries(prepared)
         return .fenced
       }
+      FaultPoint.lockTaken.reached()
       var stored = Stored()
       stored.letters = refused.count
       var leftovers: [String] = []
@@ -96,11 +105,14 @@ final class ImageStore {
         stored.positions[message.partition] = Catalog.Position(next: message.offset + 1, last: message.mark)
       }
       try output.syncTouched()
+      FaultPoint.foldersSynced.reached()
       try csv.synchronize()
       for (partition, position) in stored.positions {
         try catalog.set(position, batch.topic, partition: partition)
       }
+      FaultPoint.positionsRecorded.reached()
       try catalog.database.commit()
+      FaultPoint.transactionCommitted.reached()
       // It is stored, whatever becomes of these: the next start removes them.
       for name in leftovers { try? output.segments.remove(name) }
       dropTemporaries(prepared)
@@ -118,6 +130,7 @@ final class ImageStore {
       results[number] = try decoder.prepare(messages[number], number: number, syncing: !together)
     }
     if together { try output.root.syncFileSystem() }
+    FaultPoint.temporariesSynced.reached()
     return results.all
   }
 
@@ -146,6 +159,7 @@ final class ImageStore {
           stored.unchanged += 1
         } else {
           let status = try output.place(image.temporary, in: slot.incoming, as: image.name)
+          FaultPoint.imageRenamed.reached()
           try record(image.name, image.digest, image.probe, status, message)
           stored.images.append((image.name.value, image.size))
         }
@@ -160,7 +174,7 @@ final class ImageStore {
           return
         }
         switch try assembler.add(part, message, topic) {
-        case .incomplete: break
+        case .incomplete: FaultPoint.segmentRecorded.reached()
         case .complete(let probe, let status, let done):
           try record(part.name, part.digest, probe, status, message)
           stored.images.append((part.name.value, part.length))

@@ -100,6 +100,7 @@ final class MessageDecoder: Sendable {
     let temporary = "\(number).part"
     let file = try incoming.file(temporary, .createEmpty)
     try file.write(bytes, at: 0)
+    FaultPoint.temporaryWritten.reached()
     if syncing { try file.sync() }
     return PreparedImage(
       name: name, digest: digest, size: bytes.count, probe: ImageProbe(bytes), temporary: temporary)
@@ -124,6 +125,7 @@ final class MessageDecoder: Sendable {
         stage: .storing, kind: "TooLarge",
         description: "no file can have \(bytes.count) bytes at byte \(segment.position), as here: \(error)")
     }
+    FaultPoint.temporaryWritten.reached()
     if syncing { try file.sync() }
     return PreparedPart(name: name, digest: digest, length: length, size: bytes.count, segment: segment)
   }

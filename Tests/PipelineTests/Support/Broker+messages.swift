@@ -142,4 +142,7 @@ extension Broker {
       Int64($0.header("__connect.errors.offset") ?? "") ?? -1 < Int64($1.header("__connect.errors.offset") ?? "") ?? -1
     }
   }
+
+  /// Whether anything went to the topic of dead letters.
+  var hasDeadLetters: Bool { get throws { try messageCount(topic + "-dlq") > 0 } }
 }

@@ -37,7 +37,8 @@ extension Program {
     return (user + system) * 1_000 / sysconf(CInt(_SC_CLK_TCK))
   }
 
-  private func lines(of name: String) -> [Substring] {
+  /// Of a file below /proc that tells of it.
+  func lines(of name: String) -> [Substring] {
     guard let file = try? File.open("/proc/\(process)/\(name)", .read) else { return [] }
     var bytes = [UInt8](repeating: 0, count: 16 << 10)
     let count = (try? bytes.withUnsafeMutableBytes { try file.read(into: $0, at: 0) }) ?? 0

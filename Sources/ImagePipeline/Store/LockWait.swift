@@ -1,0 +1,44 @@
+import Platform
+import Telemetry
+
+/// The wait for a catalog's lock, which another consumer may hold for as long as a large batch takes; one that is stopped,
+/// for ever. Says so after a while, and ends with the run.
+final class LockWait {
+  private let path: String
+  private let log: Log
+  private let stop: StopFlag
+  private var since: Int64?
+  private var nextWord: Int64 = 0
+
+  /// The run was told to end before the lock was free.
+  struct Ended: Error {}
+
+  private static let patience: Int64 = 5_000
+  private static let interval: Int64 = 60_000
+
+  /// - Parameter path: of the catalog.
+  init(path: String, log: Log, stop: StopFlag) {
+    self.path = path
+    self.log = log
+    self.stop = stop
+  }
+
+  /// To be called each time that the lock was not to be had.
+  /// - Throws: `Ended` where the run is told to end.
+  func isBusy() throws(Ended) {
+    if stop.isSet { throw Ended() }
+    let now = Clock.monotonicMilliseconds
+    if since == nil {
+      since = now
+      nextWord = now + Self.patience
+    }
+    guard now >= nextWord, let since else { return }
+    nextWord = now + Self.interval
+    log.warning(
+      "another consumer holds the catalog: waiting for it. If it is stopped or hangs, continue or end it",
+      ["catalog": .string(path), "seconds": .of((now - since) / 1000)])
+  }
+
+  /// To be called when it was.
+  func isOver() { since = nil }
+}
