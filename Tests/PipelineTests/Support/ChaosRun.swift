@@ -92,8 +92,10 @@ final class ChaosRun {
   }
 
   private static func brokerTemper(nodes: Int) -> ChaosSchedule.Temper {
+    // Alone, it takes everything else's time with it.
     ChaosSchedule.Temper(
-      percentAfterStart: 25, afterStart: 500...5_000, units: 1...250, atWork: 0...200, percentRest: 60,
+      percentAfterStart: 20, afterStart: 500...5_000, units: nodes > 1 ? 30...200 : 100...500, atWork: 0...200,
+      percentRest: 60,
       rest: nodes > 1 ? 500...6_000 : 1...1_000)
   }
 
