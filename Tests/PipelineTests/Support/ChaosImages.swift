@@ -5,8 +5,15 @@ import Platform
 final class ChaosImages {
   struct Image {
     let name: String
+    /// What it has been, one after another; each has a row of its own.
+    var versions: [Version]
+    var last: Version { versions.last! }
+  }
+
+  struct Version {
     let size: Int
     let digest: Digest
+    var isStored = false
   }
 
   /// How large they are, and how many of them may wait.
@@ -25,10 +32,13 @@ final class ChaosImages {
   private var numbers: ChaosNumbers
   /// What the images are cut from.
   private let pool: [UInt8]
-  private var stored: Set<String> = []
-  private var storedBytes = 0
-  private var droppedBytes = 0
   private var byName: [String: Int] = [:]
+  private var waitingBytes = 0
+  private(set) var waiting = 0
+  private(set) var dropped = 0
+  private(set) var bytes = 0
+  /// Numbers of the images that were stored last.
+  private var recent: [Int] = []
   private var place = 0
   private var tail: [UInt8] = []
 
@@ -42,33 +52,37 @@ final class ChaosImages {
 
   private static let labels = ["cat", "dog", "horse/white", "bird"]
 
-  var waiting: Int { all.count - stored.count }
-  var storedCount: Int { stored.count }
-  var bytes: Int { droppedBytes }
-
   /// Drops images until enough of them wait. At most a few at a time: others have to be seen to as well.
   func fill() throws {
-    var dropped = 0
-    while waiting < amount.mostWaiting, droppedBytes - storedBytes < amount.mostWaitingBytes, dropped < 20 {
-      try drop()
-      dropped += 1
-    }
+    for _ in 0..<20 where waiting < amount.mostWaiting && waitingBytes < amount.mostWaitingBytes { try drop() }
   }
 
   private func drop() throws {
-    let number = all.count
-    let size = nextSize(number)
-    var bytes = Array("\(number) ".utf8)
+    // A new version of an image overtakes nothing: the one before has its row. It comes soon after, when somebody may
+    // still be about to store that one.
+    if numbers.percent(12), let number = recent.randomElement(using: &numbers), all[number].last.isStored {
+      all[number].versions.append(try write(all[number].name, size: numbers.number(16...4_000)))
+    } else {
+      let number = all.count
+      let name = number % 11 == 0 ? "\(number).jpg" : "\(Self.labels[number % Self.labels.count])/\(number).jpg"
+      byName[name] = number
+      all.append(Image(name: name, versions: [try write(name, size: nextSize(number))]))
+    }
+  }
+
+  private func write(_ name: String, size: Int) throws -> Version {
+    var bytes = Array("\(dropped) ".utf8)
     let start = numbers.number(0...(pool.count / 2))
     while bytes.count < size { bytes += pool[start...].prefix(size - bytes.count) }
     bytes = Array(bytes.prefix(size))
-    let name = number % 11 == 0 ? "\(number).jpg" : "\(Self.labels[number % Self.labels.count])/\(number).jpg"
     // Under a hidden name first: what is renamed is whole.
     try scratch.write("\(Self.folder)/.drop", bytes)
     try scratch.move("\(Self.folder)/.drop", to: "\(Self.folder)/\(name)")
-    byName[name] = size
-    all.append(Image(name: name, size: size, digest: bytes.withUnsafeBytes { SHA256.hash($0) }))
-    droppedBytes += size
+    dropped += 1
+    waiting += 1
+    waitingBytes += size
+    self.bytes += size
+    return Version(size: size, digest: bytes.withUnsafeBytes { SHA256.hash($0) })
   }
 
   /// Mostly small ones, so that there is much to do, and some that travel in many segments.
@@ -109,9 +123,15 @@ final class ChaosImages {
   func lookAnew() { (place, tail) = (0, []) }
 
   private func note(_ row: Substring) {
-    guard let path = row.split(separator: ",", maxSplits: 1).first, path.hasPrefix(Scratch.output + "/") else { return }
-    let name = String(path.dropFirst(Scratch.output.count + 1))
-    guard let size = byName[name], stored.insert(name).inserted else { return }
-    storedBytes += size
+    let fields = row.split(separator: ",", maxSplits: 3, omittingEmptySubsequences: false)
+    guard fields.count == 4, fields[0].hasPrefix(Scratch.output + "/"),
+      let number = byName[String(fields[0].dropFirst(Scratch.output.count + 1))], !all[number].last.isStored,
+      all[number].last.digest.hex == fields[2]
+    else { return }
+    all[number].versions[all[number].versions.count - 1].isStored = true
+    waiting -= 1
+    waitingBytes -= all[number].last.size
+    recent.append(number)
+    if recent.count > 60 { recent.removeFirst() }
   }
 }

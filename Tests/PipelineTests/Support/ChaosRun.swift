@@ -197,7 +197,7 @@ final class ChaosRun {
           + (tally.stops + tally.removals > 0 ? ", \(tally.stops) stops, \(tally.removals) removals" : ""))
     }
     lines.append(
-      "  \(images.all.count) images, \(images.bytes >> 20) MB, in \((Clock.monotonicMilliseconds - begun) / 1_000) s; "
+      "  \(images.all.count) images in \(images.dropped) versions, \(images.bytes >> 20) MB, in \((Clock.monotonicMilliseconds - begun) / 1_000) s; "
         + (faults.isEmpty ? "all exact" : "\(faults.count) FAULTS"))
     return lines.joined(separator: "\n")
   }

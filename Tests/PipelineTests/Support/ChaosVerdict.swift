@@ -30,20 +30,24 @@ struct ChaosVerdict {
     var faults = difference("files", try folder.files(Scratch.output), images.map(\.name))
     for image in images {
       let bytes = folder.read(Scratch.output + "/" + image.name)
-      guard let bytes, bytes.withUnsafeBytes({ SHA256.hash($0) }) != image.digest else { continue }
-      faults.append("\(image.name) has other bytes, \(bytes.count) of \(image.size)\n" + said(of: image.name))
+      guard let bytes, bytes.withUnsafeBytes({ SHA256.hash($0) }) != image.last.digest else { continue }
+      faults.append("\(image.name) has other bytes, \(bytes.count) of \(image.last.size)\n" + said(of: image.name))
     }
     return faults
   }
 
+  /// A row for each version, in their order.
   private func rows() -> [String] {
-    var faults = difference("rows", folder.rowNames, images.map(\.name))
-    let rows = folder.rows.map { $0.split(separator: ",", omittingEmptySubsequences: false) }
-    let digests = Dictionary(zip(folder.rowNames, rows.map { $0[2] }), uniquingKeysWith: { first, _ in first })
-    for image in images where digests[image.name].map({ $0 != image.digest.hex }) == true {
-      faults.append("the row of \(image.name) has another hash")
+    var digests: [String: [String]] = [:]
+    for (name, row) in zip(folder.rowNames, folder.rows) {
+      digests[name, default: []].append(String(row.split(separator: ",", omittingEmptySubsequences: false)[2]))
     }
-    return faults
+    let wrong = images.filter { digests[$0.name] != $0.versions.map(\.digest.hex) }
+    return difference("rows", Array(digests.keys), images.map(\.name))
+      + wrong.prefix(5).map { image in
+        "\(image.name) has other rows than its \(image.versions.count) versions: \(digests[image.name] ?? [])\n"
+          + said(of: image.name)
+      }
   }
 
   /// What is in one list and not in the other, or there twice.
@@ -71,7 +75,7 @@ struct ChaosVerdict {
       return true
     }
     faults += difference("catalog", names, images.map(\.name))
-    faults += images.filter { digests[$0.name] != nil && digests[$0.name] != $0.digest }.map {
+    faults += images.filter { digests[$0.name] != nil && digests[$0.name] != $0.last.digest }.map {
       "the catalog has another hash of \($0.name)"
     }
     var stored: [String] = []
