@@ -14,10 +14,10 @@ SWIFT_SOURCES = Package.swift Sources Tests
 
 # The targets build on one another, and SwiftPM keeps all cores busy by itself.
 .NOTPARALLEL:
-.PHONY: help deps build demo test format lint clean
+.PHONY: help deps build demo test test-chaos format lint clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 deps: ## install the C libraries that are missing (apt-get; says so before), check the Swift toolchain
 	@scripts/install-dependencies.sh
@@ -34,6 +34,12 @@ demo: build ## carry images through Kafka and verify them: make demo [INPUT=fold
 test: deps ## run all tests
 	swift test $(SWIFT_FLAGS) --skip '^PipelineTests\.'
 	swift test $(SWIFT_FLAGS) --skip-build --filter '^PipelineTests\.'
+
+# Longer than in `make test`. With KAFKA_TEST_BOOTSTRAP_SERVERS a real broker is used, which is killed too where KAFKA_TEST_KILL
+# and KAFKA_TEST_RESUME are commands for that; of KAFKA_TEST_NODES brokers these find the one that is meant in $NODE.
+# CHAOS=killed or CHAOS=members is one of its two tests alone.
+test-chaos: deps ## kill all parts at random, 200 times: make test-chaos [CHAOS_SEED=n] [CHAOS_KILLS=n]
+	CHAOS_KILLS=$${CHAOS_KILLS:-200} swift test $(SWIFT_FLAGS) --filter '^PipelineTests\.ChaosTests/$(CHAOS)'
 
 format: ## format the Swift sources in place
 	swift format --in-place --recursive $(SWIFT_SOURCES)

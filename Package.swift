@@ -16,6 +16,8 @@ let package = Package(
     .target(name: "Telemetry", dependencies: ["Platform"]),
     .target(name: "ImagePipeline", dependencies: ["Kafka", "SQLite", "Platform", "Telemetry"]),
     .executableTarget(name: "image-pipeline", dependencies: ["ImagePipeline", "Kafka", "Platform", "Telemetry"]),
+    // A process that tests start; no product.
+    .executableTarget(name: "EmbeddedBroker", dependencies: ["Kafka", "Platform"], path: "Tests/EmbeddedBroker"),
     .testTarget(name: "KafkaTests", dependencies: ["Kafka", "Platform"]),
     .testTarget(name: "SQLiteTests", dependencies: ["SQLite"]),
     .testTarget(name: "PlatformTests", dependencies: ["Platform"]),
@@ -24,7 +26,7 @@ let package = Package(
       name: "ImagePipelineTests", dependencies: ["ImagePipeline", "Kafka", "Platform", "SQLite", "Telemetry"]),
     .testTarget(
       name: "PipelineTests",
-      dependencies: ["ImagePipeline", "Kafka", "Platform", "SQLite", "Telemetry", "image-pipeline"]),
+      dependencies: ["ImagePipeline", "Kafka", "Platform", "SQLite", "Telemetry", "image-pipeline", "EmbeddedBroker"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -9,6 +9,9 @@ public final class ConsumerService: Sendable {
   private let events: ConsumerEvents
   private let stop: StopFlag
 
+  /// Before a consumer that the group has shut out joins it again: two that really fight must not do so all the time.
+  private static let rejoinMilliseconds = 1_000
+
   public init(_ settings: ConsumerSettings, log: Log, events: ConsumerEvents, stop: StopFlag) {
     self.settings = settings
     self.log = log.with(component: "consumer")
@@ -29,6 +32,19 @@ public final class ConsumerService: Sendable {
 
   private func run(_ store: ImageStore) throws {
     defer { store.letters.close() }
+    while true {
+      do { return try join(store) } catch {
+        guard let fatal = error as? KafkaError, fatal.isFatal, fatal.isFenced else { throw error }
+        // By the slot's lock nobody else has this instance id. But librdkafka may send a commit between the end of its
+        // session and its next join, when a broker comes back, and is taken for an intruder then.
+        log.warning("the group has shut this consumer out, joining anew: \(fatal)")
+        guard !stop.wait(milliseconds: Self.rejoinMilliseconds) else { return }
+      }
+    }
+  }
+
+  /// One life as a member of the group.
+  private func join(_ store: ImageStore) throws {
     var kafka = settings.kafka
     kafka.setDefault("group.instance.id", "\(store.catalog.id)-\(store.slot.number)")
     let consumer = try KafkaConsumer(kafka, topic: settings.topic)

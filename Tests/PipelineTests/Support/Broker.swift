@@ -32,6 +32,13 @@ final class Broker: Sendable {
     client.close()
   }
 
+  /// A topic of a broker that another process runs.
+  init(servers: String, topic: String) {
+    cluster = nil
+    self.servers = servers
+    self.topic = topic
+  }
+
   /// Lets the embedded broker answer the next requests of a kind (2: where a partition begins and ends) with errors.
   func failNextRequests(api: Int16, errors: [Int32]) { cluster?.failNextRequests(api: api, errors: errors) }
 

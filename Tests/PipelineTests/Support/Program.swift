@@ -4,21 +4,27 @@ import Platform
 /// The built program in a process of its own, as users run it: it can be killed.
 final class Program {
   let process: pid_t
-  private let outputPath: String
+  /// What it writes, both streams.
+  let outputPath: String
   private var status: Int32?
 
-  /// Beside the test bundle, where SwiftPM builds both.
-  static let path: String = {
+  static let path = built("image-pipeline")
+
+  /// A program of this package: beside the test bundle, where SwiftPM builds both.
+  static func built(_ name: String) -> String {
     var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
     let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
     let bundle = String(decoding: buffer.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    return bundle.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 } + "/image-pipeline"
-  }()
+    return bundle.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 } + "/" + name
+  }
 
   /// Starts it with nothing of this process's own KAFKA_ variables and settings but what is given.
-  /// - Parameter executable: another program than ours: a Python, say.
+  /// - Parameters:
+  ///   - executable: another program than ours: a Python, say.
+  ///   - input: a descriptor that becomes its standard input; nil: it has none.
   init(
-    _ arguments: [String], in folder: Scratch, environment: [String: String] = [:], executable: String = Program.path
+    _ arguments: [String], in folder: Scratch, environment: [String: String] = [:], executable: String = Program.path,
+    input: CInt? = nil
   ) throws {
     outputPath = folder.path + "/output-\(UInt32.random(in: 0...UInt32.max)).log"
     var variables = environment
@@ -30,7 +36,11 @@ final class Program {
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+    if let input {
+      posix_spawn_file_actions_adddup2(&actions, input, 0)
+    } else {
+      posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+    }
     posix_spawn_file_actions_addopen(&actions, 1, outputPath, O_WRONLY | O_CREAT | O_APPEND, 0o644)
     posix_spawn_file_actions_adddup2(&actions, 1, 2)
     // An embedded broker's sockets are not closed on exec: a program that had them would keep its port taken.
@@ -63,14 +73,18 @@ final class Program {
 
   func signal(_ number: Int32) { kill(process, number) }
 
+  var hasEnded: Bool {
+    if status != nil { return true }
+    var raw: Int32 = 0
+    guard waitpid(process, &raw, WNOHANG) == process else { return false }
+    status = raw
+    return true
+  }
+
   /// Its exit code; 128 and the signal's number where one ended it; nil where it goes on beyond the time.
   func exitCode(withinSeconds seconds: Int = 60) -> Int32? {
-    if let status { return Self.code(status) }
-    var raw: Int32 = 0
-    let ended = eventually(withinSeconds: seconds) { waitpid(self.process, &raw, WNOHANG) == self.process }
-    guard ended else { return nil }
-    status = raw
-    return Self.code(raw)
+    guard eventually(withinSeconds: seconds, { hasEnded }) else { return nil }
+    return status.map(Self.code)
   }
 
   private static func code(_ status: Int32) -> Int32 {

@@ -1,0 +1,58 @@
+import Glibc
+import Kafka
+import Platform
+import SQLite
+import Testing
+
+/// A consumer that its group shuts out for good: the client cannot go on, the consumer has to.
+@Suite(.ownThread) struct FencingTests {
+  private let folder = Scratch()
+
+  /// Sends an image and waits until it is stored.
+  private func carry(_ name: String, _ broker: Broker, _ consumer: Program) throws {
+    try broker.send([.image(name, Array(name.utf8))])
+    #expect(eventually { folder.rowNames.contains(name) }, "\(name): \(consumer.output)")
+  }
+
+  private func expectItWentOn(_ consumer: Program, _ names: [String]) throws {
+    #expect(consumer.output.contains("joining anew"), "\(consumer.output)")
+    #expect(consumer.terminate() == 0, "\(consumer.output)")
+    try expectStored(Dictionary(uniqueKeysWithValues: names.map { ($0, Array($0.utf8)) }), in: folder)
+  }
+
+  @Test func aConsumerWhoseCommitIsTakenForAnIntrudersJoinsAnewAndGoesOn() throws {
+    let broker = try Broker()
+    let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
+    try carry("first.jpg", broker, consumer)
+    // 8 is a commit, 82 that another member has this one's group.instance.id.
+    broker.failNextRequests(api: 8, errors: [82])
+    try carry("second.jpg", broker, consumer)
+    #expect(eventually { consumer.output.contains("joining anew") }, "\(consumer.output)")
+    try carry("third.jpg", broker, consumer)
+    try expectItWentOn(consumer, ["first.jpg", "second.jpg", "third.jpg"])
+  }
+
+  @Test(.enabled(if: Broker.realServers != nil, "KAFKA_TEST_BOOTSTRAP_SERVERS names no Kafka"))
+  func aConsumerWhosePlaceIsTakenTakesItBack() throws {
+    let broker = try Broker.preferred()
+    let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
+    try carry("first.jpg", broker, consumer)
+    let path = folder.path + "/\(Scratch.output)/.image-pipeline/catalog.sqlite"
+    let id = try Database(path: path, busyTimeoutMilliseconds: 1_000)
+      .prepare("SELECT value FROM facts WHERE name = 'catalog'").first { $0.text(0) }
+    var settings = broker.settings()
+    settings.set("group.id", broker.group)
+    settings.set("group.instance.id", try #require(id) + "-1")
+    let intruder = try KafkaConsumer(settings, topic: broker.topic)
+    try intruder.subscribe()
+    let isIn = eventually {
+      _ = intruder.poll(maximum: 1, timeoutMilliseconds: 10)
+      return !intruder.assignment.isEmpty
+    }
+    #expect(isIn)
+    #expect(eventually { consumer.output.contains("joining anew") }, "\(consumer.output)")
+    intruder.unsubscribeAndClose()
+    try carry("second.jpg", broker, consumer)
+    try expectItWentOn(consumer, ["first.jpg", "second.jpg"])
+  }
+}

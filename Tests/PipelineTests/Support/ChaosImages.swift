@@ -1,0 +1,137 @@
+import Glibc
+import Platform
+
+/// The images of a run: drops them into the input folder while it lasts, and knows what must be stored in the end.
+final class ChaosImages {
+  struct Image {
+    let name: String
+    /// What it has been, one after another; each has a row of its own.
+    var versions: [Version]
+    var last: Version { versions.last! }
+  }
+
+  struct Version {
+    let size: Int
+    let digest: Digest
+    var isStored = false
+  }
+
+  /// How large they are, and how many of them may wait.
+  struct Amount {
+    var largest: Int
+    /// Dropped and not yet stored.
+    var mostWaiting: Int
+    var mostWaitingBytes: Int
+  }
+
+  static let folder = "images"
+
+  private(set) var all: [Image] = []
+  private let scratch: Scratch
+  private let amount: Amount
+  private var numbers: ChaosNumbers
+  /// What the images are cut from.
+  private let pool: [UInt8]
+  private var byName: [String: Int] = [:]
+  private var waitingBytes = 0
+  private(set) var waiting = 0
+  private(set) var dropped = 0
+  private(set) var bytes = 0
+  /// Numbers of the images that were stored last.
+  private var recent: [Int] = []
+  private var place = 0
+  private var tail: [UInt8] = []
+
+  init(in scratch: Scratch, seed: UInt64, _ amount: Amount) throws {
+    self.scratch = scratch
+    self.amount = amount
+    numbers = ChaosNumbers(seed: seed, "images")
+    pool = Scratch.bytes(1 << 20, seed: seed)
+    for label in Self.labels { try scratch.makeFolder("\(Self.folder)/\(label)") }
+  }
+
+  private static let labels = ["cat", "dog", "horse/white", "bird"]
+
+  /// Drops images until enough of them wait. At most a few at a time: others have to be seen to as well.
+  func fill() throws {
+    for _ in 0..<20 where waiting < amount.mostWaiting && waitingBytes < amount.mostWaitingBytes { try drop() }
+  }
+
+  private func drop() throws {
+    // A new version of an image overtakes nothing: the one before has its row. It comes soon after, when somebody may
+    // still be about to store that one.
+    if numbers.percent(12), let number = recent.randomElement(using: &numbers), all[number].last.isStored {
+      all[number].versions.append(try write(all[number].name, size: numbers.number(16...4_000)))
+    } else {
+      let number = all.count
+      let name = number % 11 == 0 ? "\(number).jpg" : "\(Self.labels[number % Self.labels.count])/\(number).jpg"
+      byName[name] = number
+      all.append(Image(name: name, versions: [try write(name, size: nextSize(number))]))
+    }
+  }
+
+  private func write(_ name: String, size: Int) throws -> Version {
+    var bytes = Array("\(dropped) ".utf8)
+    let start = numbers.number(0...(pool.count / 2))
+    while bytes.count < size { bytes += pool[start...].prefix(size - bytes.count) }
+    bytes = Array(bytes.prefix(size))
+    // Under a hidden name first: what is renamed is whole.
+    try scratch.write("\(Self.folder)/.drop", bytes)
+    try scratch.move("\(Self.folder)/.drop", to: "\(Self.folder)/\(name)")
+    dropped += 1
+    waiting += 1
+    waitingBytes += size
+    self.bytes += size
+    return Version(size: size, digest: bytes.withUnsafeBytes { SHA256.hash($0) })
+  }
+
+  /// Mostly small ones, so that there is much to do, and some that travel in many segments.
+  private func nextSize(_ number: Int) -> Int {
+    switch number {
+    case 0: return 1
+    case 1: return amount.largest
+    default: break
+    }
+    switch numbers.number(0...199) {
+    case 0: return numbers.number((amount.largest / 2)...amount.largest)
+    case 1...5: return numbers.number((amount.largest / 10)...(amount.largest / 4))
+    case 6...40: return numbers.number(10_000...60_000)
+    default: return numbers.number(1...4_000)
+    }
+  }
+
+  // MARK: What is stored
+
+  /// Reads the rows that the CSV file has got since the last time.
+  func look() {
+    guard let file = try? File.open(scratch.path + "/" + Scratch.csv, .read), let size = try? file.status().size else {
+      return
+    }
+    // What a killed consumer had not committed was cut off.
+    if size < place { (place, tail) = (0, []) }
+    guard size > place else { return }
+    var bytes = [UInt8](repeating: 0, count: size - place)
+    let count = (try? bytes.withUnsafeMutableBytes { try file.read(into: $0, at: place) }) ?? 0
+    place += count
+    let text = tail + bytes.prefix(count)
+    let end = text.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
+    tail = Array(text[end...])
+    for row in String(decoding: text[..<end], as: UTF8.self).split(separator: "\n") { note(row) }
+  }
+
+  /// To be called when a consumer starts anew: it may cut the file, and write other rows to the same length.
+  func lookAnew() { (place, tail) = (0, []) }
+
+  private func note(_ row: Substring) {
+    let fields = row.split(separator: ",", maxSplits: 3, omittingEmptySubsequences: false)
+    guard fields.count == 4, fields[0].hasPrefix(Scratch.output + "/"),
+      let number = byName[String(fields[0].dropFirst(Scratch.output.count + 1))], !all[number].last.isStored,
+      all[number].last.digest.hex == fields[2]
+    else { return }
+    all[number].versions[all[number].versions.count - 1].isStored = true
+    waiting -= 1
+    waitingBytes -= all[number].last.size
+    recent.append(number)
+    if recent.count > 60 { recent.removeFirst() }
+  }
+}

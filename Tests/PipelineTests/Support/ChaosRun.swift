@@ -1,0 +1,204 @@
+import Glibc
+import Platform
+import Testing
+
+/// A run in which processes are killed and started again, by a schedule that its seed decides, while images are dropped
+/// into the input folder. Ends with everything stored, or with what is wrong.
+final class ChaosRun {
+  struct Settings {
+    var seed: UInt64
+    /// Kills that count before it ends: of a process that had done something since its start.
+    var kills: Int
+    /// In one group, with one output.
+    var consumers = 1
+    var partitions = 4
+    var leastImages = 500
+
+    static func number(_ name: String) -> Int? { getenv(name).flatMap { Int(String(cString: $0)) } }
+    /// `CHAOS_SEED`, or any.
+    static var anySeed: UInt64 { number("CHAOS_SEED").map { UInt64($0) } ?? UInt64.random(in: 1...999_999) }
+    /// `CHAOS_KILLS`, or so many.
+    static func kills(or number: Int) -> Int { Self.number("CHAOS_KILLS") ?? number }
+  }
+
+  let folder: Scratch
+  let settings: Settings
+  let images: ChaosImages
+  private(set) var faults: [String] = []
+  private let embedded: EmbeddedBrokerProcess?
+  let broker: Broker
+  private let producer: ChaosVictim
+  private var consumers: [ChaosVictim] = []
+  private let realBroker: ChaosBroker?
+  private let begun = Clock.monotonicMilliseconds
+
+  /// Without anything done for so long, it is stuck. A stopped member that has the catalog's lock holds the others up,
+  /// and so does a broker that is away.
+  private static let patience: Int64 = 120_000
+
+  init(_ settings: Settings) throws {
+    self.settings = settings
+    let folder = Scratch()
+    self.folder = folder
+    if let servers = Broker.realServers {
+      embedded = nil
+      broker = try Broker(real: servers, partitions: settings.partitions)
+      images = try ChaosImages(
+        in: folder, seed: settings.seed, .init(largest: 5_000_000, mostWaiting: 150, mostWaitingBytes: 24_000_000))
+      realBroker = ChaosBroker.Commands.environment.map {
+        ChaosBroker($0, in: folder, seed: settings.seed, Self.brokerTemper(nodes: $0.nodes))
+      }
+    } else {
+      let process = try EmbeddedBrokerProcess(in: folder, partitions: settings.partitions)
+      (embedded, broker, realBroker) = (process, process.broker, nil)
+      // It keeps 5 MiB a partition: far less waits there, whatever is sent twice and to whichever partition.
+      images = try ChaosImages(
+        in: folder, seed: settings.seed, .init(largest: 900_000, mostWaiting: 80, mostWaitingBytes: 1_500_000))
+    }
+    let environment = Self.environment(broker, isReal: embedded == nil)
+    let isReal = embedded == nil
+    producer = ChaosVictim("producer", seed: settings.seed, Self.producerTemper, marker: " sent  image=") {
+      try Program(["producer"], in: folder, environment: environment)
+    }
+    for number in 1...settings.consumers {
+      var starts = 0
+      let temper = Self.consumerTemper(isReal: isReal, members: settings.consumers)
+      let name = "consumer-\(number)"
+      consumers.append(
+        ChaosVictim(name, seed: settings.seed, temper, marker: " stored  image=") {
+          starts += 1
+          var environment = environment
+          // The embedded broker would have a lone consumer that comes back wait for its predecessor's session to end.
+          if !isReal, settings.consumers == 1 { environment["CONSUMER_GROUP"] = "group-\(starts)" }
+          return try Program(["consumer"], in: folder, environment: environment)
+        })
+    }
+  }
+
+  // MARK: What is likely
+
+  private static let producerTemper = ChaosSchedule.Temper(afterStart: 0...250, units: 1...25, atWork: 0...40)
+
+  private static func consumerTemper(isReal: Bool, members: Int) -> ChaosSchedule.Temper {
+    var temper = ChaosSchedule.Temper(units: 1...40, atWork: 0...40)
+    // A join takes 3 s there: too long to be spent in vain, or for little, often.
+    if !isReal { (temper.percentAfterStart, temper.afterStart, temper.units) = (10, 0...200, 10...110) }
+    if members > 1 {
+      // Longer than the session, after which the others have its partitions.
+      (temper.percentStop, temper.stop) = (15, 6_500...10_000)
+      (temper.percentRemove, temper.removed) = (15, 0...8_000)
+    }
+    return temper
+  }
+
+  private static func brokerTemper(nodes: Int) -> ChaosSchedule.Temper {
+    // Alone, it takes everything else's time with it.
+    ChaosSchedule.Temper(
+      percentAfterStart: 20, afterStart: 500...5_000, units: nodes > 1 ? 30...200 : 100...500, atWork: 0...200,
+      percentRest: 60,
+      rest: nodes > 1 ? 500...6_000 : 1...1_000)
+  }
+
+  private static func environment(_ broker: Broker, isReal: Bool) -> [String: String] {
+    broker.environment([
+      // The log is what tells whether a process has done something.
+      "LOG_LEVEL": "debug", "PROGRESS_SECONDS": "0",
+      // What is dropped is moved in, whole.
+      "SETTLE_MS": "0",
+      // Small batches and segments: the more transactions and the more messages, the more instants to be killed in.
+      "BATCH_IMAGES": "7", "SEGMENT_BYTES": isReal ? "250000" : "60000", "SEGMENT_TIMEOUT": "600",
+      "IN_FLIGHT_BYTES": isReal ? "16777216" : "1000000",
+      // A broker that is back is to be found at once.
+      "KAFKA_RECONNECT_BACKOFF_MAX_MS": "500",
+    ])
+  }
+
+  // MARK: The run
+
+  private var victims: [ChaosVictim] { [producer] + consumers }
+  private var work: Int { victims.reduce(0) { $0 + $1.done } }
+  private var counted: Int { victims.reduce(realBroker?.tally.counted ?? 0) { $0 + $1.tally.counted } }
+
+  /// Each kind has its share of the kills, so that a quick one does not make them all.
+  private var isEnough: Bool {
+    let consumerKills = consumers.reduce(0) { $0 + $1.tally.counted }
+    return counted >= settings.kills && images.all.count >= settings.leastImages
+      && consumerKills >= settings.kills / (embedded == nil ? 3 : 4) && producer.tally.counted >= settings.kills / 4
+      && (realBroker.map { $0.tally.counted >= settings.kills / 20 } ?? true)
+  }
+
+  /// Runs to the end and looks at what is there then.
+  func run() throws {
+    try torment()
+    if faults.isEmpty { try settle() }
+    if faults.isEmpty { faults += try ChaosVerdict(self).faults() }
+    print(report)
+  }
+
+  private func torment() throws {
+    var (lastWork, lastWorkAt) = (0, Clock.monotonicMilliseconds)
+    while !isEnough, faults.isEmpty {
+      images.look()
+      try images.fill()
+      try producer.step {}
+      for consumer in consumers { try consumer.step { images.lookAnew() } }
+      try realBroker?.step(work: work)
+      faults += victims.flatMap(\.faults) + (realBroker?.faults ?? [])
+      if work > lastWork { (lastWork, lastWorkAt) = (work, Clock.monotonicMilliseconds) }
+      if Clock.monotonicMilliseconds - lastWorkAt > Self.patience { faults.append(stuck("nothing was done")) }
+      Clock.sleep(milliseconds: 2)
+    }
+  }
+
+  /// Lets them all live until everything is stored, and ends them.
+  private func settle() throws {
+    try realBroker?.spare()
+    for victim in victims { try victim.spare() }
+    images.lookAnew()
+    let isStored = eventually(withinSeconds: 120) {
+      images.look()
+      return images.waiting == 0
+    }
+    guard isStored else { return faults.append(stuck("\(images.waiting) images are not stored")) }
+    faults += victims.compactMap { $0.end() }
+    // The ledger knows all of them, whoever was killed over it.
+    let environment = Self.environment(broker, isReal: embedded == nil)
+    let rest = try Program(["producer", "--once"], in: folder, environment: environment)
+    if rest.exitCode() != 0 || !rest.output.contains("sent 0 images") {
+      faults.append("a last producer had something to send:\n\(rest.output)")
+    }
+    // What was killed between an image's last segment and the end of its batch is nobody's by now.
+    let isClean = eventually(withinSeconds: 60) {
+      let output = try Program.storeAll(in: folder, broker, ["SEGMENT_TIMEOUT": "1"])
+      if !output.contains("stored 0 images") { faults.append("a last consumer had something to store:\n\(output)") }
+      return try !faults.isEmpty || folder.leftovers().isEmpty
+    }
+    if !isClean { faults.append("left over: \(try folder.leftovers())") }
+  }
+
+  private func stuck(_ what: String) -> String {
+    what + " any more\n"
+      + victims.map { "\($0.name): \($0.program?.output.suffix(1_500) ?? "not running")" }.joined(separator: "\n")
+  }
+
+  // MARK: What it was
+
+  var place: String {
+    guard embedded == nil else { return "the embedded broker, images below 1 MB" }
+    guard let commands = ChaosBroker.Commands.environment else { return "a real broker, which is not killed" }
+    return commands.nodes > 1 ? "\(commands.nodes) real brokers, killed too" : "a real broker, killed too"
+  }
+
+  private var report: String {
+    var lines = ["CHAOS_SEED=\(settings.seed): \(counted) kills counted, on \(place)"]
+    for (name, tally) in victims.map({ ($0.name, $0.tally) }) + (realBroker.map { [("broker", $0.tally)] } ?? []) {
+      lines.append(
+        "  \(name): \(tally.counted) kills, \(tally.early) more with nothing done yet"
+          + (tally.stops + tally.removals > 0 ? ", \(tally.stops) stops, \(tally.removals) removals" : ""))
+    }
+    lines.append(
+      "  \(images.all.count) images in \(images.dropped) versions, \(images.bytes >> 20) MB, in \((Clock.monotonicMilliseconds - begun) / 1_000) s; "
+        + (faults.isEmpty ? "all exact" : "\(faults.count) FAULTS"))
+    return lines.joined(separator: "\n")
+  }
+}

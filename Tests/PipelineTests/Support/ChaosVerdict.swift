@@ -1,0 +1,157 @@
+import ImagePipeline
+import Platform
+import SQLite
+
+/// Looks whether folder, CSV file, catalog and ledger are exactly what a run without a kill would have left. By its own
+/// means first, then by `verify`.
+struct ChaosVerdict {
+  private let run: ChaosRun
+  private let folder: Scratch
+  private let images: [ChaosImages.Image]
+
+  init(_ run: ChaosRun) {
+    self.run = run
+    folder = run.folder
+    images = run.images.all
+  }
+
+  func faults() throws -> [String] {
+    var faults = try self.files() + rows() + catalog() + ledger() + leftovers() + logs()
+    let verify = try Program(["verify"], in: folder)
+    if verify.exitCode() != 0 { faults.append("verify: \(verify.output)") }
+    let letters = try run.broker.messageCount(run.broker.topic + "-dlq")
+    if letters > 0 { faults.append("\(letters) dead letters: \(try run.broker.deadLetters().map { $0.headers })") }
+    return faults
+  }
+
+  // MARK: The folder and the CSV file
+
+  private func files() throws -> [String] {
+    var faults = difference("files", try folder.files(Scratch.output), images.map(\.name))
+    for image in images {
+      let bytes = folder.read(Scratch.output + "/" + image.name)
+      guard let bytes, bytes.withUnsafeBytes({ SHA256.hash($0) }) != image.last.digest else { continue }
+      faults.append("\(image.name) has other bytes, \(bytes.count) of \(image.last.size)\n" + said(of: image.name))
+    }
+    return faults
+  }
+
+  /// A row for each version, in their order.
+  private func rows() -> [String] {
+    var digests: [String: [String]] = [:]
+    for (name, row) in zip(folder.rowNames, folder.rows) {
+      digests[name, default: []].append(String(row.split(separator: ",", omittingEmptySubsequences: false)[2]))
+    }
+    let wrong = images.filter { digests[$0.name] != $0.versions.map(\.digest.hex) }
+    return difference("rows", Array(digests.keys), images.map(\.name))
+      + wrong.prefix(5).map { image in
+        "\(image.name) has other rows than its \(image.versions.count) versions: \(digests[image.name] ?? [])\n"
+          + said(of: image.name)
+      }
+  }
+
+  /// What is in one list and not in the other, or there twice.
+  private func difference(_ what: String, _ found: [String], _ expected: [String]) -> [String] {
+    var counts: [String: Int] = [:]
+    for name in found { counts[name, default: 0] += 1 }
+    for name in expected { counts[name, default: 0] -= 1 }
+    let wrong = counts.filter { $0.value != 0 }.sorted { $0.key < $1.key }
+    return wrong.prefix(5).map { name, count in
+      "\(what): \(name) is \(count < 0 ? "missing" : "there \(count) times too often")\n" + said(of: name)
+    } + (wrong.count > 5 ? ["\(what): \(wrong.count) in all"] : [])
+  }
+
+  // MARK: Catalog and ledger
+
+  private func catalog() throws -> [String] {
+    let reserved = folder.path + "/" + Scratch.output + "/.image-pipeline"
+    let database = try Database(path: reserved + "/catalog.sqlite", busyTimeoutMilliseconds: 1_000)
+    var faults: [String] = []
+    var names: [String] = []
+    var digests: [String: Digest] = [:]
+    try database.prepare("SELECT name, digest FROM images").each { row in
+      names.append(row.text(0))
+      digests[row.text(0)] = Digest(bytes: row.blob(1))
+      return true
+    }
+    faults += difference("catalog", names, images.map(\.name))
+    faults += images.filter { digests[$0.name] != nil && digests[$0.name] != $0.last.digest }.map {
+      "the catalog has another hash of \($0.name)"
+    }
+    var stored: [String] = []
+    try database.prepare("SELECT file_path, digest FROM stored ORDER BY id").each { row in
+      stored.append("\(row.text(0)),\(Digest(bytes: row.blob(1))?.hex ?? "")")
+      return true
+    }
+    let rows = folder.rows.map { row -> String in
+      let fields = row.split(separator: ",", omittingEmptySubsequences: false)
+      return "\(fields[0]),\(fields[2])"
+    }
+    if stored != rows { faults.append("catalog and CSV file differ: \(stored.count) and \(rows.count) rows") }
+    for (what, query, expected) in [
+      ("images without their segments", "SELECT count(*) FROM assemblies", 0),
+      ("segments", "SELECT count(*) FROM parts", 0),
+      ("length of the CSV file", "SELECT length FROM csv_files", folder.read(Scratch.csv)?.count ?? 0),
+      ("topics", "SELECT count(*) FROM topics", 1),
+      // Another one means that the topic was taken for a new one.
+      ("generation of the topic", "SELECT max(generation) FROM topics", 1),
+    ] {
+      let found = try database.prepare(query).first { Int($0.integer(0)) } ?? -1
+      if found != expected { faults.append("the catalog's \(what): \(found), not \(expected)") }
+    }
+    return faults
+  }
+
+  private func ledger() throws -> [String] {
+    let path = folder.path + "/.image-pipeline/ledger.sqlite"
+    let database = try Database(path: path, busyTimeoutMilliseconds: 1_000)
+    var names: [String] = []
+    try database.prepare("SELECT path FROM files").each { row in
+      names.append(row.text(0))
+      return true
+    }
+    return difference("ledger", names, images.map(\.name))
+  }
+
+  // MARK: What should not be
+
+  private func leftovers() throws -> [String] {
+    var names = try folder.leftovers()
+    let walker = try FolderWalker(root: folder.path + "/" + Scratch.output + "/.image-pipeline") { _ in true }
+    while let entry = walker.next() {
+      let name = String(decoding: try entry.get().relativePath, as: UTF8.self)
+      let isOwn = name.hasPrefix("catalog.sqlite") || name.hasSuffix("/lock")
+      if try entry.get().kind == .regular, !isOwn { names.append(name) }
+    }
+    return names.isEmpty ? [] : ["left over: \(names)"]
+  }
+
+  /// Nothing of this may be said over images that are all sent by us, by a broker that loses nothing.
+  private static let alarms = [
+    "made anew", "moved aside", "was gone or empty", "were removed from the topic", "cannot be stored",
+    "could not be stored", "dead letters now", "not sent:", "could not be made",
+  ]
+
+  private func logs() throws -> [String] {
+    var faults: [String] = []
+    for (name, text) in try outputs() {
+      for line in text.split(separator: "\n") where Self.alarms.contains(where: { line.contains($0) }) {
+        faults.append("\(name): \(line)")
+      }
+    }
+    return Array(faults.prefix(10))
+  }
+
+  private func outputs() throws -> [(String, String)] {
+    try Folder.open(folder.path).names().filter { $0.hasPrefix("output-") }.map { ($0, folder.text($0)) }
+  }
+
+  /// Everything that anybody said of an image.
+  private func said(of name: String) -> String {
+    let all = (try? outputs()) ?? []
+    return all.flatMap { output, text in
+      text.split(separator: "\n").filter { $0.contains("=\(name) ") || $0.hasSuffix("=\(name)") }
+        .map { "    \(output): \($0)" }
+    }.sorted().prefix(20).joined(separator: "\n")
+  }
+}
