@@ -13,7 +13,7 @@ struct LogLine {
   func text(coloured: Bool) -> String {
     let name = level.shortName + String(repeating: " ", count: 5 - level.shortName.count)
     let level = coloured ? "\u{1B}[\(level.colour)m\(name)\u{1B}[0m" : name
-    let fields = fields.map { Escape.terminal($0.key) + "=" + $0.value.text }
+    let fields = fields.map { Fields.text($0.key, $0.value) }
     let start = "\(time.dropFirst(11).prefix(8)) \(level) \(Escape.terminal(component))  \(Escape.terminal(message))"
     return fields.isEmpty ? start : start + "  " + fields.joined(separator: " ")
   }
@@ -30,7 +30,7 @@ struct LogLine {
         // Readers differ on which of two equal keys counts.
         (own.contains { $0.0 == field.key } ? field.key + "_" : field.key, field.value)
       }
-    return "{" + members.map { Escape.json($0.0) + ":" + $0.1.json }.joined(separator: ",") + "}"
+    return Fields.json(members)
   }
 
   private var time: String { Clock.iso8601(milliseconds: milliseconds) }
@@ -50,7 +50,7 @@ extension LogLevel {
 
 extension LogValue {
   /// Quoted where it would not be one word.
-  fileprivate var text: String {
+  var text: String {
     switch self {
     case .string(let value):
       let escaped = Escape.terminal(value)
@@ -63,7 +63,7 @@ extension LogValue {
     }
   }
 
-  fileprivate var json: String {
+  var json: String {
     switch self {
     case .string(let value): Escape.json(value)
     case .number(let value) where !value.isFinite: "null"

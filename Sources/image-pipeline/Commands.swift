@@ -16,6 +16,7 @@ struct Commands {
     case .consumer: try consume()
     case .demo: try demo()
     case .verify: try verify()
+    case .deadLetters: try deadLetters()
     }
   }
 
@@ -67,7 +68,8 @@ struct Commands {
     let now = events.now
     log.info(
       "stored \(Quantity.count(now.images, "image")), \(Quantity.bytes(now.bytes)), in "
-        + Quantity.duration(milliseconds: Int(Clock.monotonicMilliseconds - start)),
+        + Quantity.duration(milliseconds: Int(Clock.monotonicMilliseconds - start))
+        + (now.letters > 0 ? "; \(Quantity.count(now.letters, "message")) went to the dead letters" : ""),
       [
         "images": .of(now.images), "bytes": .of(now.bytes), "unchanged": .of(now.unchanged),
         "dead_letters": .of(now.letters),
@@ -184,7 +186,7 @@ struct Commands {
   }
 
   /// librdkafka's own lines, by their syslog level.
-  private var kafkaLog: @Sendable (Int, String, String) -> Void {
+  var kafkaLog: @Sendable (Int, String, String) -> Void {
     let log = log.with(component: "librdkafka")
     return { level, facility, message in
       let level: LogLevel = level <= 3 ? .warning : level <= 5 ? .info : .debug

@@ -2,6 +2,7 @@
 struct Options {
   enum Command: String, CaseIterable {
     case producer, consumer, demo, verify
+    case deadLetters = "dead-letters"
   }
 
   enum Request {
@@ -18,6 +19,8 @@ struct Options {
   var input: String?
   var output: String?
   var csv: String?
+  var replay = false
+  var all = false
 
   /// - Throws: `UsageError` with what is wrong and what would be right.
   static func parse(_ arguments: [String]) throws(UsageError) -> Request {
@@ -47,7 +50,9 @@ struct Options {
       case (.demo, "--input"), (.verify, "--input"): options.input = try value()
       case (.demo, "--output"), (.verify, "--output"): options.output = try value()
       case (.verify, "--csv"): options.csv = try value()
-      default: throw UsageError("\(command) has no option \(name)")
+      case (.deadLetters, "--replay"): options.replay = true
+      case (.deadLetters, "--all"): options.all = true
+      default: throw UsageError("\(command.rawValue) has no option \(name)")
       }
       if inline != nil { throw UsageError("\(name) takes no value") }
     }

@@ -27,6 +27,11 @@ struct BrokerConnection {
     } ?? false
   }
 
+  /// How many partitions a topic has; nil where there is none, or where `stop` was set first.
+  func partitionCount(of topic: String, stop: StopFlag) throws -> Int? {
+    try untilAnswered(stop) { try client.partitionCount(of: topic, timeoutMilliseconds: 5_000) } ?? nil
+  }
+
   private func untilAnswered<T>(_ stop: StopFlag, _ ask: () throws -> T) throws -> T? {
     let start = Clock.monotonicMilliseconds
     var nextWord = start + 1_000

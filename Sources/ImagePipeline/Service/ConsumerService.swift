@@ -64,8 +64,8 @@ public final class ConsumerService: Sendable {
     store.assembler.reread = rereading.read
     let reader = try TopicReader(
       consumer: consumer, catalog: store.catalog, cluster: cluster, topic: settings.topic, events: events, log: log)
-    store.letters.whileWaiting = { [stop] in _ = reader.keepAlive(stop) }
-    defer { store.letters.whileWaiting = {} }
+    store.letters.whileWaiting = { [stop] in reader.keepAlive(stop) }
+    defer { store.letters.whileWaiting = { true } }
     try consumer.subscribe()
     try loop(reader, store)
     reader.commitAndWait(timeoutMilliseconds: 5_000)
@@ -90,7 +90,7 @@ public final class ConsumerService: Sendable {
 
   /// Stores what waits. What the system is at fault for is tried again until it works or the run ends.
   private func storeWaiting(of reader: TopicReader, in store: ImageStore, room: Int) throws {
-    let batch = reader.takeBatch(room: room)
+    var batch = reader.takeBatch(room: room)
     var delay = 500
     defer { reader.resume() }
     while true {
@@ -112,7 +112,10 @@ public final class ConsumerService: Sendable {
       case .stored(let stored):
         reader.committed(stored.positions)
         for (partition, position) in stored.positions { settings.onStored?(partition, position.next) }
-        return events.stored(stored)
+        events.stored(stored)
+        guard let rest = stored.rest else { return }
+        batch = rest
+        delay = 500
       }
     }
   }

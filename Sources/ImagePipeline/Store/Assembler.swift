@@ -2,7 +2,7 @@ import Kafka
 import Platform
 import SQLite
 
-/// Puts images together from their segments, on disk. Runs within the catalog's transaction.
+/// Puts images together from their segments, on disk. Runs within the catalog's transaction, but for the letters.
 final class Assembler {
   private let output: OutputFolder
   private let catalog: Catalog
@@ -21,11 +21,11 @@ final class Assembler {
     case incomplete
     /// The image stands under its name. The files in `leftovers` are of no use once the transaction is committed.
     case complete(ImageProbe, FileStatus, leftovers: [String])
-    /// What came together cannot be stored: its messages are dead letters now.
-    case buried(letters: Int, leftovers: [String])
+    case obstacle(Obstacle)
   }
 
-  func add(_ part: PreparedPart, _ message: KafkaMessage, _ topic: Catalog.Topic) throws -> Outcome {
+  /// - Parameter mayComplete: false where the name was taken in this transaction: see `Obstacle.transaction`.
+  func add(_ part: PreparedPart, _ message: KafkaMessage, _ topic: Catalog.Topic, mayComplete: Bool) throws -> Outcome {
     let segment = part.segment
     let assembly =
       try catalog.assembly(segmentID: segment.id, count: segment.count)
@@ -36,77 +36,90 @@ final class Assembler {
         stage: .conversion, kind: "SegmentMismatch",
         description:
           "segment \(segment.id) belongs to \(assembly.name), \(assembly.length) bytes, hash \(assembly.digest)")
-      try letters.deliver([DeadLetter(message: message, reason: reason)])
-      return .buried(letters: 1, leftovers: [])
+      return .obstacle(.messages([DeadLetter(message: message, reason: reason)]))
     }
     let added = Catalog.Part(
       number: segment.index, size: part.size, partition: message.partition, offset: message.offset)
     let have = try catalog.add(added, to: assembly, time: Clock.wallMilliseconds)
     // By its bytes too: parts that claim far places make a file with holes, which would be read to its end.
     guard have.parts == assembly.count, have.bytes >= assembly.length else { return .incomplete }
-    return try complete(assembly, part.name, message)
+    return mayComplete ? try complete(assembly, part.name) : .obstacle(.transaction)
   }
 
-  private func complete(_ assembly: Catalog.Assembly, _ name: ImageName, _ message: KafkaMessage) throws -> Outcome {
-    // Other segment sizes of the same image, begun before its producer was set up anew, have lost their purpose too.
-    let leftovers = try catalog.assemblies(segmentID: assembly.segmentID).map(\.fileName)
+  private func complete(_ assembly: Catalog.Assembly, _ name: ImageName) throws -> Outcome {
     let file = try output.segments.file(assembly.fileName, .readWrite)
     if try file.status().size == assembly.length, try file.digest() == assembly.digest {
       do {
         let probe = try file.probe()
         let status = try output.place(assembly.fileName, in: output.segments, as: name)
         FaultPoint.imageAssembled.reached()
-        try removeAll(assembly)
-        return .complete(probe, status, leftovers: leftovers)
+        return .complete(probe, status, leftovers: try forget(assembly))
       } catch let refusal as ImageName.Refusal {
-        let reason = BadMessage(stage: .storing, kind: "NameRefusal", description: refusal.description)
-        return .buried(letters: try bury(assembly, reason, message.topic, having: message).found, leftovers: leftovers)
+        return .obstacle(.image(assembly, BadMessage(refusal)))
       }
     }
     // A batch that was interrupted between rename and commit has placed it already.
     if let status = try output.status(name), status.size == assembly.length, let placed = try output.openFile(name),
       try placed.digest() == assembly.digest
     {
-      let probe = try placed.probe()
-      try removeAll(assembly)
-      return .complete(probe, status, leftovers: leftovers)
+      return .complete(try placed.probe(), status, leftovers: try forget(assembly))
     }
     let reason = BadMessage(
       stage: .conversion, kind: "DigestMismatch",
       description: "the \(assembly.count) segments of \(assembly.name) do not make up \(assembly.length) bytes with "
         + "SHA-256 \(assembly.digest)")
-    return .buried(letters: try bury(assembly, reason, message.topic, having: message).found, leftovers: leftovers)
+    return .obstacle(.image(assembly, reason))
   }
 
-  /// Makes dead letters of an image's messages, one at a time, whatever the image's size, and forgets it.
-  /// Returns how many were found, and the offsets that the topic has no more.
-  func bury(
-    _ assembly: Catalog.Assembly, _ reason: BadMessage, _ topic: String, having message: KafkaMessage? = nil
-  ) throws -> (found: Int, gone: [Catalog.Part]) {
+  /// Letters that are sent together: bytes of messages, and how many.
+  private static let letterBytes = 8 << 20
+  private static let letterCount = 500
+
+  /// Delivers the letters of all of an image's messages, some at a time, whatever the image's size. Outside of any
+  /// transaction.
+  /// - Returns: how many were found, and the offsets that the topic has no more; nil where the delivery was given up.
+  func deliverLetters(
+    of assembly: Catalog.Assembly, _ reason: BadMessage, _ topic: String, having messages: [KafkaMessage] = []
+  ) throws -> (found: Int, gone: [Int64])? {
     var count = 0
-    var gone: [Catalog.Part] = []
+    var gone: [Int64] = []
+    var pending: [DeadLetter] = []
+    var bytes = 0
+    func flush() throws -> Bool {
+      defer { (pending, bytes) = ([], 0) }
+      return try letters.deliver(pending)
+    }
     for part in try catalog.parts(of: assembly) {
-      let isAtHand = message?.partition == part.partition && message?.offset == part.offset
-      let found = isAtHand ? message : try reread(topic, part.partition, part.offset)
+      let atHand = messages.first { $0.partition == part.partition && $0.offset == part.offset }
       // Where the topic was made anew, another message stands there.
-      if let message = found, Self.isPart(message, part.number, of: assembly) {
-        try letters.deliver([DeadLetter(message: message, reason: reason)])
-        count += 1
-      } else {
-        gone.append(part)
+      guard let message = try atHand ?? reread(topic, part.partition, part.offset),
+        Self.isPart(message, part.number, of: assembly)
+      else {
+        gone.append(part.offset)
+        continue
+      }
+      count += 1
+      pending.append(DeadLetter(message: message, reason: reason))
+      bytes += message.size
+      if bytes >= Self.letterBytes || pending.count >= Self.letterCount {
+        guard try flush() else { return nil }
       }
     }
-    try removeAll(assembly)
+    guard try flush() else { return nil }
     return (count, gone)
+  }
+
+  /// Forgets an image and all other cuts of it, which have lost their purpose too. Within the transaction.
+  /// - Returns: files among the segments that are of no use once that is committed.
+  func forget(_ assembly: Catalog.Assembly) throws -> [String] {
+    let all = try catalog.assemblies(segmentID: assembly.segmentID)
+    for other in all { try catalog.remove(other) }
+    return all.map(\.fileName)
   }
 
   private static func isPart(_ message: KafkaMessage, _ number: Int, of assembly: Catalog.Assembly) -> Bool {
     guard let segment = (try? ImageHeaders(message.header))?.segment else { return false }
     return segment.id == assembly.segmentID && segment.count == assembly.count && segment.index == number
-  }
-
-  private func removeAll(_ assembly: Catalog.Assembly) throws {
-    for other in try catalog.assemblies(segmentID: assembly.segmentID) { try catalog.remove(other) }
   }
 }
 

@@ -16,34 +16,52 @@ extension ImageStore {
 
   /// Makes dead letters of images to which no segment was added for `milliseconds`. To be called at the end of the
   /// topic only: what is still to be read may hold the rest.
+  ///
+  /// The letters are delivered first and without the lock. Where the image goes on in the midst of it, they are there
+  /// besides: sent back, they change nothing.
   /// - Parameter partitions: only images whose segments lie there are touched.
-  /// - Returns: nil where another consumer holds the lock at the moment.
+  /// - Returns: nil where another consumer holds the lock at the moment, or where the wait for the broker was given up.
   func expire(_ topic: Catalog.Topic, _ topicName: String, after milliseconds: Int, in partitions: Set<Int32>) throws
     -> [Expired]?
   {
     let due = Clock.wallMilliseconds - Int64(milliseconds)
-    guard try !catalog.assemblies(of: topic, untouchedSince: due).isEmpty else { return [] }
+    let waiting = try catalog.assemblies(of: topic, untouchedSince: due)
+    guard !waiting.isEmpty else { return [] }
+    // Letters whose image then could not be forgotten would be sent again and again.
     guard try catalog.database.tryBegin() else { return nil }
+    catalog.database.rollback()
+    var expired: [Expired] = []
+    for assembly in waiting {
+      let parts = try catalog.parts(of: assembly)
+      guard parts.allSatisfy({ partitions.contains($0.partition) }) else { continue }
+      let reason = BadMessage(
+        stage: .storing, kind: "SegmentTimeout",
+        description: "\(parts.count) of \(assembly.count) segments of \(assembly.name) came, the last one more than "
+          + "\(milliseconds / 1000) s ago")
+      guard let sent = try assembler.deliverLetters(of: assembly, reason, topicName),
+        try forget(assembly, topic, untouchedSince: due)
+      else { return expired.isEmpty ? nil : expired }
+      expired.append(
+        Expired(
+          name: assembly.name, parts: parts.count, count: assembly.count, letters: sent.found, gone: sent.gone))
+    }
+    return expired
+  }
+
+  /// - Returns: false where the wait for the lock was given up, or where a segment has come after all.
+  private func forget(_ assembly: Catalog.Assembly, _ topic: Catalog.Topic, untouchedSince due: Int64) throws -> Bool {
+    while try !catalog.database.tryBegin() {
+      guard letters.whileWaiting() else { return false }
+    }
     do {
-      var expired: [Expired] = []
-      var leftovers: [String] = []
-      for assembly in try catalog.assemblies(of: topic, untouchedSince: due) {
-        let parts = try catalog.parts(of: assembly)
-        guard parts.allSatisfy({ partitions.contains($0.partition) }) else { continue }
-        leftovers += try catalog.assemblies(segmentID: assembly.segmentID).map(\.fileName)
-        let reason = BadMessage(
-          stage: .storing, kind: "SegmentTimeout",
-          description: "\(parts.count) of \(assembly.count) segments of \(assembly.name) came, the last one more than "
-            + "\(milliseconds / 1000) s ago")
-        let buried = try assembler.bury(assembly, reason, topicName)
-        expired.append(
-          Expired(
-            name: assembly.name, parts: parts.count, count: assembly.count, letters: buried.found,
-            gone: buried.gone.map(\.offset)))
+      guard try catalog.assemblies(of: topic, untouchedSince: due).contains(where: { $0.id == assembly.id }) else {
+        catalog.database.rollback()
+        return false
       }
+      let leftovers = try assembler.forget(assembly)
       try catalog.database.commit()
       for name in leftovers { try? output.segments.remove(name) }
-      return expired
+      return true
     } catch {
       catalog.database.rollback()
       throw error

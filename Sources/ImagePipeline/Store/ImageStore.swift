@@ -42,7 +42,8 @@ final class ImageStore {
     wait = LockWait(path: output.reserved.path + "/" + Catalog.fileName, log: log, stop: stop)
     catalog = try Catalog(in: output.reserved, exclusive: alone, wait: wait)
     csv = CSVFile(path: csvPath, outputPath: output.path, catalog: catalog, log: log)
-    letters = try DeadLetters(topic: topic, settings: deadLetterSettings, reserved: output.reserved, log: log)
+    letters = try DeadLetters(
+      topic: topic, settings: deadLetterSettings, reserved: output.reserved, incoming: slot.incoming, log: log)
     decoder = MessageDecoder(incoming: slot.incoming, segments: output.segments)
     assembler = Assembler(output: output, catalog: catalog, letters: letters)
     try catalog.transaction { try csv.synchronize() }
@@ -54,6 +55,8 @@ final class ImageStore {
     let messages: [KafkaMessage]
     /// What each partition's position must be in the catalog for the batch to be ours to store.
     let base: [Int32: Catalog.Position?]
+    /// What is known of its messages by now.
+    var findings = Findings()
   }
 
   struct Stored {
@@ -63,6 +66,8 @@ final class ImageStore {
     var unchanged = 0
     var letters = 0
     var positions: [Int32: Catalog.Position] = [:]
+    /// What is to be stored next: a message of it turned out to be unusable, and its letter comes first.
+    var rest: Batch?
   }
 
   enum Outcome {
@@ -73,15 +78,20 @@ final class ImageStore {
     case givenUp
   }
 
+  /// Stores the batch in one transaction, or the part of it before a message that turns out to be unusable only there: no
+  /// letter is sent while the lock is held.
   /// - Parameter whileWaiting: called while another consumer holds the lock; returns false to give the batch up.
   /// - Throws: what the system is at fault for (a full disk); the same batch can be tried again.
   func store(_ batch: Batch, whileWaiting: () -> Bool) throws -> Outcome {
-    let prepared = try prepare(batch.messages)
-    var refused: [DeadLetter] = []
-    for (message, result) in zip(batch.messages, prepared) {
-      if case .refused(let reason) = result { refused.append(DeadLetter(message: message, reason: reason)) }
+    guard try deliverLetters(of: batch) else { return .givenUp }
+    let prepared = try prepare(batch)
+    let refused = zip(batch.messages, prepared).compactMap { message, result in
+      if case .refused(let reason) = result { DeadLetter(message: message, reason: reason) } else { nil }
     }
-    try letters.deliver(refused)
+    guard try deliver(refused, batch.findings) else {
+      dropTemporaries(prepared)
+      return .givenUp
+    }
     while try !catalog.database.tryBegin() {
       guard whileWaiting() else {
         dropTemporaries(prepared)
@@ -97,37 +107,50 @@ final class ImageStore {
         return .fenced
       }
       FaultPoint.lockTaken.reached()
-      var stored = Stored()
-      stored.letters = refused.count
-      var leftovers: [String] = []
-      for (message, result) in zip(batch.messages, prepared) {
-        try apply(result, message, batch.topic, &stored, &leftovers)
-        stored.positions[message.partition] = Catalog.Position(next: message.offset + 1, last: message.mark)
+      var attempt = Attempt()
+      for (number, (message, result)) in zip(batch.messages, prepared).enumerated() {
+        if let obstacle = try apply(result, message, batch, &attempt) {
+          attempt.stored.rest = try rest(of: batch, from: number, obstacle, prepared, attempt.stored.positions)
+          break
+        }
+        attempt.stored.positions[message.partition] = Catalog.Position(next: message.offset + 1, last: message.mark)
       }
       try output.syncTouched()
       FaultPoint.foldersSynced.reached()
       try csv.synchronize()
-      for (partition, position) in stored.positions {
+      for (partition, position) in attempt.stored.positions {
         try catalog.set(position, batch.topic, partition: partition)
       }
       FaultPoint.positionsRecorded.reached()
       try catalog.database.commit()
       FaultPoint.transactionCommitted.reached()
       // It is stored, whatever becomes of these: the next start removes them.
-      for name in leftovers { try? output.segments.remove(name) }
+      for name in attempt.leftovers { try? output.segments.remove(name) }
       dropTemporaries(prepared)
-      return .stored(stored)
+      return .stored(attempt.stored)
     } catch {
       catalog.database.rollback()
       throw error
     }
   }
 
-  private func prepare(_ messages: [KafkaMessage]) throws -> [Prepared] {
+  /// What one transaction has done so far.
+  struct Attempt {
+    var stored = Stored()
+    /// Files among the segments that are of no use once it is committed.
+    var leftovers: [String] = []
+    /// Names that stand by now, by their bytes, and whether they were put together from segments.
+    var placed: [[UInt8]: Bool] = [:]
+  }
+
+  private func prepare(_ batch: Batch) throws -> [Prepared] {
+    let messages = batch.messages
+    let known = messages.map { batch.findings.settled[$0.place] != nil }
     let together = messages.count >= Self.fewFiles && output.fileSystem.syncsAsAWhole
     let results = ResultSlots<Prepared>(count: messages.count)
     try parallel(messages.count, threads: together ? Self.decodingThreads : Self.syncingThreads) { [decoder] number in
-      results[number] = try decoder.prepare(messages[number], number: number, syncing: !together)
+      results[number] =
+        known[number] ? .settled : try decoder.prepare(messages[number], number: number, syncing: !together)
     }
     if together { try output.root.syncFileSystem() }
     FaultPoint.temporariesSynced.reached()
@@ -147,47 +170,61 @@ final class ImageStore {
     return true
   }
 
+  /// - Returns: what keeps the message from being stored in this transaction; nil where nothing does.
   private func apply(
-    _ result: Prepared, _ message: KafkaMessage, _ topic: Catalog.Topic, _ stored: inout Stored,
-    _ leftovers: inout [String]
-  ) throws {
-    do {
-      switch result {
-      case .refused: break
-      case .image(let image):
-        if try isThere(image.name, image.digest) {
-          stored.unchanged += 1
-        } else {
-          let status = try output.place(image.temporary, in: slot.incoming, as: image.name)
-          FaultPoint.imageRenamed.reached()
-          try record(image.name, image.digest, image.probe, status, message)
-          stored.images.append((image.name.value, image.size))
-        }
-      case .part(let part):
-        let fileName = Catalog.Assembly.fileName(segmentID: part.segment.id, count: part.segment.count)
-        if try catalog.assembly(segmentID: part.segment.id, count: part.segment.count) == nil,
-          try isThere(part.name, part.digest)
-        {
-          // A re-sent part of an image that is complete.
-          if part.segment.index == part.segment.count - 1 { stored.unchanged += 1 }
-          leftovers.append(fileName)
-          return
-        }
-        switch try assembler.add(part, message, topic) {
-        case .incomplete: FaultPoint.segmentRecorded.reached()
-        case .complete(let probe, let status, let done):
-          try record(part.name, part.digest, probe, status, message)
-          stored.images.append((part.name.value, part.length))
-          leftovers += done
-        case .buried(let count, let done):
-          stored.letters += count
-          leftovers += done
-        }
+    _ result: Prepared, _ message: KafkaMessage, _ batch: Batch, _ attempt: inout Attempt
+  ) throws -> Obstacle? {
+    switch result {
+    // Its letter has been delivered just before.
+    case .refused: attempt.stored.letters += 1
+    case .settled:
+      guard let finding = batch.findings.settled[message.place] else { break }
+      attempt.stored.letters += finding.letters
+      if let image = finding.image { attempt.leftovers += try assembler.forget(image) }
+    case .image(let image):
+      if try isThere(image.name, image.digest) {
+        attempt.stored.unchanged += 1
+        break
       }
-    } catch let refusal as ImageName.Refusal {
-      let reason = BadMessage(stage: .storing, kind: "NameRefusal", description: refusal.description)
-      try letters.deliver([DeadLetter(message: message, reason: reason)])
-      stored.letters += 1
+      // Renamed over one that was put together, it would leave nothing to repeat that from after a crash.
+      if attempt.placed[image.name.value.pathKey] == true { return .transaction }
+      let status: FileStatus
+      do { status = try output.place(image.temporary, in: slot.incoming, as: image.name) } catch let refusal
+        as ImageName.Refusal
+      {
+        return .messages([DeadLetter(message: message, reason: BadMessage(refusal))])
+      }
+      FaultPoint.imageRenamed.reached()
+      attempt.placed[image.name.value.pathKey] = false
+      try record(image.name, image.digest, image.probe, status, message)
+      attempt.stored.images.append((image.name.value, image.size))
+    case .part(let part): return try apply(part, message, batch.topic, &attempt)
+    }
+    return nil
+  }
+
+  private func apply(
+    _ part: PreparedPart, _ message: KafkaMessage, _ topic: Catalog.Topic, _ attempt: inout Attempt
+  ) throws -> Obstacle? {
+    if try catalog.assembly(segmentID: part.segment.id, count: part.segment.count) == nil,
+      try isThere(part.name, part.digest)
+    {
+      // A re-sent part of an image that is complete.
+      if part.segment.index == part.segment.count - 1 { attempt.stored.unchanged += 1 }
+      attempt.leftovers.append(Catalog.Assembly.fileName(segmentID: part.segment.id, count: part.segment.count))
+      return nil
+    }
+    switch try assembler.add(part, message, topic, mayComplete: attempt.placed[part.name.value.pathKey] == nil) {
+    case .incomplete:
+      FaultPoint.segmentRecorded.reached()
+      return nil
+    case .complete(let probe, let status, let done):
+      attempt.placed[part.name.value.pathKey] = true
+      try record(part.name, part.digest, probe, status, message)
+      attempt.stored.images.append((part.name.value, part.length))
+      attempt.leftovers += done
+      return nil
+    case .obstacle(let obstacle): return obstacle
     }
   }
 

@@ -7,6 +7,8 @@ enum Prepared: Sendable {
   case image(PreparedImage)
   case part(PreparedPart)
   case refused(BadMessage)
+  /// Not looked at: it is known from an earlier attempt what becomes of it.
+  case settled
 }
 
 /// A whole image in a temporary file.
@@ -37,6 +39,12 @@ struct BadMessage: Error, Sendable, CustomStringConvertible {
   let stage: Stage
   let kind: String
   let description: String
+}
+
+extension BadMessage {
+  init(_ refusal: ImageName.Refusal) {
+    self.init(stage: .storing, kind: "NameRefusal", description: refusal.description)
+  }
 }
 
 /// From a message to verified bytes in a file. Called from several threads at once.
@@ -77,7 +85,7 @@ final class MessageDecoder: Sendable {
     } catch let error as EnvelopeError {
       return .refused(BadMessage(stage: .conversion, kind: "EnvelopeError", description: error.description))
     } catch let error as ImageName.Refusal {
-      return .refused(BadMessage(stage: .storing, kind: "NameRefusal", description: error.description))
+      return .refused(BadMessage(error))
     } catch let error as BadMessage {
       return .refused(error)
     }

@@ -58,21 +58,40 @@ final class OutputFolder {
   /// Moves a finished file to its name, in the place of what stood there.
   /// - Throws: `ImageName.Refusal` where the name cannot be had here; `SystemError` where the system is at fault.
   func place(_ temporary: String, in folder: Folder, as name: ImageName) throws -> FileStatus {
-    do {
+    try refusing(name) {
       let target = try self.folder(of: name, creating: true)!
-      if name.leaf == csvLeaf {
-        let place = try target.status()
-        if place.inode == csvFolder.inode, place.device == csvFolder.device {
-          throw ImageName.Refusal(name: name.value, reason: "it is the CSV file's")
-        }
-      }
-      if try target.status(name.leaf)?.kind == .folder {
-        throw ImageName.Refusal(name: name.value, reason: "a folder stands there")
-      }
+      try check(name, in: target)
       try folder.rename(temporary, to: target, as: name.leaf)
       touched[target.path.pathKey] = target
       return try target.status(name.leaf)!
-    } catch let error as SystemError where !error.isEnvironmental {
+    }
+  }
+
+  /// Why `place` would refuse a name as things are now; nil where that shows only when it is tried, or not at all.
+  func refusal(of name: ImageName) throws -> ImageName.Refusal? {
+    do {
+      try refusing(name) {
+        if let target = try folder(of: name, creating: false, orElse: .refuse) { try check(name, in: target) }
+      }
+      return nil
+    } catch let refusal as ImageName.Refusal { return refusal }
+  }
+
+  private func check(_ name: ImageName, in target: Folder) throws {
+    if name.leaf == csvLeaf {
+      let place = try target.status()
+      if place.inode == csvFolder.inode, place.device == csvFolder.device {
+        throw ImageName.Refusal(name: name.value, reason: "it is the CSV file's")
+      }
+    }
+    if try target.status(name.leaf)?.kind == .folder {
+      throw ImageName.Refusal(name: name.value, reason: "a folder stands there")
+    }
+  }
+
+  /// Tells the errors that a name is at fault for from the system's.
+  private func refusing<T>(_ name: ImageName, _ body: () throws -> T) throws -> T {
+    do { return try body() } catch let error as SystemError where !error.isEnvironmental {
       // One of them may have been removed since it was opened: the next attempt looks anew.
       open = [:]
       switch error.code {
@@ -97,7 +116,10 @@ final class OutputFolder {
     open = [:]
   }
 
-  private func folder(of name: ImageName, creating: Bool) throws -> Folder? {
+  /// What a file or a link is where a folder should be.
+  private enum Stranger { case nothing, refuse }
+
+  private func folder(of name: ImageName, creating: Bool, orElse stranger: Stranger = .nothing) throws -> Folder? {
     var folder = root
     var way: [UInt8] = []
     for component in name.folders {
@@ -108,7 +130,9 @@ final class OutputFolder {
       }
       if open.count >= Self.mostOpen { try syncTouched() }
       if !creating {
-        guard let status = try folder.status(component), status.kind == .folder else { return nil }
+        guard let status = try folder.status(component), status.kind == .folder || stranger == .refuse else {
+          return nil
+        }
       }
       folder = try folder.folder(component, creating: creating)
       open[way] = folder

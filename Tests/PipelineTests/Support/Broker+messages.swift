@@ -69,7 +69,7 @@ extension Broker {
   }
 
   /// Sends messages to the topic, those of one partition in this order, and waits until they are there.
-  func send(_ messages: [TestMessage]) throws {
+  func send(_ messages: [TestMessage], to other: String? = nil) throws {
     let failures = Mutex<[String]>([])
     let producer = try KafkaProducer(settings()) { report in
       if let error = report.error { failures.withLock { $0.append("\(error)") } }
@@ -79,7 +79,7 @@ extension Broker {
       try bytes(message.key) { key in
         try bytes(message.value) { value in
           let outcome = try producer.send(
-            topic: topic, partition: message.partition, key: key, copying: value, headers: message.headers, token: 0)
+            topic: other ?? topic, partition: message.partition, key: key, copying: value, headers: message.headers, token: 0)
           try #require(outcome == .queued)
         }
       }

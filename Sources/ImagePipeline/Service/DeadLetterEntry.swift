@@ -1,0 +1,42 @@
+import Kafka
+import Platform
+import Telemetry
+
+/// What people are told of a dead letter, as fields of one line.
+public struct DeadLetterEntry: Sendable {
+  public let fields: [(String, LogValue)]
+  public let isReplayed: Bool
+
+  init(_ record: LetterRecord, at place: String, time: String, hindrance: String?, isReplayed: Bool) {
+    self.isReplayed = isReplayed
+    var fields: [(String, LogValue)] = [("time", .string(time))]
+    if let origin = record.origin {
+      fields += [
+        ("topic", .string(origin.topic)), ("partition", .of(origin.partition)), ("offset", .of(origin.offset)),
+      ]
+    }
+    if let name = record.imageName {
+      fields.append(("image", .string(name)))
+    } else if let key = record.key {
+      fields.append(("key", .string(String(validating: key, as: UTF8.self) ?? LetterFile.encoded(key))))
+    }
+    fields.append(("bytes", .of(record.value?.count ?? 0)))
+    for (name, header) in [
+      ("stage", "stage"), ("kind", "exception.class.name"), ("reason", "exception.message"),
+    ] { if let text = record.error(header) { fields.append((name, .string(text))) } }
+    fields.append(("letter", .string(place)))
+    if let hindrance { fields.append(("stays", .string(hindrance))) }
+    if isReplayed { fields.append(("replayed", .of(true))) }
+    self.fields = fields
+  }
+
+  init(unreadable reason: String, at path: String) {
+    isReplayed = false
+    fields = [("letter", .string(path)), ("stays", .string(reason))]
+  }
+}
+
+extension LetterRecord {
+  /// As far as the value can be read.
+  fileprivate var imageName: String? { value.flatMap { try? EnvelopeReader.read($0).name } }
+}

@@ -1,0 +1,103 @@
+import Kafka
+import Platform
+import Telemetry
+
+/// Sends letters back, some at a time: when all of them are acknowledged, they are remembered as sent back.
+final class LetterReplay {
+  private let service: DeadLetterService
+  private let sender: AcknowledgedSender
+  private var pending: [DeadLetterService.Found] = []
+  private var bytes = 0
+
+  /// Letters that are sent together: bytes of them, and how many.
+  private static let mostBytes = 8 << 20
+  private static let most = 500
+
+  init(service: DeadLetterService, sender: AcknowledgedSender) {
+    self.service = service
+    self.sender = sender
+  }
+
+  /// - Parameter letter: nil at the end of what belongs together.
+  func add(_ letter: DeadLetterService.Found?) throws {
+    guard let letter else { return try flush() }
+    if let hindrance = letter.hindrance {
+      service.log.warning(
+        "a letter is not sent back: \(hindrance)", ["letter": .string(letter.place.description)])
+    }
+    pending.append(letter)
+    bytes += letter.record.size
+    if bytes >= Self.mostBytes || pending.count >= Self.most { try flush() }
+  }
+
+  private func flush() throws {
+    defer { (pending, bytes) = ([], 0) }
+    guard !pending.isEmpty else { return }
+    let sendable = pending.filter { $0.hindrance == nil }
+    guard
+      let failures = sender.send(
+        sendable.map(\.record.original), to: service.topic, whileWaiting: { [stop = service.stop] in !stop.isSet })
+    else { return }
+    var failed: Set<String> = []
+    for (letter, failure) in zip(sendable, failures) {
+      guard let failure else { continue }
+      failed.insert(letter.place.description)
+      service.log.error("a letter cannot be sent back: \(failure)", ["letter": .string(letter.place.description)])
+    }
+    service.counts.failed += failed.count
+    service.counts.sent += sendable.count - failed.count
+    try remember(failed)
+  }
+
+  private func remember(_ failed: Set<String>) throws {
+    var names: [String] = []
+    var folder: LetterFolder?
+    for letter in pending where letter.hindrance == nil && !failed.contains(letter.place.description) {
+      guard case .disk(let place, let name) = letter.place else { continue }
+      folder = place
+      names.append(name)
+    }
+    try folder?.setReplayed(names)
+    // An offset says that everything before it was sent back: it stays before the first that was not.
+    for letter in pending {
+      guard case .topic(let offsets, let partition, let offset) = letter.place else { continue }
+      offsets.passed(partition, offset, isDone: !failed.contains(letter.place.description))
+    }
+    if case .topic(let offsets, let partition, _)? = pending.last?.place { try offsets.commit(partition) }
+  }
+}
+
+/// How far each partition of the letters' topic was sent back: offsets of a group that nobody is a member of.
+final class LetterOffsets {
+  let topic: String
+  let client: KafkaConsumer
+  private var next: [Int32: Int64] = [:]
+  private var blocked: Set<Int32> = []
+
+  private static let answerMilliseconds = 30_000
+
+  init(_ settings: KafkaSettings, topic: String) throws {
+    self.topic = topic
+    var settings = settings
+    settings.set("group.id", (settings.values["group.id"] ?? "") + "-dead-letters")
+    client = try KafkaConsumer(settings, topic: topic)
+  }
+
+  func close() { client.unsubscribeAndClose() }
+
+  /// The offset to go on at. One behind the partition's end is of a topic that was there before it.
+  func next(_ partition: Int32, end: Int64) throws -> Int64 {
+    let known = try client.committed(partitions: [partition], timeoutMilliseconds: Self.answerMilliseconds)[partition]
+    return known.map { $0 > end ? 0 : $0 } ?? 0
+  }
+
+  func passed(_ partition: Int32, _ offset: Int64, isDone: Bool) {
+    if !isDone { blocked.insert(partition) }
+    if !blocked.contains(partition) { next[partition] = offset + 1 }
+  }
+
+  func commit(_ partition: Int32) throws {
+    guard let offset = next[partition] else { return }
+    try client.commitAndWait([partition: offset], timeoutMilliseconds: Self.answerMilliseconds)
+  }
+}

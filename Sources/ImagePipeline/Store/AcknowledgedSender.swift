@@ -1,0 +1,71 @@
+import Kafka
+import Platform
+import Synchronization
+
+/// Sends a few messages at a time and waits until the broker has each of them, or says why not. Used by one thread.
+final class AcknowledgedSender {
+  let producer: KafkaProducer
+  private let patience: Int
+  private let reports = Reports()
+  private var sent: UInt64 = 0
+
+  /// What became of each message, by its number: written on the client's thread.
+  private final class Reports: Sendable {
+    let table = Mutex<[UInt64: KafkaError?]>([:])
+  }
+
+  /// - Parameter patience: how long all of one call's messages may take, in ms.
+  init(_ settings: KafkaSettings, patience: Int) throws {
+    self.patience = patience
+    var settings = settings
+    // What was read from a topic has once been taken by one: the limits here must not refuse it. A message larger than
+    // the queue would find it full for ever; how much is sent at a time is the caller's to bound.
+    settings.set("message.max.bytes", "1000000000")
+    settings.set("queue.buffering.max.kbytes", "2000000")
+    settings.set("queue.buffering.max.messages", "1000000")
+    settings.set("message.timeout.ms", String(max(1, patience - 1_000)))
+    settings.set("enable.idempotence", "true")
+    // All are there at once: a batch has nothing to wait for.
+    settings.set("linger.ms", "0")
+    producer = try KafkaProducer(settings) { [reports] report in
+      reports.table.withLock { $0[report.token] = .some(report.error) }
+    }
+  }
+
+  /// Nothing more can be sent with it.
+  var isDead: Bool { producer.fatalError != nil }
+
+  func close() { producer.close() }
+
+  /// - Parameter whileWaiting: called every now and then; returns false to wait no longer.
+  /// - Returns: for each message why the broker does not have it, nil where it has; nil altogether where `whileWaiting`
+  ///   said so.
+  func send(_ records: [LetterRecord], to topic: String, whileWaiting: () -> Bool) -> [String?]? {
+    // Numbers go on, so that what is reported too late is not taken for another call's.
+    let first = sent
+    sent += UInt64(records.count)
+    reports.table.withLock { $0 = [:] }
+    var refused: [UInt64: String] = [:]
+    for (number, record) in zip(first..., records) {
+      do {
+        let outcome = try producer.send(
+          topic: topic, partition: nil, key: record.key, copying: record.value, headers: record.headers, token: number)
+        if outcome == .queueFull { refused[number] = "the client's queue is full" }
+      } catch { refused[number] = error.description }
+    }
+    let deadline = Clock.monotonicMilliseconds + Int64(patience)
+    var acknowledged: [UInt64: KafkaError?] = [:]
+    while true {
+      _ = producer.flush(timeoutMilliseconds: 100)
+      acknowledged = reports.table.withLock { $0.filter { $0.key >= first } }
+      if acknowledged.count + refused.count >= records.count || Clock.monotonicMilliseconds >= deadline { break }
+      guard whileWaiting() else { return nil }
+    }
+    return records.indices.map { index in
+      let number = first + UInt64(index)
+      if let reason = refused[number] { return reason }
+      guard let report = acknowledged[number] else { return "no acknowledgement within \(patience / 1_000) s" }
+      return report?.description
+    }
+  }
+}

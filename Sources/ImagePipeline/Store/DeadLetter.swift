@@ -1,0 +1,108 @@
+import Kafka
+import Platform
+
+/// A message that could not be used, unchanged, with the reason.
+struct DeadLetter {
+  let message: KafkaMessage
+  let reason: BadMessage
+
+  /// As it is sent, or written to disk.
+  var record: LetterRecord {
+    LetterRecord(key: message.key, value: message.value, headers: headers, owner: message)
+  }
+
+  /// Kafka Connect's names, so that its tools understand them; behind the message's own headers.
+  var headers: [KafkaHeader] {
+    let own = message.headers().map { KafkaHeader(name: $0.name, nullableValue: $0.value) }
+    var added = [
+      ("topic", message.topic), ("partition", String(message.partition)), ("offset", String(message.offset)),
+      ("connector.name", "image-pipeline"), ("task.id", "0"), ("stage", reason.stage.rawValue),
+      ("class.name", "image-pipeline"), ("exception.class.name", reason.kind),
+      ("exception.message", reason.description),
+    ]
+    // Not one of Kafka Connect's: a topic that was made anew has the same offsets again, and only the time differs.
+    if let time = message.timestamp { added.append(("timestamp", String(time))) }
+    return own + added.map { KafkaHeader(name: LetterRecord.prefix + $0.0, value: Array($0.1.utf8)) }
+  }
+}
+
+/// A dead letter as it lies in a topic or on disk.
+struct LetterRecord {
+  /// What the headers begin with that make a message a letter.
+  static let prefix = "__connect.errors."
+
+  /// nil is Kafka's null, here and in the value.
+  let key: UnsafeRawBufferPointer?
+  let value: UnsafeRawBufferPointer?
+  let headers: [KafkaHeader]
+  /// Keeps the bytes of key and value in memory.
+  let owner: AnyObject
+
+  init(key: UnsafeRawBufferPointer?, value: UnsafeRawBufferPointer?, headers: [KafkaHeader], owner: AnyObject) {
+    self.key = key
+    self.value = value
+    self.headers = headers
+    self.owner = owner
+  }
+
+  init(_ message: KafkaMessage) {
+    self.init(
+      key: message.key, value: message.value,
+      headers: message.headers().map { KafkaHeader(name: $0.name, nullableValue: $0.value) }, owner: message)
+  }
+
+  /// Bytes of key, value and headers.
+  var size: Int {
+    (key?.count ?? 0) + (value?.count ?? 0) + headers.reduce(0) { $0 + $1.name.utf8.count + $1.value.count }
+  }
+
+  /// The message as it was before it became a letter.
+  var original: LetterRecord {
+    LetterRecord(
+      key: key, value: value, headers: headers.filter { !$0.name.utf8.starts(with: Self.prefix.utf8) }, owner: owner)
+  }
+
+  /// What a header says that a letter has; of two the last counts, as the one that was added last.
+  func error(_ name: String) -> String? {
+    headers.last { $0.name == Self.prefix + name && !$0.isNull }.map { String(decoding: $0.value, as: UTF8.self) }
+  }
+
+  /// Where the message stood.
+  struct Origin: Equatable {
+    let topic: String
+    let partition: Int32
+    let offset: Int64
+    /// In ms since 1970; nil where the message had none, or another program made the letter.
+    let timestamp: Int64?
+  }
+
+  /// nil where the headers do not say it: somebody else's message.
+  var origin: Origin? {
+    guard let topic = error("topic"), !topic.isEmpty, let partition = error("partition").flatMap({ Int32($0) }),
+      let offset = error("offset").flatMap({ Int64($0) }), partition >= 0, offset >= 0
+    else { return nil }
+    return Origin(
+      topic: topic, partition: partition, offset: offset, timestamp: error("timestamp").flatMap { Int64($0) })
+  }
+
+  /// The same for a letter however often it was sent, and another one for every other message: one at the same offset of
+  /// a topic that was made anew among them, which differs in its time or its content. 128 bits.
+  func identity(_ origin: Origin) -> UInt128 {
+    var hash = SHA256()
+    func add(_ bytes: UnsafeRawBufferPointer?) {
+      // With its length before it, so that no two lists of fields run together to the same bytes.
+      withUnsafeBytes(of: Int64(bytes?.count ?? -1)) { hash.update($0) }
+      if let bytes { hash.update(bytes) }
+    }
+    for text in [origin.topic, "\(origin.partition)/\(origin.offset)/\(origin.timestamp ?? -1)"] {
+      Array(text.utf8).withUnsafeBytes { add($0) }
+    }
+    add(key)
+    add(value)
+    for header in original.headers {
+      Array(header.name.utf8).withUnsafeBytes { add($0) }
+      header.value.withUnsafeBytes { add(header.isNull ? nil : $0) }
+    }
+    return hash.finish().bytes.prefix(16).reduce(0) { $0 << 8 | UInt128($1) }
+  }
+}

@@ -1,0 +1,180 @@
+import Kafka
+import Platform
+
+/// A dead letter on disk: one file that people can read and that loses nothing.
+///
+///     image-pipeline dead letter 1
+///     written: 2026-11-23T23:31:16.123Z
+///     because: no acknowledgement within 30 s
+///     key: cat/001.jpg
+///     header: image-length: 3
+///     value: 57 bytes
+///
+///     {"image_name": "cat/001.jpg", ...
+///
+/// Behind the empty line comes the value as it was sent, to the file's end. In all other places a byte that is not
+/// printable ASCII, and the percent sign, is written as `%` and two hexadecimal digits; in a header's name the colon too.
+/// A key that is null has no line, a header's value that is null no second colon, a null value is `value: null`.
+struct LetterFile {
+  static let suffix = ".letter"
+  private static let title = "image-pipeline dead letter 1"
+
+  /// When it was written (RFC 3339).
+  var written: String
+  /// Why it is on disk and not in the topic.
+  var because: String
+  let record: LetterRecord
+
+  /// Everything before the value.
+  var head: [UInt8] {
+    var lines = [
+      Self.title, "written: " + Self.encoded(written.utf8), "because: " + Self.encoded(because.utf8),
+    ]
+    if let key = record.key { lines.append("key: " + Self.encoded(key)) }
+    for header in record.headers {
+      let name = "header: " + Self.encoded(header.name.utf8, andColon: true)
+      lines.append(header.isNull ? name : name + ": " + Self.encoded(header.value))
+    }
+    lines.append("value: " + (record.value.map { "\($0.count) bytes" } ?? "null"))
+    return Array((lines.joined(separator: "\n") + "\n\n").utf8)
+  }
+
+  func write(to file: File) throws {
+    let head = head
+    try head.withUnsafeBytes { try file.write($0, at: 0) }
+    if let value = record.value { try file.write(value, at: head.count) }
+  }
+
+  /// - Throws: `Malformed` where the file is no letter of this form; `SystemError`.
+  static func read(_ file: File) throws -> LetterFile {
+    let status = try file.status()
+    guard status.kind == .regular else { throw Malformed(reason: "it is no regular file") }
+    let content = Content(status.size)
+    guard try file.read(into: content.bytes, at: 0) == content.bytes.count else {
+      throw Malformed(reason: "it was cut while it was read")
+    }
+    return try parse(content)
+  }
+
+  struct Malformed: Error, CustomStringConvertible {
+    let reason: String
+    var description: String { "not a dead letter of this pipeline: \(reason)" }
+  }
+
+  /// A file's bytes, at an address that stays.
+  private final class Content {
+    let bytes: UnsafeMutableRawBufferPointer
+    init(_ count: Int) { bytes = .allocate(byteCount: count, alignment: 1) }
+    deinit { bytes.deallocate() }
+  }
+
+  private static func parse(_ content: Content) throws(Malformed) -> LetterFile {
+    let bytes = UnsafeRawBufferPointer(content.bytes)
+    var place = 0
+    guard try line(bytes, &place).elementsEqual(title.utf8) else {
+      throw Malformed(reason: "its first line is another")
+    }
+    var (written, because, headers) = ("", "", [KafkaHeader]())
+    var key: [UInt8]?
+    while true {
+      let line = try line(bytes, &place)
+      guard let colon = line.firstIndex(of: UInt8(ascii: ":")), colon + 1 < line.endIndex, line[colon + 1] == 0x20
+      else { throw Malformed(reason: "a line without a colon") }
+      let rest = line[(colon + 2)...]
+      switch String(decoding: line[..<colon], as: UTF8.self) {
+      case "written": written = String(decoding: try decoded(rest), as: UTF8.self)
+      case "because": because = String(decoding: try decoded(rest), as: UTF8.self)
+      case "key": key = try decoded(rest)
+      case "header": headers.append(try header(rest))
+      case "value":
+        guard try self.line(bytes, &place).isEmpty else { throw Malformed(reason: "no empty line before the value") }
+        let value = UnsafeRawBufferPointer(rebasing: bytes[place...])
+        let isNull = rest.elementsEqual("null".utf8)
+        guard isNull ? value.isEmpty : rest.elementsEqual("\(value.count) bytes".utf8) else {
+          throw Malformed(reason: "its value has \(value.count) bytes, not \(String(decoding: rest, as: UTF8.self))")
+        }
+        let owner = Owner(content, key)
+        return LetterFile(
+          written: written, because: because,
+          record: LetterRecord(key: owner.key, value: isNull ? nil : value, headers: headers, owner: owner))
+      case let other: throw Malformed(reason: "a line \"\(other)\"")
+      }
+    }
+  }
+
+  private static func line(
+    _ bytes: UnsafeRawBufferPointer, _ place: inout Int
+  ) throws(Malformed) -> Slice<UnsafeRawBufferPointer> {
+    guard let end = bytes[place...].firstIndex(of: 0x0A) else { throw Malformed(reason: "it ends within its head") }
+    defer { place = end + 1 }
+    return bytes[place..<end]
+  }
+
+  private static func header(_ text: Slice<UnsafeRawBufferPointer>) throws(Malformed) -> KafkaHeader {
+    guard let colon = text.firstIndex(of: UInt8(ascii: ":")) else {
+      return KafkaHeader(name: String(decoding: try decoded(text), as: UTF8.self), nullableValue: nil)
+    }
+    guard colon + 1 < text.endIndex, text[colon + 1] == 0x20 else { throw Malformed(reason: "a header's colon") }
+    let name = String(decoding: try decoded(text[..<colon]), as: UTF8.self)
+    return KafkaHeader(name: name, value: try decoded(text[(colon + 2)...]))
+  }
+
+  /// The file's bytes and the key's, as long as the record lives.
+  private final class Owner {
+    private let content: Content
+    private let keyContent: Content?
+
+    init(_ content: Content, _ key: [UInt8]?) {
+      self.content = content
+      keyContent = key.map {
+        let content = Content($0.count)
+        content.bytes.copyBytes(from: $0)
+        return content
+      }
+    }
+
+    var key: UnsafeRawBufferPointer? { keyContent.map { UnsafeRawBufferPointer($0.bytes) } }
+  }
+
+  // MARK: Percent signs
+
+  static func encoded(_ bytes: some Sequence<UInt8>, andColon: Bool = false) -> String {
+    let digits = Array("0123456789ABCDEF".utf8)
+    var text: [UInt8] = []
+    for byte in bytes {
+      let isPlain = (0x20...0x7E).contains(byte) && byte != UInt8(ascii: "%")
+      if isPlain, !(andColon && byte == UInt8(ascii: ":")) {
+        text.append(byte)
+      } else {
+        text += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 0xF)]]
+      }
+    }
+    return String(decoding: text, as: UTF8.self)
+  }
+
+  private static func decoded(_ text: Slice<UnsafeRawBufferPointer>) throws(Malformed) -> [UInt8] {
+    var bytes: [UInt8] = []
+    var place = text.startIndex
+    while place < text.endIndex {
+      guard text[place] == UInt8(ascii: "%") else {
+        bytes.append(text[place])
+        place += 1
+        continue
+      }
+      guard place + 2 < text.endIndex, let high = digit(text[place + 1]), let low = digit(text[place + 2]) else {
+        throw Malformed(reason: "a percent sign without two hexadecimal digits")
+      }
+      bytes.append(high << 4 | low)
+      place += 3
+    }
+    return bytes
+  }
+
+  private static func digit(_ character: UInt8) -> UInt8? {
+    switch character {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): character - UInt8(ascii: "0")
+    case UInt8(ascii: "A")...UInt8(ascii: "F"): character - UInt8(ascii: "A") + 10
+    default: nil
+    }
+  }
+}

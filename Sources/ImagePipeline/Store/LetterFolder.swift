@@ -1,0 +1,60 @@
+import Glibc
+import Platform
+
+/// The dead letters that lie on an output's disk, and those of them that were sent back, in `replayed`.
+struct LetterFolder {
+  static let replayedName = "replayed"
+  private let folder: Folder
+
+  /// nil where the output has none. Makes nothing.
+  static func open(output: String) throws -> LetterFolder? {
+    do {
+      let reserved = try Folder.open(output).folder(ImageName.reserved, creating: false)
+      return LetterFolder(folder: try reserved.folder(DeadLetters.folderName, creating: false))
+    } catch let error where error.code == ENOENT {
+      return nil
+    }
+  }
+
+  /// One file of it.
+  struct Entry {
+    let name: String
+    let path: String
+    /// The letter, or why it is none.
+    let content: Result<LetterFile, LetterFile.Malformed>
+  }
+
+  /// One at a time, whatever their number.
+  func each(replayed: Bool, _ body: (Entry) throws -> Void) throws {
+    guard let folder = try replayed ? replayedFolder(creating: false) : folder else { return }
+    let walker = try FolderWalker(root: folder.path) { _ in false }
+    while let next = walker.next() {
+      guard let name = try next.get().string, name.hasSuffix(LetterFile.suffix) else { continue }
+      let content: Result<LetterFile, LetterFile.Malformed>
+      do {
+        content = .success(try LetterFile.read(try folder.file(name, .read)))
+      } catch let malformed as LetterFile.Malformed {
+        content = .failure(malformed)
+      } catch let error as SystemError {
+        // Taken away in the meantime, as by another one who sends them back.
+        if error.code == ENOENT { continue }
+        content = .failure(LetterFile.Malformed(reason: "\(error)"))
+      }
+      try body(Entry(name: name, path: folder.path + "/" + name, content: content))
+    }
+  }
+
+  /// These were sent back. Durable when it returns.
+  func setReplayed(_ names: [String]) throws {
+    guard !names.isEmpty, let target = try replayedFolder(creating: true) else { return }
+    for name in names { try folder.rename(name, to: target, as: name) }
+    try target.sync()
+    try folder.sync()
+  }
+
+  private func replayedFolder(creating: Bool) throws -> Folder? {
+    do { return try folder.folder(Self.replayedName, creating: creating) } catch let error where error.code == ENOENT {
+      return nil
+    }
+  }
+}

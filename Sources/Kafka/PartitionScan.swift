@@ -1,0 +1,78 @@
+import Crdkafka
+
+/// Reads a partition from its first message to the end that it has now, outside of any group and without disturbing who
+/// reads on. Used by one thread at a time.
+public final class PartitionScan {
+  /// Behind the last message that is read.
+  public let end: Int64
+  private let handle: Handle
+  private let topic: OpaquePointer
+  private let partition: Int32
+  private let place: String
+  private var isOver: Bool
+
+  /// - Parameter settings: a consumer's; what makes it a group's member is left out.
+  /// - Throws: an error with `isTimedOut` when the partition did not answer in time, with `isUnknownTopic` when there is no
+  ///   such partition.
+  public init(
+    _ settings: KafkaSettings, topic: String, partition: Int32, timeoutMilliseconds: Int
+  ) throws(KafkaError) {
+    let own = settings.without("group.id", "group.instance.id").forReading()
+    let handle = try Handle(RD_KAFKA_CONSUMER, own)
+    place = Kafka.place(topic, partition)
+    // The library itself waits in silence for a partition that is not there.
+    let client = KafkaClient(handle: handle)
+    let marks = try client.watermarks(of: topic, partition: partition, timeoutMilliseconds: timeoutMilliseconds)
+    guard let local = rd_kafka_topic_new(handle.client, topic, nil) else {
+      throw handle.error(rd_kafka_last_error(), place)
+    }
+    guard rd_kafka_consume_start(local, partition, Int64(crdkafka_offset_beginning)) == 0 else {
+      let error = handle.error(rd_kafka_last_error(), place)
+      rd_kafka_topic_destroy(local)
+      throw error
+    }
+    self.handle = handle
+    self.topic = local
+    self.partition = partition
+    end = marks.high
+    isOver = marks.low >= marks.high
+  }
+
+  deinit {
+    rd_kafka_consume_stop(topic, partition)
+    rd_kafka_topic_destroy(topic)
+  }
+
+  /// The next message; nil at the end, and ever after.
+  ///
+  /// - Throws: an error with `isTimedOut` when the partition did not answer in time.
+  public func next(timeoutMilliseconds: Int) throws(KafkaError) -> KafkaMessage? {
+    let deadline = Deadline(milliseconds: timeoutMilliseconds)
+    while !isOver {
+      // Errors and logs of the client come by another queue.
+      rd_kafka_poll(handle.client, 0)
+      guard let message = rd_kafka_consume(topic, partition, deadline.remaining(atMost: 100)) else {
+        if !deadline.hasPassed { continue }
+        throw KafkaError(
+          RD_KAFKA_RESP_ERR__TIMED_OUT, place,
+          reason: "the partition did not answer within \(timeoutMilliseconds) ms")
+      }
+      let code = message.pointee.err
+      if code == RD_KAFKA_RESP_ERR_NO_ERROR {
+        let found = KafkaMessage(taking: message, of: handle)
+        // Behind the last message there may be control records, which do not come.
+        isOver = found.offset + 1 >= end
+        return found.offset < end ? found : nil
+      }
+      defer { rd_kafka_message_destroy(message) }
+      if code == RD_KAFKA_RESP_ERR__PARTITION_EOF {
+        isOver = true
+        return nil
+      }
+      let reason = rd_kafka_message_errstr(message).map { String(cString: $0) }
+      let error = handle.error(code, place, reason: reason)
+      if !error.isRetriable { throw error }
+    }
+    return nil
+  }
+}

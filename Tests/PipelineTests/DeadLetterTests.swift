@@ -1,0 +1,269 @@
+import Glibc
+import Kafka
+import Platform
+import Testing
+
+/// `image-pipeline dead-letters`, as an operator uses it.
+@Suite(.ownThread) struct DeadLetterTests {
+  private let folder = Scratch()
+  private static let disk = Scratch.output + "/.image-pipeline/dead-letters"
+
+  private func run(
+    _ broker: Broker, _ arguments: String..., environment: [String: String] = [:],
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) throws -> [String] {
+    let program = try Program(["dead-letters"] + arguments, in: folder, environment: broker.environment(environment))
+    #expect(program.exitCode() == 0, "\(program.output)", sourceLocation: sourceLocation)
+    return program.output.split(separator: "\n").map { String($0) }
+  }
+
+  private static func value(_ name: String, _ content: String = "AAAA") -> String {
+    "{\"image_name\": \"\(name)\", \"image_content\": \"\(content)\"}"
+  }
+
+  private func names(_ place: String) -> [String] {
+    ((try? Folder.open(folder.path + "/" + place).names()) ?? []).sorted()
+  }
+
+  @Test func lettersAreListedWithTheirReasonsOneALine() throws {
+    let broker = try Broker.preferred()
+    let length = KafkaHeader(name: "image-length", value: Array("4".utf8))
+    try broker.send([
+      .image("good.jpg", [1]), .text("no JSON", key: "the key"), .text(Self.value("../x.jpg")),
+      .text(Self.value("a\\n\\\"b.jpg"), headers: [length]), TestMessage(key: [0xFF, 0x25], value: nil),
+    ])
+    let stored = try Program.storeAll(in: folder, broker)
+    #expect(stored.contains("stored 1 image, 1 B, in") && stored.contains("; 4 messages went to the dead letters"))
+    let lines = try run(broker)
+    try #require(lines.count == 5, "\(lines)")
+    let place = " topic=\(broker.topic) partition=0 offset="
+    for (offset, said) in [
+      (1, " key=\"the key\" bytes=7 stage=VALUE_CONVERTER kind=EnvelopeError reason=\"the value is not a JSON object"),
+      (2, " image=../x.jpg bytes=51 stage=TASK_PUT kind=NameRefusal reason=\"the name"),
+      (3, " image=\"a\\n\\\"b.jpg\" bytes=55 stage=VALUE_CONVERTER kind=LengthMismatch reason=\"the image has 3 bytes"),
+      (4, " key=%FF%25 bytes=0 stage=VALUE_CONVERTER kind=EnvelopeError reason=\"the message has no value\""),
+    ] {
+      let line = lines.first { $0.contains(place + "\(offset) ") } ?? ""
+      #expect(line.hasPrefix("time=2") && line.contains(said), "\(lines)")
+      #expect(line.contains(" letter=\(broker.topic)-dlq/"))
+    }
+    #expect(lines.last == "4 dead letters")
+    let json = try run(broker, environment: ["LOG_FORMAT": "json"])
+    #expect(json.count == 5 && json.allSatisfy { $0.hasPrefix("{\"") && $0.hasSuffix("}") })
+    #expect(
+      json.contains { $0.contains("\"offset\":3,\"image\":\"a\\n\\\"b.jpg\",\"bytes\":55,\"stage\":") }, "\(json)")
+    #expect(json.last?.hasPrefix("{\"total\":4,\"in_topic\":4,\"on_disk\":0,") == true)
+  }
+
+  @Test func whereThereAreNoneThatIsSaid() throws {
+    #expect(try run(try Broker.preferred()) == ["no dead letters"])
+    // Looking makes nothing.
+    #expect(names(".").filter { !$0.hasPrefix("output-") } == [])
+  }
+
+  @Test func aLetterThatWasSentSeveralTimesIsOne() throws {
+    let broker = try Broker.preferred()
+    try broker.send([.text("one"), .text("two")])
+    _ = try Program.storeAll(in: folder, broker)
+    var copies = try broker.deadLetters()
+    for index in copies.indices { (copies[index].partition, copies[index].offset) = (nil, -1) }
+    // Two that are others: of a topic that was made anew, with the same offset.
+    var (later, other) = (copies[0], copies[0])
+    later.headers.append(KafkaHeader(name: "__connect.errors.timestamp", value: Array("1".utf8)))
+    other.value = Array("three".utf8)
+    try broker.send(copies + copies + [later, other], to: broker.topic + "-dlq")
+    #expect(try run(broker).last == "4 dead letters")
+    // None of them is sent back twice.
+    #expect(try run(broker, "--replay").last == "sent back: 4 dead letters")
+    #expect(try broker.messageCount(broker.topic) == 6)
+  }
+
+  @Test func whatSomebodyElsePutAmongThemIsListedAndLeftThere() throws {
+    let broker = try Broker.preferred()
+    func error(_ name: String, _ value: String) -> KafkaHeader {
+      KafkaHeader(name: "__connect.errors." + name, value: Array(value.utf8))
+    }
+    try broker.send(
+      [
+        .text("hello"), TestMessage(key: nil, value: nil), TestMessage(key: [], value: []),
+        .text("x", headers: [error("topic", broker.topic), error("partition", "-1"), error("offset", "zero")]),
+        .text("y", headers: [error("topic", "another"), error("partition", "0"), error("offset", "0")]),
+        .text("y", headers: [error("topic", broker.topic), error("partition", "0"), error("offset", "9")]),
+      ], to: broker.topic + "-dlq")
+    let lines = try run(broker)
+    #expect(lines.last == "1 dead letter; 5 messages that cannot be sent back")
+    #expect(lines.count { $0.contains(" stays=\"its headers do not say where it came from\"") } == 4, "\(lines)")
+    #expect(
+      lines.count { $0.contains(" stays=\"it came from another, and TOPIC is \(broker.topic)\"") } == 1, "\(lines)")
+    #expect(try run(broker, "--replay").last == "sent back: 1 dead letter; 5 messages that cannot be sent back")
+    #expect(try broker.messages(broker.topic).map(\.value) == [Array("y".utf8)])
+    // They are still there to be seen.
+    #expect(
+      try run(broker).last
+        == "no dead letters; 5 messages that cannot be sent back; 1 sent back before (--all lists them)")
+  }
+
+  @Test func lettersThatAreSentBackAreStoredOnceTheirCauseIsCured() throws {
+    let broker = try Broker.preferred(partitions: 3)
+    try folder.write(Scratch.output + "/cat", [1])
+    var images = sampleImages(9)
+    images["cat/large.png"] = Scratch.bytes(9_000, seed: 3)
+    let own = KafkaHeader(name: "own", value: [0, 255])
+    var messages = sampleImages(9).sorted { $0.key < $1.key }.map { TestMessage.image($0.key, $0.value) }
+    messages += TestMessage.segments("cat/large.png", images["cat/large.png"]!, size: 2_000)
+    for index in messages.indices { messages[index].headers.append(own) }
+    try broker.send(messages)
+    let before = try broker.messages(broker.topic)
+    #expect(try Program.storeAll(in: folder, broker).contains("; 10 messages went to the dead letters"))
+    #expect(try run(broker).last == "10 dead letters")
+
+    try folder.remove(Scratch.output + "/cat")
+    #expect(try run(broker, "--replay").last == "sent back: 10 dead letters")
+    let all = try broker.messages(broker.topic)
+    let sentBack = all.filter { message in
+      !before.contains { $0.partition == message.partition && $0.offset == message.offset }
+    }
+    let refused = before.filter { $0.key?.starts(with: Array("cat/".utf8)) == true }
+    #expect(sentBack.count == refused.count)
+    // As they were, on the partition of the key, segments in their order.
+    for key in Set(refused.map(\.key)) {
+      #expect(sentBack.filter { $0.key == key } == refused.filter { $0.key == key })
+      #expect(
+        Set(sentBack.filter { $0.key == key }.map(\.partition))
+          == Set(refused.filter { $0.key == key }.map(\.partition)))
+    }
+    _ = try Program.storeAll(in: folder, broker)
+    try expectStored(images, in: folder)
+
+    // What was sent back is remembered.
+    #expect(try run(broker) == ["no dead letters; 10 sent back before (--all lists them)"])
+    #expect(try run(broker, "--replay").last == "sent back: 0 dead letters")
+    #expect(try broker.messageCount(broker.topic) == all.count)
+    let listed = try run(broker, "--all")
+    #expect(listed.count { $0.hasSuffix(" replayed=true") } == 10)
+    #expect(listed.last == "no dead letters; 10 sent back before")
+  }
+
+  @Test func aLetterWhoseCauseIsNotCuredComesBackAsANewOne() throws {
+    let broker = try Broker.preferred()
+    try broker.send([.text("one", headers: [KafkaHeader(name: "own", value: [7])])])
+    for round in 0..<3 {
+      _ = try Program.storeAll(in: folder, broker)
+      #expect(try run(broker).filter { $0.contains(" offset=\(round) ") }.count == 1)
+      #expect(try run(broker, "--replay").last == "sent back: 1 dead letter")
+    }
+    let letters = try broker.deadLetters()
+    #expect(letters.map { $0.header("__connect.errors.offset") } == ["0", "1", "2"])
+    for letter in letters {
+      #expect(Set(letter.headers.map(\.name)).count == letter.headers.count)
+      #expect(letter.headers.first?.value == [7])
+    }
+  }
+
+  @Test func lettersOnDiskAreListedAndSentBackOnce() throws {
+    let broker = try Broker()
+    let messages = [
+      TestMessage.text("one", key: "%\n", headers: [KafkaHeader(name: "n", nullableValue: nil)]),
+      TestMessage(key: nil, value: nil), TestMessage(key: [], value: [], headers: [KafkaHeader(name: "é:", value: [])]),
+      TestMessage(key: [0xFF, 0], value: Array(0...255)),
+    ]
+    try broker.send(messages)
+    // Its broker ends with it: letters go to disk.
+    let log = try LocalConsumer.storeAll(in: folder, broker)
+    #expect(log.count { $0.contains("a message cannot be stored") } == 4, "\(log)")
+    #expect(names(Self.disk).count == 4)
+    try folder.write(Self.disk + "/torn.letter", Array("image-pipeline dead".utf8))
+    let lines = try run(broker)
+    #expect(lines.last == "4 dead letters, 4 of them on disk; 1 message that cannot be sent back", "\(lines)")
+    #expect(lines.contains { $0.contains("torn.letter stays=\"not a dead letter") }, "\(lines)")
+    #expect(try run(broker, "--replay").last == "sent back: 4 dead letters; 1 message that cannot be sent back")
+    let sentBack = try broker.messages(broker.topic).dropFirst(4)
+    #expect(sentBack.count == 4)
+    for message in messages {
+      #expect(
+        sentBack.contains { $0 == message && $0.headers.map(\.isNull) == message.headers.map(\.isNull) }, "\(message)")
+    }
+    #expect(names(Self.disk) == ["replayed", "torn.letter"])
+    #expect(names(Self.disk + "/replayed").count == 4)
+    #expect(try run(broker, "--replay").last == "sent back: 0 dead letters; 1 message that cannot be sent back")
+    #expect(try broker.messageCount(broker.topic) == 8)
+    #expect(try run(broker, "--all").count { $0.hasSuffix(" replayed=true") } == 4)
+  }
+
+  @Test func lettersOnDiskAreListedWhereNoBrokerAnswers() throws {
+    let broker = try Broker()
+    try broker.send([.text("one")])
+    try LocalConsumer.storeAll(in: folder, broker)
+    let program = try Program(
+      ["dead-letters"], in: folder,
+      environment: broker.environment(["KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"]))
+    #expect(eventually { program.output.contains(" offset=0 key=key ") }, "\(program.output)")
+    program.signal(SIGTERM)
+    #expect(program.exitCode() == 1)
+  }
+
+  @Test func aMessageLargerThanTheClientsQueueIsALetterInTheTopicAllTheSame() throws {
+    let broker = try Broker.preferred()
+    let large = [UInt8](repeating: 0x61, count: 900_000)
+    try broker.send([TestMessage(key: [1], value: large)])
+    _ = try Program.storeAll(
+      in: folder, broker,
+      ["KAFKA_QUEUE_BUFFERING_MAX_KBYTES": "500", "KAFKA_MESSAGE_MAX_BYTES": "100000", "SEGMENT_BYTES": "1000"])
+    #expect(try broker.deadLetters().map(\.value?.count) == [large.count])
+    #expect(names(Self.disk) == [])
+  }
+
+  @Test(arguments: ["content", "name"])
+  func aStreamOfNothingButPoisonAdvances(kind: String) throws {
+    let broker = try Broker.preferred()
+    try folder.write(Scratch.output + "/cat", [1])
+    let number = 2_000
+    try broker.send(
+      (0..<number).map { .text(kind == "name" ? Self.value("cat/\($0).jpg") : "poison \($0)", key: "\($0)") })
+    let start = Clock.monotonicMilliseconds
+    let output = try Program.storeAll(in: folder, broker, ["LOG_LEVEL": "info"])
+    let took = Clock.monotonicMilliseconds - start
+    #expect(output.contains("stored 0 images, 0 B, in"))
+    #expect(output.contains("; 2,000 messages went to the dead letters"), "\(output.suffix(300))")
+    // One by one, with an acknowledgement each, it would be 5 ms a letter and more; the start takes 3 s.
+    #expect(took < 3_000 + 4 * Int64(number), "\(took) ms")
+    print("\(number) letters of \(kind): \(took) ms")
+    #expect(try broker.messageCount(broker.topic + "-dlq") == number)
+    #expect(try Program.storeAll(in: folder, broker).contains("stored 0 images, 0 B, in"))
+    #expect(try broker.messageCount(broker.topic + "-dlq") == number)
+    #expect(try run(broker).last == "2,000 dead letters")
+  }
+
+  @Test func noLetterIsLostWhateverIsKilled() throws {
+    let broker = try Broker.preferred(partitions: 2)
+    try folder.write(Scratch.output + "/cat", [1])
+    let images = sampleImages(150)
+    var messages: [TestMessage] = []
+    for (name, bytes) in images.sorted(by: { $0.key < $1.key }) {
+      messages += [.image(name, bytes), .text("bad " + name)]
+    }
+    messages += (0..<10).flatMap { number in
+      TestMessage.segments("cat/large-\(number).png", Scratch.bytes(5_000, seed: UInt64(number)), size: 1_000)
+    }
+    try broker.send(messages)
+    var kills = 0
+    var numbers = SystemRandomNumberGenerator()
+    while kills < 8 {
+      let before = folder.rows.count
+      let consumer = try Program(["consumer"], in: folder, environment: broker.environment(["BATCH_IMAGES": "5"]))
+      // Once it stores, at any moment of it.
+      let works = eventually(withinSeconds: 15) { folder.rows.count > before || folder.rows.count == 75 }
+      try #require(works, "\(consumer.output)")
+      Clock.sleep(milliseconds: Int.random(in: 0...30, using: &numbers))
+      consumer.signal(SIGKILL)
+      _ = consumer.exitCode()
+      kills += 1
+    }
+    _ = try Program.storeAll(in: folder, broker, ["BATCH_IMAGES": "5"])
+    let dogs = images.filter { $0.key.hasPrefix("dog/") }
+    try folder.remove(Scratch.output + "/cat")
+    try expectStored(dogs, in: folder)
+    // 75 cats whose folder cannot be had, 150 that are no image, 50 segments.
+    #expect(try run(broker).last == "275 dead letters")
+  }
+}
