@@ -10,11 +10,11 @@ SWIFT_FLAGS ?=
 export DEMO_INPUT  = $(value INPUT)
 export DEMO_OUTPUT = $(value OUTPUT)
 
-SWIFT_SOURCES = Package.swift Sources Tests
+SWIFT_SOURCES = Package.swift Sources Tests Fuzz/Package.swift Fuzz/Sources
 
 # The targets build on one another, and SwiftPM keeps all cores busy by itself.
 .NOTPARALLEL:
-.PHONY: help deps build demo test format lint clean
+.PHONY: help deps build demo test fuzz format lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,9 @@ test: deps ## run all tests
 	swift test $(SWIFT_FLAGS) --skip '^PipelineTests\.'
 	swift test $(SWIFT_FLAGS) --skip-build --filter '^PipelineTests\.'
 
+fuzz: deps ## give the readers of what comes from outside hostile bytes: make fuzz [FUZZ_SECONDS=30]
+	@scripts/fuzz.sh
+
 format: ## format the Swift sources in place
 	swift format --in-place --recursive $(SWIFT_SOURCES)
 
@@ -42,4 +45,4 @@ lint: ## check the format of the Swift sources
 	swift format lint --strict --recursive $(SWIFT_SOURCES)
 
 clean: ## remove what was built; images and CSV files stay
-	rm -rf .build
+	rm -rf .build .build-* Fuzz/.build
