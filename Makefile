@@ -10,11 +10,11 @@ SWIFT_FLAGS ?=
 export DEMO_INPUT  = $(value INPUT)
 export DEMO_OUTPUT = $(value OUTPUT)
 
-SWIFT_SOURCES = Package.swift Sources Tests
+SWIFT_SOURCES = Package.swift Sources Tests Fuzz/Package.swift Fuzz/Sources
 
 # The targets build on one another, and SwiftPM keeps all cores busy by itself.
 .NOTPARALLEL:
-.PHONY: help deps build demo test test-chaos format lint clean
+.PHONY: help deps build demo test test-chaos fuzz format lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ test: deps ## run all tests
 test-chaos: deps ## kill all parts at random, 200 times: make test-chaos [CHAOS_SEED=n] [CHAOS_KILLS=n]
 	CHAOS_KILLS=$${CHAOS_KILLS:-200} swift test $(SWIFT_FLAGS) --filter '^PipelineTests\.ChaosTests/$(CHAOS)'
 
+fuzz: deps ## give the readers of what comes from outside hostile bytes: make fuzz [FUZZ_SECONDS=30]
+	@scripts/fuzz.sh
+
 format: ## format the Swift sources in place
 	swift format --in-place --recursive $(SWIFT_SOURCES)
 
@@ -48,4 +51,4 @@ lint: ## check the format of the Swift sources
 	swift format lint --strict --recursive $(SWIFT_SOURCES)
 
 clean: ## remove what was built; images and CSV files stay
-	rm -rf .build
+	rm -rf .build .build-* Fuzz/.build

@@ -4,7 +4,11 @@ import PackageDescription
 // No package from outside: `swift build` needs no network. The C libraries are the distribution's own.
 let package = Package(
   name: "image-pipeline",
-  products: [.executable(name: "image-pipeline", targets: ["image-pipeline"])],
+  products: [
+    .executable(name: "image-pipeline", targets: ["image-pipeline"]),
+    // For the package Fuzz.
+    .library(name: "ImagePipeline", targets: ["ImagePipeline"]),
+  ],
   targets: [
     .systemLibrary(name: "Crdkafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),

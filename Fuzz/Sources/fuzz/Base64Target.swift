@@ -1,0 +1,58 @@
+import ImagePipeline
+
+/// Decoder and encoder agree with RFC 4648, taken bit by bit, and what is encoded decodes to itself.
+func fuzzBase64(_ bytes: UnsafeRawBufferPointer) {
+  let decoded = decode(bytes)
+  require(decoded == ReferenceBase64.decode(Array(bytes)), "decode \(Array(bytes)): \(decoded.debugDescription)")
+  let encoded = encode(bytes)
+  require(encoded == ReferenceBase64.encode(Array(bytes)), "encode \(Array(bytes))")
+  require(encoded.withUnsafeBytes { decode($0) } == Array(bytes), "what is encoded decodes to itself")
+  // Strict Base64 has one form for each content.
+  if let decoded { require(decoded.withUnsafeBytes { encode($0) } == Array(bytes), "one form for each content") }
+}
+
+func encode(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
+  let target = UnsafeMutableRawBufferPointer.allocate(byteCount: Base64.encodedCount(bytes.count), alignment: 1)
+  defer { target.deallocate() }
+  let count = Base64.encode(bytes, to: target.baseAddress!)
+  require(count == target.count, "encodedCount is exact")
+  return Array(target)
+}
+
+func decode(_ characters: UnsafeRawBufferPointer) -> [UInt8]? {
+  let capacity = Base64.decodedCapacity(characters.count)
+  let target = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 1)
+  defer { target.deallocate() }
+  return Base64.decode(characters, to: target.baseAddress!).map { Array(target.prefix($0)) }
+}
+
+/// Slow and plain: a row of bits.
+enum ReferenceBase64 {
+  private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+  private static let padding = UInt8(ascii: "=")
+
+  static func encode(_ bytes: [UInt8]) -> [UInt8] {
+    var bits = bytes.flatMap { byte in (0..<8).reversed().map { byte >> UInt8($0) & 1 } }
+    while bits.count % 6 != 0 { bits.append(0) }
+    var characters = stride(from: 0, to: bits.count, by: 6).map { alphabet[number(bits[$0..<$0 + 6])] }
+    while characters.count % 4 != 0 { characters.append(padding) }
+    return characters
+  }
+
+  static func decode(_ characters: [UInt8]) -> [UInt8]? {
+    guard characters.count % 4 == 0 else { return nil }
+    var digits = characters
+    while digits.last == padding, characters.count - digits.count < 2 { digits.removeLast() }
+    var bits: [UInt8] = []
+    for digit in digits {
+      guard let value = alphabet.firstIndex(of: digit) else { return nil }
+      bits += (0..<6).reversed().map { UInt8(value >> $0 & 1) }
+    }
+    let rest = bits.suffix(bits.count % 8)
+    guard rest.allSatisfy({ $0 == 0 }), rest.count < 6 else { return nil }
+    bits.removeLast(rest.count)
+    return stride(from: 0, to: bits.count, by: 8).map { UInt8(number(bits[$0..<$0 + 8])) }
+  }
+
+  private static func number(_ bits: ArraySlice<UInt8>) -> Int { bits.reduce(0) { $0 * 2 + Int($1) } }
+}

@@ -1,0 +1,83 @@
+import Platform
+
+@testable import ImagePipeline
+
+/// The parser agrees with a plain one, wherever its input is cut into pieces; what the writer writes reads back as one
+/// record with the same fields.
+func fuzzCSV(_ bytes: UnsafeRawBufferPointer) {
+  guard let first = bytes.first else { return }
+  let text = bytes.dropFirst()
+  let expected = ReferenceCSV.records(Array(text))
+  var parser = CSVParser()
+  var pieces: [[String]] = []
+  let size = Int(first) + 1
+  for start in stride(from: text.startIndex, to: text.endIndex, by: size) {
+    withExact(text[start..<min(start + size, text.endIndex)]) { piece in parser.read(piece) { pieces.append($0) } }
+  }
+  require(
+    pieces.map(bytewise) == expected.map(bytewise), "\(pieces) instead of \(expected), in pieces of \(size) bytes")
+  requireRoundTrip(text.split(separator: 0, maxSplits: 3).map { String(decoding: $0, as: UTF8.self) })
+}
+
+private func bytewise(_ record: [String]) -> [[UInt8]] { record.map { Array($0.utf8) } }
+
+private func requireRoundTrip(_ texts: [String]) {
+  func text(_ index: Int) -> String { index < texts.count ? texts[index] : "" }
+  let row = StoredRow(
+    filePath: text(0), label: text(1), digest: SHA256.hash(UnsafeRawBufferPointer(start: nil, count: 0)), size: 1,
+    format: text(2), width: nil, height: 2, topic: text(3), partition: 0, offset: .max, sentTime: nil, storedTime: 0)
+  var parser = CSVParser()
+  var records: [[String]] = []
+  CSVLine.bytes(row).withUnsafeBytes { line in parser.read(line) { records.append($0) } }
+  require(records.count == 1, "one row is one record: \(row)")
+  let fields = records[0]
+  require(fields.count == CSVLine.columns.count, "a row has a field for each column: \(fields)")
+  let found = [fields[0], fields[1], fields[4], fields[7]]
+  require(bytewise(found) == bytewise((0..<4).map(text)), "the fields come back: \(found) of \(row)")
+}
+
+/// RFC 4180, and what lies beside it as our parser takes it: a quote opens at a field's beginning only, and a carriage
+/// return outside of quotes is nothing.
+private enum ReferenceCSV {
+  /// The records that end within the text.
+  static func records(_ text: [UInt8]) -> [[String]] {
+    var records: [[String]] = []
+    var fields: [String] = []
+    var rest = text[...]
+    while let (field, end) = takeField(&rest) {
+      fields.append(String(decoding: field, as: UTF8.self))
+      guard end == UInt8(ascii: "\n") else { continue }
+      records.append(fields)
+      fields = []
+    }
+    return records
+  }
+
+  /// A field and what ended it; nil where the text ends before.
+  private static func takeField(_ rest: inout ArraySlice<UInt8>) -> ([UInt8], UInt8)? {
+    var field: [UInt8] = []
+    while let byte = rest.popFirst() {
+      if byte == UInt8(ascii: "\r") { continue }
+      if byte == UInt8(ascii: ",") || byte == UInt8(ascii: "\n") { return (field, byte) }
+      if byte == UInt8(ascii: "\""), field.isEmpty {
+        guard let quoted = takeQuoted(&rest) else { return nil }
+        field += quoted
+      } else {
+        field.append(byte)
+      }
+    }
+    return nil
+  }
+
+  /// What stands before the closing quote.
+  private static func takeQuoted(_ rest: inout ArraySlice<UInt8>) -> [UInt8]? {
+    var content: [UInt8] = []
+    while let quote = rest.firstIndex(of: UInt8(ascii: "\"")) {
+      content += rest[..<quote]
+      rest = rest[(quote + 1)...]
+      guard rest.first == UInt8(ascii: "\"") else { return content }
+      content.append(rest.removeFirst())
+    }
+    return nil
+  }
+}
