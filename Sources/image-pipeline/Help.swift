@@ -9,6 +9,7 @@ enum Help {
            image-pipeline consumer [--count N] [--until-idle SECONDS]
            image-pipeline demo     [--input DIR] [--output DIR]
            image-pipeline verify   [--input DIR] [--output DIR] [--csv FILE] [--resend]
+           image-pipeline repair   [--output DIR] [--csv FILE]
            image-pipeline --help | --version
     """
 
@@ -33,6 +34,10 @@ enum Help {
         --output DIR      the stored images, or a demo's --output; PROCESSED_IMAGES_DIR where not given
         --csv FILE        the CSV file; CSV_PATH where not given
         --resend          send what is missing or altered again
+      repair     makes a lost or damaged catalog anew from the CSV file and the images, and the CSV file from the
+                 catalog, and names images that are missing or altered; with no consumer running
+        --output DIR      the stored images, or a demo's --output; PROCESSED_IMAGES_DIR where not given
+        --csv FILE        the CSV file; CSV_PATH where not given
 
       Exit codes: 0 done, 1 something failed or differs, 2 the command line or the environment is wrong.
 

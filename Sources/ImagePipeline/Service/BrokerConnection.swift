@@ -27,7 +27,8 @@ struct BrokerConnection {
     } ?? false
   }
 
-  private func untilAnswered<T>(_ stop: StopFlag, _ ask: () throws -> T) throws -> T? {
+  /// Asks again until there is an answer. nil where `stop` was set first.
+  func untilAnswered<T>(_ stop: StopFlag, _ ask: () throws -> T) throws -> T? {
     let start = Clock.monotonicMilliseconds
     var nextWord = start + 1_000
     while !stop.isSet {

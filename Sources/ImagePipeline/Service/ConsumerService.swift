@@ -9,8 +9,6 @@ public final class ConsumerService: Sendable {
   private let events: ConsumerEvents
   private let stop: StopFlag
 
-  /// In ms.
-
   public init(_ settings: ConsumerSettings, log: Log, events: ConsumerEvents, stop: StopFlag) {
     self.settings = settings
     self.log = log.with(component: "consumer")
@@ -21,6 +19,13 @@ public final class ConsumerService: Sendable {
   /// Runs until `stop` is set, or until `count` or `untilIdle` is reached.
   /// - Throws: what cannot be helped by waiting: an output that cannot be used, a fatal error of the client.
   public func run() throws {
+    do { try serve() } catch {
+      let catalog = "\(settings.outputPath)/\(ImageName.reserved)/\(Catalog.fileName)"
+      throw CatalogError.final(error, path: catalog) ?? error
+    }
+  }
+
+  private func serve() throws {
     let store = try ImageStore(
       outputPath: settings.outputPath, csvPath: settings.csvPath, topic: settings.topic,
       deadLetterSettings: settings.embeddedCluster == nil ? settings.kafka : nil, log: log)
@@ -46,6 +51,10 @@ public final class ConsumerService: Sendable {
       consumer: consumer, catalog: store.catalog, cluster: cluster, topic: settings.topic, events: events, log: log)
     store.letters.whileWaiting = { [stop] in _ = reader.keepAlive(stop) }
     defer { store.letters.whileWaiting = {} }
+    guard try RebuiltCatalog.bind(store.catalog, reader.topic, settings.topic, rereading, connection, stop) else {
+      return
+    }
+    try store.lookForPast()
     try consumer.subscribe()
     try loop(reader, store)
     reader.commitAndWait(timeoutMilliseconds: 5_000)
@@ -64,7 +73,7 @@ public final class ConsumerService: Sendable {
       if reader.isDue(room: room, bytes: settings.batchBytes, quiet: !came) {
         try storeWaiting(of: reader, in: store, room: room)
       }
-      if reader.waiting.isEmpty, upkeep.isRunOver(reader, store) { return }
+      if reader.waiting.isEmpty, try upkeep.isRunOver(reader, store) { return }
     }
   }
 
@@ -76,6 +85,7 @@ public final class ConsumerService: Sendable {
     while true {
       let outcome: ImageStore.Outcome
       do { outcome = try store.store(batch, whileWaiting: { reader.keepAlive(stop) }) } catch {
+        if CatalogError.final(error, path: store.catalog.path) != nil { throw error }
         events.storingFailed(error, retryMilliseconds: delay)
         let again = Clock.monotonicMilliseconds + Int64(delay)
         while Clock.monotonicMilliseconds < again {

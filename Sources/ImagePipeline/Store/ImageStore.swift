@@ -14,6 +14,7 @@ import Telemetry
 final class ImageStore {
   let output: OutputFolder
   let catalog: Catalog
+  private let lock: OutputLock
   let slot: ConsumerSlot
   let letters: DeadLetters
   private let csv: CSVFile
@@ -33,13 +34,23 @@ final class ImageStore {
   ) throws {
     output = try OutputFolder(path: outputPath, csvPath: csvPath)
     let alone = output.fileSystem.isShared
+    lock = try OutputLock.share(in: output.reserved)
     slot = try ConsumerSlot.claim(in: output.reserved, alone: alone)
     catalog = try Catalog(in: output.reserved, exclusive: alone)
     csv = CSVFile(path: csvPath, outputPath: output.path, catalog: catalog, log: log)
     letters = try DeadLetters(topic: topic, settings: deadLetterSettings, reserved: output.reserved, log: log)
     decoder = MessageDecoder(incoming: slot.incoming, segments: output.segments)
     assembler = Assembler(output: output, catalog: catalog, letters: letters)
-    try catalog.transaction { try csv.synchronize() }
+    try catalog.transaction {
+      try LostCatalog.check(catalog, output, csv, log: log)
+      try csv.synchronize()
+    }
+  }
+
+  /// To be called once what `repair` knows of the topic has been bound to it.
+  func lookForPast() throws {
+    try catalog.prunePast()
+    assembler.hasPast = try catalog.hasPast
   }
 
   /// Messages of partitions whose positions are known, in offset order within each.
@@ -55,6 +66,8 @@ final class ImageStore {
     var images: [(name: String, bytes: Int)] = []
     /// Images that were there already, the same to the byte.
     var unchanged = 0
+    /// Older versions of images, which have their rows.
+    var past = 0
     var letters = 0
     var positions: [Int32: Catalog.Position] = [:]
   }
@@ -68,8 +81,10 @@ final class ImageStore {
   }
 
   /// - Parameter whileWaiting: called while another consumer holds the lock; returns false to give the batch up.
-  /// - Throws: what the system is at fault for (a full disk); the same batch can be tried again.
+  /// - Throws: what the system is at fault for (a full disk), and the same batch can be tried again; or what
+  ///   `CatalogError.final` knows, and it cannot.
   func store(_ batch: Batch, whileWaiting: () -> Bool) throws -> Outcome {
+    try catalog.checkPlace()
     let prepared = try prepare(batch.messages)
     var refused: [DeadLetter] = []
     for (message, result) in zip(batch.messages, prepared) {
@@ -144,6 +159,8 @@ final class ImageStore {
       case .image(let image):
         if try isThere(image.name, image.digest) {
           stored.unchanged += 1
+        } else if try assembler.hasPast && catalog.isPast(image.name.value, image.digest, from: message.origin, topic) {
+          stored.past += 1
         } else {
           let status = try output.place(image.temporary, in: slot.incoming, as: image.name)
           try record(image.name, image.digest, image.probe, status, message)
@@ -164,6 +181,9 @@ final class ImageStore {
         case .complete(let probe, let status, let done):
           try record(part.name, part.digest, probe, status, message)
           stored.images.append((part.name.value, part.length))
+          leftovers += done
+        case .past(let done):
+          stored.past += 1
           leftovers += done
         case .buried(let count, let done):
           stored.letters += count
@@ -211,6 +231,10 @@ extension Catalog.Entry {
 }
 
 extension KafkaMessage {
+  var origin: Catalog.Origin {
+    Catalog.Origin(topic: topic, partition: partition, offset: offset, timestamp: timestamp)
+  }
+
   var mark: Catalog.Mark {
     Catalog.Mark(
       offset: offset, timestamp: timestamp, key: SHA256.hash(key ?? UnsafeRawBufferPointer(start: nil, count: 0)))
