@@ -1,4 +1,5 @@
 #pragma once
+#include <fcntl.h>
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/vfs.h>
@@ -9,6 +10,19 @@ extern int renameat2(int from_folder, const char *from, int to_folder, const cha
 extern int pthread_setname_np(pthread_t thread, const char *name);
 
 enum { system_rename_no_replace = 1 };  // RENAME_NOREPLACE, linux/fs.h
+
+// F_OFD_GETLK and F_OFD_SETLK are for GNU sources alone. 0, or -1 with errno.
+static inline int system_share_byte(int descriptor, long long position) {
+  struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = position, .l_len = 1};
+  return fcntl(descriptor, 37, &lock);
+}
+
+// 1 where another opening of the file holds a lock within these bytes, 0 where none does, -1 with errno.
+static inline int system_is_range_locked(int descriptor, long long position, long long length) {
+  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = position, .l_len = length};
+  if (fcntl(descriptor, 36, &lock) == -1) return -1;
+  return lock.l_type != F_UNLCK;
+}
 
 // RLIMIT_NOFILE is an enumeration here and a macro there, so Swift cannot name it portably. 0: unknown.
 static inline unsigned long system_open_file_limit(void) {

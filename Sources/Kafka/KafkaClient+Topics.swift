@@ -84,7 +84,7 @@ extension KafkaClient {
 
 extension Handle {
   /// Sends one administrative request and waits for its answer, an event that the caller destroys.
-  fileprivate func ask(
+  func ask(
     _ operation: rd_kafka_admin_op_t, _ place: String, _ deadline: Deadline,
     send: (_ options: OpaquePointer?, _ queue: OpaquePointer?) -> Void
   ) throws(KafkaError) -> OpaquePointer {

@@ -87,18 +87,6 @@ public final class File: Sendable {
   public func sync() throws(SystemError) {
     try retrying("sync", path) { fsync(descriptor) }
   }
-
-  /// Takes the file's lock (flock), which lasts until this object is released or the process ends in any way.
-  ///
-  /// - Returns: false when another opening of the file holds it, in this process or another; never waits.
-  public func lockExclusively() throws(SystemError) -> Bool {
-    do {
-      try retrying("lock", path) { flock(descriptor, LOCK_EX | LOCK_NB) }
-      return true
-    } catch let error where error.code == EWOULDBLOCK {
-      return false
-    }
-  }
 }
 
 extension File.Access {

@@ -64,6 +64,27 @@ public final class Database: @unchecked Sendable {
     try execute(sql)
   }
 
+  /// Looks at every page and index of the database.
+  ///
+  /// - Returns: the first fault, in SQLite's words; nil where there is none.
+  public func integrityFault() throws(SQLiteError) -> String? {
+    var fault = ""
+    try prepare("PRAGMA integrity_check(1)").rows([]) { (row: Row) throws(SQLiteError) -> Bool in
+      fault = row.text(0)
+      return false
+    }
+    return fault == "ok" ? nil : fault
+  }
+
+  /// True where the file was removed, or another one stands under its name: what is written here, nobody finds again.
+  public var hasMoved: Bool {
+    var moved: CInt = 0
+    guard let handle, sqlite3_file_control(handle, nil, SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK else {
+      return false
+    }
+    return moved != 0
+  }
+
   /// Finalises the statements, rolls back what is open and closes the connection; nothing when it is closed already.
   public func close() {
     guard let open = handle else { return }

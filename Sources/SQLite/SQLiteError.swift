@@ -34,6 +34,9 @@ public struct SQLiteError: Error, CustomStringConvertible, Sendable {
     [SQLITE_FULL, SQLITE_IOERR, SQLITE_READONLY, SQLITE_CANTOPEN, SQLITE_NOMEM, SQLITE_PERM].contains(primaryCode)
   }
 
+  /// The file is not what SQLite wrote: no later call will do better.
+  public var isCorrupt: Bool { [SQLITE_CORRUPT, SQLITE_NOTADB].contains(primaryCode) }
+
   // The low byte of an extended code is the code that it extends.
   private var primaryCode: CInt { code & 0xFF }
 

@@ -17,6 +17,7 @@ struct Commands {
     case .demo: try demo()
     case .verify: try verify()
     case .deadLetters: try deadLetters()
+    case .repair: try repair()
     }
   }
 
@@ -72,7 +73,7 @@ struct Commands {
         + (now.letters > 0 ? "; \(Quantity.count(now.letters, "message")) went to the dead letters" : ""),
       [
         "images": .of(now.images), "bytes": .of(now.bytes), "unchanged": .of(now.unchanged),
-        "dead_letters": .of(now.letters),
+        "older_versions": .of(now.past), "dead_letters": .of(now.letters),
       ])
     return 0
   }
@@ -126,13 +127,7 @@ struct Commands {
   private func verify() throws -> Int32 {
     var input = configuration.producer.input
     if let given = options.input { input = given }
-    var output = options.output ?? configuration.consumer.outputPath
-    while output.count > 1, output.hasSuffix("/") { output.removeLast() }
-    var csv = options.csv ?? configuration.consumer.csvPath
-    if let given = options.output, try FileStatus.of(joined(given, "processed_images"))?.kind == .folder {
-      output = joined(given, "processed_images")
-      if options.csv == nil, !configuration.hasOwnCSVPath { csv = joined(given, "processed_image_data.csv") }
-    }
+    let (output, csv) = try outputAndCSV()
     let checked = try check(input, output, csv)
     print(
       checked.result.isClean
@@ -149,6 +144,18 @@ struct Commands {
       print("sent again: \(Quantity.count(checked.resendable.count, "image")); verify once more when they are stored")
     }
     return checked.result.isClean ? 0 : 1
+  }
+
+  /// The stored images and the CSV file that `--output` and `--csv` name, or the environment.
+  private func outputAndCSV() throws -> (output: String, csv: String) {
+    var output = options.output ?? configuration.consumer.outputPath
+    while output.count > 1, output.hasSuffix("/") { output.removeLast() }
+    var csv = options.csv ?? configuration.consumer.csvPath
+    if let given = options.output, try FileStatus.of(joined(given, "processed_images"))?.kind == .folder {
+      output = joined(given, "processed_images")
+      if options.csv == nil, !configuration.hasOwnCSVPath { csv = joined(given, "processed_image_data.csv") }
+    }
+    return (output, csv)
   }
 
   struct Checked {
@@ -179,6 +186,36 @@ struct Commands {
     try verifier.run()
     if shown > Self.mostShown { print("... and \(Quantity.grouped(shown - Self.mostShown)) more") }
     return Checked(result: verifier.result, resendable: names)
+  }
+
+  // MARK: Repair
+
+  private func repair() throws -> Int32 {
+    let (output, csv) = try outputAndCSV()
+    var shown = 0
+    let repair = try Repair(output: output, csvPath: csv, extensions: configuration.producer.extensions, log: log) {
+      switch $0 {
+      case .done(let text): print(text)
+      case .remains(let image, let reason):
+        shown += 1
+        if shown <= Self.mostShown { print("remains  \(image): \(reason)") }
+      }
+    }
+    try repair.run()
+    let result = repair.result
+    if shown > Self.mostShown { print("... and \(Quantity.grouped(shown - Self.mostShown)) more") }
+    if result.isCatalogNew {
+      print("the next consumer reads the topic from its beginning, and stores what is not there")
+    }
+    let sound = "\(Quantity.count(result.sound, "image")) as logged in \(csv)"
+    guard result.remaining == 0 else {
+      print(
+        "NOT repaired: \(Quantity.count(result.remaining, "image")) to be sent again, by: image-pipeline verify --resend, where "
+          + "the images were sent from; \(sound)")
+      return 1
+    }
+    print((result.repairs == 0 ? "nothing to repair: " : "repaired: ") + sound)
+    return 0
   }
 
   private func joined(_ folder: String, _ name: String) -> String {

@@ -10,6 +10,7 @@ enum Help {
            image-pipeline demo     [--input DIR] [--output DIR]
            image-pipeline verify   [--input DIR] [--output DIR] [--csv FILE] [--resend]
            image-pipeline dead-letters [--all] [--replay]
+           image-pipeline repair   [--output DIR] [--csv FILE]
            image-pipeline --help | --version
     """
 
@@ -37,6 +38,10 @@ enum Help {
       dead-letters  lists the messages that could not be stored, with their reasons
         --replay          send them back to TOPIC, each once; what was sent back is remembered
         --all             list those too that were sent back before
+      repair     makes a lost or damaged catalog anew from the CSV file and the images, and the CSV file from the
+                 catalog, and names images that are missing or altered; with no consumer running
+        --output DIR      the stored images, or a demo's --output; PROCESSED_IMAGES_DIR where not given
+        --csv FILE        the CSV file; CSV_PATH where not given
 
       Exit codes: 0 done, 1 something failed or differs, 2 the command line or the environment is wrong.
 

@@ -1,7 +1,7 @@
 /// What is asked for on the command line. Everything else is the environment's.
 struct Options {
   enum Command: String, CaseIterable {
-    case producer, consumer, demo, verify
+    case producer, consumer, demo, verify, repair
     case deadLetters = "dead-letters"
   }
 
@@ -48,8 +48,8 @@ struct Options {
       case (.consumer, "--count"): options.count = try number(name, value(), unit: 1)
       case (.consumer, "--until-idle"): options.untilIdle = try number(name, value(), unit: 1_000)
       case (.demo, "--input"), (.verify, "--input"): options.input = try value()
-      case (.demo, "--output"), (.verify, "--output"): options.output = try value()
-      case (.verify, "--csv"): options.csv = try value()
+      case (.demo, "--output"), (.verify, "--output"), (.repair, "--output"): options.output = try value()
+      case (.verify, "--csv"), (.repair, "--csv"): options.csv = try value()
       case (.deadLetters, "--replay"): options.replay = true
       case (.deadLetters, "--all"): options.all = true
       default: throw UsageError("\(command.rawValue) has no option \(name)")

@@ -37,6 +37,30 @@ private func records(_ text: String, pieces: Int = .max) -> [[String]] {
         + "2026-11-23T23:31:16.123Z,2026-11-23T23:31:17.000Z\n")
   }
 
+  @Test func aRowIsReadBackAsItWas() {
+    var bare = storedRow("")
+    (bare.width, bare.height, bare.sentTime, bare.format, bare.label) = (nil, nil, nil, "", "")
+    (bare.topic, bare.partition, bare.offset) = ("", -1, -1)
+    #expect(line(bare).hasSuffix(",5,,,,,,,,2026-11-23T23:31:17.000Z\n"))
+    var extreme = storedRow("a,\"\n\r'é")
+    (extreme.offset, extreme.partition, extreme.sentTime, extreme.storedTime) = (.max, .max, .min, .max)
+    for row in [storedRow("out/cat/1.jpg"), bare, extreme] {
+      #expect(records(line(row)).map { CSVLine.row($0) } == [row])
+    }
+  }
+
+  @Test(arguments: 0..<12) func whatIsNoRowOfOursIsNone(column: Int) throws {
+    let fields = try #require(records(line(storedRow("a"))).first)
+    #expect(CSVLine.row(fields) != nil)
+    #expect(CSVLine.row(Array(fields.dropLast())) == nil)
+    #expect(CSVLine.row(fields + [""]) == nil)
+    #expect(CSVLine.row(CSVLine.columns) == nil)
+    var altered = fields
+    altered[column] = "?"
+    let isText = [0, 1, 4, 7].contains(column)
+    #expect((CSVLine.row(altered) == nil) == !isText)
+  }
+
   @Test func whatIsNotKnownIsEmpty() {
     var row = storedRow("a")
     (row.width, row.height, row.sentTime, row.format) = (nil, nil, nil, "")

@@ -33,6 +33,49 @@ import Testing
     #expect(said?.contains("PROCESSED_IMAGES_DIR") == true)
   }
 
+  @Test func aCatalogOfTheFirstVersionIsTakenOver() throws {
+    try catalog.transaction { try catalog.append(storedRow("a")) }
+    let id = catalog.id
+    try catalog.database.execute("DROP TABLE past_images; DROP TABLE past_partitions; PRAGMA user_version = 1")
+    let newer = try second()
+    #expect(newer.id == id)
+    #expect(try !newer.hasPast)
+    try newer.transaction { try newer.recall(storedRow("a"), name: "a") }
+    #expect(try newer.hasPast)
+    #expect(try newer.database.userVersion() == CatalogSchema.version)
+    var rows = 0
+    try second().rows(after: 0) { _, _ in rows += 1 }
+    #expect(rows == 1)
+  }
+
+  @Test func aCatalogThatIsNotUnderItsNameAnyMoreIsNoticed() throws {
+    try catalog.checkPlace()
+    let folder = try scratch.folder("reserved")
+    try folder.rename(Catalog.fileName, to: folder, as: "elsewhere")
+    #expect(throws: CatalogError.self) { try catalog.checkPlace() }
+    _ = try second()
+    #expect(refusal { try catalog.checkPlace() }?.contains("image-pipeline repair") == true)
+  }
+
+  @Test(arguments: [
+    "UPDATE stored SET digest = x'00'", "UPDATE images SET digest = 'text'", "UPDATE assemblies SET digest = 7",
+  ])
+  func whatACatalogCannotHoldIsAnErrorAndNoCrash(change: String) throws {
+    let topic = try catalog.topic("t", cluster: "c")
+    try catalog.transaction {
+      try catalog.append(storedRow("a"))
+      try catalog.set(Catalog.Entry(digest: digest(of: "a"), size: 1, modified: 1, inode: 1), name: "a")
+      let segment = ImageHeaders.Segment(id: "s", index: 0, count: 2, position: 0)
+      _ = try catalog.addAssembly(segment, name: "b", digest: digest(of: "b"), length: 5, topic: topic)
+    }
+    try catalog.database.execute(change)
+    #expect(throws: UnreadableCatalog.self) {
+      try catalog.rows(after: 0) { _, _ in }
+      _ = try catalog.entry("a")
+      _ = try catalog.allAssemblies()
+    }
+  }
+
   @Test func aTopicIsKnownByClusterAndName() throws {
     let one = try catalog.topic("t", cluster: "c")
     #expect(one.generation == 1)

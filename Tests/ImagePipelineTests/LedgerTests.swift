@@ -88,6 +88,6 @@ import Testing
 
   @Test func aFileThatIsNoLedgerIsAnError() throws {
     try scratch.write("broken/\(Ledger.fileName)", String(repeating: "no database", count: 100))
-    #expect(throws: SQLiteError.self) { try Ledger(in: scratch / "broken", cluster: "c", topic: "t", input: "/") }
+    #expect(throws: LedgerError.self) { try Ledger(in: scratch / "broken", cluster: "c", topic: "t", input: "/") }
   }
 }

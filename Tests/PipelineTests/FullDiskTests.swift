@@ -33,43 +33,67 @@ import Testing
     #expect(rows.count == images.count)
     #expect(try folder.leftovers() == [])
   }
-}
 
-/// A file system in memory, unmounted with the test.
-private final class SmallDisk {
-  private let path: String
-  private let scratch = Scratch()
-  private var isMounted = true
-
-  static let isPermitted: Bool = {
-    let folder = Scratch()
-    guard let disk = try? SmallDisk(at: folder.path + "/try", bytes: 1 << 20) else {
-      print("The tests of a full disk are skipped: mounting one is not permitted")
-      return false
-    }
-    disk.remove()
-    return true
-  }()
-
-  struct NotMounted: Error { let reason: String }
-
-  init(at path: String, bytes: Int) throws {
-    self.path = path
-    _ = try Folder.create(path)
-    let mount = try Program(
-      ["-t", "tmpfs", "-o", "size=\(bytes)", "tmpfs", path], in: scratch, executable: "/bin/mount")
-    guard geteuid() == 0, mount.exitCode() == 0 else {
-      isMounted = false
-      throw NotMounted(reason: mount.output)
-    }
+  @Test func aFullDiskOfTheCSVFileIsWaitedForAndItsRowsAreWhole() throws {
+    let disk = try SmallDisk(at: folder.path + "/disk", bytes: 1 << 20)
+    defer { disk.remove() }
+    let broker = try Broker.preferred()
+    let images = sampleImages(400, bytes: 10)
+    try broker.send(images.map { .image($0.key, $0.value) })
+    // Room for the header and some rows, until a part of a batch's rows finds none.
+    try folder.write("disk/ballast", [UInt8](repeating: 1, count: (1 << 20) - 16_384))
+    let environment = broker.environment(["CSV_PATH": "disk/data.csv", "BATCH_IMAGES": "50"])
+    let consumer = try Program(["consumer", "--until-idle", "0.3"], in: folder, environment: environment)
+    #expect(eventually { consumer.output.contains("no space left on device") }, "\(consumer.output)")
+    #expect(consumer.output.contains("nothing of it is lost"), "\(consumer.output)")
+    #expect(consumer.exitCode(withinSeconds: 0) == nil)
+    try folder.remove("disk/ballast")
+    #expect(consumer.exitCode() == 0, "\(consumer.output)")
+    try folder.write(Scratch.csv, folder.read("disk/data.csv") ?? [])
+    try expectStored(images, in: folder)
   }
 
-  func remove() {
-    guard isMounted else { return }
-    isMounted = false
-    // Lazily: a consumer of a test that failed may still have files open there.
-    _ = try? Program(["-l", path], in: scratch, executable: "/bin/umount").exitCode()
+  @Test func aFullDiskOfTheLedgerIsSaidAndNothingIsForgotten() throws {
+    let disk = try SmallDisk(at: folder.path + "/disk", bytes: 1 << 20)
+    defer { disk.remove() }
+    let broker = try Broker.preferred()
+    let environment = broker.environment(["STATE_DIR": "disk/state"])
+    let topic = try TopicContent(broker)
+    try folder.makeFolder("images")
+    let producer = try Program(["producer"], in: folder, environment: environment)
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    // Whatever is left of the disk, to the last page.
+    let ballast = try File.open(folder.path + "/disk/ballast", .create)
+    var size = 0
+    let page = [UInt8](repeating: 1, count: 4_096)
+    while (try? page.withUnsafeBytes({ try ballast.write($0, at: size) })) != nil { size += page.count }
+    for number in 0..<300 { try folder.write("images/\(number).jpg", [UInt8(number % 256)]) }
+    #expect(eventually { producer.output.contains("the ledger cannot be written") }, "\(producer.output)")
+    #expect(producer.output.contains("Free space"), "\(producer.output)")
+    try folder.remove("disk/ballast")
+    try ballast.truncate(to: 0)
+    #expect(eventually { try topic.names().count == 301 })
+    #expect(producer.terminate() == 0, "\(producer.output)")
+    let again = try Program(["producer", "--once"], in: folder, environment: environment)
+    #expect(again.exitCode() == 0, "\(again.output)")
+    #expect(again.output.contains("sent 0 images"), "\(again.output)")
   }
 
-  deinit { remove() }
+  @Test func aReadOnlyDiskIsSaidAtTheStartWithTheCure() throws {
+    let disk = try SmallDisk(at: folder.path + "/disk", bytes: 1 << 20)
+    defer { disk.remove() }
+    let broker = try Broker.preferred()
+    try folder.write("images/1.jpg", [1])
+    try disk.makeReadOnly()
+    for (command, variable) in [
+      (["consumer", "--until-idle", "0.2"], "PROCESSED_IMAGES_DIR"), (["consumer", "--until-idle", "0.2"], "CSV_PATH"),
+      (["producer", "--once"], "STATE_DIR"),
+    ] {
+      let program = try Program(command, in: folder, environment: broker.environment([variable: "disk/it"]))
+      #expect(program.exitCode() == 1, "\(variable): \(program.output)")
+      #expect(program.output.contains("disk/it"), "\(variable): \(program.output)")
+      #expect(program.output.contains("read-only file system"), "\(variable): \(program.output)")
+      #expect(program.output.contains("writable"), "the cure: \(program.output)")
+    }
+  }
 }

@@ -11,6 +11,7 @@ final class Ledger: Sendable {
   private static let version = 1
 
   // Two, because a line is read for each file of a scan, and must not wait for the sync of a transaction.
+  private let path: String
   private let reader: Mutex<Connection>
   private let writer: Mutex<Connection>
 
@@ -23,27 +24,37 @@ final class Ledger: Sendable {
   init(in folder: String, cluster: String, topic: String, input: String) throws {
     _ = try Folder.create(folder)
     let path = folder + "/" + Self.fileName
-    writer = Mutex(try Connection(path, cluster: cluster, topic: topic, input: input))
-    reader = Mutex(try Connection(path, cluster: cluster, topic: topic, input: input))
+    self.path = path
+    do {
+      writer = Mutex(try Connection(path, cluster: cluster, topic: topic, input: input))
+      reader = Mutex(try Connection(path, cluster: cluster, topic: topic, input: input))
+    } catch { throw LedgerError.of(error, path: path) }
   }
 
-  func line(_ path: String) throws -> Line? { try reader.withLock { try $0.line(path) } }
+  private func using<T: Sendable>(_ connection: borrowing Mutex<Connection>, _ body: (Connection) throws -> T) throws
+    -> T
+  {
+    do { return try connection.withLock { try body($0) } } catch { throw LedgerError.of(error, path: path) }
+  }
+
+  func line(_ path: String) throws -> Line? { try using(reader) { try $0.line(path) } }
 
   /// Records files and, for each partition, the last acknowledged offset, in one durable transaction.
   func record(_ lines: [(path: String, line: Line)], offsets: [Int32: Int64]) throws {
-    try writer.withLock { try $0.record(lines, offsets) }
+    try using(writer) { try $0.record(lines, offsets) }
   }
 
   /// Forgets files that are no longer in the input folder.
-  func remove(_ paths: [String]) throws { try writer.withLock { try $0.remove(paths) } }
+  func remove(_ paths: [String]) throws { try using(writer) { try $0.remove(paths) } }
 
   /// Forgets the whole scope.
-  func forget() throws { try writer.withLock { try $0.forget() } }
+  func forget() throws { try using(writer) { try $0.forget() } }
 
   /// The last acknowledged offset of each partition.
-  func offsets() throws -> [Int32: Int64] { try writer.withLock { try $0.offsets() } }
+  func offsets() throws -> [Int32: Int64] { try using(writer) { try $0.offsets() } }
 
   private final class Connection {
+    private let file: String
     private let database: Database
     private let scope: Int64
     private let select: Statement
@@ -52,6 +63,7 @@ final class Ledger: Sendable {
     private let replaceOffset: Statement
 
     init(_ path: String, cluster: String, topic: String, input: String) throws {
+      file = path
       database = try Database(path: path, busyTimeoutMilliseconds: 10_000)
       scope = try database.transaction { [database] in
         switch try database.userVersion() {
@@ -73,7 +85,7 @@ final class Ledger: Sendable {
             """)
           try database.setUserVersion(Ledger.version)
         case Ledger.version: break
-        case let other: throw LedgerError(version: other, path: path)
+        case let other: throw LedgerError.foreignVersion(other, path: path)
         }
         try database.prepare("INSERT OR IGNORE INTO scopes (cluster, topic, input) VALUES (?, ?, ?)")
           .run(.text(cluster), .text(topic), .text(input))
@@ -88,10 +100,13 @@ final class Ledger: Sendable {
 
     func line(_ path: String) throws -> Line? {
       try select.first(.integer(scope), .text(path)) { row in
-        Line(
+        guard let digest = Digest(bytes: row.blob(3)) else {
+          throw LedgerError.damaged(path: file, reason: "the hash of \(path) is none")
+        }
+        return Line(
           stamp: FileStamp(
             size: Int(row.integer(0)), modified: row.integer(1), inode: UInt64(bitPattern: row.integer(2))),
-          digest: Digest(bytes: row.blob(3))!)
+          digest: digest)
       }
     }
 
@@ -124,7 +139,7 @@ final class Ledger: Sendable {
     func offsets() throws -> [Int32: Int64] {
       var offsets: [Int32: Int64] = [:]
       try database.prepare("SELECT partition, last FROM offsets WHERE scope = ?").each(.integer(scope)) { row in
-        offsets[Int32(row.integer(0))] = row.integer(1)
+        offsets[Int32(clamping: row.integer(0))] = row.integer(1)
         return true
       }
       return offsets
@@ -132,11 +147,24 @@ final class Ledger: Sendable {
   }
 }
 
-struct LedgerError: Error, CustomStringConvertible {
-  let version: Int
-  let path: String
+enum LedgerError: Error, CustomStringConvertible {
+  case foreignVersion(Int, path: String)
+  case damaged(path: String, reason: String)
+
+  /// The error itself, or what it says of the ledger.
+  static func of(_ error: any Error, path: String) -> any Error {
+    guard let error = error as? SQLiteError, error.isCorrupt else { return error }
+    return LedgerError.damaged(path: path, reason: error.message)
+  }
+
   var description: String {
-    "the ledger \(path) has version \(version), which this program does not know: use the program that wrote it, or "
-      + "another STATE_DIR"
+    switch self {
+    case .foreignVersion(let version, let path):
+      "the ledger \(path) has version \(version), which this program does not know: use the program that wrote it, or "
+        + "another STATE_DIR"
+    case .damaged(let path, let reason):
+      "the ledger \(path) is damaged: \(reason). Move it away, with its -wal and -shm: then everything is sent again, and "
+        + "consumers store nothing twice"
+    }
   }
 }

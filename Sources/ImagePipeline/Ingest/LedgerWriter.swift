@@ -1,4 +1,5 @@
 import Platform
+import Synchronization
 
 /// Writes the ledger for many images at a time, then does with their files what was asked for. Runs on its own thread.
 final class LedgerWriter: Sendable {
@@ -15,6 +16,8 @@ final class LedgerWriter: Sendable {
   private let afterSent: AfterSent
   private let events: ProducerEvents
   private let stop: StopFlag
+  /// What ended the run: a ledger that cannot be written any more.
+  let failure = Mutex<(any Error)?>(nil)
 
   /// A transaction costs a sync: as many images as are there share one.
   private static let batch = 1_000
@@ -66,6 +69,10 @@ final class LedgerWriter: Sendable {
         try ledger.record(lines, offsets: offsets)
         break
       } catch {
+        if error is LedgerError {
+          failure.withLock { $0 = error }
+          return stop.set()
+        }
         events.ledgerFailed(error)
         // Given back, these files would be sent again and again. Kept, they hold the producer up until there is room.
         guard !stop.wait(milliseconds: Self.retryMilliseconds) else { return }

@@ -32,7 +32,8 @@ struct BrokerConnection {
     try untilAnswered(stop) { try client.partitionCount(of: topic, timeoutMilliseconds: 5_000) } ?? nil
   }
 
-  private func untilAnswered<T>(_ stop: StopFlag, _ ask: () throws -> T) throws -> T? {
+  /// Asks again until there is an answer. nil where `stop` was set first.
+  func untilAnswered<T>(_ stop: StopFlag, _ ask: () throws -> T) throws -> T? {
     let start = Clock.monotonicMilliseconds
     var nextWord = start + 1_000
     while !stop.isSet {

@@ -15,6 +15,8 @@ public final class ConsumerEvents: Sendable {
     public var bytes = 0
     /// Images that came again and were there already.
     public var unchanged = 0
+    /// Older versions of images, known to a catalog that `repair` made.
+    public var past = 0
     public var letters = 0
     /// Messages of the topic that are not stored yet, when last asked.
     public var lag: Int?
@@ -35,6 +37,7 @@ public final class ConsumerEvents: Sendable {
       $0.images += stored.images.count
       $0.bytes += stored.images.reduce(0) { $0 + $1.bytes }
       $0.unchanged += stored.unchanged
+      $0.past += stored.past
       $0.letters += stored.letters
     }
     for image in stored.images { log.debug("stored", ["image": .string(image.name), "bytes": .of(image.bytes)]) }

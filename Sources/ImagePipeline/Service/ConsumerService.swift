@@ -22,15 +22,16 @@ public final class ConsumerService: Sendable {
   /// Runs until `stop` is set, or until `count` or `untilIdle` is reached.
   /// - Throws: what cannot be helped by waiting: an output that cannot be used, a fatal error of the client.
   public func run() throws {
-    do {
-      try run(
-        ImageStore(
-          outputPath: settings.outputPath, csvPath: settings.csvPath, topic: settings.topic,
-          deadLetterSettings: settings.embeddedCluster == nil ? settings.kafka : nil, log: log, stop: stop))
-    } catch is LockWait.Ended {}
+    do { try serve() } catch is LockWait.Ended {} catch {
+      let catalog = "\(settings.outputPath)/\(ImageName.reserved)/\(Catalog.fileName)"
+      throw CatalogError.final(error, path: catalog) ?? error
+    }
   }
 
-  private func run(_ store: ImageStore) throws {
+  private func serve() throws {
+    let store = try ImageStore(
+      outputPath: settings.outputPath, csvPath: settings.csvPath, topic: settings.topic,
+      deadLetterSettings: settings.embeddedCluster == nil ? settings.kafka : nil, log: log, stop: stop)
     defer { store.letters.close() }
     while true {
       do { return try join(store) } catch {
@@ -66,6 +67,10 @@ public final class ConsumerService: Sendable {
       consumer: consumer, catalog: store.catalog, cluster: cluster, topic: settings.topic, events: events, log: log)
     store.letters.whileWaiting = { [stop] in reader.keepAlive(stop) }
     defer { store.letters.whileWaiting = { true } }
+    guard try RebuiltCatalog.bind(store.catalog, reader.topic, settings.topic, rereading, connection, stop) else {
+      return
+    }
+    try store.lookForPast()
     try consumer.subscribe()
     try loop(reader, store)
     reader.commitAndWait(timeoutMilliseconds: 5_000)
@@ -84,7 +89,7 @@ public final class ConsumerService: Sendable {
       if reader.isDue(room: room, bytes: settings.batchBytes, quiet: !came) {
         try storeWaiting(of: reader, in: store, room: room)
       }
-      if reader.waiting.isEmpty, upkeep.isRunOver(reader, store) { return }
+      if reader.waiting.isEmpty, try upkeep.isRunOver(reader, store) { return }
     }
   }
 
@@ -96,6 +101,7 @@ public final class ConsumerService: Sendable {
     while true {
       let outcome: ImageStore.Outcome
       do { outcome = try store.store(batch, whileWaiting: { reader.keepAlive(stop) }) } catch {
+        if CatalogError.final(error, path: store.catalog.path) != nil { throw error }
         events.storingFailed(error, retryMilliseconds: delay)
         let again = Clock.monotonicMilliseconds + Int64(delay)
         while Clock.monotonicMilliseconds < again {

@@ -25,7 +25,7 @@ struct ConsumerUpkeep {
   mutating func somethingCame() { idle.reset() }
 
   /// To be called with nothing waiting to be stored. Returns true where the topic has been stored for long enough.
-  mutating func isRunOver(_ reader: TopicReader, _ store: ImageStore) -> Bool {
+  mutating func isRunOver(_ reader: TopicReader, _ store: ImageStore) throws -> Bool {
     guard Clock.monotonicMilliseconds >= next else { return false }
     next = Clock.monotonicMilliseconds + Self.interval
     events.lag = reader.lag
@@ -35,6 +35,7 @@ struct ConsumerUpkeep {
     }
     reader.commitEnds()
     do { try tidy(reader, store) } catch {
+      if CatalogError.final(error, path: store.catalog.path) != nil { throw error }
       events.expiringFailed(error, retryMilliseconds: Self.retryMilliseconds)
       next += Int64(Self.retryMilliseconds)
     }

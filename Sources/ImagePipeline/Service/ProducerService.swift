@@ -105,7 +105,7 @@ public final class ProducerService: Sendable {
     producer.close()
     writer.close()
     writing.join()
-    if let error = failure.withLock({ $0 }) { throw error }
+    if let error = failure.withLock({ $0 }) ?? writer.failure.withLock({ $0 }) { throw error }
   }
 
   /// Where the topic ends before what it has acknowledged, it is another topic: what the ledger has as sent is not there.

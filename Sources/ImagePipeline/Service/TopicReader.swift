@@ -22,6 +22,8 @@ final class TopicReader {
   private var epoch = 0
   private var isPaused = false
   private var wasAssigned = false
+  /// Another topic stands under the name. Acted upon by `pump` alone: within `keepAlive` the catalog may be in the midst
+  /// of a transaction.
   private var topicIsNew = false
   /// Where partitions are to be read from, as far as that has not been brought about.
   private var unplaced: [Int32: KafkaConsumer.StartOffset] = [:]
@@ -79,6 +81,7 @@ final class TopicReader {
 
   private func drop() {
     epoch += 1
+    topicIsNew = false
     unplaced = [:]
     waiting = []
     waitingBytes = 0
@@ -116,16 +119,8 @@ final class TopicReader {
   /// Polls once. Returns true where new messages came.
   func pump(maximum: Int, timeoutMilliseconds: Int) throws -> Bool {
     let before = waiting.count
-    for event in consumer.poll(maximum: max(1, maximum), timeoutMilliseconds: timeoutMilliseconds) {
-      try handle(event)
-    }
-    if let failure {
-      self.failure = nil
-      throw failure
-    }
-    place()
+    try poll(maximum: maximum, timeoutMilliseconds: timeoutMilliseconds)
     if topicIsNew {
-      topicIsNew = false
       log.warning(
         "the topic was made anew: it holds other messages than those stored from it. Starting at its beginning",
         ["topic": .string(topicName)])
@@ -136,7 +131,18 @@ final class TopicReader {
     return waiting.count > before
   }
 
-  private func handle(_ event: KafkaConsumer.Event) throws {
+  private func poll(maximum: Int, timeoutMilliseconds: Int) throws {
+    for event in consumer.poll(maximum: max(1, maximum), timeoutMilliseconds: timeoutMilliseconds) {
+      try handle(event)
+    }
+    if let failure {
+      self.failure = nil
+      throw failure
+    }
+    place()
+  }
+
+  func handle(_ event: KafkaConsumer.Event) throws {
     switch event {
     // From the place that is to be left: taken for new, it would hide what lies before it.
     case .message(let message) where unplaced[message.partition] != nil: break
@@ -175,15 +181,15 @@ final class TopicReader {
   }
 
   /// To be called while a batch waits: polls, so that the group keeps this consumer, with fetching paused.
-  /// Returns false where the batch is void, because the assignment changed or the run ends.
+  /// Returns false where the batch is void, because the assignment or the topic changed, or the run ends.
   func keepAlive(_ stop: StopFlag) -> Bool {
     let begun = epoch
     if !isPaused {
       isPaused = true
       try? consumer.pauseAll()
     }
-    do { _ = try pump(maximum: 1, timeoutMilliseconds: 20) } catch { failure = error }
-    return !stop.isSet && epoch == begun
+    do { try poll(maximum: 1, timeoutMilliseconds: 20) } catch { failure = error }
+    return !stop.isSet && epoch == begun && !topicIsNew
   }
 
   func resume() {

@@ -71,25 +71,15 @@ public final class Verifier {
 
   private func readCSV() throws {
     let file = try File.open(csvPath, .read)
-    var parser = CSVParser()
     var names = CSVNames(output: output)
     var isHeader = true
-    var place = 0
-    var buffer = [UInt8](repeating: 0, count: 1 << 20)
-    while true {
-      let count = try buffer.withUnsafeMutableBytes { try file.read(into: $0, at: place) }
-      if count == 0 { break }
-      place += count
-      try buffer.withUnsafeBytes { bytes in
-        try parser.read(UnsafeRawBufferPointer(rebasing: bytes[..<count])) { fields in
-          defer { isHeader = false }
-          guard !isHeader, let path = fields.first else { return }
-          let name = names.name(of: path)
-          // A file of the Python scripts' has no hashes: then only the row counts.
-          let digest = fields.count > 2 ? fields[2] : ""
-          if try index.add(name, digest) { found(.doubled, name, "two rows in the CSV file") }
-        }
-      }
+    try CSVParser.read(file) { fields in
+      defer { isHeader = false }
+      guard !isHeader, let path = fields.first else { return }
+      let name = names.name(of: path)
+      // A file of the Python scripts' has no hashes: then only the row counts.
+      let digest = fields.count > 2 ? fields[2] : ""
+      if try index.add(name, digest) { found(.doubled, name, "two rows in the CSV file") }
     }
   }
 

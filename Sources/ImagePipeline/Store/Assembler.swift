@@ -11,6 +11,9 @@ final class Assembler {
   /// cannot be known at the moment.
   var reread: (_ topic: String, _ partition: Int32, _ offset: Int64) throws -> KafkaMessage? = { _, _, _ in nil }
 
+  /// Whether the catalog knows of messages before its positions.
+  var hasPast = false
+
   init(output: OutputFolder, catalog: Catalog, letters: DeadLetters) {
     self.output = output
     self.catalog = catalog
@@ -21,6 +24,8 @@ final class Assembler {
     case incomplete
     /// The image stands under its name. The files in `leftovers` are of no use once the transaction is committed.
     case complete(ImageProbe, FileStatus, leftovers: [String])
+    /// It is an older version, which has its row; its file is among the leftovers.
+    case past(leftovers: [String])
     case obstacle(Obstacle)
   }
 
@@ -43,7 +48,13 @@ final class Assembler {
     let have = try catalog.add(added, to: assembly, time: Clock.wallMilliseconds)
     // By its bytes too: parts that claim far places make a file with holes, which would be read to its end.
     guard have.parts == assembly.count, have.bytes >= assembly.length else { return .incomplete }
+    if try isPast(part, message, topic) { return .past(leftovers: try forget(assembly)) }
     return mayComplete ? try complete(assembly, part.name) : .obstacle(.transaction)
+  }
+
+  /// Asked once the image is whole: what was begun before another version may be completed after it.
+  private func isPast(_ part: PreparedPart, _ message: KafkaMessage, _ topic: Catalog.Topic) throws -> Bool {
+    try hasPast && catalog.isPast(part.name.value, part.digest, from: message.origin, topic)
   }
 
   private func complete(_ assembly: Catalog.Assembly, _ name: ImageName) throws -> Outcome {
@@ -120,32 +131,5 @@ final class Assembler {
   private static func isPart(_ message: KafkaMessage, _ number: Int, of assembly: Catalog.Assembly) -> Bool {
     guard let segment = (try? ImageHeaders(message.header))?.segment else { return false }
     return segment.id == assembly.segmentID && segment.count == assembly.count && segment.index == number
-  }
-}
-
-extension File {
-  private static let pieceSize = 1 << 20
-
-  /// SHA-256 of the whole file, read a piece at a time.
-  func digest() throws -> Digest {
-    var hash = SHA256()
-    var place = 0
-    try withUnsafeTemporaryAllocation(byteCount: Self.pieceSize, alignment: 64) { buffer in
-      while true {
-        let count = try read(into: buffer, at: place)
-        if count == 0 { return }
-        hash.update(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-        place += count
-      }
-    }
-    return hash.finish()
-  }
-
-  /// What the file's first bytes say.
-  func probe() throws -> ImageProbe {
-    try withUnsafeTemporaryAllocation(byteCount: Self.pieceSize, alignment: 64) { buffer in
-      let count = try read(into: buffer, at: 0)
-      return ImageProbe(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
-    }
   }
 }

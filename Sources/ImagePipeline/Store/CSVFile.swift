@@ -12,6 +12,8 @@ final class CSVFile {
   private let outputPath: String
   private let catalog: Catalog
   private let log: Log
+  /// The file that this output has claimed: users delete it, and another one stands there then.
+  private var claimed: (file: File, status: FileStatus)?
 
   init(path: String, outputPath: String, catalog: Catalog, log: Log) {
     self.path = path
@@ -37,7 +39,7 @@ final class CSVFile {
     ).first(.text(path)) {
       Record(length: Int($0.integer(0)), lastStored: $0.integer(1), lastLine: $0.blob(2))
     }
-    var file = try File.open(path, .create)
+    var file = try openOwn()
     var record = known ?? Record()
     switch try state(of: file, record) {
     case .asRecorded: break
@@ -50,7 +52,7 @@ final class CSVFile {
       log.warning(
         "the CSV file was not as this pipeline left it: moved aside, written anew",
         ["file": .string(path), "reason": .string(reason), "aside": .string(aside)])
-      file = try File.open(path, .create)
+      file = try openOwn()
       record = Record()
     }
     let before = record.lastStored
@@ -73,8 +75,23 @@ final class CSVFile {
     FaultPoint.rowsWritten.reached()
     try file.sync()
     FaultPoint.rowsSynced.reached()
+    try write(record)
+  }
+
+  private func write(_ record: Record) throws {
     try catalog.prepared("REPLACE INTO csv_files VALUES (?, ?, ?, ?)").run(
       .text(path), .integer(Int64(record.length)), .integer(record.lastStored), .blob(record.lastLine))
+  }
+
+  /// Opens the file for this output alone: two outputs would move each other's rows aside in turn.
+  private func openOwn() throws -> File {
+    let file = try File.open(path, .create)
+    let status = try file.status()
+    if let claimed, claimed.status.inode == status.inode, claimed.status.device == status.device { return file }
+    let owner = Array(catalog.id.utf8).withUnsafeBytes { SHA256.hash($0) }.bytes.prefix(8)
+    guard try file.claim(for: owner.reduce(0) { $0 << 8 | UInt64($1) }) else { throw CSVInUse(path: path) }
+    claimed = (file, status)
+    return file
   }
 
   private func write(_ line: [UInt8], to file: File, _ record: inout Record) throws {
@@ -85,6 +102,50 @@ final class CSVFile {
   private func append(_ bytes: [UInt8], to file: File, _ record: inout Record) throws {
     try bytes.withUnsafeBytes { try file.write($0, at: record.length) }
     record.length += bytes.count
+  }
+
+  // MARK: For repair
+
+  /// True where every byte of the file is as the catalog says.
+  func isWhole() throws -> Bool {
+    guard let file = try? File.open(path, .read) else { return false }
+    var hash = SHA256()
+    CSVLine.header.withUnsafeBytes { hash.update($0) }
+    try catalog.rows(after: 0) { _, row in CSVLine.bytes(row).withUnsafeBytes { hash.update($0) } }
+    return try file.digest() == hash.finish()
+  }
+
+  /// Takes the file for what this output has written, with all rows of the catalog: to be called where it is whole.
+  func adopt() throws {
+    let length = try openOwn().status().size
+    var record = Record(length: length, lastStored: 0, lastLine: CSVLine.header)
+    try catalog.rows(after: 0) { id, row in
+      record.lastStored = id
+      record.lastLine = CSVLine.bytes(row)
+    }
+    try write(record)
+  }
+
+  /// Takes the file for a stranger's, which the next `synchronize` moves aside.
+  func disown() throws {
+    try catalog.prepared("DELETE FROM csv_files WHERE path = ?").run(.text(path))
+  }
+
+  /// True where the file begins with our header and a row of this output.
+  var hasOwnRows: Bool {
+    get throws {
+      guard let status = try FileStatus.of(path), status.kind == .regular else { return false }
+      var isOwn = false
+      var isHeader = true
+      try bytes(of: File.open(path, .read), 0..<min(status.size, 64 << 10)).withUnsafeBytes { start in
+        var parser = CSVParser()
+        parser.read(start) { fields in
+          isOwn = isOwn || !isHeader && CSVLine.row(fields) != nil && fields[0].hasPrefix(outputPath + "/")
+          isHeader = false
+        }
+      }
+      return isOwn
+    }
   }
 
   // MARK: Is it still ours?
@@ -160,5 +221,13 @@ final class CSVFile {
     try copy.sync()
     try file.truncate(to: 0)
     return aside
+  }
+}
+
+struct CSVInUse: Error, CustomStringConvertible {
+  let path: String
+  var description: String {
+    "a consumer of another output writes \(path): each output has a CSV file of its own. Set another CSV_PATH, or stop the other "
+      + "consumer"
   }
 }

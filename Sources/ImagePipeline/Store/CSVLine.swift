@@ -11,10 +11,25 @@ enum CSVLine {
   static func bytes(_ row: StoredRow) -> [UInt8] {
     let fields = [
       row.filePath, row.label, row.digest.hex, String(row.size), row.format, row.width.map { String($0) } ?? "",
-      row.height.map { String($0) } ?? "", row.topic, String(row.partition), String(row.offset),
+      row.height.map { String($0) } ?? "", row.topic, row.partition < 0 ? "" : String(row.partition),
+      row.offset < 0 ? "" : String(row.offset),
       row.sentTime.map { Clock.iso8601(milliseconds: $0) } ?? "", Clock.iso8601(milliseconds: row.storedTime),
     ]
     return Array((fields.map(quoted).joined(separator: ",") + "\n").utf8)
+  }
+
+  /// Reads what `bytes` writes; nil where the fields are no row of ours.
+  static func row(_ fields: [String]) -> StoredRow? {
+    func isOptionalNumber(_ text: String) -> Bool { text.isEmpty || Int64(text) != nil }
+    let sent = fields.count == columns.count && !fields[10].isEmpty ? Clock.milliseconds(iso8601: fields[10]) : nil
+    guard fields.count == columns.count, let digest = Digest(hex: fields[2]), let size = Int(fields[3]),
+      fields[5...6].allSatisfy(isOptionalNumber), fields[8...9].allSatisfy(isOptionalNumber),
+      sent != nil || fields[10].isEmpty, let stored = Clock.milliseconds(iso8601: fields[11])
+    else { return nil }
+    return StoredRow(
+      filePath: fields[0], label: fields[1], digest: digest, size: size, format: fields[4], width: Int(fields[5]),
+      height: Int(fields[6]), topic: fields[7], partition: Int32(fields[8]) ?? -1, offset: Int64(fields[9]) ?? -1,
+      sentTime: sent, storedTime: stored)
   }
 
   private static func quoted(_ field: String) -> String {
@@ -73,6 +88,12 @@ struct CSVParser {
       default: field.append(byte)
       }
     }
+  }
+
+  /// Reads all records of a file, the header among them.
+  static func read(_ file: File, _ record: ([String]) throws -> Void) throws {
+    var parser = CSVParser()
+    try file.eachPiece { try parser.read($0, record) }
   }
 
   private mutating func endField() {

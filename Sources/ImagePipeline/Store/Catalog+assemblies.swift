@@ -27,10 +27,10 @@ extension Catalog {
 
   private static let columns = "id, segment_id, count, name, digest, length"
 
-  private static func assembly(_ row: Row) -> Assembly {
+  private static func assembly(_ row: Row) throws -> Assembly {
     Assembly(
       id: row.integer(0), segmentID: row.text(1), count: Int(row.integer(2)), name: row.text(3),
-      digest: Digest(bytes: row.blob(4))!, length: Int(row.integer(5)))
+      digest: try row.digest(4), length: Int(row.integer(5)))
   }
 
   func assembly(segmentID: String, count: Int) throws -> Assembly? {
@@ -54,7 +54,7 @@ extension Catalog {
     let statement = try prepared("SELECT \(Self.columns) FROM assemblies WHERE \(condition) ORDER BY id")
     var found: [Assembly] = []
     try statement.each(values) {
-      found.append(Self.assembly($0))
+      found.append(try Self.assembly($0))
       return true
     }
     return found
@@ -93,7 +93,7 @@ extension Catalog {
       .each(.integer(assembly.id)) { row in
         parts.append(
           Part(
-            number: Int(row.integer(0)), size: Int(row.integer(1)), partition: Int32(row.integer(2)),
+            number: Int(row.integer(0)), size: Int(row.integer(1)), partition: Int32(clamping: row.integer(2)),
             offset: row.integer(3)))
         return true
       }

@@ -9,6 +9,7 @@ final class Catalog {
   static let fileName = "catalog.sqlite"
 
   let database: Database
+  let path: String
   /// Made once with the catalog; part of the consumers' `group.instance.id`.
   let id: String
 
@@ -21,8 +22,10 @@ final class Catalog {
   init(in folder: Folder, exclusive: Bool, wait: LockWait? = nil) throws {
     self.wait = wait
     let refusal = exclusive ? SlotError(path: folder.path, alone: true) : nil
+    let path = folder.path + "/" + Self.fileName
+    self.path = path
     let database = try Self.waiting(wait, orElse: refusal) {
-      try Database(path: folder.path + "/" + Self.fileName, busyTimeoutMilliseconds: 200, exclusive: exclusive)
+      try Database(path: path, busyTimeoutMilliseconds: 200, exclusive: exclusive)
     }
     self.database = database
     let made = String(UInt64.random(in: 1 << 60...UInt64.max), radix: 16)
@@ -34,9 +37,14 @@ final class Catalog {
           try database.prepare("INSERT INTO facts VALUES ('catalog', ?)").run(.text(made))
           try database.setUserVersion(CatalogSchema.version)
         case CatalogSchema.version: break
+        case let older where (1..<CatalogSchema.version).contains(older):
+          try database.execute(CatalogSchema.migration(from: older))
+          try database.setUserVersion(CatalogSchema.version)
         case let other: throw CatalogError.foreignVersion(other, path: folder.path)
         }
-        return try database.prepare("SELECT value FROM facts WHERE name = 'catalog'").first { $0.text(0) } ?? ""
+        let known = try database.prepare("SELECT value FROM facts WHERE name = 'catalog'").first { $0.text(0) }
+        guard let known else { throw UnreadableCatalog("it has no identity") }
+        return known
       }
     }
   }
@@ -57,6 +65,21 @@ final class Catalog {
   }
 
   func transaction<T>(_ body: () throws -> T) throws -> T { try Self.waiting(wait) { try database.transaction(body) } }
+
+  /// - Throws: `CatalogError.gone` where the file was removed or replaced since it was opened.
+  func checkPlace() throws {
+    if database.hasMoved { throw CatalogError.gone(path: path) }
+  }
+
+  /// True as long as no consumer has finished its start with it.
+  var isNew: Bool {
+    get throws {
+      try prepared(
+        "SELECT EXISTS (SELECT 1 FROM stored UNION ALL SELECT 1 FROM positions UNION ALL SELECT 1 FROM csv_files)"
+      )
+      .first { $0.integer(0) } == 0
+    }
+  }
 
   private var statements: [String: Statement] = [:]
 
@@ -148,11 +171,25 @@ final class Catalog {
   func entry(_ name: String) throws -> Entry? {
     try prepared(
       "SELECT digest, size, modified, inode FROM images WHERE name = ?"
-    ).first(.text(name)) { row in
-      Entry(
-        digest: Digest(bytes: row.blob(0))!, size: Int(row.integer(1)), modified: row.integer(2),
-        inode: UInt64(bitPattern: row.integer(3)))
+    ).first(.text(name)) { try Self.entry($0) }
+  }
+
+  /// Entries in the order of their names' bytes.
+  func entries(after name: String?, atMost count: Int) throws -> [(name: String, entry: Entry)] {
+    var found: [(name: String, entry: Entry)] = []
+    try prepared(
+      "SELECT digest, size, modified, inode, name FROM images WHERE name > ? ORDER BY name LIMIT ?"
+    ).each(.text(name ?? ""), .integer(Int64(count))) { row in
+      found.append((row.text(4), try Self.entry(row)))
+      return true
     }
+    return found
+  }
+
+  private static func entry(_ row: Row) throws -> Entry {
+    Entry(
+      digest: try row.digest(0), size: Int(row.integer(1)), modified: row.integer(2),
+      inode: UInt64(bitPattern: row.integer(3)))
   }
 
   func set(_ entry: Entry, name: String) throws {
@@ -184,9 +221,9 @@ final class Catalog {
       try body(
         row.integer(0),
         StoredRow(
-          filePath: row.text(1), label: row.text(2), digest: Digest(bytes: row.blob(3))!, size: Int(row.integer(4)),
+          filePath: row.text(1), label: row.text(2), digest: try row.digest(3), size: Int(row.integer(4)),
           format: row.text(5), width: optional(6), height: optional(7), topic: row.text(8),
-          partition: Int32(row.integer(9)), offset: row.integer(10),
+          partition: Int32(clamping: row.integer(9)), offset: row.integer(10),
           sentTime: row.isNull(11) ? nil : row.integer(11), storedTime: row.integer(12)))
       return true
     }
@@ -202,21 +239,11 @@ struct StoredRow: Equatable {
   var format: String
   var width: Int?
   var height: Int?
+  /// Empty, with -1 for partition and offset, where `repair` found the image and nothing else.
   var topic: String
   var partition: Int32
   var offset: Int64
   /// The message's time in ms since 1970, where it has one.
   var sentTime: Int64?
   var storedTime: Int64
-}
-
-enum CatalogError: Error, CustomStringConvertible {
-  case foreignVersion(Int, path: String)
-  var description: String {
-    switch self {
-    case .foreignVersion(let version, let path):
-      "the catalog in \(path) has version \(version), this program knows \(CatalogSchema.version): use the program that "
-        + "wrote it, or another PROCESSED_IMAGES_DIR"
-    }
-  }
 }

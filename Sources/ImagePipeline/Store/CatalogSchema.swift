@@ -2,9 +2,15 @@ import SQLite
 
 /// The catalog's tables. It lies among the images, so that whoever has the output has its truth.
 enum CatalogSchema {
-  static let version = 1
+  static let version = 2
 
-  static let creation = """
+  static let creation = first + "\n" + second
+
+  /// What an older catalog lacks.
+  /// - Parameter version: 1 or more.
+  static func migration(from version: Int) -> String { version < 2 ? second : "" }
+
+  private static let first = """
     CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
     -- Positions belong to a topic's incarnation: where a topic was made anew, its generation grows and they are void.
@@ -42,6 +48,22 @@ enum CatalogSchema {
     CREATE TABLE parts (
       assembly INTEGER NOT NULL REFERENCES assemblies ON DELETE CASCADE, number INTEGER NOT NULL, size INTEGER NOT NULL,
       partition INTEGER NOT NULL, offset INTEGER NOT NULL, PRIMARY KEY (assembly, number)
+    ) WITHOUT ROWID;
+    """
+
+  /// Empty but in a catalog that `repair` made: what the CSV file's rows tell of the messages behind them. It has no
+  /// positions, so that every topic is read again, older versions of images too.
+  private static let second = """
+    -- The last row that each partition has, which tells whether a topic of that name is the same one; then it is bound.
+    CREATE TABLE past_partitions (
+      topic TEXT NOT NULL, partition INTEGER NOT NULL, last_offset INTEGER NOT NULL, last_time INTEGER,
+      last_key BLOB NOT NULL, newest_time INTEGER, bound_topic INTEGER REFERENCES topics, bound_generation INTEGER,
+      PRIMARY KEY (topic, partition)
+    ) WITHOUT ROWID;
+    -- Up to where each partition's messages of an image have been dealt with.
+    CREATE TABLE past_images (
+      name TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL,
+      PRIMARY KEY (name, topic, partition)
     ) WITHOUT ROWID;
     """
 }

@@ -14,6 +14,7 @@ import Telemetry
 final class ImageStore {
   let output: OutputFolder
   let catalog: Catalog
+  private let lock: OutputLock
   let slot: ConsumerSlot
   let letters: DeadLetters
   private let csv: CSVFile
@@ -38,6 +39,7 @@ final class ImageStore {
   ) throws {
     output = try OutputFolder(path: outputPath, csvPath: csvPath)
     let alone = output.fileSystem.isShared
+    lock = try OutputLock.share(in: output.reserved)
     slot = try ConsumerSlot.claim(in: output.reserved, alone: alone)
     wait = LockWait(path: output.reserved.path + "/" + Catalog.fileName, log: log, stop: stop)
     catalog = try Catalog(in: output.reserved, exclusive: alone, wait: wait)
@@ -46,7 +48,16 @@ final class ImageStore {
       topic: topic, settings: deadLetterSettings, reserved: output.reserved, incoming: slot.incoming, log: log)
     decoder = MessageDecoder(incoming: slot.incoming, segments: output.segments)
     assembler = Assembler(output: output, catalog: catalog, letters: letters)
-    try catalog.transaction { try csv.synchronize() }
+    try catalog.transaction {
+      try LostCatalog.check(catalog, output, csv, log: log)
+      try csv.synchronize()
+    }
+  }
+
+  /// To be called once what `repair` knows of the topic has been bound to it.
+  func lookForPast() throws {
+    try catalog.prunePast()
+    assembler.hasPast = try catalog.hasPast
   }
 
   /// Messages of partitions whose positions are known, in offset order within each.
@@ -64,6 +75,8 @@ final class ImageStore {
     var images: [(name: String, bytes: Int)] = []
     /// Images that were there already, the same to the byte.
     var unchanged = 0
+    /// Older versions of images, which have their rows.
+    var past = 0
     var letters = 0
     var positions: [Int32: Catalog.Position] = [:]
     /// What is to be stored next: a message of it turned out to be unusable, and its letter comes first.
@@ -81,8 +94,10 @@ final class ImageStore {
   /// Stores the batch in one transaction, or the part of it before a message that turns out to be unusable only there: no
   /// letter is sent while the lock is held.
   /// - Parameter whileWaiting: called while another consumer holds the lock; returns false to give the batch up.
-  /// - Throws: what the system is at fault for (a full disk); the same batch can be tried again.
+  /// - Throws: what the system is at fault for (a full disk), and the same batch can be tried again; or what
+  ///   `CatalogError.final` knows, and it cannot.
   func store(_ batch: Batch, whileWaiting: () -> Bool) throws -> Outcome {
+    try catalog.checkPlace()
     guard try deliverLetters(of: batch) else { return .givenUp }
     let prepared = try prepare(batch)
     let refused = zip(batch.messages, prepared).compactMap { message, result in
@@ -186,6 +201,10 @@ final class ImageStore {
         attempt.stored.unchanged += 1
         break
       }
+      if try assembler.hasPast && catalog.isPast(image.name.value, image.digest, from: message.origin, batch.topic) {
+        attempt.stored.past += 1
+        break
+      }
       // Renamed over one that was put together, it would leave nothing to repeat that from after a crash.
       if attempt.placed[image.name.value.pathKey] == true { return .transaction }
       let status: FileStatus
@@ -222,6 +241,10 @@ final class ImageStore {
       attempt.placed[part.name.value.pathKey] = true
       try record(part.name, part.digest, probe, status, message)
       attempt.stored.images.append((part.name.value, part.length))
+      attempt.leftovers += done
+      return nil
+    case .past(let done):
+      attempt.stored.past += 1
       attempt.leftovers += done
       return nil
     case .obstacle(let obstacle): return obstacle
@@ -262,6 +285,10 @@ extension Catalog.Entry {
 }
 
 extension KafkaMessage {
+  var origin: Catalog.Origin {
+    Catalog.Origin(topic: topic, partition: partition, offset: offset, timestamp: timestamp)
+  }
+
   var mark: Catalog.Mark {
     Catalog.Mark(
       offset: offset, timestamp: timestamp, key: SHA256.hash(key ?? UnsafeRawBufferPointer(start: nil, count: 0)))

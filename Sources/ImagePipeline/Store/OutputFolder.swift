@@ -35,7 +35,10 @@ final class OutputFolder {
     csvFolder = try Folder.create(parent).status()
   }
 
-  func filePath(_ name: ImageName) -> String { path == "/" ? "/" + name.value : path + "/" + name.value }
+  func filePath(_ name: ImageName) -> String { filePathStart + name.value }
+
+  /// What every `file_path` begins with.
+  var filePathStart: String { path == "/" ? "/" : path + "/" }
 
   /// What stands under a name now; nil where nothing does, or no regular file.
   func status(_ name: ImageName) throws -> FileStatus? {

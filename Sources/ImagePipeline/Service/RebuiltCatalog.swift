@@ -1,0 +1,49 @@
+import Kafka
+import Platform
+import Telemetry
+
+/// Joins a catalog that `repair` made to the topic that its rows came from.
+///
+/// The rows name no cluster, and a topic may have been made anew since. So the message of each partition's last row is
+/// read again: where it is the very one, the partition's older versions of images are known to have their rows.
+enum RebuiltCatalog {
+  /// Returns false where `stop` was set first.
+  static func bind(
+    _ catalog: Catalog, _ topic: Catalog.Topic, _ name: String, _ rereader: Rereader, _ connection: BrokerConnection,
+    _ stop: StopFlag
+  ) throws -> Bool {
+    for past in try catalog.unboundPast(name) {
+      let isAnswered = try connection.untilAnswered(stop) {
+        let found = try rereader.read(topic: name, partition: past.partition, offset: past.last.offset)
+        if found?.mark == past.last {
+          try catalog.bindPast(name, partition: past.partition, to: topic)
+        } else {
+          try say(past, isGone: found == nil, name, connection)
+        }
+        return true
+      }
+      guard isAnswered == true else { return false }
+    }
+    return true
+  }
+
+  private static func say(
+    _ past: Catalog.PastPartition, isGone: Bool, _ topic: String, _ connection: BrokerConnection
+  ) throws {
+    connection.log.warning(
+      "the topic does not have the last message that the CSV file had a row of: it was made anew, or has removed it. Older "
+        + "versions of images that it still has are stored again before the newer ones, each with a row",
+      ["topic": .string(topic), "partition": .of(past.partition), "offset": .of(past.last.offset)])
+    guard isGone, let count = try connection.client.partitionCount(of: topic, timeoutMilliseconds: 5_000),
+      past.partition < count
+    else { return }
+    let first = try connection.client.watermarks(of: topic, partition: past.partition, timeoutMilliseconds: 5_000).low
+    guard first > past.last.offset + 1 else { return }
+    connection.log.error(
+      "messages may have been removed from the topic before they were stored: \(first - past.last.offset - 1)",
+      [
+        "partition": .of(past.partition), "from": .of(past.last.offset + 1), "to": .of(first - 1),
+        "cure": "image-pipeline verify --resend, where the images were sent from",
+      ])
+  }
+}

@@ -1,0 +1,108 @@
+import Platform
+import SQLite
+
+/// What a catalog that `repair` made knows of the messages behind its rows. Its positions are lost, so every topic is read
+/// from its beginning: an image that stands is a no-op, but one of its older versions would replace it and get a second
+/// row, and then so would the version that stands.
+///
+/// A row says that its partition's messages of that image had been dealt with up to there. That is worth something as long
+/// as the topic is the one that the rows came from, which only a message of it can tell.
+extension Catalog {
+  /// A partition that rows came from and that has not been recognised in any topic.
+  struct PastPartition: Equatable {
+    let partition: Int32
+    /// The message of its last row.
+    let last: Mark
+  }
+
+  /// Takes note of a row and of the image that stands by it. Rows come in the order in which they were stored.
+  func recall(_ row: StoredRow, name: String) throws {
+    try set(Entry(digest: row.digest, size: row.size, modified: 0, inode: 0), name: name)
+    guard row.offset >= 0, row.partition >= 0 else { return }
+    let time: Statement.Value = row.sentTime.map { .integer($0) } ?? .null
+    let key = Array(name.utf8).withUnsafeBytes { SHA256.hash($0) }
+    try prepared(
+      """
+      INSERT INTO past_partitions VALUES (?1, ?2, ?3, ?4, ?5, ?4, NULL, NULL)
+      ON CONFLICT (topic, partition) DO UPDATE SET
+        newest_time = max(coalesce(newest_time, ?4), coalesce(?4, newest_time)),
+        last_time = iif(?3 > last_offset, ?4, last_time), last_key = iif(?3 > last_offset, ?5, last_key),
+        last_offset = max(last_offset, ?3)
+      """
+    ).run(.text(row.topic), .integer(Int64(row.partition)), .integer(row.offset), time, .blob(key.bytes))
+    try prepared(
+      """
+      INSERT INTO past_images VALUES (?, ?, ?, ?)
+      ON CONFLICT (name, topic, partition) DO UPDATE SET offset = max(offset, excluded.offset)
+      """
+    ).run(.text(name), .text(row.topic), .integer(Int64(row.partition)), .integer(row.offset))
+  }
+
+  func unboundPast(_ topic: String) throws -> [PastPartition] {
+    var found: [PastPartition] = []
+    try prepared(
+      """
+      SELECT partition, last_offset, last_time, last_key FROM past_partitions
+      WHERE topic = ? AND bound_topic IS NULL ORDER BY partition
+      """
+    ).each(.text(topic)) { row in
+      let mark = Mark(
+        offset: row.integer(1), timestamp: row.isNull(2) ? nil : row.integer(2), key: try row.digest(3))
+      found.append(PastPartition(partition: Int32(clamping: row.integer(0)), last: mark))
+      return true
+    }
+    return found
+  }
+
+  /// The rows of that partition came from this topic.
+  func bindPast(_ name: String, partition: Int32, to topic: Topic) throws {
+    try transaction {
+      try prepared("UPDATE past_partitions SET bound_topic = ?, bound_generation = ? WHERE topic = ? AND partition = ?")
+        .run(.integer(topic.id), .integer(topic.generation), .text(name), .integer(Int64(partition)))
+    }
+  }
+
+  /// Forgets what lies before the positions by now.
+  func prunePast() throws {
+    try transaction {
+      try prepared(
+        """
+        DELETE FROM past_images WHERE EXISTS (
+          SELECT 1 FROM past_partitions AS past JOIN positions ON positions.topic = past.bound_topic
+            AND positions.generation = past.bound_generation AND positions.partition = past.partition
+          WHERE past.topic = past_images.topic AND past.partition = past_images.partition
+            AND positions.next > past_images.offset)
+        """
+      ).run()
+    }
+  }
+
+  var hasPast: Bool {
+    get throws { try prepared("SELECT EXISTS (SELECT 1 FROM past_images)").first { $0.integer(0) } == 1 }
+  }
+
+  /// True for an older version of an image: one that has its row, and whose successor stands.
+  func isPast(_ name: String, _ digest: Digest, from origin: Origin, _ topic: Topic) throws -> Bool {
+    // The version that stands is welcome: where its file is gone, it comes back.
+    guard let entry = try entry(name), entry.digest != digest else { return false }
+    let time: Statement.Value = origin.timestamp.map { .integer($0) } ?? .null
+    return try prepared(
+      """
+      SELECT 1 FROM past_images AS image JOIN past_partitions AS past USING (topic, partition)
+      WHERE image.name = ? AND topic = ? AND partition = ? AND image.offset >= ? AND past.bound_topic = ?
+        AND past.bound_generation = ? AND coalesce(? <= past.newest_time, 1)
+      """
+    ).first(
+      .text(name), .text(origin.topic), .integer(Int64(origin.partition)), .integer(origin.offset), .integer(topic.id),
+      .integer(topic.generation), time
+    ) { _ in true } ?? false
+  }
+
+  /// Where and when a message came.
+  struct Origin {
+    let topic: String
+    let partition: Int32
+    let offset: Int64
+    let timestamp: Int64?
+  }
+}

@@ -1,0 +1,56 @@
+import Platform
+import SQLite
+
+/// Why a catalog cannot be used, and what to do. None of these passes by itself.
+enum CatalogError: Error, CustomStringConvertible {
+  case foreignVersion(Int, path: String)
+  /// It is not what was written.
+  case damaged(path: String, reason: String)
+  /// It was there, and is not under its name any more.
+  case gone(path: String)
+  /// It is new, and what lies around it is not.
+  case lost(path: String, csv: String)
+
+  var description: String {
+    switch self {
+    case .foreignVersion(let version, let path):
+      "the catalog in \(path) has version \(version), this program knows \(CatalogSchema.version): use the program that "
+        + "wrote it, or another PROCESSED_IMAGES_DIR"
+    case .damaged(let path, let reason):
+      "the catalog \(path) is damaged: \(reason). Nothing is stored without it. To make a new one from the CSV file and the "
+        + "images: image-pipeline repair (with the same PROCESSED_IMAGES_DIR and CSV_PATH)"
+    case .gone(let path):
+      "the catalog \(path) was removed or replaced while it was in use. Start again; where its output is still there: "
+        + "image-pipeline repair (with the same PROCESSED_IMAGES_DIR and CSV_PATH) first"
+    case .lost(let path, let csv):
+      "the catalog \(path) is not there or empty, but there are images, and \(csv) has rows of this output. To make a new one "
+        + "from them: image-pipeline repair (with the same PROCESSED_IMAGES_DIR and CSV_PATH). To begin anew: move \(csv) away"
+    }
+  }
+
+  /// What an error says of the catalog itself; nil where it is about something else, which may pass.
+  static func final(_ error: any Error, path: String) -> CatalogError? {
+    switch error {
+    case let error as CatalogError: error
+    case let error as UnreadableCatalog: .damaged(path: path, reason: error.reason)
+    case let error as SQLiteError where error.isCorrupt: .damaged(path: path, reason: error.message)
+    default: nil
+    }
+  }
+}
+
+/// SQLite finds no fault with it, but what it holds is not what a catalog holds.
+struct UnreadableCatalog: Error, CustomStringConvertible {
+  let reason: String
+  init(_ reason: String) { self.reason = reason }
+  var description: String { "the catalog cannot be read: \(reason)" }
+}
+
+extension Row {
+  func digest(_ column: Int32) throws -> Digest {
+    guard let digest = Digest(bytes: blob(column)) else {
+      throw UnreadableCatalog("a hash in it has \(blob(column).count) bytes instead of \(Digest.byteCount)")
+    }
+    return digest
+  }
+}

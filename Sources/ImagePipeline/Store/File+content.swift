@@ -1,0 +1,33 @@
+import Platform
+
+extension File {
+  private static let pieceSize = 1 << 20
+
+  /// SHA-256 of the whole file, read a piece at a time.
+  func digest() throws -> Digest {
+    var hash = SHA256()
+    try eachPiece { hash.update($0) }
+    return hash.finish()
+  }
+
+  /// - Parameter body: called with the file's bytes in order, some at a time.
+  func eachPiece(_ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+    var place = 0
+    try withUnsafeTemporaryAllocation(byteCount: Self.pieceSize, alignment: 64) { buffer in
+      while true {
+        let count = try read(into: buffer, at: place)
+        if count == 0 { return }
+        try body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+        place += count
+      }
+    }
+  }
+
+  /// What the file's first bytes say.
+  func probe() throws -> ImageProbe {
+    try withUnsafeTemporaryAllocation(byteCount: Self.pieceSize, alignment: 64) { buffer in
+      let count = try read(into: buffer, at: 0)
+      return ImageProbe(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+    }
+  }
+}

@@ -1,0 +1,42 @@
+import Platform
+import Telemetry
+
+/// What a consumer does that finds no catalog, or an empty one, in a folder that is not empty.
+enum LostCatalog {
+  /// - Throws: `CatalogError.lost` where it is this output's own catalog that is missing: a new one would move the CSV
+  ///   file aside, and make rows only for what the topic still has.
+  static func check(_ catalog: Catalog, _ output: OutputFolder, _ csv: CSVFile, log: Log) throws {
+    guard try catalog.isNew, let image = try firstImage(output, csv) else { return }
+    // Without images there is nothing that could be lost: everything is stored again.
+    if try csv.hasOwnRows { throw CatalogError.lost(path: catalog.path, csv: csv.path) }
+    log.warning(
+      "the output has files that this pipeline has not logged: one whose name comes in a message is replaced",
+      ["output": .string(output.path), "for_example": .string(image), "to_log_them": "image-pipeline repair"])
+  }
+
+  private static func firstImage(_ output: OutputFolder, _ csv: CSVFile) throws -> String? {
+    let walker = try FolderWalker(root: output.path) { $0 != ImageName.reserved }
+    while let entry = walker.next() {
+      guard let entry = try? entry.get(), entry.kind == .regular, let name = entry.string,
+        !csv.isItsOwn(name, in: output)
+      else { continue }
+      return name
+    }
+    return nil
+  }
+}
+
+extension CSVFile {
+  /// True for the CSV file itself and for what was moved aside, where they lie among the images.
+  func isItsOwn(_ name: String, in output: OutputFolder) -> Bool {
+    let leaf = path.lastComponent
+    guard name.lastComponent == leaf || name.lastComponent.hasPrefix(leaf + ".aside-") else { return false }
+    let folder = path.dropLast(leaf.count)
+    let parent = output.path + "/" + name.dropLast(name.lastComponent.count)
+    guard let mine = try? FileStatus.of(folder.isEmpty ? "." : String(folder)), let its = try? FileStatus.of(parent)
+    else {
+      return false
+    }
+    return mine.inode == its.inode && mine.device == its.device
+  }
+}

@@ -1,0 +1,38 @@
+import Platform
+
+extension Repair {
+  /// Fills a new catalog from the CSV file's rows and from the images.
+  func rebuild(_ catalog: Catalog) throws {
+    let csv = CSVFile(path: csvPath, outputPath: output.path, catalog: catalog, log: log)
+    try catalog.transaction {
+      let rows = try takeRows(catalog)
+      try compareImages(catalog)
+      let images = try logUnknownImages(catalog, csv)
+      repaired(
+        "a new catalog was made: \(Quantity.count(rows, "row")) from \(csvPath), and "
+          + "\(Quantity.count(images, "image")) without a row")
+    }
+  }
+
+  private func takeRows(_ catalog: Catalog) throws -> Int {
+    guard try FileStatus.of(csvPath)?.kind == .regular else { return 0 }
+    var taken = 0
+    var strange = 0
+    let prefix = output.filePathStart.utf8
+    try CSVParser.read(try File.open(csvPath, .read)) { fields in
+      if fields == CSVLine.columns { return }
+      // By bytes: as characters, a slash with a combining accent behind it is no slash.
+      guard let row = CSVLine.row(fields), row.filePath.utf8.starts(with: prefix),
+        let text = String(row.filePath.utf8.dropFirst(prefix.count)), let name = try? ImageName(text)
+      else {
+        strange += 1
+        return
+      }
+      try catalog.append(row)
+      try catalog.recall(row, name: name.value)
+      taken += 1
+    }
+    if strange > 0 { found("\(Quantity.count(strange, "line")) of \(csvPath) are no rows of \(output.path)") }
+    return taken
+  }
+}

@@ -1,0 +1,118 @@
+import Platform
+import Testing
+
+@testable import ImagePipeline
+
+/// What a catalog that `repair` made knows of the messages behind its rows.
+@Suite struct CatalogPastTests {
+  private let scratch: Scratch
+  private let catalog: Catalog
+  private let topic: Catalog.Topic
+
+  init() throws {
+    scratch = try Scratch()
+    catalog = try Catalog(in: scratch.folder("reserved"), exclusive: false)
+    topic = try catalog.topic("t", cluster: "c")
+  }
+
+  private func recall(_ name: String, _ content: String, _ partition: Int32, _ offset: Int64, _ time: Int64?) throws {
+    var row = storedRow("out/" + name, content: content)
+    (row.topic, row.partition, row.offset, row.sentTime) = ("t", partition, offset, time)
+    try catalog.transaction { try catalog.recall(row, name: name) }
+  }
+
+  private func isPast(
+    _ name: String, _ content: String, _ partition: Int32, _ offset: Int64, _ time: Int64?, _ name2: String = "t",
+    _ other: Catalog.Topic? = nil
+  ) throws -> Bool {
+    let origin = Catalog.Origin(topic: name2, partition: partition, offset: offset, timestamp: time)
+    return try catalog.isPast(name, digest(of: content), from: origin, other ?? topic)
+  }
+
+  private func bind(_ partition: Int32 = 0) throws { try catalog.bindPast("t", partition: partition, to: topic) }
+
+  @Test func onlyAnOlderVersionWithARowIsPast() throws {
+    try recall("a", "v1", 0, 5, 100)
+    try recall("a", "v2", 0, 9, 200)
+    try bind()
+    #expect(try isPast("a", "v1", 0, 5, 100))
+    // One that came again in between and got no row.
+    #expect(try isPast("a", "v1", 0, 6, 110))
+    #expect(try isPast("a", "v1", 0, 9, 200))
+    // The one that stands may have to be restored.
+    #expect(try !isPast("a", "v2", 0, 9, 200))
+    #expect(try !isPast("a", "v1", 0, 10, 200), "it comes behind the last row")
+    #expect(try !isPast("a", "v1", 0, 5, 201), "it is younger than all of the rows")
+    #expect(try !isPast("b", "v1", 0, 5, 100), "it has no row")
+    #expect(try !isPast("a", "v1", 1, 5, 100), "no row came from there")
+    #expect(try !isPast("a", "v1", 0, 5, 100, "u"))
+  }
+
+  @Test func aClockThatWentBackwardsMakesNoOldVersionNew() throws {
+    try recall("a", "v1", 0, 5, 300)
+    try recall("a", "v2", 0, 9, 200)
+    try recall("b", "w", 0, 10, nil)
+    try bind()
+    #expect(try isPast("a", "v1", 0, 5, 300))
+    #expect(try isPast("a", "v1", 0, 5, nil))
+  }
+
+  @Test func anImageThatChangedItsPartitionHasAPastInEach() throws {
+    try recall("a", "v1", 0, 100, 1)
+    try recall("a", "v2", 3, 2, 2)
+    try bind(0)
+    try bind(3)
+    #expect(try isPast("a", "v1", 0, 100, 1))
+    #expect(try isPast("a", "v1", 3, 1, 1))
+    #expect(try !isPast("a", "v2", 3, 2, 2))
+    #expect(try !isPast("a", "v3", 0, 101, 2))
+  }
+
+  @Test func nothingIsPastAsLongAsTheTopicIsNotKnownToBeTheSame() throws {
+    try recall("a", "v1", 0, 5, 100)
+    try recall("a", "v2", 0, 9, 200)
+    #expect(try !isPast("a", "v1", 0, 5, 100))
+    try bind()
+    #expect(try isPast("a", "v1", 0, 5, 100))
+    let elsewhere = try catalog.topic("t", cluster: "d")
+    #expect(try !isPast("a", "v1", 0, 5, 100, "t", elsewhere))
+    try catalog.advance(topic)
+    #expect(try !isPast("a", "v1", 0, 5, 100, "t", catalog.topic("t", cluster: "c")))
+  }
+
+  @Test func aPartitionIsRecognisedByTheMessageOfItsLastRow() throws {
+    try recall("b", "w", 0, 9, 200)
+    try recall("a", "v1", 0, 5, 300)
+    try recall("c", "x", 2, 7, nil)
+    let unbound = try catalog.unboundPast("t")
+    #expect(
+      unbound == [
+        .init(partition: 0, last: .init(offset: 9, timestamp: 200, key: digest(of: "b"))),
+        .init(partition: 2, last: .init(offset: 7, timestamp: nil, key: digest(of: "c"))),
+      ])
+    try bind(2)
+    #expect(try catalog.unboundPast("t").map(\.partition) == [0])
+    #expect(try catalog.unboundPast("u") == [])
+  }
+
+  @Test func whatLiesBeforeThePositionIsForgotten() throws {
+    try recall("a", "v1", 0, 5, 100)
+    try recall("b", "w", 0, 9, 200)
+    try bind()
+    let position = Catalog.Position(next: 8, last: nil)
+    try catalog.transaction { try catalog.set(position, topic, partition: 0) }
+    try catalog.prunePast()
+    #expect(try catalog.hasPast)
+    #expect(try !isPast("a", "other", 0, 5, 100))
+    #expect(try isPast("b", "other", 0, 9, 100))
+    try catalog.transaction { try catalog.set(.init(next: 10, last: nil), topic, partition: 0) }
+    try catalog.prunePast()
+    #expect(try !catalog.hasPast)
+  }
+
+  @Test func anImageThatWasFoundAloneHasNoPast() throws {
+    try recall("a", "v1", -1, -1, nil)
+    #expect(try !catalog.hasPast)
+    #expect(try catalog.entry("a")?.digest == digest(of: "v1"))
+  }
+}

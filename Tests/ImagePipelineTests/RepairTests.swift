@@ -1,0 +1,408 @@
+import Glibc
+import Platform
+import Testing
+
+@testable import ImagePipeline
+
+/// An output without a broker, spoilt in many ways.
+@Suite struct RepairTests {
+  private let scratch: Scratch
+  private let lines = LogLines()
+
+  init() throws { scratch = try Scratch() }
+
+  // MARK: A sound output
+
+  private func store(csv: String = "rows.csv") throws -> ImageStore {
+    try ImageStore(
+      outputPath: scratch / "out", csvPath: scratch / csv, topic: "t", deadLetterSettings: nil, log: lines.log)
+  }
+
+  /// Stores images as a consumer would that got them in one message each.
+  private func fill(_ images: [(name: String, content: String)], from offset: Int64 = 0) throws {
+    let store = try store()
+    let csv = CSVFile(
+      path: scratch / "rows.csv", outputPath: store.output.path, catalog: store.catalog, log: lines.log)
+    let topic = try store.catalog.topic("t", cluster: "c")
+    for (number, (text, content)) in images.enumerated() {
+      let name = try ImageName(text)
+      try scratch.write("out/" + text, content)
+      let status = try #require(try store.output.status(name))
+      var row = storedRow(store.output.filePath(name), label: name.label, content: content)
+      (row.topic, row.partition, row.offset) = ("t", 0, offset + Int64(number))
+      try store.catalog.transaction {
+        try store.catalog.set(Catalog.Entry(digest(of: content), status), name: text)
+        try store.catalog.append(row)
+        try store.catalog.set(.init(next: row.offset + 1, last: nil), topic, partition: 0)
+        try csv.synchronize()
+      }
+    }
+  }
+
+  private static let images = [
+    ("a.jpg", "one"), ("cat/b.jpg", "two"), ("cat/ö, \"c\".jpg", "three"), ("a.jpg", "four"),
+  ]
+
+  private func repair(extensions: [String] = ["jpg"]) throws -> (result: Repair.Result, said: [String]) {
+    var said: [String] = []
+    let repair = try Repair(
+      output: scratch / "out", csvPath: scratch / "rows.csv", extensions: extensions, log: lines.log
+    ) {
+      switch $0 {
+      case .done(let text): said.append(text)
+      case .remains(let image, let reason): said.append("\(image): \(reason)")
+      }
+    }
+    try repair.run()
+    return (repair.result, said)
+  }
+
+  private func asides(_ folder: String = "") throws -> [String] {
+    try scratch.names(folder).filter { $0.contains(".aside-") }
+  }
+
+  private var rows: String { get throws { try scratch.read("rows.csv") } }
+  private let catalogFile = "out/.image-pipeline/catalog.sqlite"
+
+  private func removeCatalog() throws {
+    let folder = try scratch.folder("out/.image-pipeline")
+    for suffix in ["", "-wal", "-shm"] { try folder.remove(Catalog.fileName + suffix) }
+  }
+
+  /// Overwrites bytes of the catalog, all of it checkpointed by then.
+  private func overwrite(_ bytes: [UInt8], at offset: Int) throws {
+    let file = try File.open(scratch / catalogFile, .readWrite)
+    try bytes.withUnsafeBytes { try file.write($0, at: offset) }
+  }
+
+  /// After any repair, a consumer starts, finds nothing to say, and leaves everything as it is.
+  private func expectAgreement(sourceLocation: SourceLocation = #_sourceLocation) throws {
+    let before = (try rows, try asides())
+    let said = lines.all.count
+    let store = try store()
+    #expect(lines.all.count == said, "\(lines.all)", sourceLocation: sourceLocation)
+    #expect(try rows == before.0, sourceLocation: sourceLocation)
+    #expect(try asides() == before.1, sourceLocation: sourceLocation)
+    for (name, entry) in try store.catalog.entries(after: nil, atMost: 1_000) where entry.inode != 0 {
+      let status = try #require(try store.output.status(ImageName(name)), sourceLocation: sourceLocation)
+      #expect(Catalog.Entry(entry.digest, status) == entry, sourceLocation: sourceLocation)
+      #expect(try digest(of: scratch.read("out/" + name)) == entry.digest, sourceLocation: sourceLocation)
+    }
+  }
+
+  // MARK: Nothing wrong
+
+  @Test func aSoundOutputStaysAsItIs() throws {
+    try fill(Self.images)
+    let before = try rows
+    let (result, said) = try repair()
+    #expect(said == [])
+    #expect(result.sound == 3 && result.remaining == 0 && result.repairs == 0 && !result.isCatalogNew)
+    #expect(try rows == before)
+    try expectAgreement()
+  }
+
+  @Test func whereThereIsNoOutputNothingIsMade() throws {
+    #expect(refusal { _ = try repair() }?.contains("PROCESSED_IMAGES_DIR") == true)
+    #expect(try scratch.names() == [])
+  }
+
+  @Test func aConsumerAndARepairKeepEachOtherOut() throws {
+    try fill(Self.images)
+    var store: ImageStore? = try store()
+    #expect(refusal { _ = try repair() }?.contains("stop all of them first") == true)
+    store = nil
+    withExtendedLifetime(store) {}
+    let running = try Repair(
+      output: scratch / "out", csvPath: scratch / "rows.csv", extensions: ["jpg"], log: lines.log
+    ) { _ in }
+    #expect(refusal { _ = try self.store() }?.contains("image-pipeline repair works on") == true)
+    withExtendedLifetime(running) {}
+  }
+
+  // MARK: CSV file
+
+  @Test(arguments: [0, 1, 100, 250, 400])
+  func aCSVFileThatWasCutIsWrittenAnew(length: Int) throws {
+    try fill(Self.images)
+    let before = try rows
+    let cut = Array(before.utf8.prefix(length))
+    try scratch.write("rows.csv", cut)
+    let (result, said) = try repair()
+    #expect(result.repairs == 1 && result.remaining == 0, "\(said)")
+    #expect(try rows == before)
+    for aside in try asides() { #expect(try contents(of: scratch / aside) == cut) }
+    // The beginning of a header is a crash's, and nothing to keep.
+    #expect(try asides().count == (length < CSVLine.header.count ? 0 : 1))
+    try expectAgreement()
+  }
+
+  @Test func aCSVFileThatWasAlteredInTheMiddleIsMovedAsideAndWrittenAnew() throws {
+    try fill(Self.images)
+    let before = try rows
+    // As long as before, with its first and last row: a consumer does not look there.
+    let altered = before.replacing("cat/b.jpg", with: "dog/b.jpg")
+    try scratch.write("rows.csv", altered)
+    #expect(try repair().result.repairs == 1)
+    #expect(try rows == before)
+    #expect(try scratch.read(#require(try asides().first)) == altered)
+    try expectAgreement()
+  }
+
+  @Test func rowsThatTheCatalogDoesNotHaveAreKeptInTheFileMovedAside() throws {
+    try fill(Self.images)
+    let before = try rows
+    try scratch.append("rows.csv", line(storedRow(scratch / "out/restored/from/a/backup.jpg")))
+    let longer = try rows
+    #expect(try repair().result.repairs == 1)
+    #expect(try rows == before)
+    #expect(try scratch.read(#require(try asides().first)) == longer)
+    try expectAgreement()
+  }
+
+  @Test func aCSVFileThatIsGoneIsWrittenAnew() throws {
+    try fill(Self.images)
+    let before = try rows
+    try Folder.open(scratch.path).remove("rows.csv")
+    #expect(try repair().result.repairs == 1)
+    #expect(try rows == before)
+    try expectAgreement()
+  }
+
+  // MARK: Catalog
+
+  private static let damages: [(String, @Sendable (RepairTests) throws -> Void)] = [
+    ("no database", { try $0.overwrite(Array("this is no database at all".utf8), at: 0) }),
+    ("zeroed beginning", { try $0.overwrite([UInt8](repeating: 0, count: 4_096), at: 0) }),
+    (
+      "zeroed pages",
+      {
+        let size = try $0.scratch.status($0.catalogFile).size
+        try $0.overwrite([UInt8](repeating: 0, count: size - 4_096), at: 4_096)
+      }
+    ),
+    (
+      "nonsense",
+      {
+        let size = try $0.scratch.status($0.catalogFile).size
+        try $0.overwrite([UInt8](repeating: 0x5A, count: size - 8_192), at: 8_192)
+      }
+    ),
+    ("cut", { try File.open($0.scratch / $0.catalogFile, .readWrite).truncate(to: 9_000) }),
+    (
+      "a hash of another length",
+      { try $0.store().catalog.database.execute("UPDATE images SET digest = x'0102' WHERE name = 'a.jpg'") }
+    ),
+    ("a table lost", { try $0.store().catalog.database.execute("DROP TABLE images") }),
+  ]
+
+  @Test(arguments: damages.indices)
+  func aDamagedCatalogIsMadeAnewFromTheCSVFileAndTheImages(number: Int) throws {
+    try fill(Self.images)
+    let before = try rows
+    try Self.damages[number].1(self)
+    let damaged = try contents(of: scratch / catalogFile)
+    let (result, said) = try repair()
+    #expect(result.isCatalogNew && result.sound == 3 && result.remaining == 0, "\(said)")
+    #expect(said.contains { $0.contains("4 rows from") && $0.contains("0 images without a row") }, "\(said)")
+    let aside = try #require(try asides("out/.image-pipeline").first { !$0.hasSuffix("-wal") && !$0.hasSuffix("-shm") })
+    #expect(said.contains { $0.contains("damaged") && $0.contains(aside) }, "\(said)")
+    #expect(try contents(of: scratch / "out/.image-pipeline/\(aside)") == damaged)
+    // It was right to the byte, and is left alone.
+    #expect(try rows == before)
+    #expect(try asides() == [])
+    try expectAgreement()
+    let store = try store()
+    #expect(try store.catalog.hasPast)
+    var stored: [String] = []
+    try store.catalog.rows(after: 0) { stored.append(line($1)) }
+    #expect(stored.joined() == before.dropFirst(CSVLine.header.count))
+  }
+
+  @Test func aCatalogThatWasLostIsMadeAnew() throws {
+    try fill(Self.images)
+    let before = try rows
+    try removeCatalog()
+    let (result, said) = try repair()
+    #expect(result.isCatalogNew && result.sound == 3 && result.remaining == 0, "\(said)")
+    #expect(try rows == before)
+    #expect(try asides() == [])
+    try expectAgreement()
+    #expect(try repair().said == [])
+  }
+
+  @Test func aCatalogOfANewerVersionIsNotTakenForDamaged() throws {
+    try fill(Self.images)
+    try store().catalog.database.setUserVersion(99)
+    #expect(refusal { _ = try repair() }?.contains("version 99") == true)
+    #expect(try asides("out/.image-pipeline") == [])
+  }
+
+  @Test func withoutTheCSVFileTheImagesAreLogged() throws {
+    try fill(Self.images)
+    try removeCatalog()
+    try Folder.open(scratch.path).remove("rows.csv")
+    try scratch.write("out/notes.txt", "none of ours")
+    let time = [timeval(tv_sec: 1_700_000_000, tv_usec: 250_000), timeval(tv_sec: 1_700_000_000, tv_usec: 250_000)]
+    #expect(utimes(scratch / "out/a.jpg", time) == 0)
+    let (result, said) = try repair()
+    #expect(result.isCatalogNew && result.sound == 3 && result.remaining == 0, "\(said)")
+    let row = "a.jpg,\(digest(of: "four").hex),4,,,,,,,,2023-11-14T22:13:20.250Z\n"
+    #expect(try rows.contains(scratch / "out/a.jpg," + row))
+    #expect(try rows.utf8.split(separator: 0x0A).count == 4)
+    try expectAgreement()
+    #expect(try !store().catalog.hasPast)
+    #expect(try repair().said == [])
+  }
+
+  @Test func imagesWithoutARowGetOneAndTheOthersKeepTheirs() throws {
+    try fill(Self.images)
+    let before = try rows
+    try removeCatalog()
+    // The last two rows are lost with the catalog: the file that stands is a version that no row tells of.
+    let kept = before.utf8.split(separator: 0x0A).prefix(3).map { String($0)! + "\n" }.joined()
+    try scratch.write("rows.csv", kept)
+    let (result, said) = try repair()
+    #expect(result.sound == 2 && result.remaining == 1, "\(said)")
+    #expect(said.contains { $0.contains("2 rows") && $0.contains("1 image without") }, "\(said)")
+    #expect(said.contains { $0.contains("a.jpg: it has other bytes") }, "\(said)")
+    #expect(try rows.hasPrefix(kept))
+    #expect(try rows.contains(digest(of: "three").hex))
+    #expect(try scratch.read(#require(try asides().first)) == kept)
+    try expectAgreement()
+  }
+
+  @Test func whatIsNoRowOfThisOutputIsKeptAside() throws {
+    try fill(Self.images)
+    try removeCatalog()
+    try scratch.append("rows.csv", "mine.jpg,by hand\n" + line(storedRow("elsewhere/a.jpg")))
+    let altered = try rows
+    let (result, said) = try repair()
+    #expect(result.sound == 3 && result.remaining == 0, "\(said)")
+    #expect(said.contains { $0.contains("2 lines") }, "\(said)")
+    #expect(try scratch.read(#require(try asides().first)) == altered)
+    #expect(try !rows.contains("mine.jpg"))
+    try expectAgreement()
+  }
+
+  @Test func aCSVFileOfTheScriptsIsMovedAsideAndTheImagesAreLogged() throws {
+    try scratch.write("out/cat/1.jpg", "one")
+    let theirs = "file_path,image_label\n\(scratch / "out/cat/1.jpg"),cat\n"
+    try scratch.write("rows.csv", theirs)
+    #expect(try repair().result.sound == 1)
+    #expect(try scratch.read(#require(try asides().first)) == theirs)
+    #expect(try rows.contains(digest(of: "one").hex))
+    try expectAgreement()
+  }
+
+  // MARK: Images
+
+  @Test func imagesThatAreMissingOrAlteredAreNamedAndMayComeAgain() throws {
+    try fill(Self.images + [("d.jpg", "five")])
+    try Folder.open(scratch / "out").remove("a.jpg")
+    let status = try scratch.status("out/d.jpg")
+    try scratch.write("out/d.jpg", "FIVE")
+    // Not even the time tells.
+    let time = timespec(
+      tv_sec: Int(status.modified / 1_000_000_000), tv_nsec: Int(status.modified % 1_000_000_000))
+    #expect(utimensat(AT_FDCWD, scratch / "out/d.jpg", [time, time], 0) == 0)
+    #expect(try scratch.status("out/d.jpg").modified == status.modified)
+    let before = try rows
+    for _ in 1...2 {
+      let (result, said) = try repair()
+      #expect(said == ["a.jpg: it is missing", "d.jpg: it has other bytes than those that were stored"])
+      #expect(result.remaining == 2 && result.sound == 2)
+    }
+    #expect(try rows == before)
+    let entry = try #require(try store().catalog.entry("d.jpg"))
+    #expect(entry.digest == digest(of: "five") && entry.inode == 0, "only its bytes can say that it is there")
+  }
+
+  @Test func anImageThatWasCopiedBackIsSoundAgain() throws {
+    try fill(Self.images)
+    try Folder.open(scratch / "out").remove("a.jpg")
+    try scratch.write("out/a.jpg", "four")
+    let (result, said) = try repair()
+    #expect(said == [] && result.sound == 3)
+    try expectAgreement()
+  }
+
+  // MARK: Leftovers
+
+  @Test func temporaryFilesAndPartsThatNobodyWaitsForAreRemoved() throws {
+    try fill(Self.images)
+    let waiting: String
+    do {
+      let store = try store()
+      let topic = try store.catalog.topic("t", cluster: "c")
+      func add(_ id: String) throws -> String {
+        let segment = ImageHeaders.Segment(id: id, index: 0, count: 3, position: 0)
+        return try store.catalog.transaction {
+          try store.catalog.addAssembly(segment, name: "\(id).jpg", digest: digest(of: id), length: 9, topic: topic)
+        }.fileName
+      }
+      waiting = try add("waiting")
+      _ = try add("lost")
+    }
+    try scratch.write("out/.image-pipeline/segments/\(waiting)", "part")
+    try scratch.write("out/.image-pipeline/segments/orphan.part", "part")
+    try scratch.write("out/.image-pipeline/consumer-3/incoming/0.part", "part")
+    try scratch.write("out/.image-pipeline/dead-letters/x.value.part", "part")
+    try scratch.write("out/.image-pipeline/dead-letters/x.value", "letter")
+    let (result, said) = try repair()
+    #expect(result.remaining == 1 && result.repairs == 1, "\(said)")
+    #expect(
+      said.contains { $0.hasPrefix("lost.jpg: ") } && said.contains { $0.hasPrefix("3 temporary files") }, "\(said)")
+    #expect(try scratch.names("out/.image-pipeline/segments") == [waiting])
+    #expect(try scratch.names("out/.image-pipeline/consumer-3/incoming") == [])
+    #expect(try scratch.names("out/.image-pipeline/dead-letters") == ["x.value"])
+    #expect(try store().catalog.allAssemblies().map(\.name) == ["waiting.jpg"])
+    #expect(try repair().said == [])
+  }
+
+  // MARK: What a consumer does that finds the catalog lost
+
+  @Test func aConsumerDoesNotBeginAnewOverWhatWasStored() throws {
+    try fill(Self.images)
+    let before = try rows
+    for emptied in [false, true] {
+      try removeCatalog()
+      if emptied { try scratch.write(catalogFile, [UInt8]()) }
+      for _ in 1...2 {
+        let said = refusal { _ = try store() }
+        #expect(said?.contains("image-pipeline repair") == true && said?.contains(catalogFile) == true, "\(said ?? "")")
+      }
+      #expect(try rows == before)
+      #expect(try asides() == [])
+    }
+    _ = try repair()
+    try expectAgreement()
+  }
+
+  @Test func withoutImagesThereIsNothingToLose() throws {
+    try fill(Self.images)
+    let before = try rows
+    try removeCatalog()
+    for name in ["a.jpg", "cat/b.jpg", "cat/ö, \"c\".jpg"] { #expect(unlink(scratch / "out/\(name)") == 0) }
+    _ = try store()
+    #expect(try scratch.read(#require(try asides().first)) == before)
+  }
+
+  @Test func imagesThatSomebodyElsePutThereAreSaid() throws {
+    try scratch.write("out/mine.jpg", "mine")
+    _ = try store()
+    #expect(lines.all.contains { $0.contains("not logged") && $0.contains("mine.jpg") }, "\(lines.all)")
+    let said = lines.all.count
+    _ = try store()
+    #expect(lines.all.count == said)
+  }
+
+  @Test func aCSVFileAmongTheImagesIsNoImage() throws {
+    _ = try store(csv: "out/rows.csv")
+    #expect(lines.all == [])
+    try scratch.write("out/rows.csv.aside-1", "x")
+    try removeCatalog()
+    _ = try store(csv: "out/rows.csv")
+    #expect(lines.all == [])
+  }
+}

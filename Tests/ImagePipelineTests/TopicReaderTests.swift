@@ -1,0 +1,67 @@
+import Kafka
+import Platform
+import Testing
+
+@testable import ImagePipeline
+
+/// What a reader of the topic does when it finds, at an awkward moment, that the topic was made anew.
+@Suite struct TopicReaderTests {
+  private let scratch: Scratch
+  private let catalog: Catalog
+  private let cluster: EmbeddedCluster
+  private let consumer: KafkaConsumer
+  private let reader: TopicReader
+
+  init() throws {
+    scratch = try Scratch()
+    catalog = try Catalog(in: scratch.folder("reserved"), exclusive: false)
+    cluster = try EmbeddedCluster()
+    try cluster.createTopic("images", partitions: 1)
+    var settings = KafkaSettings()
+    settings.set("bootstrap.servers", cluster.bootstrapServers)
+    settings.set("group.id", "group")
+    consumer = try KafkaConsumer(settings, topic: "images")
+    let log = LogLines().log
+    reader = try TopicReader(
+      consumer: consumer, catalog: catalog, cluster: "c", topic: "images", events: ConsumerEvents(log: log), log: log)
+    try consumer.subscribe()
+    let deadline = Clock.monotonicMilliseconds + 30_000
+    while !reader.isCaughtUp, Clock.monotonicMilliseconds < deadline {
+      _ = try reader.pump(maximum: 10, timeoutMilliseconds: 50)
+    }
+    try #require(reader.isCaughtUp)
+  }
+
+  private var generation: Int64 { get throws { try catalog.generation(of: reader.topic) } }
+
+  /// The partition ends before its beginning: so ends the one of another topic.
+  private func showAnotherTopic() throws { try reader.handle(.endOfPartition(0, offset: -1)) }
+
+  @Test func aTopicThatWasMadeAnewIsBegunAnewByTheNextPump() throws {
+    try showAnotherTopic()
+    _ = try reader.pump(maximum: 1, timeoutMilliseconds: 0)
+    #expect(try generation == 2)
+    _ = try reader.pump(maximum: 1, timeoutMilliseconds: 0)
+    #expect(try generation == 2)
+  }
+
+  @Test func whatWasSeenBeforeThePositionsWereReadAgainSaysNothingOfWhatIsReadNow() throws {
+    try showAnotherTopic()
+    // Another consumer was quicker, or the group has assigned the partitions anew.
+    try reader.reload()
+    _ = try reader.pump(maximum: 1, timeoutMilliseconds: 0)
+    #expect(try generation == 1)
+  }
+
+  @Test func inTheMidstOfATransactionNothingIsBegunAnew() throws {
+    #expect(try catalog.database.tryBegin())
+    try showAnotherTopic()
+    let stop = StopFlag()
+    #expect(!reader.keepAlive(stop), "what is being stored is the old topic's")
+    try catalog.set(Catalog.Position(next: 3, last: nil), reader.topic, partition: 5)
+    try catalog.database.commit()
+    #expect(try generation == 1)
+    _ = try reader.pump(maximum: 1, timeoutMilliseconds: 0)
+    #expect(try generation == 2)
+  }
+}

@@ -1,0 +1,220 @@
+import Glibc
+import Kafka
+import Platform
+import SQLite
+import Testing
+
+/// A catalog that is damaged or lost, as operators meet it: the consumer refuses, `repair` cures, and the topic, which is
+/// read again from its beginning, doubles nothing.
+@Suite(.ownThread) struct RepairTests {
+  private let folder = Scratch()
+  private static let catalog = Scratch.output + "/.image-pipeline/catalog.sqlite"
+
+  private func repair(_ code: Int32 = 0, sourceLocation: SourceLocation = #_sourceLocation) throws -> String {
+    let program = try Program(["repair"], in: folder)
+    #expect(program.exitCode() == code, "\(program.output)", sourceLocation: sourceLocation)
+    return program.output
+  }
+
+  private func refuses(_ broker: Broker, sourceLocation: SourceLocation = #_sourceLocation) throws {
+    let consumer = try Program(["consumer", "--until-idle", "0.2"], in: folder, environment: broker.environment())
+    #expect(consumer.exitCode() == 1, "\(consumer.output)", sourceLocation: sourceLocation)
+    #expect(consumer.output.contains("image-pipeline repair"), "\(consumer.output)", sourceLocation: sourceLocation)
+    #expect(consumer.output.contains(Self.catalog), "\(consumer.output)", sourceLocation: sourceLocation)
+  }
+
+  private func damage() throws {
+    for suffix in ["", "-wal"] {
+      guard let file = try? File.open(folder.path + "/" + Self.catalog + suffix, .readWrite) else { continue }
+      let size = try file.status().size
+      try [UInt8](repeating: 0x5A, count: size).withUnsafeBytes { try file.write($0, at: 0) }
+    }
+  }
+
+  private func segments(_ name: String, _ bytes: [UInt8]) -> [TestMessage] {
+    TestMessage.segments(name, bytes, size: 1_000)
+  }
+
+  /// Versions of images, whole and in segments, with others that come again, and one of which a segment is to come.
+  private func history() -> (messages: [TestMessage], images: [String: [UInt8]], rows: [String], rest: TestMessage) {
+    let versions = (0..<6).map { Scratch.bytes(2_500 + $0, seed: UInt64($0)) }
+    let late = segments("late.png", versions[5])
+    let first = segments("b.png", versions[0])
+    let messages =
+      [.image("a.jpg", versions[0]), late[0], .image("a.jpg", versions[0])] + first
+      + [.image("a.jpg", versions[1]), late[1], .image("c.jpg", versions[4])] + segments("b.png", versions[2])
+      // One version in the midst of another's segments.
+      + segments("d.png", versions[3]).dropLast() + [.image("d.png", versions[1])]
+      + segments("d.png", versions[3]).suffix(1) + [.image("c.jpg", versions[4])]
+    let rows = ["a.jpg", "b.png", "a.jpg", "c.jpg", "b.png", "d.png", "d.png"]
+    let images = ["a.jpg": versions[1], "b.png": versions[2], "c.jpg": versions[4], "d.png": versions[3]]
+    return (messages, images, rows, late[2])
+  }
+
+  private func expect(
+    _ images: [String: [UInt8]], _ rows: [String], sourceLocation: SourceLocation = #_sourceLocation
+  ) throws {
+    #expect(try folder.files(Scratch.output) == images.keys.sorted(), sourceLocation: sourceLocation)
+    expectBytes(images, in: folder, Scratch.output, sourceLocation: sourceLocation)
+    #expect(folder.rowNames == rows, sourceLocation: sourceLocation)
+  }
+
+  @Test(arguments: ["damaged", "emptied", "lost", "all lost"])
+  func aCatalogIsMadeAnewAndNothingIsLostOrDoubled(how: String) throws {
+    let broker = try Broker.preferred()
+    let (messages, images, rows, rest) = history()
+    try broker.send(messages)
+    _ = try Program.storeAll(in: folder, broker)
+    try expect(images, rows)
+    let before = folder.text(Scratch.csv)
+    switch how {
+    case "damaged": try damage()
+    case "emptied":
+      for suffix in ["-wal", "-shm"] { try folder.remove(Self.catalog + suffix) }
+      try folder.write(Self.catalog, [])
+    case "lost": for suffix in ["", "-wal", "-shm"] { try folder.remove(Self.catalog + suffix) }
+    default: try folder.remove(Scratch.output + "/.image-pipeline")
+    }
+    try refuses(broker)
+    #expect(folder.text(Scratch.csv) == before)
+    let said = try repair()
+    #expect(said.contains("7 rows from"), "\(said)")
+    #expect(said.contains("repaired: 4 images"), "\(said)")
+    #expect(folder.text(Scratch.csv) == before)
+    #expect(try repair().contains("nothing to repair"))
+    // The segments that came before are not lost with the catalog: the topic has them.
+    try broker.send([rest, .image("c.jpg", images["a.jpg"]!)])
+    let output = try Program.storeAll(in: folder, broker)
+    #expect(output.contains("older_versions=4"), "\(output)")
+    #expect(output.contains("stored 2 images"), "\(output)")
+    let all = images.merging(["late.png": Scratch.bytes(2_505, seed: 5), "c.jpg": images["a.jpg"]!]) { $1 }
+    try expect(all, rows + ["late.png", "c.jpg"])
+    #expect(try Program.storeAll(in: folder, broker).contains("stored 0 images"))
+    try expect(all, rows + ["late.png", "c.jpg"])
+    let asides = try folder.leftovers().filter { !$0.contains("catalog.sqlite.aside-") }
+    #expect(asides == [])
+    #expect(try repair().contains("nothing to repair"))
+  }
+
+  @Test func imagesThatAreGoneToAreRestoredWithoutASecondRow() throws {
+    let broker = try Broker.preferred()
+    let (messages, images, rows, _) = history()
+    try broker.send(messages)
+    _ = try Program.storeAll(in: folder, broker)
+    let before = folder.text(Scratch.csv)
+    try damage()
+    try folder.remove(Scratch.output + "/a.jpg")
+    try folder.write(Scratch.output + "/b.png", [1, 2, 3])
+    let said = try repair(1)
+    #expect(said.contains("remains  a.jpg: it is missing") && said.contains("remains  b.png: "), "\(said)")
+    #expect(said.contains("verify --resend"), "\(said)")
+    _ = try Program.storeAll(in: folder, broker)
+    try expect(images, rows)
+    #expect(folder.text(Scratch.csv) == before)
+    #expect(try repair().contains("nothing to repair"))
+  }
+
+  @Test func anImageThatWasRemovedIsSentAgainAndHasOneRow() throws {
+    let broker = try Broker.preferred()
+    for number in 0..<4 { try folder.write("images/\(number).jpg", [UInt8(number)]) }
+    let producer = try Program(["producer", "--once"], in: folder, environment: broker.environment())
+    #expect(producer.exitCode() == 0, "\(producer.output)")
+    _ = try Program.storeAll(in: folder, broker)
+    try folder.remove(Scratch.output + "/1.jpg")
+    try folder.write(Scratch.output + "/2.jpg", [9])
+    #expect(try repair(1).contains("2 images to be sent again"))
+    let verify = try Program(["verify", "--resend"], in: folder, environment: broker.environment())
+    #expect(verify.exitCode() == 1, "\(verify.output)")
+    _ = try Program.storeAll(in: folder, broker)
+    #expect(try repair().contains("nothing to repair"))
+    try expect(Dictionary(uniqueKeysWithValues: (0..<4).map { ("\($0).jpg", [UInt8($0)]) }), folder.rowNames)
+    #expect(folder.rowNames.sorted() == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"])
+  }
+
+  @Test func withCatalogAndCSVFileLostTheImagesAreLoggedAndTheTopicAddsItsRows() throws {
+    let broker = try Broker.preferred()
+    let images = sampleImages(12)
+    try broker.send(images.map { .image($0.key, $0.value) })
+    _ = try Program.storeAll(in: folder, broker)
+    try folder.remove(Scratch.csv)
+    try folder.remove(Scratch.output + "/.image-pipeline")
+    #expect(try repair().contains("0 rows from processed_image_data.csv, and 12 images without a row"))
+    try expectStored(images, in: folder)
+    #expect(try Program.storeAll(in: folder, broker).contains("stored 0 images"))
+    try expectStored(images, in: folder)
+    let verify = try Program(
+      ["verify", "--input", Scratch.output, "--output", Scratch.output, "--csv", Scratch.csv], in: folder)
+    #expect(verify.exitCode() == 0, "\(verify.output)")
+  }
+
+  /// The rows' topic is not the one that is read after the repair: what it holds is new, however old it says it is.
+  @Test func anotherTopicsMessagesAreNotTakenForOldOnes() throws {
+    let first = try Broker()
+    let versions = (0..<2).map { Scratch.bytes(500, seed: UInt64($0)) }
+    let second = try Broker()
+    // The older message first, on what will be the second cluster, at an offset below the row's.
+    try second.send([.image("a.jpg", versions[0])])
+    try first.send([.image("x.jpg", [1]), .image("a.jpg", versions[1]), .image("y.jpg", [2])])
+    try LocalConsumer.storeAll(in: folder, first, cluster: "first")
+    try damage()
+    _ = try repairAbsolute()
+    let said = try LocalConsumer.storeAll(in: folder, second, cluster: "second")
+    #expect(said.contains { $0.contains("does not have the last message") }, "\(said)")
+    try expect(["a.jpg": versions[0], "x.jpg": [1], "y.jpg": [2]], ["x.jpg", "a.jpg", "y.jpg", "a.jpg"])
+  }
+
+  private func repairAbsolute() throws -> String {
+    let program = try Program(
+      ["repair"], in: folder,
+      environment: [
+        "PROCESSED_IMAGES_DIR": folder.path + "/" + Scratch.output, "CSV_PATH": folder.path + "/" + Scratch.csv,
+      ])
+    #expect(program.exitCode() == 0, "\(program.output)")
+    return program.output
+  }
+
+  @Test func aRepairIsRefusedWhileAConsumerRuns() throws {
+    let broker = try Broker.preferred()
+    let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
+    try broker.send([.image("1.jpg", [1])])
+    #expect(eventually { folder.rows.count == 1 }, "\(consumer.output)")
+    #expect(try repair(1).contains("stop all of them first"))
+    consumer.signal(SIGKILL)
+    #expect(consumer.exitCode() == 128 + SIGKILL)
+    #expect(try repair().contains("nothing to repair"))
+  }
+
+  @Test func aCatalogThatIsDamagedWhileItIsUsedEndsTheConsumer() throws {
+    let broker = try Broker.preferred()
+    try broker.send([.image("1.jpg", [1])])
+    let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
+    #expect(eventually { folder.rows.count == 1 }, "\(consumer.output)")
+    let path = folder.path + "/" + Self.catalog
+    let other = try Database(path: path, busyTimeoutMilliseconds: 1_000)
+    try other.execute("SELECT * FROM facts")
+    try damage()
+    // Another connection's change has the consumer read again what it remembers.
+    try? other.execute("UPDATE facts SET value = value")
+    try broker.send([.image("2.jpg", [2])])
+    #expect(consumer.exitCode() == 1, "\(consumer.output)")
+    #expect(consumer.output.contains("is damaged") && consumer.output.contains("image-pipeline repair"))
+    other.close()
+    _ = try repair()
+    _ = try Program.storeAll(in: folder, broker)
+    try expect(["1.jpg": [1], "2.jpg": [2]], ["1.jpg", "2.jpg"])
+  }
+
+  @Test func aCatalogThatIsRemovedWhileItIsUsedEndsTheConsumer() throws {
+    let broker = try Broker.preferred()
+    try broker.send([.image("1.jpg", [1])])
+    let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
+    #expect(eventually { folder.rows.count == 1 }, "\(consumer.output)")
+    try folder.remove(Scratch.output + "/.image-pipeline")
+    try broker.send([.image("2.jpg", [2])])
+    #expect(consumer.exitCode() == 1, "\(consumer.output)")
+    #expect(consumer.output.contains("was removed or replaced"), "\(consumer.output)")
+    _ = try repair()
+    _ = try Program.storeAll(in: folder, broker)
+    try expectStored(["1.jpg": [1], "2.jpg": [2]], in: folder)
+  }
+}

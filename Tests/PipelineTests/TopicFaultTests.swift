@@ -1,0 +1,135 @@
+import Glibc
+import Kafka
+import Platform
+import Testing
+
+/// What may become of a topic. For a real broker alone: the embedded one deletes and compacts nothing.
+@Suite(.ownThread, .enabled("no Apache Kafka is named") { Broker.realServers != nil }) struct TopicFaultTests {
+  private let folder = Scratch()
+  private let broker: Broker
+  private let client: KafkaProducer
+
+  init() throws {
+    broker = try Broker.preferred()
+    client = try KafkaProducer(broker.settings()) { _ in }
+  }
+
+  private func images(_ generation: Int, _ number: Int) -> [(String, [UInt8])] {
+    (0..<number).map { ("\(generation)/\($0).jpg", Scratch.bytes(300, seed: UInt64(generation * 1_000 + $0))) }
+  }
+
+  private func send(_ images: [(String, [UInt8])]) throws { try broker.send(images.map { .image($0.0, $0.1) }) }
+
+  private func makeAnew() throws {
+    #expect(try client.deleteTopic(broker.topic, timeoutMilliseconds: 30_000))
+    #expect(try client.createTopic(broker.topic, partitions: 1, timeoutMilliseconds: 30_000))
+  }
+
+  private func all(_ images: [(String, [UInt8])]...) -> [String: [UInt8]] {
+    Dictionary(uniqueKeysWithValues: images.flatMap { $0 })
+  }
+
+  // MARK: Made anew
+
+  @Test(arguments: [3, 5, 9])
+  func aTopicThatIsMadeAnewWhileNobodyReadsIsReadFromItsBeginning(count: Int) throws {
+    let (old, new) = (images(1, 5), images(2, count))
+    try send(old)
+    _ = try Program.storeAll(in: folder, broker)
+    try makeAnew()
+    try send(new)
+    #expect(try Program.storeAll(in: folder, broker).contains("made anew"))
+    try expectStored(all(old, new), in: folder)
+  }
+
+  @Test(arguments: [3, 5, 9])
+  func aTopicThatIsMadeAnewUnderARunningConsumerIsReadFromItsBeginning(count: Int) throws {
+    let (old, new) = (images(1, 5), images(2, count))
+    let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
+    try send(old)
+    #expect(eventually { folder.rows.count == 5 }, "\(consumer.output)")
+    try makeAnew()
+    try send(new)
+    #expect(eventually(withinSeconds: 60) { folder.rows.count == 5 + count }, "\(folder.rowNames) \(consumer.output)")
+    #expect(consumer.output.contains("made anew"), "\(consumer.output)")
+    consumer.signal(SIGTERM)
+    #expect(consumer.exitCode() == 0, "\(consumer.output)")
+    try expectStored(all(old, new), in: folder)
+  }
+
+  // MARK: Messages that are gone
+
+  @Test func whatHasExpiredBeforeItWasStoredIsCountedWithTheCure() throws {
+    let (old, lost, rest) = (images(1, 3), images(2, 4), images(3, 5))
+    try send(old)
+    _ = try Program.storeAll(in: folder, broker)
+    try send(lost)
+    try send(rest)
+    try client.deleteRecords(of: broker.topic, partition: 0, before: 7, timeoutMilliseconds: 30_000)
+    let said = try Program.storeAll(in: folder, broker)
+    #expect(said.contains("removed from the topic before they were stored: 4"), "\(said)")
+    #expect(said.contains("from=3") && said.contains("to=6") && said.contains("retention.ms"), "\(said)")
+    try expectStored(all(old, rest), in: folder)
+    #expect(try !Program.storeAll(in: folder, broker).contains("removed from the topic"))
+  }
+
+  @Test func whatHasExpiredAfterItWasStoredIsNoLoss() throws {
+    let (old, rest) = (images(1, 6), images(2, 3))
+    try send(old)
+    _ = try Program.storeAll(in: folder, broker)
+    try send(rest)
+    try client.deleteRecords(of: broker.topic, partition: 0, before: 6, timeoutMilliseconds: 30_000)
+    let said = try Program.storeAll(in: folder, broker)
+    #expect(!said.contains("removed from the topic") && !said.contains("made anew"), "\(said)")
+    try expectStored(all(old, rest), in: folder)
+  }
+
+  @Test func aTopicWhoseMessagesHaveAllExpiredIsTheSameOne() throws {
+    let (old, rest) = (images(1, 6), images(2, 3))
+    try send(old)
+    _ = try Program.storeAll(in: folder, broker)
+    try client.deleteRecords(of: broker.topic, partition: 0, before: 6, timeoutMilliseconds: 30_000)
+    #expect(try !Program.storeAll(in: folder, broker).contains("made anew"))
+    try send(rest)
+    #expect(try !Program.storeAll(in: folder, broker).contains("made anew"))
+    try expectStored(all(old, rest), in: folder)
+  }
+
+  @Test func theGapsOfACompactedTopicAreNoLoss() throws {
+    _ = try client.deleteTopic(broker.topic, timeoutMilliseconds: 30_000)
+    _ = try client.createTopic(
+      broker.topic, partitions: 1,
+      settings: [
+        "cleanup.policy": "compact", "segment.bytes": "1048576", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.001",
+        "max.compaction.lag.ms": "100", "delete.retention.ms": "0",
+      ], timeoutMilliseconds: 30_000)
+    let first = images(1, 8)
+    try send(first)
+    _ = try Program.storeAll(in: folder, broker)
+    // Newer versions of all but one: the older ones, the last stored message among them, are compacted away.
+    let newer = first.dropFirst().map { ($0.0, Scratch.bytes(200, seed: UInt64($0.1[0]) + 7)) }
+    for round in 0..<2 { try send(newer.map { ($0.0, $0.1 + [UInt8(round)]) }) }
+    var next = 0
+    let isCompacted = eventually(withinSeconds: 120) {
+      // Only a segment that is closed is compacted, which the next message does.
+      next += 1
+      try broker.send([.image("filler.jpg", [UInt8(next % 256)])])
+      Clock.sleep(milliseconds: 200)
+      let left = try broker.messages(broker.topic)
+      return !left.contains { (1...14).contains($0.offset) }
+    }
+    #expect(isCompacted)
+    let said = try Program.storeAll(in: folder, broker)
+    #expect(!said.contains("removed from the topic") && !said.contains("made anew"), "\(said)")
+    var expected = Dictionary(uniqueKeysWithValues: newer.map { ($0.0, $0.1 + [1]) })
+    expected[first[0].0] = first[0].1
+    expected["filler.jpg"] = [UInt8(next % 256)]
+    #expect(try folder.files(Scratch.output) == expected.keys.sorted())
+    expectBytes(expected, in: folder, Scratch.output)
+    // A new output too, which begins in the midst of it.
+    try folder.remove(Scratch.output)
+    try folder.remove(Scratch.csv)
+    #expect(try !Program.storeAll(in: folder, broker).contains("removed from the topic"))
+    try expectStored(expected, in: folder)
+  }
+}
