@@ -44,20 +44,21 @@ final class ChaosRun {
       embedded = nil
       broker = try Broker(real: servers, partitions: settings.partitions)
       images = try ChaosImages(
-        in: folder, seed: settings.seed, .init(largest: 5_000_000, mostWaiting: 150, mostWaitingBytes: 24_000_000))
+        in: folder, seed: settings.seed, .init(largest: 5_000_000, mostWaiting: 300, mostWaitingBytes: 30_000_000))
       realBroker = ChaosBroker.Commands.environment.map {
         ChaosBroker($0, in: folder, seed: settings.seed, Self.brokerTemper(nodes: $0.nodes))
       }
     } else {
-      let process = try EmbeddedBrokerProcess(in: folder, partitions: settings.partitions)
+      let process = try EmbeddedBrokerProcess(in: folder, seed: settings.seed, partitions: settings.partitions)
       (embedded, broker, realBroker) = (process, process.broker, nil)
       // It keeps 5 MiB a partition: far less waits there, whatever is sent twice and to whichever partition.
       images = try ChaosImages(
-        in: folder, seed: settings.seed, .init(largest: 900_000, mostWaiting: 80, mostWaitingBytes: 1_500_000))
+        in: folder, seed: settings.seed, .init(largest: 900_000, mostWaiting: 200, mostWaitingBytes: 2_000_000))
     }
     let environment = Self.environment(broker, isReal: embedded == nil)
     let isReal = embedded == nil
-    producer = ChaosVictim("producer", seed: settings.seed, Self.producerTemper, marker: " sent  image=") {
+    producer = ChaosVictim("producer", seed: settings.seed, Self.producerTemper, marker: " sent  image=", busyLines: 1)
+    {
       try Program(["producer"], in: folder, environment: environment)
     }
     for number in 1...settings.consumers {
@@ -65,7 +66,7 @@ final class ChaosRun {
       let temper = Self.consumerTemper(isReal: isReal, members: settings.consumers)
       let name = "consumer-\(number)"
       consumers.append(
-        ChaosVictim(name, seed: settings.seed, temper, marker: " stored  image=") {
+        ChaosVictim(name, seed: settings.seed, temper, marker: " stored  image=", busyLines: 5) {
           starts += 1
           var environment = environment
           // The embedded broker would have a lone consumer that comes back wait for its predecessor's session to end.
@@ -82,7 +83,7 @@ final class ChaosRun {
   private static func consumerTemper(isReal: Bool, members: Int) -> ChaosSchedule.Temper {
     var temper = ChaosSchedule.Temper(units: 1...40, atWork: 0...40)
     // A join takes 3 s there: too long to be spent in vain, or for little, often.
-    if !isReal { (temper.percentAfterStart, temper.afterStart, temper.units) = (10, 0...200, 10...110) }
+    if !isReal { (temper.percentAfterStart, temper.afterStart, temper.units) = (10, 0...200, 7...130) }
     if members > 1 {
       // Longer than the session, after which the others have its partitions.
       (temper.percentStop, temper.stop) = (15, 6_500...10_000)
@@ -143,6 +144,7 @@ final class ChaosRun {
       try producer.step {}
       for consumer in consumers { try consumer.step { images.lookAnew() } }
       try realBroker?.step(work: work)
+      embedded?.step()
       faults += victims.flatMap(\.faults) + (realBroker?.faults ?? [])
       if work > lastWork { (lastWork, lastWorkAt) = (work, Clock.monotonicMilliseconds) }
       if Clock.monotonicMilliseconds - lastWorkAt > Self.patience { faults.append(stuck("nothing was done")) }
@@ -153,9 +155,10 @@ final class ChaosRun {
   /// Lets them all live until everything is stored, and ends them.
   private func settle() throws {
     try realBroker?.spare()
+    embedded?.spare()
     for victim in victims { try victim.spare() }
     images.lookAnew()
-    let isStored = eventually(withinSeconds: 120) {
+    let isStored = eventually(withinSeconds: 60) {
       images.look()
       return images.waiting == 0
     }
@@ -184,7 +187,7 @@ final class ChaosRun {
   // MARK: What it was
 
   var place: String {
-    guard embedded == nil else { return "the embedded broker, images below 1 MB" }
+    if let embedded { return "the embedded broker (hung \(embedded.count) times), images below 1 MB" }
     guard let commands = ChaosBroker.Commands.environment else { return "a real broker, which is not killed" }
     return commands.nodes > 1 ? "\(commands.nodes) real brokers, killed too" : "a real broker, killed too"
   }
