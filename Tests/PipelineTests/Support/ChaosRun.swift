@@ -9,8 +9,10 @@ final class ChaosRun {
     var seed: UInt64
     /// Kills that count before it ends: of a process that had done something since its start.
     var kills: Int
-    /// In one group, with one output.
+    /// With one output; members of one group, where they are not each in a group of its own.
     var consumers = 1
+    /// They are also stopped and continued, removed and added.
+    var isGroup = false
     var partitions = 4
     var leastImages = 500
 
@@ -29,6 +31,7 @@ final class ChaosRun {
   let broker: Broker
   private let producer: ChaosVictim
   private var consumers: [ChaosVictim] = []
+  private let consumerCount: Int
   private let realBroker: ChaosBroker?
   private let begun = Clock.monotonicMilliseconds
 
@@ -57,20 +60,22 @@ final class ChaosRun {
     }
     let environment = Self.environment(broker, isReal: embedded == nil)
     let isReal = embedded == nil
+    // The embedded broker lets nobody into a group before 3 s have passed. So that there is always somebody at work, each
+    // consumer is all of a group, and a new one at each start: they all read everything, and the catalog's fence decides.
+    consumerCount = settings.isGroup || isReal ? settings.consumers : max(3, settings.consumers)
     producer = ChaosVictim("producer", seed: settings.seed, Self.producerTemper, marker: " sent  image=", busyLines: 1)
     {
       try Program(["producer"], in: folder, environment: environment)
     }
-    for number in 1...settings.consumers {
+    for number in 1...consumerCount {
       var starts = 0
-      let temper = Self.consumerTemper(isReal: isReal, members: settings.consumers)
+      let temper = Self.consumerTemper(isReal: isReal, isGroup: settings.isGroup)
       let name = "consumer-\(number)"
       consumers.append(
         ChaosVictim(name, seed: settings.seed, temper, marker: " stored  image=", busyLines: 5) {
           starts += 1
           var environment = environment
-          // The embedded broker would have a lone consumer that comes back wait for its predecessor's session to end.
-          if !isReal, settings.consumers == 1 { environment["CONSUMER_GROUP"] = "group-\(starts)" }
+          if !isReal, !settings.isGroup { environment["CONSUMER_GROUP"] = "group-\(number)-\(starts)" }
           return try Program(["consumer"], in: folder, environment: environment)
         })
     }
@@ -80,11 +85,11 @@ final class ChaosRun {
 
   private static let producerTemper = ChaosSchedule.Temper(afterStart: 0...250, units: 1...25, atWork: 0...40)
 
-  private static func consumerTemper(isReal: Bool, members: Int) -> ChaosSchedule.Temper {
-    var temper = ChaosSchedule.Temper(units: 1...40, atWork: 0...40)
+  private static func consumerTemper(isReal: Bool, isGroup: Bool) -> ChaosSchedule.Temper {
+    var temper = ChaosSchedule.Temper(units: 1...40, atWork: 0...25)
     // A join takes 3 s there: too long to be spent in vain, or for little, often.
-    if !isReal { (temper.percentAfterStart, temper.afterStart, temper.units) = (10, 0...200, 7...130) }
-    if members > 1 {
+    if !isReal { (temper.percentAfterStart, temper.afterStart, temper.units) = (10, 0...200, 5...60) }
+    if isGroup {
       // Longer than the session, after which the others have its partitions.
       (temper.percentStop, temper.stop) = (15, 6_500...10_000)
       (temper.percentRemove, temper.removed) = (15, 0...8_000)
@@ -124,7 +129,7 @@ final class ChaosRun {
   private var isEnough: Bool {
     let consumerKills = consumers.reduce(0) { $0 + $1.tally.counted }
     return counted >= settings.kills && images.all.count >= settings.leastImages
-      && consumerKills >= settings.kills / (embedded == nil ? 3 : 4) && producer.tally.counted >= settings.kills / 4
+      && consumerKills >= settings.kills * 2 / 5 && producer.tally.counted >= settings.kills / 4
       && (realBroker.map { $0.tally.counted >= settings.kills / 20 } ?? true)
   }
 
