@@ -63,8 +63,9 @@ final class ChaosRun {
     // The embedded broker lets nobody into a group before 3 s have passed. So that there is always somebody at work, each
     // consumer is all of a group, and a new one at each start: they all read everything, and the catalog's fence decides.
     consumerCount = settings.isGroup || isReal ? settings.consumers : max(3, settings.consumers)
-    producer = ChaosVictim("producer", seed: settings.seed, Self.producerTemper, marker: " sent  image=", busyLines: 1)
-    {
+    producer = ChaosVictim(
+      "producer", seed: settings.seed, Self.producerTemper, marker: " sent  image=", isBusy: { $1 > 0 }
+    ) {
       try Program(["producer"], in: folder, environment: environment)
     }
     for number in 1...consumerCount {
@@ -72,7 +73,7 @@ final class ChaosRun {
       let temper = Self.consumerTemper(isReal: isReal, isGroup: settings.isGroup)
       let name = "consumer-\(number)"
       consumers.append(
-        ChaosVictim(name, seed: settings.seed, temper, marker: " stored  image=", busyLines: 5) {
+        ChaosVictim(name, seed: settings.seed, temper, marker: " stored  image=", isBusy: Self.isInBatch(folder)) {
           starts += 1
           var environment = environment
           if !isReal, !settings.isGroup { environment["CONSUMER_GROUP"] = "group-\(number)-\(starts)" }
@@ -86,7 +87,7 @@ final class ChaosRun {
   private static let producerTemper = ChaosSchedule.Temper(afterStart: 0...250, units: 1...25, atWork: 0...40)
 
   private static func consumerTemper(isReal: Bool, isGroup: Bool) -> ChaosSchedule.Temper {
-    var temper = ChaosSchedule.Temper(units: 1...40, atWork: 0...25)
+    var temper = ChaosSchedule.Temper(units: 1...40, atWork: 0...20)
     // A join takes 3 s there: too long to be spent in vain, or for little, often.
     if !isReal { (temper.percentAfterStart, temper.afterStart, temper.units) = (10, 0...200, 5...60) }
     if isGroup {
@@ -117,6 +118,19 @@ final class ChaosRun {
       // A broker that is back is to be found at once.
       "KAFKA_RECONNECT_BACKOFF_MAX_MS": "500",
     ])
+  }
+
+  /// A consumer that has written images of a batch, and not yet placed all of them.
+  private static func isInBatch(_ folder: Scratch) -> (Program, Int) -> Bool {
+    var incoming: (process: pid_t, path: String)?
+    return { program, _ in
+      if incoming?.process != program.process {
+        // Which of the output's slots it has, it says when it begins.
+        let slot = program.output.split(separator: "slot=").dropFirst().first?.prefix { $0.isNumber } ?? ""
+        incoming = (program.process, "\(folder.path)/\(Scratch.output)/.image-pipeline/consumer-\(slot)/incoming")
+      }
+      return (try? Folder.open(incoming!.path).names().isEmpty) == false
+    }
   }
 
   // MARK: The run

@@ -7,9 +7,8 @@ final class ChaosVictim {
   private let launch: () throws -> Program
   /// What a line of its log contains that stands for something done, durably.
   private let marker: String
-  /// So many new lines at once show that it is in the midst of work and has more of it before it: an idle one cannot be
-  /// killed at a bad moment.
-  private let busyLines: Int
+  /// True where it is in the midst of something that must be done whole: an idle one cannot be killed at a bad moment.
+  private let isBusy: (_ program: Program, _ newLines: Int) -> Bool
   private var schedule: ChaosSchedule
   private var plan: ChaosPlan
 
@@ -40,12 +39,13 @@ final class ChaosVictim {
   private static let patience: Int64 = 3_000
 
   init(
-    _ name: String, seed: UInt64, _ temper: ChaosSchedule.Temper, marker: String, busyLines: Int,
+    _ name: String, seed: UInt64, _ temper: ChaosSchedule.Temper, marker: String,
+    isBusy: @escaping (Program, Int) -> Bool,
     launch: @escaping () throws -> Program
   ) {
     self.name = name
     self.marker = marker
-    self.busyLines = busyLines
+    self.isBusy = isBusy
     self.launch = launch
     schedule = ChaosSchedule(seed: seed, name: name, temper)
     plan = schedule.next()
@@ -88,7 +88,7 @@ final class ChaosVictim {
     case .afterStart(let milliseconds): if now - started >= milliseconds { act(program, log, now) }
     case .atWork(let units, let milliseconds):
       if wasReady == nil, log.count >= units { wasReady = now }
-      if wasDue == nil, let wasReady, lines >= busyLines || now - wasReady > Self.patience { wasDue = now }
+      if wasDue == nil, let wasReady, now - wasReady > Self.patience || isBusy(program, lines) { wasDue = now }
       if let since = wasDue, now - since >= milliseconds { act(program, log, now) }
     }
   }
