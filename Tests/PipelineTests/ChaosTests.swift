@@ -14,12 +14,13 @@ import Testing
   @Test func membersThatAreKilledStoppedAddedAndRemovedLoseAndDoubleNothing() throws {
     try expectExact(
       ChaosRun.Settings(
-        seed: ChaosRun.Settings.anySeed, kills: ChaosRun.Settings.kills(or: 30), consumers: 3, partitions: 6))
+        seed: ChaosRun.Settings.anySeed, kills: ChaosRun.Settings.kills(or: 30), consumers: 3, isGroup: true,
+        partitions: 6))
   }
 
   private func expectExact(_ settings: ChaosRun.Settings) throws {
     let repetition = "CHAOS_SEED=\(settings.seed) CHAOS_KILLS=\(settings.kills)"
-    print("\(repetition), \(settings.consumers) consumers")
+    print("\(repetition)\(settings.isGroup ? ", three consumers in one group" : "")")
     do {
       let run = try ChaosRun(settings)
       try run.run()

@@ -54,7 +54,7 @@ final class ChaosImages {
 
   /// Drops images until enough of them wait. At most a few at a time: others have to be seen to as well.
   func fill() throws {
-    for _ in 0..<20 where waiting < amount.mostWaiting && waitingBytes < amount.mostWaitingBytes { try drop() }
+    for _ in 0..<4 where waiting < amount.mostWaiting && waitingBytes < amount.mostWaitingBytes { try drop() }
   }
 
   private func drop() throws {

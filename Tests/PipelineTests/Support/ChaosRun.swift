@@ -9,8 +9,10 @@ final class ChaosRun {
     var seed: UInt64
     /// Kills that count before it ends: of a process that had done something since its start.
     var kills: Int
-    /// In one group, with one output.
+    /// With one output; members of one group, where they are not each in a group of its own.
     var consumers = 1
+    /// They are also stopped and continued, removed and added.
+    var isGroup = false
     var partitions = 4
     var leastImages = 500
 
@@ -29,6 +31,7 @@ final class ChaosRun {
   let broker: Broker
   private let producer: ChaosVictim
   private var consumers: [ChaosVictim] = []
+  private let consumerCount: Int
   private let realBroker: ChaosBroker?
   private let begun = Clock.monotonicMilliseconds
 
@@ -44,32 +47,36 @@ final class ChaosRun {
       embedded = nil
       broker = try Broker(real: servers, partitions: settings.partitions)
       images = try ChaosImages(
-        in: folder, seed: settings.seed, .init(largest: 5_000_000, mostWaiting: 150, mostWaitingBytes: 24_000_000))
+        in: folder, seed: settings.seed, .init(largest: 5_000_000, mostWaiting: 300, mostWaitingBytes: 30_000_000))
       realBroker = ChaosBroker.Commands.environment.map {
         ChaosBroker($0, in: folder, seed: settings.seed, Self.brokerTemper(nodes: $0.nodes))
       }
     } else {
-      let process = try EmbeddedBrokerProcess(in: folder, partitions: settings.partitions)
+      let process = try EmbeddedBrokerProcess(in: folder, seed: settings.seed, partitions: settings.partitions)
       (embedded, broker, realBroker) = (process, process.broker, nil)
       // It keeps 5 MiB a partition: far less waits there, whatever is sent twice and to whichever partition.
       images = try ChaosImages(
-        in: folder, seed: settings.seed, .init(largest: 900_000, mostWaiting: 80, mostWaitingBytes: 1_500_000))
+        in: folder, seed: settings.seed, .init(largest: 900_000, mostWaiting: 200, mostWaitingBytes: 2_000_000))
     }
     let environment = Self.environment(broker, isReal: embedded == nil)
     let isReal = embedded == nil
-    producer = ChaosVictim("producer", seed: settings.seed, Self.producerTemper, marker: " sent  image=") {
+    // The embedded broker lets nobody into a group before 3 s have passed. So that there is always somebody at work, each
+    // consumer is all of a group, and a new one at each start: they all read everything, and the catalog's fence decides.
+    consumerCount = settings.isGroup || isReal ? settings.consumers : max(3, settings.consumers)
+    producer = ChaosVictim(
+      "producer", seed: settings.seed, Self.producerTemper, marker: " sent  image=", isBusy: { $1 > 0 }
+    ) {
       try Program(["producer"], in: folder, environment: environment)
     }
-    for number in 1...settings.consumers {
+    for number in 1...consumerCount {
       var starts = 0
-      let temper = Self.consumerTemper(isReal: isReal, members: settings.consumers)
+      let temper = Self.consumerTemper(isReal: isReal, isGroup: settings.isGroup)
       let name = "consumer-\(number)"
       consumers.append(
-        ChaosVictim(name, seed: settings.seed, temper, marker: " stored  image=") {
+        ChaosVictim(name, seed: settings.seed, temper, marker: " stored  image=", isBusy: Self.isInBatch(folder)) {
           starts += 1
           var environment = environment
-          // The embedded broker would have a lone consumer that comes back wait for its predecessor's session to end.
-          if !isReal, settings.consumers == 1 { environment["CONSUMER_GROUP"] = "group-\(starts)" }
+          if !isReal, !settings.isGroup { environment["CONSUMER_GROUP"] = "group-\(number)-\(starts)" }
           return try Program(["consumer"], in: folder, environment: environment)
         })
     }
@@ -79,11 +86,11 @@ final class ChaosRun {
 
   private static let producerTemper = ChaosSchedule.Temper(afterStart: 0...250, units: 1...25, atWork: 0...40)
 
-  private static func consumerTemper(isReal: Bool, members: Int) -> ChaosSchedule.Temper {
-    var temper = ChaosSchedule.Temper(units: 1...40, atWork: 0...40)
+  private static func consumerTemper(isReal: Bool, isGroup: Bool) -> ChaosSchedule.Temper {
+    var temper = ChaosSchedule.Temper(units: 1...40, atWork: 0...20)
     // A join takes 3 s there: too long to be spent in vain, or for little, often.
-    if !isReal { (temper.percentAfterStart, temper.afterStart, temper.units) = (10, 0...200, 10...110) }
-    if members > 1 {
+    if !isReal { (temper.percentAfterStart, temper.afterStart, temper.units) = (10, 0...200, 5...60) }
+    if isGroup {
       // Longer than the session, after which the others have its partitions.
       (temper.percentStop, temper.stop) = (15, 6_500...10_000)
       (temper.percentRemove, temper.removed) = (15, 0...8_000)
@@ -113,6 +120,19 @@ final class ChaosRun {
     ])
   }
 
+  /// A consumer that has written images of a batch, and not yet placed all of them.
+  private static func isInBatch(_ folder: Scratch) -> (Program, Int) -> Bool {
+    var incoming: (process: pid_t, path: String)?
+    return { program, _ in
+      if incoming?.process != program.process {
+        // Which of the output's slots it has, it says when it begins.
+        let slot = program.output.split(separator: "slot=").dropFirst().first?.prefix { $0.isNumber } ?? ""
+        incoming = (program.process, "\(folder.path)/\(Scratch.output)/.image-pipeline/consumer-\(slot)/incoming")
+      }
+      return (try? Folder.open(incoming!.path).names().isEmpty) == false
+    }
+  }
+
   // MARK: The run
 
   private var victims: [ChaosVictim] { [producer] + consumers }
@@ -123,7 +143,7 @@ final class ChaosRun {
   private var isEnough: Bool {
     let consumerKills = consumers.reduce(0) { $0 + $1.tally.counted }
     return counted >= settings.kills && images.all.count >= settings.leastImages
-      && consumerKills >= settings.kills / (embedded == nil ? 3 : 4) && producer.tally.counted >= settings.kills / 4
+      && consumerKills >= settings.kills * 2 / 5 && producer.tally.counted >= settings.kills / 4
       && (realBroker.map { $0.tally.counted >= settings.kills / 20 } ?? true)
   }
 
@@ -143,6 +163,7 @@ final class ChaosRun {
       try producer.step {}
       for consumer in consumers { try consumer.step { images.lookAnew() } }
       try realBroker?.step(work: work)
+      embedded?.step()
       faults += victims.flatMap(\.faults) + (realBroker?.faults ?? [])
       if work > lastWork { (lastWork, lastWorkAt) = (work, Clock.monotonicMilliseconds) }
       if Clock.monotonicMilliseconds - lastWorkAt > Self.patience { faults.append(stuck("nothing was done")) }
@@ -153,9 +174,10 @@ final class ChaosRun {
   /// Lets them all live until everything is stored, and ends them.
   private func settle() throws {
     try realBroker?.spare()
+    embedded?.spare()
     for victim in victims { try victim.spare() }
     images.lookAnew()
-    let isStored = eventually(withinSeconds: 120) {
+    let isStored = eventually(withinSeconds: 60) {
       images.look()
       return images.waiting == 0
     }
@@ -184,7 +206,7 @@ final class ChaosRun {
   // MARK: What it was
 
   var place: String {
-    guard embedded == nil else { return "the embedded broker, images below 1 MB" }
+    if let embedded { return "the embedded broker (hung \(embedded.count) times), images below 1 MB" }
     guard let commands = ChaosBroker.Commands.environment else { return "a real broker, which is not killed" }
     return commands.nodes > 1 ? "\(commands.nodes) real brokers, killed too" : "a real broker, killed too"
   }

@@ -7,12 +7,15 @@ final class ChaosVictim {
   private let launch: () throws -> Program
   /// What a line of its log contains that stands for something done, durably.
   private let marker: String
+  /// True where it is in the midst of something that must be done whole: an idle one cannot be killed at a bad moment.
+  private let isBusy: (_ program: Program, _ newLines: Int) -> Bool
   private var schedule: ChaosSchedule
   private var plan: ChaosPlan
 
   private(set) var program: Program?
   private var log: LineCounter?
   private var started: Int64 = 0
+  private var wasReady: Int64?
   private var wasDue: Int64?
   private var stoppedUntil: Int64?
   private var isLeaving = false
@@ -32,11 +35,17 @@ final class ChaosVictim {
   /// What should not have been: it ended by itself, or not when it was told to.
   private(set) var faults: [String] = []
 
+  /// How long a busy moment is waited for, in ms.
+  private static let patience: Int64 = 3_000
+
   init(
-    _ name: String, seed: UInt64, _ temper: ChaosSchedule.Temper, marker: String, launch: @escaping () throws -> Program
+    _ name: String, seed: UInt64, _ temper: ChaosSchedule.Temper, marker: String,
+    isBusy: @escaping (Program, Int) -> Bool,
+    launch: @escaping () throws -> Program
   ) {
     self.name = name
     self.marker = marker
+    self.isBusy = isBusy
     self.launch = launch
     schedule = ChaosSchedule(seed: seed, name: name, temper)
     plan = schedule.next()
@@ -51,11 +60,12 @@ final class ChaosVictim {
       onStart()
       return try start()
     }
-    done += log.advance()
+    let lines = log.advance()
+    done += lines
     if let until = stoppedUntil {
       guard now >= until else { return }
       program.signal(SIGCONT)
-      (stoppedUntil, wasDue) = (nil, nil)
+      (stoppedUntil, wasReady, wasDue) = (nil, nil, nil)
       plan = schedule.next()
       started = now
       return
@@ -77,7 +87,8 @@ final class ChaosVictim {
     switch plan.moment {
     case .afterStart(let milliseconds): if now - started >= milliseconds { act(program, log, now) }
     case .atWork(let units, let milliseconds):
-      if wasDue == nil, log.count >= units { wasDue = now }
+      if wasReady == nil, log.count >= units { wasReady = now }
+      if wasDue == nil, let wasReady, now - wasReady > Self.patience || isBusy(program, lines) { wasDue = now }
       if let since = wasDue, now - since >= milliseconds { act(program, log, now) }
     }
   }
@@ -87,7 +98,7 @@ final class ChaosVictim {
     self.program = program
     log = LineCounter(program.outputPath, marker)
     started = Clock.monotonicMilliseconds
-    (wasDue, isLeaving) = (nil, false)
+    (wasReady, wasDue, isLeaving) = (nil, nil, false)
   }
 
   private func act(_ program: Program, _ log: LineCounter, _ now: Int64) {
