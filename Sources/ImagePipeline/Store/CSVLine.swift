@@ -10,11 +10,30 @@ enum CSVLine {
 
   static func bytes(_ row: StoredRow) -> [UInt8] {
     let fields = [
-      row.filePath, row.label, row.digest.hex, String(row.size), row.format, row.width.map { String($0) } ?? "",
+      row.filePath, harmless(row.label), row.digest.hex, String(row.size), row.format,
+      row.width.map { String($0) } ?? "",
       row.height.map { String($0) } ?? "", row.topic, String(row.partition), String(row.offset),
       row.sentTime.map { Clock.iso8601(milliseconds: $0) } ?? "", Clock.iso8601(milliseconds: row.storedTime),
     ]
     return Array((fields.map(quoted).joined(separator: ",") + "\n").utf8)
+  }
+
+  /// A label as a spreadsheet may open it: what it would take for a formula gets an apostrophe before it (OWASP, "CSV
+  /// injection"). A label is a name that came in a message; plain numbers, as data sets have them, stay as they are, and
+  /// so does the path, which begins with the folder that is configured.
+  private static func harmless(_ label: String) -> String {
+    switch label.utf8.first {
+    case UInt8(ascii: "="), UInt8(ascii: "@"), 0x09, 0x0D: "'" + label
+    case UInt8(ascii: "+"), UInt8(ascii: "-"): isPlainNumber(label.utf8.dropFirst()) ? label : "'" + label
+    default: label
+    }
+  }
+
+  /// Digits with one decimal point among them at most.
+  private static func isPlainNumber(_ text: Substring.UTF8View) -> Bool {
+    let digits = text.filter { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+    return !digits.isEmpty && text.allSatisfy { digits.contains($0) || $0 == UInt8(ascii: ".") }
+      && text.count - digits.count <= 1
   }
 
   private static func quoted(_ field: String) -> String {
