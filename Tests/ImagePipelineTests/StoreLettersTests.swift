@@ -27,6 +27,7 @@ import Testing
     let store = try ImageStore(
       outputPath: scratch / "out", csvPath: scratch / "rows.csv", topic: "t", deadLetterSettings: settings,
       log: lines.log)
+    (store.letters.patience, store.letters.answerMilliseconds) = (1_000, 100)
     let bootstrap = cluster.bootstrapServers
     store.assembler.reread = { topic, partition, offset in
       var settings = KafkaSettings()
@@ -134,7 +135,6 @@ import Testing
     #expect(isFree)
     // Nothing is lost by that: whoever goes on has the letters to deliver.
     store.letters.whileWaiting = { true }
-    store.letters.patience = 1_000
     let last = try storeAll(rest, in: store)
     #expect(last.flatMap(\.images).map(\.name) == ["last.jpg"])
     #expect(last.reduce(0) { $0 + $1.letters } == (kind == "mismatch" ? 1 : bad.count))

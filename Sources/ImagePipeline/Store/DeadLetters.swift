@@ -20,6 +20,8 @@ final class DeadLetters {
   var whileWaiting: () -> Bool = { true }
   /// After this long without an acknowledgement a letter goes to disk, so that bad messages never stop good ones. In ms.
   var patience = 30_000
+  /// How long each question about the letters' topic may take, in ms.
+  var answerMilliseconds = 3_000
 
   static let folderName = "dead-letters"
   /// How much larger a letter may be than the message it holds, in bytes: its headers.
@@ -87,7 +89,9 @@ final class DeadLetters {
     let source = String(topic.dropLast("-dlq".count))
     var limit: Int?
     do {
-      limit = try client.topicSettings(source, timeoutMilliseconds: 3_000)["max.message.bytes"].flatMap { Int($0) }
+      limit = try client.topicSettings(source, timeoutMilliseconds: answerMilliseconds)["max.message.bytes"].flatMap {
+        Int($0)
+      }
     } catch {
       if error.isRetriable { nextMaking = again }
       log.warning("how large the topic's messages may be is not known: \(error)", ["topic": .string(source)])
@@ -95,7 +99,7 @@ final class DeadLetters {
     do {
       _ = try client.createTopic(
         topic, settings: limit.map { ["max.message.bytes": String($0 + Self.extraBytes)] } ?? [:],
-        timeoutMilliseconds: 3_000)
+        timeoutMilliseconds: answerMilliseconds)
     } catch {
       if error.isRetriable { nextMaking = again }
       log.warning("the dead letters' topic could not be made: \(error)", ["topic": .string(topic)])
