@@ -244,6 +244,33 @@ import Testing
     #expect(try letters.isEmpty)
   }
 
+  @Test func versionsOfAnImageSurviveAFailureBetweenRenameAndCommit() throws {
+    let store = try store()
+    let parts = segments("a.jpg", "put together")
+    let all = try batch(store, [parts[0], image("a.jpg", "before"), parts[1], image("a.jpg", "behind")])
+    _ = try storeAll(
+      ImageStore.Batch(topic: all.topic, messages: Array(all.messages.prefix(1)), base: [0: nil]), in: store)
+    let position = try store.catalog.position(all.topic, partition: 0)
+    var next: ImageStore.Batch? = ImageStore.Batch(
+      topic: all.topic, messages: Array(all.messages.dropFirst()), base: [0: position])
+    var stored: [String] = []
+    while let batch = next {
+      // Its files are renamed, and then the CSV file cannot be written: as after a crash.
+      let csv = try scratch.read("rows.csv")
+      try Folder.open(scratch.path).remove("rows.csv")
+      _ = try scratch.folder("rows.csv")
+      #expect(throws: SystemError.self) { try store.store(batch, whileWaiting: { true }) }
+      try Folder.open(scratch.path).removeFolder("rows.csv")
+      try scratch.write("rows.csv", csv)
+      guard case .stored(let done) = try store.store(batch, whileWaiting: { true }) else { break }
+      stored += done.images.map(\.name)
+      next = done.rest
+    }
+    #expect(try reasons == [])
+    #expect(stored == ["a.jpg", "a.jpg", "a.jpg"])
+    #expect(try scratch.read("out/a.jpg") == "behind")
+  }
+
   @Test func aTopicWithTheLongestNameHasItsLettersOnDisk() throws {
     let name = String(repeating: "n", count: 249)
     try cluster.createTopic(name, partitions: 1)
