@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 @testable import ImagePipeline
@@ -101,6 +102,25 @@ func readEnvelope(_ text: String) throws(EnvelopeError) -> (name: String, base64
     #expect(throws: EnvelopeError.self) { try readEnvelope(nested(200_000)) }
     let open = #"{"x":"# + String(repeating: #"{"x":["#, count: 100_000)
     #expect(throws: EnvelopeError.self) { try readEnvelope(open) }
+  }
+
+  @Test func aHugeContentIsNotCopied() throws {
+    let characters = 90_000_000
+    let head = Array(#"{"image_name":"a","image_content":""#.utf8)
+    let value = UnsafeMutableRawBufferPointer.allocate(byteCount: head.count + characters + 2, alignment: 1)
+    defer { value.deallocate() }
+    value.copyBytes(from: head)
+    memset(value.baseAddress! + head.count, 0x41, characters)
+    value[value.count - 2] = UInt8(ascii: "\"")
+    value[value.count - 1] = UInt8(ascii: "}")
+    let content = try EnvelopeReader.read(UnsafeRawBufferPointer(value)).base64
+    #expect(content.count == characters)
+    #expect(content.baseAddress == UnsafeRawPointer(value.baseAddress! + head.count))
+  }
+
+  @Test func aHugeNameIsReadAndThenRefused() throws {
+    let read = try readEnvelope(#"{"image_name":"\#(String(repeating: "é", count: 5_000_000))","image_content":""}"#)
+    #expect(throws: ImageName.Refusal.self) { try ImageName(read.name) }
   }
 
   @Test func theReasonNamesTheByte() {

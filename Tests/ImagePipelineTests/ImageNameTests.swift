@@ -25,6 +25,9 @@ import Testing
     (String(repeating: "x", count: 256), "more than 255 bytes"),
     ("a/" + String(repeating: "é", count: 128), "more than 255 bytes"),
     (String(repeating: "x/", count: 1_536) + "y", "longer than 3072 bytes"),
+    (String(repeating: "x", count: 300), "more than 255 bytes"),
+    (String(repeating: "folder/", count: 714) + "xy", "longer than 3072 bytes"), ("/etc/x", "absolute"),
+    ("a/../../x", "component \"..\""), ("a/b/.", "component \".\""), ("\0", "NUL"),
   ])
   func aNameThatCannotBeStoredIsRefusedWithItsReason(name: String, reason: String) {
     let said = refusal { _ = try ImageName(name) }
@@ -34,7 +37,8 @@ import Testing
   @Test(arguments: [
     "...", "..a", ".a", ".hidden/x", "a/.image-pipeline", ".image-pipelines/x", ".Image-Pipeline/x", "a\\..\\b", "~",
     "-rf",
-    "a:b", " ", "CON", "\n", String(repeating: "x", count: 255), "\u{202E}gpj.exe",
+    "a:b", " ", "CON", "NUL.jpg", "com1", "dot.", "space ", "a<b>|?*", "=1+1", "%2e%2e/x", "..%2fx",
+    "\u{FF0E}\u{FF0E}/x", "\n", String(repeating: "x", count: 255), "\u{202E}gpj.exe",
     String(repeating: "x/", count: 1_535) + "yy",
   ])
   func aNameThatOnlyLooksOddIsTaken(name: String) throws { #expect(try ImageName(name).value == name) }

@@ -12,7 +12,8 @@ import Testing
     _ broker: Broker, _ arguments: String..., environment: [String: String] = [:],
     sourceLocation: SourceLocation = #_sourceLocation
   ) throws -> [String] {
-    let program = try Program(["dead-letters"] + arguments, in: folder, environment: broker.environment(environment))
+    let environment = broker.environment(["LOG_LEVEL": "error"].merging(environment) { $1 })
+    let program = try Program(["dead-letters"] + arguments, in: folder, environment: environment)
     #expect(program.exitCode() == 0, "\(program.output)", sourceLocation: sourceLocation)
     return program.output.split(separator: "\n").map { String($0) }
   }
@@ -40,7 +41,7 @@ import Testing
     for (offset, said) in [
       (1, " key=\"the key\" bytes=7 stage=VALUE_CONVERTER kind=EnvelopeError reason=\"the value is not a JSON object"),
       (2, " image=../x.jpg bytes=51 stage=TASK_PUT kind=NameRefusal reason=\"the name"),
-      (3, " image=\"a\\n\\\"b.jpg\" bytes=55 stage=VALUE_CONVERTER kind=LengthMismatch reason=\"the image has 3 bytes"),
+      (3, " image=\"a\\n\\\"b.jpg\" bytes=53 stage=VALUE_CONVERTER kind=LengthMismatch reason=\"the image has 3 bytes"),
       (4, " key=%FF%25 bytes=0 stage=VALUE_CONVERTER kind=EnvelopeError reason=\"the message has no value\""),
     ] {
       let line = lines.first { $0.contains(place + "\(offset) ") } ?? ""
@@ -51,7 +52,7 @@ import Testing
     let json = try run(broker, environment: ["LOG_FORMAT": "json"])
     #expect(json.count == 5 && json.allSatisfy { $0.hasPrefix("{\"") && $0.hasSuffix("}") })
     #expect(
-      json.contains { $0.contains("\"offset\":3,\"image\":\"a\\n\\\"b.jpg\",\"bytes\":55,\"stage\":") }, "\(json)")
+      json.contains { $0.contains("\"offset\":3,\"image\":\"a\\n\\\"b.jpg\",\"bytes\":53,\"stage\":") }, "\(json)")
     #expect(json.last?.hasPrefix("{\"total\":4,\"in_topic\":4,\"on_disk\":0,") == true)
   }
 
@@ -225,8 +226,8 @@ import Testing
     let took = Clock.monotonicMilliseconds - start
     #expect(output.contains("stored 0 images, 0 B, in"))
     #expect(output.contains("; 2,000 messages went to the dead letters"), "\(output.suffix(300))")
-    // One by one, with an acknowledgement each, it would be 5 ms a letter and more; the start takes 3 s.
-    #expect(took < 3_000 + 4 * Int64(number), "\(took) ms")
+    // To ask the embedded broker for what it has not takes 6 s, once; to wait for each letter alone would take minutes.
+    #expect(took < 30_000, "\(took) ms")
     print("\(number) letters of \(kind): \(took) ms")
     #expect(try broker.messageCount(broker.topic + "-dlq") == number)
     #expect(try Program.storeAll(in: folder, broker).contains("stored 0 images, 0 B, in"))

@@ -85,8 +85,7 @@ public final class DeadLetterService {
     enum Place {
       case disk(LetterFolder, name: String)
       case topic(LetterOffsets, partition: Int32, offset: Int64)
-      /// The end of what belongs together.
-      var description: String {
+        var description: String {
         switch self {
         case .disk(_, let name): name
         case .topic(let offsets, let partition, let offset): "\(offsets.topic)/\(partition)/\(offset)"
@@ -115,7 +114,7 @@ public final class DeadLetterService {
     for partition in 0..<Int32(count) {
       let scan = try PartitionScan(
         readerSettings, topic: letterTopic, partition: partition, timeoutMilliseconds: Self.answerMilliseconds)
-      let next = try offsets.next(partition, end: scan.end)
+      let next = try offsets.next(partition)
       while !stop.isSet, let message = try scan.next(timeoutMilliseconds: Self.answerMilliseconds) {
         let place = Found.Place.topic(offsets, partition: partition, offset: message.offset)
         let record = LetterRecord(message)

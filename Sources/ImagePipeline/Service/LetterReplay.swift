@@ -85,10 +85,9 @@ final class LetterOffsets {
 
   func close() { client.unsubscribeAndClose() }
 
-  /// The offset to go on at. One behind the partition's end is of a topic that was there before it.
-  func next(_ partition: Int32, end: Int64) throws -> Int64 {
-    let known = try client.committed(partitions: [partition], timeoutMilliseconds: Self.answerMilliseconds)[partition]
-    return known.map { $0 > end ? 0 : $0 } ?? 0
+  /// The offset to go on at.
+  func next(_ partition: Int32) throws -> Int64 {
+    try client.committed(partitions: [partition], timeoutMilliseconds: Self.answerMilliseconds)[partition] ?? 0
   }
 
   func passed(_ partition: Int32, _ offset: Int64, isDone: Bool) {

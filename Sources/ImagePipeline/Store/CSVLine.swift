@@ -10,9 +10,9 @@ enum CSVLine {
 
   static func bytes(_ row: StoredRow) -> [UInt8] {
     let fields = [
-      row.filePath, row.label, row.digest.hex, String(row.size), row.format, row.width.map { String($0) } ?? "",
-      row.height.map { String($0) } ?? "", row.topic, row.partition < 0 ? "" : String(row.partition),
-      row.offset < 0 ? "" : String(row.offset),
+      row.filePath, harmless(row.label), row.digest.hex, String(row.size), row.format,
+      row.width.map { String($0) } ?? "", row.height.map { String($0) } ?? "", row.topic,
+      row.partition < 0 ? "" : String(row.partition), row.offset < 0 ? "" : String(row.offset),
       row.sentTime.map { Clock.iso8601(milliseconds: $0) } ?? "", Clock.iso8601(milliseconds: row.storedTime),
     ]
     return Array((fields.map(quoted).joined(separator: ",") + "\n").utf8)
@@ -30,6 +30,24 @@ enum CSVLine {
       filePath: fields[0], label: fields[1], digest: digest, size: size, format: fields[4], width: Int(fields[5]),
       height: Int(fields[6]), topic: fields[7], partition: Int32(fields[8]) ?? -1, offset: Int64(fields[9]) ?? -1,
       sentTime: sent, storedTime: stored)
+  }
+
+  /// A label as a spreadsheet may open it: what it would take for a formula gets an apostrophe before it (OWASP, "CSV
+  /// injection"). A label is a name that came in a message; plain numbers, as data sets have them, stay as they are, and
+  /// so does the path, which begins with the folder that is configured.
+  private static func harmless(_ label: String) -> String {
+    switch label.utf8.first {
+    case UInt8(ascii: "="), UInt8(ascii: "@"), 0x09, 0x0D: "'" + label
+    case UInt8(ascii: "+"), UInt8(ascii: "-"): isPlainNumber(label.utf8.dropFirst()) ? label : "'" + label
+    default: label
+    }
+  }
+
+  /// Digits with one decimal point among them at most.
+  private static func isPlainNumber(_ text: Substring.UTF8View) -> Bool {
+    let digits = text.filter { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+    return !digits.isEmpty && text.allSatisfy { digits.contains($0) || $0 == UInt8(ascii: ".") }
+      && text.count - digits.count <= 1
   }
 
   private static func quoted(_ field: String) -> String {

@@ -13,12 +13,15 @@ final class DeadLetters {
   private let incoming: Folder
   private let log: Log
   private var sender: AcknowledgedSender?
-  private var isTopicMade = false
+  /// When the topic is to be made, where it is not known to be there; nil: never again.
+  private var nextMaking: Int64? = 0
   /// Called every now and then while letters wait for the broker: their consumer must go on polling. Returns false to
   /// wait no longer.
   var whileWaiting: () -> Bool = { true }
   /// After this long without an acknowledgement a letter goes to disk, so that bad messages never stop good ones. In ms.
   var patience = 30_000
+  /// How long each question about the letters' topic may take, in ms.
+  var answerMilliseconds = 3_000
 
   static let folderName = "dead-letters"
   /// How much larger a letter may be than the message it holds, in bytes: its headers.
@@ -71,31 +74,34 @@ final class DeadLetters {
       }
       let sender = try self.sender ?? AcknowledgedSender(settings, patience: patience)
       self.sender = sender
-      if !isTopicMade { makeTopic(sender.producer) }
+      if let due = nextMaking, Clock.monotonicMilliseconds >= due { makeTopic(sender.producer) }
       return sender.send(records, to: topic, whileWaiting: whileWaiting)
     } catch let error as KafkaError {
       return records.map { _ in error.description }
     }
   }
 
-  /// The letters' topic takes what the source takes, and the headers on top of it. Where the broker does not answer, the
-  /// next letters try again.
+  /// The letters' topic takes what the source takes, and the headers on top of it. Where the broker does not answer, it
+  /// is asked again with the letters of a minute later: the question holds them up.
   private func makeTopic(_ client: KafkaClient) {
-    isTopicMade = true
+    nextMaking = nil
+    let again = Clock.monotonicMilliseconds + 60_000
     let source = String(topic.dropLast("-dlq".count))
     var limit: Int?
     do {
-      limit = try client.topicSettings(source, timeoutMilliseconds: 3_000)["max.message.bytes"].flatMap { Int($0) }
+      limit = try client.topicSettings(source, timeoutMilliseconds: answerMilliseconds)["max.message.bytes"].flatMap {
+        Int($0)
+      }
     } catch {
-      isTopicMade = !error.isRetriable
+      if error.isRetriable { nextMaking = again }
       log.warning("how large the topic's messages may be is not known: \(error)", ["topic": .string(source)])
     }
     do {
       _ = try client.createTopic(
         topic, settings: limit.map { ["max.message.bytes": String($0 + Self.extraBytes)] } ?? [:],
-        timeoutMilliseconds: 3_000)
+        timeoutMilliseconds: answerMilliseconds)
     } catch {
-      isTopicMade = isTopicMade && !error.isRetriable
+      if error.isRetriable { nextMaking = again }
       log.warning("the dead letters' topic could not be made: \(error)", ["topic": .string(topic)])
     }
   }

@@ -1,0 +1,44 @@
+import Kafka
+import Testing
+
+@Suite(.ownThread) struct ScanTests {
+  private func values(_ scan: PartitionScan) throws -> [String] {
+    var values: [String] = []
+    while let message = try scan.next(timeoutMilliseconds: patience) {
+      values.append(String(decoding: message.value.map { Array($0) } ?? [], as: UTF8.self))
+    }
+    return values
+  }
+
+  @Test func everythingIsReadThatWasThereWhenItBegan() throws {
+    let cluster = try EmbeddedCluster()
+    try cluster.createTopic("images", partitions: 2)
+    let before = (0..<500).map { "value \($0)" }
+    try fill(cluster, "images", partition: 1, before)
+    let scan = try PartitionScan(settings(cluster), topic: "images", partition: 1, timeoutMilliseconds: patience)
+    #expect(scan.end == 500)
+    try fill(cluster, "images", partition: 1, ["late"])
+    #expect(try values(scan) == before)
+    #expect(try scan.next(timeoutMilliseconds: patience) == nil)
+  }
+
+  @Test func anEmptyPartitionHasNothing() throws {
+    let cluster = try EmbeddedCluster()
+    try cluster.createTopic("images", partitions: 1)
+    let scan = try PartitionScan(settings(cluster), topic: "images", partition: 0, timeoutMilliseconds: patience)
+    #expect(try values(scan) == [])
+  }
+
+  @Test func aBrokerThatDoesNotAnswerIsAnErrorInTime() throws {
+    let cluster = try EmbeddedCluster()
+    try cluster.createTopic("images", partitions: 1)
+    try fill(cluster, "images", ["one"])
+    let scan = try PartitionScan(settings(cluster), topic: "images", partition: 0, timeoutMilliseconds: patience)
+    cluster.setDown(true)
+    #expect {
+      // What was fetched by then may still come.
+      while try scan.next(timeoutMilliseconds: 300) != nil {}
+      _ = try PartitionScan(settings(cluster), topic: "images", partition: 0, timeoutMilliseconds: 300)
+    } throws: { ($0 as? KafkaError)?.isRetriable == true }
+  }
+}
