@@ -192,7 +192,7 @@ import Testing
     let path = folder.path + "/" + Self.catalog
     let other = try Database(path: path, busyTimeoutMilliseconds: 1_000)
     // Another connection's change has the consumer read again what it remembers.
-    try other.execute("BEGIN IMMEDIATE; UPDATE facts SET value = value")
+    try other.execute("BEGIN IMMEDIATE; INSERT INTO facts VALUES ('test', '')")
     try damage()
     try other.commit()
     try broker.send([.image("2.jpg", [2])])
