@@ -2,7 +2,8 @@ import Crdkafka
 
 /// What takes messages away: topics, and the beginnings of partitions. librdkafka's embedded cluster knows neither.
 extension KafkaClient {
-  /// Removes a topic with all of its messages, and waits until no broker that is asked knows it.
+  /// Removes a topic with all of its messages, and waits until no broker that is asked knows it. To ask may make it anew:
+  /// see `partitionCount(of:timeoutMilliseconds:)`.
   ///
   /// - Returns: false when there was none.
   /// - Throws: among others an error whose `isAuthorization` is set.

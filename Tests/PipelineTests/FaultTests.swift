@@ -36,12 +36,16 @@ import Testing
     let consumer = try unprivileged(["consumer"], broker)
     try broker.send([.image("first.jpg", [1])])
     #expect(eventually { folder.rows.count == 1 }, "\(consumer.output)")
-    for part in ["", "/.image-pipeline/consumer-1/incoming"] { #expect(chmod(folder.path + "/" + Scratch.output + part, 0o555) == 0) }
+    for part in ["", "/.image-pipeline/consumer-1/incoming"] {
+      #expect(chmod(folder.path + "/" + Scratch.output + part, 0o555) == 0)
+    }
     try broker.send(images.map { .image($0.key, $0.value) })
     #expect(eventually { consumer.output.contains("permission denied") }, "\(consumer.output)")
     #expect(consumer.output.contains("nothing of it is lost"), "\(consumer.output)")
     #expect(consumer.output.contains("write access"), "the cure: \(consumer.output)")
-    for part in ["", "/.image-pipeline/consumer-1/incoming"] { #expect(chmod(folder.path + "/" + Scratch.output + part, 0o755) == 0) }
+    for part in ["", "/.image-pipeline/consumer-1/incoming"] {
+      #expect(chmod(folder.path + "/" + Scratch.output + part, 0o755) == 0)
+    }
     #expect(eventually { folder.rows.count == 9 }, "\(consumer.output)")
     consumer.signal(SIGTERM)
     #expect(consumer.exitCode() == 0, "\(consumer.output)")
@@ -57,7 +61,9 @@ import Testing
     defer { chmod(folder.path + "/images/closed", 0o755) }
     let producer = try unprivileged(["producer", "--once"], broker)
     #expect(producer.exitCode() == 1, "\(producer.output)")
-    for name in ["images/closed.jpg", "images/closed:"] { #expect(producer.output.contains(name), "\(producer.output)") }
+    for name in ["images/closed.jpg", "images/closed:"] {
+      #expect(producer.output.contains(name), "\(producer.output)")
+    }
     #expect(producer.output.contains("read access"), "the cure: \(producer.output)")
     #expect(try TopicContent(broker).names() == ["open.jpg"])
     #expect(chmod(folder.path + "/images", 0) == 0)
@@ -114,10 +120,10 @@ import Testing
     let producer = try Program(["producer"], in: folder, environment: broker.environment())
     #expect(producer.isWatching(folder, topic), "\(producer.output)")
     let other = try Database(path: folder.path + "/" + ledger, busyTimeoutMilliseconds: 1_000)
-    try other.execute("SELECT * FROM scopes")
-    try damageLedger()
     // Another connection's change has the producer read again what it remembers.
-    try other.execute("UPDATE scopes SET cluster = cluster")
+    try other.execute("BEGIN IMMEDIATE; UPDATE scopes SET cluster = cluster")
+    try damageLedger()
+    try other.commit()
     try folder.write("images/1.jpg", [1])
     #expect(producer.exitCode() == 1, "\(producer.output)")
     #expect(producer.output.contains("is damaged") && producer.output.contains("Move it away"), "\(producer.output)")

@@ -191,10 +191,10 @@ import Testing
     #expect(eventually { folder.rows.count == 1 }, "\(consumer.output)")
     let path = folder.path + "/" + Self.catalog
     let other = try Database(path: path, busyTimeoutMilliseconds: 1_000)
-    try other.execute("SELECT * FROM facts")
-    try damage()
     // Another connection's change has the consumer read again what it remembers.
-    try? other.execute("UPDATE facts SET value = value")
+    try other.execute("BEGIN IMMEDIATE; INSERT INTO facts VALUES ('test', '')")
+    try damage()
+    try other.commit()
     try broker.send([.image("2.jpg", [2])])
     #expect(consumer.exitCode() == 1, "\(consumer.output)")
     #expect(consumer.output.contains("is damaged") && consumer.output.contains("image-pipeline repair"))

@@ -62,9 +62,11 @@ public final class ConsumerService: Sendable {
         "output": .string(store.output.path), "csv": .string(settings.csvPath), "slot": .of(store.slot.number),
       ])
     let rereading = Rereader(settings.kafka)
-    store.assembler.reread = rereading.read
+    store.assembler.reread = { try rereading.read(topic: $0, partition: $1, offset: $2) }
     let reader = try TopicReader(
       consumer: consumer, catalog: store.catalog, cluster: cluster, topic: settings.topic, events: events, log: log)
+    // An embedded broker's topic lasts as long as it does.
+    if settings.embeddedCluster == nil { reader.doubt = TopicDoubt(topic: settings.topic, rereader: rereading) }
     store.letters.whileWaiting = { [stop] in reader.keepAlive(stop) }
     defer { store.letters.whileWaiting = { true } }
     guard try RebuiltCatalog.bind(store.catalog, reader.topic, settings.topic, rereading, connection, stop) else {
@@ -100,7 +102,10 @@ public final class ConsumerService: Sendable {
     defer { reader.resume() }
     while true {
       let outcome: ImageStore.Outcome
-      do { outcome = try store.store(batch, whileWaiting: { reader.keepAlive(stop) }) } catch {
+      do {
+        guard try reader.isStillOf(batch) else { return }
+        outcome = try store.store(batch, whileWaiting: { reader.keepAlive(stop) })
+      } catch {
         if CatalogError.final(error, path: store.catalog.path) != nil { throw error }
         events.storingFailed(error, retryMilliseconds: delay)
         let again = Clock.monotonicMilliseconds + Int64(delay)

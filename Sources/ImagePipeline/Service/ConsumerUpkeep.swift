@@ -34,6 +34,7 @@ struct ConsumerUpkeep {
       return false
     }
     reader.commitEnds()
+    reader.lookForAnotherTopic()
     do { try tidy(reader, store) } catch {
       if CatalogError.final(error, path: store.catalog.path) != nil { throw error }
       events.expiringFailed(error, retryMilliseconds: Self.retryMilliseconds)

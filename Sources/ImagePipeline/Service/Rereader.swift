@@ -8,11 +8,12 @@ final class Rereader {
   init(_ settings: KafkaSettings) { self.settings = settings }
 
   /// Returns nil where there is no such message any more. A broker that does not answer is an error: it may have it.
-  func read(topic: String, partition: Int32, offset: Int64) throws -> KafkaMessage? {
+  func read(topic: String, partition: Int32, offset: Int64, timeoutMilliseconds: Int = 10_000) throws -> KafkaMessage? {
     let reader = try self.reader ?? PartitionReader(settings)
     self.reader = reader
     do {
-      return try reader.read(topic: topic, partition: partition, offset: offset, timeoutMilliseconds: 10_000)
+      return try reader.read(
+        topic: topic, partition: partition, offset: offset, timeoutMilliseconds: timeoutMilliseconds)
     } catch {
       guard error.isUnknownTopic else { throw error }
       return nil

@@ -25,6 +25,8 @@ final class TopicReader {
   /// Another topic stands under the name. Acted upon by `pump` alone: within `keepAlive` the catalog may be in the midst
   /// of a transaction.
   private var topicIsNew = false
+  /// nil: the topic cannot be made anew while this runs.
+  var doubt: TopicDoubt?
   /// Where partitions are to be read from, as far as that has not been brought about.
   private var unplaced: [Int32: KafkaConsumer.StartOffset] = [:]
   private var nextPlacing: Int64 = 0
@@ -82,6 +84,7 @@ final class TopicReader {
   private func drop() {
     epoch += 1
     topicIsNew = false
+    doubt?.dispel()
     unplaced = [:]
     waiting = []
     waitingBytes = 0
@@ -148,6 +151,7 @@ final class TopicReader {
     case .message(let message) where unplaced[message.partition] != nil: break
     case .endOfPartition(let partition, _) where unplaced[partition] != nil: break
     case .message(let message):
+      doubt?.delivered(message.partition)
       switch trackers[message.partition]?.delivered(message.mark) {
       case .store:
         if waiting.isEmpty { waitingSince = Clock.monotonicMilliseconds }
@@ -233,6 +237,23 @@ final class TopicReader {
       _ = try? consumer.watermarks(
         of: topicName, partition: behind[lastWoken % behind.count], timeoutMilliseconds: 1_000)
     }
+  }
+
+  /// False where the messages of a batch are another topic's than what is stored: the next pump begins it anew.
+  func isStillOf(_ batch: ImageStore.Batch) throws -> Bool {
+    for (partition, position) in batch.base {
+      guard let last = position?.last, try doubt?.isConfirmed(partition, last) == false else { continue }
+      topicIsNew = true
+      return false
+    }
+    return true
+  }
+
+  /// To be called every now and then with everything stored: nothing else would tell that the topic was made anew and
+  /// ends where it did.
+  func lookForAnotherTopic() {
+    let marks = trackers.compactMapValues { $0.stored?.last }
+    if doubt?.isAnother(marks) == true { topicIsNew = true }
   }
 
   /// The catalog has these now; Kafka is told too, for those who watch the group.
