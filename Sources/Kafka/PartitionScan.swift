@@ -17,7 +17,9 @@ public final class PartitionScan {
   public init(
     _ settings: KafkaSettings, topic: String, partition: Int32, timeoutMilliseconds: Int
   ) throws(KafkaError) {
-    let own = settings.without("group.id", "group.instance.id").forReading()
+    var own = settings.without("group.id", "group.instance.id").forReading()
+    // Of small messages the library's own share is the larger one, and 100,000 of them, its default, are 100 MB.
+    own.set("queued.min.messages", "1000")
     let handle = try Handle(RD_KAFKA_CONSUMER, own)
     place = Kafka.place(topic, partition)
     // The library itself waits in silence for a partition that is not there.

@@ -21,7 +21,7 @@ extension Commands {
           ("sent_back_before", .of(counts.replayed)),
         ]))
     } else {
-      print(options.replay ? replayed(counts) : listed(counts))
+      print((options.replay ? replayed(counts) : listed(counts)) + (stop.isSet ? "; stopped before the end" : ""))
     }
     return counts.failed > 0 || stop.isSet ? 1 : 0
   }

@@ -18,7 +18,7 @@ public final class DeadLetterService {
   private let producerSettings: KafkaSettings
   private let partitions: Int32
   private let show: (DeadLetterEntry) -> Void
-  private var seen: Set<UInt128> = []
+  private var seen = IdentitySet()
   var counts = Counts()
 
   public struct Counts: Sendable {
@@ -85,7 +85,7 @@ public final class DeadLetterService {
     enum Place {
       case disk(LetterFolder, name: String)
       case topic(LetterOffsets, partition: Int32, offset: Int64)
-        var description: String {
+      var description: String {
         switch self {
         case .disk(_, let name): name
         case .topic(let offsets, let partition, let offset): "\(offsets.topic)/\(partition)/\(offset)"
@@ -139,7 +139,7 @@ public final class DeadLetterService {
   private func found(_ record: LetterRecord, _ place: Found.Place, time: String, isReplayed: Bool) -> Found? {
     let origin = record.origin
     // Without an origin nothing tells one from another.
-    if let origin, !seen.insert(record.identity(origin)).inserted { return nil }
+    if let origin, !seen.insert(record.identity(origin)) { return nil }
     let hindrance: String? =
       if origin == nil {
         "its headers do not say where it came from"

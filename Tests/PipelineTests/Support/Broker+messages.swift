@@ -79,7 +79,8 @@ extension Broker {
       try bytes(message.key) { key in
         try bytes(message.value) { value in
           let outcome = try producer.send(
-            topic: other ?? topic, partition: message.partition, key: key, copying: value, headers: message.headers, token: 0)
+            topic: other ?? topic, partition: message.partition, key: key, copying: value, headers: message.headers,
+            token: 0)
           try #require(outcome == .queued)
         }
       }

@@ -1,0 +1,19 @@
+/// A set of digests, in about half the memory that a `Set` of them takes: 24 MB for a million.
+struct IdentitySet {
+  private static let shardBits = 12
+  /// Each sorted. A digest's first bits say which: they are as good as random.
+  private var shards = [[UInt128]](repeating: [], count: 1 << shardBits)
+
+  /// Returns whether it was new.
+  mutating func insert(_ identity: UInt128) -> Bool {
+    let shard = Int(identity >> (128 - Self.shardBits))
+    var (low, high) = (0, shards[shard].count)
+    while low < high {
+      let middle = (low + high) / 2
+      if shards[shard][middle] < identity { low = middle + 1 } else { high = middle }
+    }
+    if low < shards[shard].count, shards[shard][low] == identity { return false }
+    shards[shard].insert(identity, at: low)
+    return true
+  }
+}
