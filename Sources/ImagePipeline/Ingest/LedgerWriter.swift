@@ -75,7 +75,9 @@ final class LedgerWriter: Sendable {
         }
         events.ledgerFailed(error)
         // Given back, these files would be sent again and again. Kept, they hold the producer up until there is room.
-        guard !stop.wait(milliseconds: Self.retryMilliseconds) else { return }
+        // Once more at the end: there may be room by now.
+        if stop.isSet { return }
+        _ = stop.wait(milliseconds: Self.retryMilliseconds)
       }
     }
     FaultPoint.ledgerCommitted.reached()
