@@ -22,6 +22,8 @@ final class TopicReader {
   private var epoch = 0
   private var isPaused = false
   private var wasAssigned = false
+  /// Since when the group has given this consumer neither partitions nor the word that there are none; nil: it has.
+  private var withoutPlaceSince: Int64? = Clock.monotonicMilliseconds
   private var topicIsNew = false
   /// Where partitions are to be read from, as far as that has not been brought about.
   private var unplaced: [Int32: KafkaConsumer.StartOffset] = [:]
@@ -54,6 +56,7 @@ final class TopicReader {
   private func assigned(_ partitions: [Int32]) -> [Int32: KafkaConsumer.StartOffset] {
     drop()
     wasAssigned = true
+    withoutPlaceSince = nil
     do {
       topic = try catalog.topic(topicName, cluster: cluster)
       for partition in partitions {
@@ -71,8 +74,14 @@ final class TopicReader {
   private func revoked(_ partitions: [Int32]) {
     if !partitions.isEmpty { log.info("partitions revoked", ["partitions": .string(listed(partitions))]) }
     drop()
+    withoutPlaceSince = Clock.monotonicMilliseconds
     trackers = [:]
     lastCommits = [:]
+  }
+
+  /// True where the group has had no place for this consumer for so long.
+  func hasNoPlace(forMilliseconds milliseconds: Int) -> Bool {
+    withoutPlaceSince.map { Clock.monotonicMilliseconds - $0 > Int64(milliseconds) } ?? false
   }
 
   private func listed(_ partitions: [Int32]) -> String { partitions.sorted().map { String($0) }.joined(separator: ",") }
