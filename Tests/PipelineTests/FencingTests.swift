@@ -32,6 +32,18 @@ import Testing
     try expectItWentOn(consumer, ["first.jpg", "second.jpg", "third.jpg"])
   }
 
+  @Test func aConsumerThatDoesNotGetBackIntoItsGroupTriesWithANewClient() throws {
+    let broker = try Broker()
+    let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
+    try carry("first.jpg", broker, consumer)
+    // Its session ends, and so does its place in the group.
+    broker.setDown(true)
+    #expect(eventually(withinSeconds: 60) { consumer.output.contains("joining anew") }, "\(consumer.output)")
+    broker.setDown(false)
+    try carry("second.jpg", broker, consumer)
+    try expectItWentOn(consumer, ["first.jpg", "second.jpg"])
+  }
+
   @Test(.enabled(if: Broker.realServers != nil, "KAFKA_TEST_BOOTSTRAP_SERVERS names no Kafka"))
   func aConsumerWhosePlaceIsTakenTakesItBack() throws {
     let broker = try Broker.preferred()

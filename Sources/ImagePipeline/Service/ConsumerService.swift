@@ -11,6 +11,9 @@ public final class ConsumerService: Sendable {
 
   /// Before a consumer that the group has shut out joins it again: two that really fight must not do so all the time.
   private static let rejoinMilliseconds = 1_000
+  /// librdkafka 2.0.2 may never join again where its commits fail while its partitions are taken from it, as when a
+  /// broker crashes. After so many sessions without a place in the group, a new client takes over.
+  private static let sessionsWithoutPlace = 6
 
   public init(_ settings: ConsumerSettings, log: Log, events: ConsumerEvents, stop: StopFlag) {
     self.settings = settings
@@ -35,10 +38,11 @@ public final class ConsumerService: Sendable {
     defer { store.letters.close() }
     while true {
       do { return try join(store) } catch {
-        guard let fatal = error as? KafkaError, fatal.isFatal, fatal.isFenced else { throw error }
         // By the slot's lock nobody else has this instance id. But librdkafka may send a commit between the end of its
         // session and its next join, when a broker comes back, and is taken for an intruder then.
-        log.warning("the group has shut this consumer out, joining anew: \(fatal)")
+        let isFenced = (error as? KafkaError).map { $0.isFatal && $0.isFenced } ?? false
+        guard isFenced || error is NoPlace else { throw error }
+        log.warning("the group has shut this consumer out, joining anew: \(error)")
         guard !stop.wait(milliseconds: Self.rejoinMilliseconds) else { return }
       }
     }
@@ -74,14 +78,17 @@ public final class ConsumerService: Sendable {
     }
     try store.lookForPast()
     try consumer.subscribe()
-    try loop(reader, store)
+    try loop(
+      reader, store, patience: Self.sessionsWithoutPlace * (Int(kafka.values["session.timeout.ms"] ?? "") ?? 10_000))
     reader.commitAndWait(timeoutMilliseconds: 5_000)
   }
 
-  private func loop(_ reader: TopicReader, _ store: ImageStore) throws {
+  /// - Parameter patience: how long to go without a place in the group, in ms.
+  private func loop(_ reader: TopicReader, _ store: ImageStore, patience: Int) throws {
     var upkeep = ConsumerUpkeep(settings, events: events)
     while !stop.isSet {
       if let fatal = reader.fatalError { throw fatal }
+      if reader.hasNoPlace(forMilliseconds: patience) { throw NoPlace(milliseconds: patience) }
       let left = settings.count.map { $0 - events.stored } ?? Int.max
       if left <= 0 { return }
       let room = min(settings.batchImages, left)
@@ -130,4 +137,10 @@ public final class ConsumerService: Sendable {
       }
     }
   }
+}
+
+/// The client has waited in vain for the group to give it partitions, or none.
+private struct NoPlace: Error, CustomStringConvertible {
+  let milliseconds: Int
+  var description: String { "no answer to its wish to join for \(milliseconds / 1_000) s" }
 }

@@ -22,6 +22,8 @@ final class TopicReader {
   private var epoch = 0
   private var isPaused = false
   private var wasAssigned = false
+  /// Since when the group has given this consumer neither partitions nor the word that there are none; nil: it has.
+  private var withoutPlaceSince: Int64? = Clock.monotonicMilliseconds
   /// Another topic stands under the name. Acted upon by `pump` alone: within `keepAlive` the catalog may be in the midst
   /// of a transaction.
   private var topicIsNew = false
@@ -58,6 +60,7 @@ final class TopicReader {
   private func assigned(_ partitions: [Int32]) -> [Int32: KafkaConsumer.StartOffset] {
     drop()
     wasAssigned = true
+    withoutPlaceSince = nil
     do {
       topic = try catalog.topic(topicName, cluster: cluster)
       for partition in partitions {
@@ -75,8 +78,14 @@ final class TopicReader {
   private func revoked(_ partitions: [Int32]) {
     if !partitions.isEmpty { log.info("partitions revoked", ["partitions": .string(listed(partitions))]) }
     drop()
+    withoutPlaceSince = Clock.monotonicMilliseconds
     trackers = [:]
     lastCommits = [:]
+  }
+
+  /// True where the group has had no place for this consumer for so long.
+  func hasNoPlace(forMilliseconds milliseconds: Int) -> Bool {
+    withoutPlaceSince.map { Clock.monotonicMilliseconds - $0 > Int64(milliseconds) } ?? false
   }
 
   private func listed(_ partitions: [Int32]) -> String { partitions.sorted().map { String($0) }.joined(separator: ",") }
