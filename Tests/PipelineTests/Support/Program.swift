@@ -7,8 +7,9 @@ final class Program {
   private let outputPath: String
   private var status: Int32?
 
-  /// Beside the test bundle, where SwiftPM builds both.
+  /// Beside the test bundle, where SwiftPM builds both, unless TEST_PROGRAM names another build of it.
   static let path: String = {
+    if let path = getenv("TEST_PROGRAM") { return String(cString: path) }
     var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
     let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
     let bundle = String(decoding: buffer.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -22,7 +23,7 @@ final class Program {
   ) throws {
     outputPath = folder.path + "/output-\(UInt32.random(in: 0...UInt32.max)).log"
     var variables = environment
-    for name in ["PATH", "HOME", "LD_LIBRARY_PATH"] where variables[name] == nil {
+    for name in ["PATH", "HOME", "LD_LIBRARY_PATH"] + Sanitizer.variables where variables[name] == nil {
       variables[name] = getenv(name).map { String(cString: $0) }
     }
     // A killed process must stay quiet, and a crash must not wait for a debugger.
@@ -84,7 +85,7 @@ private func closeFrom(_ actions: UnsafeMutablePointer<posix_spawn_file_actions_
 
 /// Waits for a condition, with a bound. Returns whether it came to be.
 func eventually(withinSeconds seconds: Int = 30, _ condition: () throws -> Bool) -> Bool {
-  let deadline = Clock.monotonicMilliseconds + Int64(seconds) * 1_000
+  let deadline = Clock.monotonicMilliseconds + Int64(seconds) * 1_000 * Sanitizer.slowness
   repeat {
     if (try? condition()) == true { return true }
     // The interval of looking, not a guess of how long it takes.
