@@ -127,6 +127,9 @@ public final class KafkaConsumer: KafkaClient, @unchecked Sendable {
     return .offsetOutOfRange(raw.partition, error)
   }
 
+  /// Messages, and what else `poll` brings, that have been fetched and wait for it.
+  public var fetchedAhead: Int { queue.map { Int(rd_kafka_queue_length($0)) } ?? 0 }
+
   /// Ends a wait within `poll` at the next chance, so that what a callback left is seen.
   func wake() {
     if let queue { rd_kafka_queue_yield(queue) }

@@ -40,9 +40,20 @@ import Testing
     ("KAFKA_DELIVERY_TIMEOUT_MS", "90000", "message.timeout.ms"),
     ("KAFKA_COMPRESSION_CODEC", "zstd", "compression.type"),
     ("KAFKA_METADATA_BROKER_LIST", "b:9092", "bootstrap.servers"), ("KAFKA_QUEUE_BUFFERING_MAX_MS", "70", "linger.ms"),
+    ("KAFKA_MAX_PARTITION_FETCH_BYTES", "500000", "fetch.message.max.bytes"),
   ])
   func anotherNameOfAPropertyIsNotOverruledByOurDefault(name: String, value: String, property: String) {
     #expect(producer([name: value], property) == value)
+  }
+
+  @Test func whatIsFetchedAtOnceIsBoundedButNotBelowOneMessage() {
+    func fetched(_ environment: [String: String]) -> String? {
+      KafkaProperties(environment).consumer.values["fetch.max.bytes"]
+    }
+    #expect(fetched([:]) == "1000000")
+    #expect(fetched(["KAFKA_MESSAGE_MAX_BYTES": "5000000"]) == "5000000")
+    #expect(fetched(["KAFKA_MESSAGE_MAX_BYTES": "5000000", "KAFKA_FETCH_MAX_BYTES": "7000000"]) == "7000000")
+    #expect(KafkaProperties([:]).consumer.values["fetch.message.max.bytes"] == "131072")
   }
 
   @Test func anUnknownPropertyIsAWarningThatNamesTheVariable() {

@@ -25,7 +25,12 @@ struct KafkaProperties {
   ]
   private static let consumerDefaults = [
     ("check.crcs", "true"), ("session.timeout.ms", "10000"), ("queued.max.messages.kbytes", "16384"),
+    // What the broker sends at once is unpacked at once, however much it becomes: images of one colour, compressed with
+    // snappy, twenty times as much. A batch that is larger than this still comes, alone.
+    ("fetch.message.max.bytes", "131072"),
   ]
+  /// Of all partitions together.
+  private static let fetchBytes = 1_000_000
 
   /// What exactly-once rests on: the values that may be set, and what to do instead of another.
   private static let guarded: [String: (allowed: [String], cure: String)] = [
@@ -49,6 +54,7 @@ struct KafkaProperties {
   private static let aliases = [
     "metadata.broker.list": "bootstrap.servers", "compression.codec": "compression.type",
     "queue.buffering.max.ms": "linger.ms", "delivery.timeout.ms": "message.timeout.ms",
+    "max.partition.fetch.bytes": "fetch.message.max.bytes",
   ]
 
   init(_ environment: [String: String]) {
@@ -66,6 +72,9 @@ struct KafkaProperties {
       guard name.hasPrefix("KAFKA_"), name.utf8.count > "KAFKA_".utf8.count, !value.isEmpty else { continue }
       read(name, value)
     }
+    // The library wants it to be no less than the largest message.
+    let largest = Int(consumer.values["message.max.bytes"] ?? "") ?? 0
+    consumer.setDefault("fetch.max.bytes", String(max(Self.fetchBytes, largest)))
   }
 
   private mutating func read(_ name: String, _ value: String) {

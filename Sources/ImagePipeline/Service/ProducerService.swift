@@ -30,6 +30,8 @@ public final class ProducerService: Sendable {
     settings.input = try InputFolder.resolve(settings.input)
     let outbox = Outbox()
     let sender = Mutex<Sender?>(nil)
+    // The sender holds the producer, whose reports hold the sender: without this, neither would ever go.
+    defer { sender.withLock { $0 = nil } }
     let producer = try KafkaProducer(settings.kafka) { report in sender.withLock { $0 }?.report(report) }
     defer { producer.close() }
     var connection = BrokerConnection(

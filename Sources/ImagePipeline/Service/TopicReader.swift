@@ -236,11 +236,18 @@ final class TopicReader {
   /// librdkafka before 2.2 stops fetching when its queue is full and looks at it again once a second, whatever was taken
   /// out meanwhile: a consumer that is held up by its disk then waits most of the time. Any question to a partition's
   /// leader wakes the thread that fetches from it. Measured: 3 to 4 times the rate.
+  ///
+  /// Not where all that is left has been fetched: the broker answers one question after the other, and would let this one
+  /// wait behind a fetch that itself waits for new messages (`fetch.wait.max.ms`). Measured with 100,000 small images:
+  /// 10 times the rate.
   private func wakeFetchers() {
-    let behind = trackers.filter { partition, tracker in
-      consumer.knownEnd(partition: partition).map { $0 > tracker.expected } ?? false
-    }.keys.sorted()
-    guard !behind.isEmpty else { return }
+    var left: [Int32: Int64] = [:]
+    for (partition, tracker) in trackers {
+      guard let end = consumer.knownEnd(partition: partition), end > tracker.expected else { continue }
+      left[partition] = end - tracker.expected
+    }
+    guard left.values.reduce(0, +) > consumer.fetchedAhead else { return }
+    let behind = left.keys.sorted()
     for _ in 0..<min(behind.count, Self.mostWoken) {
       lastWoken += 1
       _ = try? consumer.watermarks(

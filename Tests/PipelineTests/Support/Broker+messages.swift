@@ -29,18 +29,21 @@ struct TestMessage: Equatable {
   /// - Parameter digest: what the headers say of the whole; nil: the truth.
   static func segments(_ name: String, _ bytes: [UInt8], size: Int, digest: Digest? = nil) -> [TestMessage] {
     let digest = digest ?? bytes.withUnsafeBytes { SHA256.hash($0) }
-    let id = ImageHeaders.Segment.id(name: name, digest: digest)
     let count = (bytes.count + size - 1) / size
-    return (0..<count).map { index in
-      var part = message(
-        name, bytes[(index * size)..<min((index + 1) * size, bytes.count)],
-        ImageHeaders(digest: digest, length: bytes.count))
-      part.headers += [
-        ("segment-id", id), ("segment-index", "\(index)"), ("segment-count", "\(count)"),
-        ("segment-position", "\(index * size)"),
-      ].map { KafkaHeader(name: $0.0, value: Array($0.1.utf8)) }
-      return part
-    }
+    return (0..<count).map { segment(name, bytes, size: size, index: $0, count: count, digest: digest) }
+  }
+
+  static func segment(
+    _ name: String, _ bytes: [UInt8], size: Int, index: Int, count: Int, digest: Digest
+  ) -> TestMessage {
+    var part = message(
+      name, bytes[(index * size)..<min((index + 1) * size, bytes.count)],
+      ImageHeaders(digest: digest, length: bytes.count))
+    part.headers += [
+      ("segment-id", ImageHeaders.Segment.id(name: name, digest: digest)), ("segment-index", "\(index)"),
+      ("segment-count", "\(count)"), ("segment-position", "\(index * size)"),
+    ].map { KafkaHeader(name: $0.0, value: Array($0.1.utf8)) }
+    return part
   }
 
   private static func message(_ name: String, _ bytes: ArraySlice<UInt8>, _ headers: ImageHeaders) -> TestMessage {

@@ -28,6 +28,18 @@ extension Program {
       .flatMap { Int($0) }.map { $0 << 10 }
   }
 
+  /// Waits for its end, and watches its memory meanwhile, which the kernel forgets with it.
+  ///
+  /// Not by `wait4`: of a process that was spawned, that begins with the size of the one that did.
+  func exitCodeAndPeakMemory(withinSeconds seconds: Int) -> (code: Int32?, peak: Int) {
+    var peak = 0
+    _ = eventually(withinSeconds: seconds) {
+      peak = max(peak, peakMemory ?? 0)
+      return exitCode(withinSeconds: 0) != nil
+    }
+    return (exitCode(withinSeconds: 0), peak)
+  }
+
   /// The CPU time it has used, in ms; nil where it has ended.
   var processorMilliseconds: Int? {
     // The second field is the name in parentheses, which may hold spaces.

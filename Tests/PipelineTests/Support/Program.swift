@@ -8,7 +8,8 @@ final class Program {
   let outputPath: String
   private var status: Int32?
 
-  static let path = built("image-pipeline")
+  /// TEST_PROGRAM names another build of it than the one beside the tests.
+  static let path = getenv("TEST_PROGRAM").map { String(cString: $0) } ?? built("image-pipeline")
 
   /// A program of this package: beside the test bundle, where SwiftPM builds both.
   static func built(_ name: String) -> String {
@@ -28,7 +29,7 @@ final class Program {
   ) throws {
     outputPath = folder.path + "/output-\(UInt32.random(in: 0...UInt32.max)).log"
     var variables = environment
-    for name in ["PATH", "HOME", "LD_LIBRARY_PATH"] where variables[name] == nil {
+    for name in ["PATH", "HOME", "LD_LIBRARY_PATH"] + Sanitizer.variables where variables[name] == nil {
       variables[name] = getenv(name).map { String(cString: $0) }
     }
     // A killed process must stay quiet, and a crash must not wait for a debugger.
@@ -98,7 +99,7 @@ private func closeFrom(_ actions: UnsafeMutablePointer<posix_spawn_file_actions_
 
 /// Waits for a condition, with a bound. Returns whether it came to be.
 func eventually(withinSeconds seconds: Int = 30, _ condition: () throws -> Bool) -> Bool {
-  let deadline = Clock.monotonicMilliseconds + Int64(seconds) * 1_000
+  let deadline = Clock.monotonicMilliseconds + Int64(seconds) * 1_000 * Sanitizer.slowness
   repeat {
     if (try? condition()) == true { return true }
     // The interval of looking, not a guess of how long it takes.

@@ -1,0 +1,163 @@
+import Glibc
+import ImagePipeline
+import Kafka
+import Platform
+import Testing
+
+/// Neither side takes more than 96 MB, whatever the folder, the images or the backlog: the kernel's own count of the
+/// program's resident memory at its highest.
+///
+/// Small in `make test`, in full by `make test-bounds`. A sanitizer takes many times the memory by itself.
+@Suite(.ownThread, .serialized, .enabled("under a sanitizer, memory says nothing") { !Sanitizer.isOn })
+struct BoundsTests {
+  private let folder = Scratch()
+  private static let limit = 96 << 20
+  private static let isFull = getenv("TEST_BOUNDS").map { String(cString: $0) == "full" } ?? false
+  /// The embedded broker keeps 5 MiB a partition, which is no backlog.
+  private static let hasBroker = Broker.realServers != nil
+
+  /// Real brokers' clients use the library's own wait, which the other tests cut short.
+  private func environment(_ broker: Broker, _ more: [String: String] = [:]) -> [String: String] {
+    broker.environment(["KAFKA_FETCH_WAIT_MAX_MS": "500"].merging(more) { $1 })
+  }
+
+  private func size(_ small: Int, full: Int) -> Int { Self.isFull ? full : small }
+
+  /// Runs the program to its end and expects it to do well within the limit. Returns what it said.
+  @discardableResult
+  private func run(
+    _ arguments: [String], _ environment: [String: String], limit: Int = Self.limit,
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) throws -> String {
+    let program = try Program(arguments, in: folder, environment: environment)
+    let (code, peak) = program.exitCodeAndPeakMemory(withinSeconds: 900)
+    print("  peak memory of \(arguments.joined(separator: " ")): \(peak >> 20) MB")
+    if let summary = program.output.split(separator: "\n").last { print("  \(summary)") }
+    #expect(code == 0, "\(program.output.suffix(2_000))", sourceLocation: sourceLocation)
+    #expect(peak > 4 << 20 && peak < limit, "\(peak >> 20) MB", sourceLocation: sourceLocation)
+    return program.output
+  }
+
+  private func sendAndStore(_ environment: [String: String]) throws {
+    try run(["producer", "--once"], environment)
+    try run(["consumer", "--until-idle", "1"], environment)
+    let verify = try Program(["verify"], in: folder, environment: environment)
+    #expect(verify.exitCode(withinSeconds: 300) == 0, "\(verify.output.suffix(2_000))")
+  }
+
+  @Test(.enabled("needs a real broker") { hasBroker }) func anImageOfAnySizePasses() throws {
+    try folder.writeLarge("images/large.tif", bytes: size(60_000_000, full: 1_000_000_000))
+    try sendAndStore(environment(try Broker.preferred()))
+  }
+
+  @Test(.enabled("needs a real broker") { hasBroker }) func aBacklogOfAnyLengthIsStored() throws {
+    let count = size(20_000, full: 100_000)
+    for number in 0..<count {
+      try folder.write("images/\(number % 50)/\(number).jpg", Scratch.bytes(number % 300, seed: 1))
+    }
+    try sendAndStore(environment(try Broker.preferred()))
+  }
+
+  /// What has been fetched is stored at once, and not after a fetch that waits for more.
+  @Test(.enabled("needs a real broker") { hasBroker }) func batchesDoNotWaitForTheBroker() throws {
+    let broker = try Broker.preferred()
+    try broker.send(sampleImages(600).map { .image($0.key, $0.value) })
+    let environment = environment(broker, ["BATCH_IMAGES": "10"])
+    let start = Clock.monotonicMilliseconds
+    try run(["consumer", "--count", "600"], environment)
+    // One second for each batch, where each waits.
+    #expect(Clock.monotonicMilliseconds - start < 30_000)
+  }
+
+  /// What is fetched ahead comes from each partition.
+  @Test(.enabled("needs a real broker") { hasBroker }) func manyPartitionsTakeNoMoreThanOne() throws {
+    let broker = try Broker.preferred(partitions: 50)
+    for number in 0..<size(100, full: 300) {
+      try folder.write("images/\(number).jpg", Scratch.bytes(700_000, seed: UInt64(number)))
+    }
+    try sendAndStore(environment(broker))
+  }
+
+  /// Compressed, they are a twentieth of what they become.
+  @Test(.enabled("needs a real broker") { hasBroker }) func imagesOfOneColourTakeNoMoreThanOthers() throws {
+    for number in 0..<size(100, full: 400) {
+      try folder.write("images/\(number).bmp", Array("\(number)".utf8) + [UInt8](repeating: 255, count: 700_000))
+    }
+    try sendAndStore(environment(try Broker.preferred(partitions: 20)))
+  }
+
+  /// As many producers send them.
+  @Test(.enabled("needs a real broker") { hasBroker }) func manyLargeImagesAtOnceAreStored() throws {
+    let broker = try Broker.preferred()
+    let segments = size(4, full: 28)
+    let images = (0..<size(20, full: 50)).map { Scratch.bytes(segments * 720_000, seed: UInt64($0)) }
+    let messages = images.enumerated().map { TestMessage.plan("\($0).tif", $1, size: 720_000) }
+    for index in 0..<segments { try broker.send(messages.map { $0(index) }) }
+    try run(["consumer", "--until-idle", "1"], environment(broker))
+    for (number, image) in images.enumerated() {
+      #expect(folder.read(Scratch.output + "/\(number).tif") == image, "\(number).tif")
+    }
+  }
+
+  @Test(.enabled("needs a real broker") { hasBroker }) func aTopicOfNothingButPoisonIsPutAside() throws {
+    let broker = try Broker.preferred()
+    let poison = String(repeating: "x", count: 900_000)
+    for _ in 0..<size(4, full: 20) {
+      try broker.send((0..<20).map { TestMessage.text("{\"image_name\": \"\(poison)\($0)", key: "\($0)") })
+    }
+    try run(["consumer", "--until-idle", "1"], environment(broker))
+    #expect(try broker.messageCount(broker.topic + "-dlq") == size(80, full: 400))
+  }
+
+  @Test func aProducerWhoseBrokerIsAwayTakesNoMore() throws {
+    let broker = try Broker()
+    let topic = try TopicContent(broker)
+    try folder.makeFolder("images")
+    let producer = try Program(["producer"], in: folder, environment: broker.environment(["RESCAN_MS": "100"]))
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    broker.setDown(true)
+    for number in 0..<200 { try folder.write("images/\(number).jpg", Scratch.bytes(700_000, seed: UInt64(number))) }
+    try folder.writeLarge("images/large.tif", bytes: 60_000_000)
+    for number in 0..<size(5_000, full: 100_000) { try folder.write("images/small/\(number).jpg", [1]) }
+    #expect(eventually { producer.output.contains("_ALL_BROKERS_DOWN") }, "\(producer.output)")
+    usleep(3_000_000)  // The span in which it would go on reading.
+    let peak = try #require(producer.peakMemory)
+    print("  peak memory of a producer whose broker is away: \(peak >> 20) MB")
+    #expect(peak < Self.limit, "\(peak >> 20) MB")
+    producer.signal(SIGKILL)
+  }
+
+  /// Two sides and a broker that keeps what it has in memory: 5 MiB for each of four partitions.
+  @Test func aDemoStaysBelow160MB() throws {
+    try folder.writeLarge("images/large.tif", bytes: size(60_000_000, full: 300_000_000))
+    for number in 0..<size(2_000, full: 10_000) {
+      try folder.write("images/\(number).jpg", Scratch.bytes(3_000, seed: 1))
+    }
+    let output = try run(["demo", "--input", "images", "--output", "out"], ["SETTLE_MS": "0"], limit: 160 << 20)
+    #expect(output.contains("the same SHA-256"), "\(output)")
+  }
+}
+
+extension Scratch {
+  /// A file of any size, written piece by piece.
+  fileprivate func writeLarge(_ name: String, bytes: Int) throws {
+    let file = try File.open(try write(name, []), .create)
+    let piece = Scratch.bytes(1_000_000, seed: 42)
+    for start in stride(from: 0, to: bytes, by: piece.count) {
+      try piece.withUnsafeBytes {
+        try file.write(UnsafeRawBufferPointer(rebasing: $0[..<min(piece.count, bytes - start)]), at: start)
+      }
+    }
+  }
+}
+
+extension TestMessage {
+  /// Makes an image's segments when they are asked for, by their index.
+  fileprivate static func plan(_ name: String, _ bytes: [UInt8], size: Int) -> (Int) -> TestMessage {
+    let digest = bytes.withUnsafeBytes { SHA256.hash($0) }
+    let count = (bytes.count + size - 1) / size
+    return { index in
+      segment(name, bytes, size: size, index: index, count: count, digest: digest)
+    }
+  }
+}
