@@ -44,7 +44,8 @@ private func records(_ text: String, pieces: Int = .max) -> [[String]] {
     #expect(line(bare).hasSuffix(",5,,,,,,,,2026-11-23T23:31:17.000Z\n"))
     var extreme = storedRow("a,\"\n\r'é")
     (extreme.offset, extreme.partition, extreme.sentTime, extreme.storedTime) = (.max, .max, .min, .max)
-    for row in [storedRow("out/cat/1.jpg"), bare, extreme] {
+    let formula = storedRow("out/a", label: "=\u{301}1")
+    for row in [storedRow("out/cat/1.jpg"), bare, extreme, formula, storedRow("out/a", label: "'x")] {
       #expect(records(line(row)).map { CSVLine.row($0) } == [row])
     }
   }

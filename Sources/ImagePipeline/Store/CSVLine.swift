@@ -27,7 +27,7 @@ enum CSVLine {
       sent != nil || fields[10].isEmpty, let stored = Clock.milliseconds(iso8601: fields[11])
     else { return nil }
     return StoredRow(
-      filePath: fields[0], label: fields[1], digest: digest, size: size, format: fields[4], width: Int(fields[5]),
+      filePath: fields[0], label: original(fields[1]), digest: digest, size: size, format: fields[4], width: Int(fields[5]),
       height: Int(fields[6]), topic: fields[7], partition: Int32(fields[8]) ?? -1, offset: Int64(fields[9]) ?? -1,
       sentTime: sent, storedTime: stored)
   }
@@ -41,6 +41,13 @@ enum CSVLine {
     case UInt8(ascii: "+"), UInt8(ascii: "-"): isPlainNumber(label.utf8.dropFirst()) ? label : "'" + label
     default: label
     }
+  }
+
+  /// The label that `harmless` made this of.
+  private static func original(_ label: String) -> String {
+    guard label.utf8.first == UInt8(ascii: "'") else { return label }
+    let bare = String(Substring(label.utf8.dropFirst()))
+    return harmless(bare) == label ? bare : label
   }
 
   /// Digits with one decimal point among them at most.
