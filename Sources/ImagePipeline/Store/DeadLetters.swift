@@ -85,6 +85,8 @@ final class DeadLetters {
   /// is asked again with the letters of a minute later: the question holds them up.
   private func makeTopic(_ client: KafkaClient) {
     nextMaking = nil
+    // What is there is not made: for that this user may have no right, and a broker under load takes seconds.
+    if let count = try? client.partitionCount(of: topic, timeoutMilliseconds: answerMilliseconds), count > 0 { return }
     let again = Clock.monotonicMilliseconds + 60_000
     let source = String(topic.dropLast("-dlq".count))
     var limit: Int?
