@@ -34,9 +34,7 @@ final class TopicReader {
   private var nextPlacing: Int64 = 0
   private var failure: (any Error)?
   private var lastCommits: [Int32: Int64] = [:]
-  private var lastWoken = 0
-  /// Each costs a round trip; partitions are taken in turn.
-  private static let mostWoken = 4
+  private var waker = FetchWaker()
 
   var partitions: [Int32] { Array(trackers.keys) }
   var fatalError: KafkaError? { consumer.fatalError }
@@ -231,28 +229,13 @@ final class TopicReader {
     return ImageStore.Batch(topic: topic, messages: messages, base: base)
   }
 
-  /// Has more fetched while a batch is stored.
-  ///
-  /// librdkafka before 2.2 stops fetching when its queue is full and looks at it again once a second, whatever was taken
-  /// out meanwhile: a consumer that is held up by its disk then waits most of the time. Any question to a partition's
-  /// leader wakes the thread that fetches from it. Measured: 3 to 4 times the rate.
-  ///
-  /// Not where all that is left has been fetched: the broker answers one question after the other, and would let this one
-  /// wait behind a fetch that itself waits for new messages (`fetch.wait.max.ms`). Measured with 100,000 small images:
-  /// 10 times the rate.
   private func wakeFetchers() {
     var left: [Int32: Int64] = [:]
     for (partition, tracker) in trackers {
       guard let end = consumer.knownEnd(partition: partition), end > tracker.expected else { continue }
       left[partition] = end - tracker.expected
     }
-    guard left.values.reduce(0, +) > consumer.fetchedAhead else { return }
-    let behind = left.keys.sorted()
-    for _ in 0..<min(behind.count, Self.mostWoken) {
-      lastWoken += 1
-      _ = try? consumer.watermarks(
-        of: topicName, partition: behind[lastWoken % behind.count], timeoutMilliseconds: 1_000)
-    }
+    waker.wake(consumer, topicName, left: left)
   }
 
   /// False where the messages of a batch are another topic's than what is stored: the next pump begins it anew.

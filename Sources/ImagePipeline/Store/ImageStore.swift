@@ -149,15 +149,6 @@ final class ImageStore {
     }
   }
 
-  /// What one transaction has done so far.
-  struct Attempt {
-    var stored = Stored()
-    /// Files among the segments that are of no use once it is committed.
-    var leftovers: [String] = []
-    /// Names that stand by now, by their bytes, and whether they were put together from segments.
-    var placed: [[UInt8]: Bool] = [:]
-  }
-
   private func prepare(_ batch: Batch) throws -> [Prepared] {
     let messages = batch.messages
     let known = messages.map { batch.findings.settled[$0.place] != nil }
@@ -183,115 +174,6 @@ final class ImageStore {
       guard try catalog.position(batch.topic, partition: partition) == position else { return false }
     }
     return true
-  }
-
-  /// - Returns: what keeps the message from being stored in this transaction; nil where nothing does.
-  private func apply(
-    _ result: Prepared, _ message: KafkaMessage, _ batch: Batch, _ attempt: inout Attempt
-  ) throws -> Obstacle? {
-    switch result {
-    // Its letter has been delivered just before.
-    case .refused: attempt.stored.letters += 1
-    case .settled:
-      guard let finding = batch.findings.settled[message.place] else { break }
-      attempt.stored.letters += finding.letters
-      if let image = finding.image { attempt.leftovers += try assembler.forget(image) }
-    case .image(let image):
-      if try isThere(image.name, image.digest) {
-        attempt.stored.unchanged += 1
-        break
-      }
-      if try assembler.hasPast && catalog.isPast(image.name.value, image.digest, from: message.origin, batch.topic) {
-        attempt.stored.past += 1
-        break
-      }
-      // Renamed over one that was put together, it would leave nothing to repeat that from after a crash.
-      if attempt.placed[image.name.value.pathKey] == true { return .transaction }
-      let status: FileStatus
-      do { status = try output.place(image.temporary, in: slot.incoming, as: image.name) } catch let refusal
-        as ImageName.Refusal
-      {
-        return .messages([DeadLetter(message: message, reason: BadMessage(refusal))])
-      }
-      FaultPoint.imageRenamed.reached()
-      attempt.placed[image.name.value.pathKey] = false
-      try record(image.name, image.digest, image.probe, status, message)
-      attempt.stored.images.append((image.name.value, image.size))
-    case .part(let part): return try apply(part, message, batch.topic, &attempt)
-    }
-    return nil
-  }
-
-  private func apply(
-    _ part: PreparedPart, _ message: KafkaMessage, _ topic: Catalog.Topic, _ attempt: inout Attempt
-  ) throws -> Obstacle? {
-    if try catalog.assembly(segmentID: part.segment.id, count: part.segment.count) == nil,
-      try isThere(part.name, part.digest)
-    {
-      // A re-sent part of an image that is complete.
-      if part.segment.index == part.segment.count - 1 { attempt.stored.unchanged += 1 }
-      attempt.leftovers.append(Catalog.Assembly.fileName(segmentID: part.segment.id, count: part.segment.count))
-      return nil
-    }
-    switch try assembler.add(part, message, topic, mayComplete: attempt.placed[part.name.value.pathKey] == nil) {
-    case .incomplete:
-      FaultPoint.segmentRecorded.reached()
-      return nil
-    case .complete(let probe, let status, let done):
-      attempt.placed[part.name.value.pathKey] = true
-      try record(part.name, part.digest, probe, status, message)
-      attempt.stored.images.append((part.name.value, part.length))
-      attempt.leftovers += done
-      return nil
-    case .past(let done):
-      attempt.stored.past += 1
-      attempt.leftovers += done
-      return nil
-    case .obstacle(let obstacle): return obstacle
-    }
-  }
-
-  /// True where the very same image stands under the name, as the catalog and the disk have it.
-  private func isThere(_ name: ImageName, _ digest: Digest) throws -> Bool {
-    guard let entry = try catalog.entry(name.value), entry.digest == digest, let status = try output.status(name),
-      status.size == entry.size
-    else { return false }
-    if status.modified == entry.modified, status.inode == entry.inode { return true }
-    // Moved, restored or altered: its bytes decide.
-    guard let file = try output.openFile(name), try file.digest() == digest else { return false }
-    try catalog.set(Catalog.Entry(digest, status), name: name.value)
-    return true
-  }
-
-  private func record(
-    _ name: ImageName, _ digest: Digest, _ probe: ImageProbe, _ status: FileStatus, _ message: KafkaMessage
-  ) throws {
-    let isRestored = try catalog.entry(name.value)?.digest == digest
-    try catalog.set(Catalog.Entry(digest, status), name: name.value)
-    // A file that was removed by hand and came again has its row.
-    guard !isRestored else { return }
-    try catalog.append(
-      StoredRow(
-        filePath: output.filePath(name), label: name.label, digest: digest, size: status.size, format: probe.format,
-        width: probe.width, height: probe.height, topic: message.topic, partition: message.partition,
-        offset: message.offset, sentTime: message.timestamp, storedTime: Clock.wallMilliseconds))
-  }
-}
-
-extension Catalog.Entry {
-  init(_ digest: Digest, _ status: FileStatus) {
-    self.init(digest: digest, size: status.size, modified: status.modified, inode: status.inode)
-  }
-}
-
-extension KafkaMessage {
-  var origin: Catalog.Origin {
-    Catalog.Origin(topic: topic, partition: partition, offset: offset, timestamp: timestamp)
-  }
-
-  var mark: Catalog.Mark {
-    Catalog.Mark(
-      offset: offset, timestamp: timestamp, key: SHA256.hash(key ?? UnsafeRawBufferPointer(start: nil, count: 0)))
   }
 }
 
