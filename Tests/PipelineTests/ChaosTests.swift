@@ -5,6 +5,8 @@ import Testing
 /// there once, to the byte. A kill counts when its victim had done something since its start: a consumer had stored an
 /// image, a producer had one acknowledged and in its ledger, and for a broker either of them.
 ///
+/// The embedded broker is never killed, as it would forget everything; it hangs instead.
+///
 /// `make test-chaos` runs more of it; `CHAOS_SEED` repeats a schedule, `CHAOS_KILLS` sets how long it is.
 @Suite(.ownThread, .serialized) struct ChaosTests {
   @Test func killedAtRandomNothingIsLostAndNothingIsTwice() throws {
@@ -14,8 +16,8 @@ import Testing
   @Test func membersThatAreKilledStoppedAddedAndRemovedLoseAndDoubleNothing() throws {
     try expectExact(
       ChaosRun.Settings(
-        seed: ChaosRun.Settings.anySeed, kills: ChaosRun.Settings.kills(or: 30), consumers: 3, isGroup: true,
-        partitions: 6))
+        seed: ChaosRun.Settings.anySeed, kills: ChaosRun.Settings.kills(or: 12), consumers: 3, isGroup: true,
+        partitions: 6, leastImages: 250))
   }
 
   private func expectExact(_ settings: ChaosRun.Settings) throws {

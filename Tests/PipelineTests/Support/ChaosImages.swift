@@ -60,7 +60,7 @@ final class ChaosImages {
   private func drop() throws {
     // A new version of an image overtakes nothing: the one before has its row. It comes soon after, when somebody may
     // still be about to store that one.
-    if numbers.percent(12), let number = recent.randomElement(using: &numbers), all[number].last.isStored {
+    if numbers.percent(20), let number = recent.randomElement(using: &numbers), all[number].last.isStored {
       all[number].versions.append(try write(all[number].name, size: numbers.number(16...4_000)))
     } else {
       let number = all.count
@@ -84,6 +84,9 @@ final class ChaosImages {
     self.bytes += size
     return Version(size: size, digest: bytes.withUnsafeBytes { SHA256.hash($0) })
   }
+
+  /// What has no row yet, for people to look at.
+  var missing: [String] { all.filter { !$0.last.isStored }.map(\.name) }
 
   /// Mostly small ones, so that there is much to do, and some that travel in many segments.
   private func nextSize(_ number: Int) -> Int {
@@ -132,6 +135,6 @@ final class ChaosImages {
     waiting -= 1
     waitingBytes -= all[number].last.size
     recent.append(number)
-    if recent.count > 60 { recent.removeFirst() }
+    if recent.count > 20 { recent.removeFirst() }
   }
 }

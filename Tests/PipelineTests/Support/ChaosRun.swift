@@ -54,9 +54,10 @@ final class ChaosRun {
     } else {
       let process = try EmbeddedBrokerProcess(in: folder, seed: settings.seed, partitions: settings.partitions)
       (embedded, broker, realBroker) = (process, process.broker, nil)
-      // It keeps 5 MiB a partition: far less waits there, whatever is sent twice and to whichever partition.
+      // It keeps 5 MiB a partition: far less waits there, although killed producers send again what they had begun. All
+      // segments of an image go to one partition.
       images = try ChaosImages(
-        in: folder, seed: settings.seed, .init(largest: 900_000, mostWaiting: 200, mostWaitingBytes: 2_000_000))
+        in: folder, seed: settings.seed, .init(largest: 300_000, mostWaiting: 200, mostWaitingBytes: 1_500_000))
     }
     let environment = Self.environment(broker, isReal: embedded == nil)
     let isReal = embedded == nil
@@ -88,11 +89,15 @@ final class ChaosRun {
 
   private static func consumerTemper(isReal: Bool, isGroup: Bool) -> ChaosSchedule.Temper {
     var temper = ChaosSchedule.Temper(units: 1...40, atWork: 0...20)
-    // A join takes 3 s there: too long to be spent in vain, or for little, often.
-    if !isReal { (temper.percentAfterStart, temper.afterStart, temper.units) = (10, 0...200, 5...60) }
+    if !isReal {
+      // A join takes 3 s there: too long to be spent in vain, or for little, often.
+      (temper.percentAfterStart, temper.afterStart, temper.units) = (10, 0...200, 5...60)
+      // The others, each alone in its group, overtake it meanwhile.
+      (temper.percentStop, temper.stop) = (40, 1_500...3_500)
+    }
     if isGroup {
       // Longer than the session, after which the others have its partitions.
-      (temper.percentStop, temper.stop) = (15, 6_500...10_000)
+      (temper.percentStop, temper.stop) = (25, 7_000...12_000)
       (temper.percentRemove, temper.removed) = (15, 0...8_000)
     }
     return temper
@@ -166,7 +171,7 @@ final class ChaosRun {
       embedded?.step()
       faults += victims.flatMap(\.faults) + (realBroker?.faults ?? [])
       if work > lastWork { (lastWork, lastWorkAt) = (work, Clock.monotonicMilliseconds) }
-      if Clock.monotonicMilliseconds - lastWorkAt > Self.patience { faults.append(stuck("nothing was done")) }
+      if Clock.monotonicMilliseconds - lastWorkAt > Self.patience { faults.append(stuck("nothing is done any more")) }
       Clock.sleep(milliseconds: 2)
     }
   }
@@ -181,7 +186,12 @@ final class ChaosRun {
       images.look()
       return images.waiting == 0
     }
-    guard isStored else { return faults.append(stuck("\(images.waiting) images are not stored")) }
+    guard isStored else {
+      let verdict = ChaosVerdict(self)
+      faults += try verdict.logs() + images.missing.prefix(3).map { verdict.said(of: $0) }
+      faults.append("the topic has, by partition: \(try broker.ranges(broker.topic))")
+      return faults.append(stuck("\(images.waiting) images are not stored: \(images.missing.prefix(10))"))
+    }
     faults += victims.compactMap { $0.end() }
     // The ledger knows all of them, whoever was killed over it.
     let environment = Self.environment(broker, isReal: embedded == nil)
@@ -199,7 +209,7 @@ final class ChaosRun {
   }
 
   private func stuck(_ what: String) -> String {
-    what + " any more\n"
+    what + "\n"
       + victims.map { "\($0.name): \($0.program?.output.suffix(1_500) ?? "not running")" }.joined(separator: "\n")
   }
 

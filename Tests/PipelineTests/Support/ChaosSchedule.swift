@@ -83,6 +83,8 @@ struct ChaosSchedule {
     }
     let rest = numbers.percent(temper.percentRest) ? numbers.number(temper.rest) : 0
     if numbers.percent(temper.percentStop) {
+      // At the very beginning of its work: with the catalog's lock in its hands, nobody could overtake it.
+      moment = .atWork(units: numbers.number(temper.units), milliseconds: 0)
       return ChaosPlan(moment: moment, deed: .stop(milliseconds: numbers.number(temper.stop)), restMilliseconds: 0)
     }
     if numbers.percent(temper.percentRemove) {

@@ -132,7 +132,7 @@ struct ChaosVerdict {
     "could not be stored", "dead letters now", "not sent:", "could not be made",
   ]
 
-  private func logs() throws -> [String] {
+  func logs() throws -> [String] {
     var faults: [String] = []
     for (name, text) in try outputs() {
       for line in text.split(separator: "\n") where Self.alarms.contains(where: { line.contains($0) }) {
@@ -147,7 +147,7 @@ struct ChaosVerdict {
   }
 
   /// Everything that anybody said of an image.
-  private func said(of name: String) -> String {
+  func said(of name: String) -> String {
     let all = (try? outputs()) ?? []
     return all.flatMap { output, text in
       text.split(separator: "\n").filter { $0.contains("=\(name) ") || $0.hasSuffix("=\(name)") }
