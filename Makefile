@@ -5,6 +5,10 @@ INPUT  ?= samples
 OUTPUT ?= .
 # More flags for the compiler, for build and test: SWIFT_FLAGS='-Xswiftc -warnings-as-errors'
 SWIFT_FLAGS ?=
+# For `make test-sanitize`: which sanitizers, and which tests.
+SANITIZE ?= thread address
+TESTS    ?=
+export TESTS
 
 # The recipes read these from the environment, so that spaces, quotes and $ in a folder's name reach the program as typed.
 export DEMO_INPUT  = $(value INPUT)
@@ -14,10 +18,10 @@ SWIFT_SOURCES = Package.swift Sources Tests Fuzz/Package.swift Fuzz/Sources
 
 # The targets build on one another, and SwiftPM keeps all cores busy by itself.
 .NOTPARALLEL:
-.PHONY: help deps build demo test fuzz format lint clean
+.PHONY: help deps build demo test test-bounds test-sanitize fuzz format lint clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 deps: ## install the C libraries that are missing (apt-get; says so before), check the Swift toolchain
 	@scripts/install-dependencies.sh
@@ -34,6 +38,13 @@ demo: build ## carry images through Kafka and verify them: make demo [INPUT=fold
 test: deps ## run all tests
 	swift test $(SWIFT_FLAGS) --skip '^PipelineTests\.'
 	swift test $(SWIFT_FLAGS) --skip-build --filter '^PipelineTests\.'
+
+test-bounds: build ## measure memory in full: an image of 1 GB, 100,000 messages (needs KAFKA_TEST_BOOTSTRAP_SERVERS)
+	TEST_BOUNDS=full TEST_PROGRAM="$$PWD/.build/release/image-pipeline" swift test $(SWIFT_FLAGS) \
+	  --filter '^PipelineTests\.BoundsTests/'
+
+test-sanitize: deps ## run all tests under ThreadSanitizer, then under AddressSanitizer [SANITIZE=thread] [TESTS=regex]
+	@scripts/test-sanitize.sh $(SANITIZE)
 
 fuzz: deps ## give the readers of what comes from outside hostile bytes: make fuzz [FUZZ_SECONDS=30]
 	@scripts/fuzz.sh
