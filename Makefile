@@ -5,6 +5,10 @@ INPUT  ?= samples
 OUTPUT ?= .
 # More flags for the compiler, for build and test: SWIFT_FLAGS='-Xswiftc -warnings-as-errors'
 SWIFT_FLAGS ?=
+# For `make test-sanitize`: which sanitizers, and which tests.
+SANITIZE ?= thread address
+TESTS    ?=
+export TESTS
 
 # The recipes read these from the environment, so that spaces, quotes and $ in a folder's name reach the program as typed.
 export DEMO_INPUT  = $(value INPUT)
@@ -14,10 +18,10 @@ SWIFT_SOURCES = Package.swift Sources Tests Fuzz/Package.swift Fuzz/Sources
 
 # The targets build on one another, and SwiftPM keeps all cores busy by itself.
 .NOTPARALLEL:
-.PHONY: help deps build demo test test-chaos fuzz format lint clean
+.PHONY: help deps build demo test test-chaos test-bounds test-sanitize fuzz format lint clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 deps: ## install the C libraries that are missing (apt-get; says so before), check the Swift toolchain
 	@scripts/install-dependencies.sh
@@ -40,6 +44,13 @@ test: deps ## run all tests
 # CHAOS=killed or CHAOS=members is one of its two tests alone.
 test-chaos: deps ## kill all parts at random, 200 times: make test-chaos [CHAOS_SEED=n] [CHAOS_KILLS=n]
 	CHAOS_KILLS=$${CHAOS_KILLS:-200} swift test $(SWIFT_FLAGS) --filter '^PipelineTests\.ChaosTests/$(CHAOS)'
+
+test-bounds: build ## measure memory in full: an image of 1 GB, 100,000 messages (needs KAFKA_TEST_BOOTSTRAP_SERVERS)
+	TEST_BOUNDS=full TEST_PROGRAM="$$PWD/.build/release/image-pipeline" swift test $(SWIFT_FLAGS) \
+	  --filter '^PipelineTests\.BoundsTests/'
+
+test-sanitize: deps ## run all tests under ThreadSanitizer, then under AddressSanitizer [SANITIZE=thread] [TESTS=regex]
+	@scripts/test-sanitize.sh $(SANITIZE)
 
 fuzz: deps ## give the readers of what comes from outside hostile bytes: make fuzz [FUZZ_SECONDS=30]
 	@scripts/fuzz.sh

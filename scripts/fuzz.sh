@@ -11,7 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../Fuzz"
 
 seconds=${FUZZ_SECONDS:-30}
 # Coverage and AddressSanitizer; `@testable`, since parts of what is fuzzed are nobody else's business.
-flags=(-c release -Xswiftc -sanitize=fuzzer,address -Xswiftc -enable-testing -Xswiftc -use-ld=lld)
+flags=(-c release -Xswiftc "-sanitize=fuzzer,address" -Xswiftc -enable-testing -Xswiftc -use-ld=lld)
 targets=("$@")
 ((${#targets[@]} > 0)) || mapfile -t targets < <(cd corpus && printf '%s\n' *)
 

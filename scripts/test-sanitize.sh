@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Runs the tests, and the programs that they start, under sanitizers. Each has a build of its own (.build-thread,
+# .build-address), beside the usual one.
+#
+#   scripts/test-sanitize.sh [thread|address ...]     both where none is named; TESTS=regex: only tests that match
+#
+# What is found is printed with the tests' output and makes the tests fail: a program that a sanitizer has something to say
+# about ends with 66 or 1.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+sanitizers=("$@")
+((${#sanitizers[@]} > 0)) || sanitizers=(thread address)
+# Tests read this: a wait may take longer, and memory says nothing.
+export SWIFT_BACKTRACE=enable=no
+
+run() { # SANITIZER ARGUMENTS...
+  env TEST_SANITIZER="$1" swift test --skip-build --sanitize="$1" --scratch-path ".build-$1" "${@:2}"
+}
+
+for sanitizer in "${sanitizers[@]}"; do
+  case $sanitizer in
+    thread | address) ;;
+    *) echo "there is no sanitizer $sanitizer here: thread or address" >&2; exit 2 ;;
+  esac
+  echo "Building the tests with the sanitizer $sanitizer ..."
+  log=$(mktemp)
+  swift build --quiet --build-tests --sanitize="$sanitizer" --scratch-path ".build-$sanitizer" >"$log" 2>&1 || {
+    # The linker has a line for each of AddressSanitizer's symbols.
+    grep -v 'Cannot export local symbol' "$log" >&2
+    exit 1
+  }
+  rm -f "$log"
+  if [[ $sanitizer == thread ]]; then
+    # The toolchain's clang: it knows Swift's calling convention.
+    clang=$(dirname "$(readlink -f "$(command -v swift)")")/clang
+    preload=$PWD/.build-thread/sanitizer.so
+    "$clang" -shared -fPIC -O2 -Wall -Wextra -Werror -o "$preload" Tests/Sanitizer/*.c
+    options=(TSAN_OPTIONS=exitcode=66:history_size=4 "LD_PRELOAD=$preload")
+  else
+    options=("ASAN_OPTIONS=detect_leaks=1")
+  fi
+  (
+    export "${options[@]}"
+    if [[ -n ${TESTS:-} ]]; then
+      run "$sanitizer" --filter "$TESTS"
+    else
+      # In two parts, as `make test` does.
+      run "$sanitizer" --skip '^PipelineTests\.'
+      run "$sanitizer" --filter '^PipelineTests\.'
+    fi
+  )
+done
