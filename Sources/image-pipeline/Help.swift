@@ -9,6 +9,7 @@ enum Help {
            image-pipeline consumer [--count N] [--until-idle SECONDS]
            image-pipeline demo     [--input DIR] [--output DIR]
            image-pipeline verify   [--input DIR] [--output DIR] [--csv FILE] [--resend]
+           image-pipeline health   [--ready]
            image-pipeline --help | --version
     """
 
@@ -33,6 +34,8 @@ enum Help {
         --output DIR      the stored images, or a demo's --output; PROCESSED_IMAGES_DIR where not given
         --csv FILE        the CSV file; CSV_PATH where not given
         --resend          send what is missing or altered again
+      health     asks the producer or consumer at HTTP_PORT of this machine whether it lives; exit 0 where it does
+        --ready           whether it does its work: broker, folders and group are there
 
       Exit codes: 0 done, 1 something failed or differs, 2 the command line or the environment is wrong.
 

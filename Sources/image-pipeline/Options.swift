@@ -1,7 +1,7 @@
 /// What is asked for on the command line. Everything else is the environment's.
 struct Options {
   enum Command: String, CaseIterable {
-    case producer, consumer, demo, verify
+    case producer, consumer, demo, verify, health
   }
 
   enum Request {
@@ -18,6 +18,7 @@ struct Options {
   var input: String?
   var output: String?
   var csv: String?
+  var ready = false
 
   /// - Throws: `UsageError` with what is wrong and what would be right.
   static func parse(_ arguments: [String]) throws(UsageError) -> Request {
@@ -44,6 +45,7 @@ struct Options {
       case (.producer, "--resend"), (.verify, "--resend"): options.resend = true
       case (.consumer, "--count"): options.count = try number(name, value(), unit: 1)
       case (.consumer, "--until-idle"): options.untilIdle = try number(name, value(), unit: 1_000)
+      case (.health, "--ready"): options.ready = true
       case (.demo, "--input"), (.verify, "--input"): options.input = try value()
       case (.demo, "--output"), (.verify, "--output"): options.output = try value()
       case (.verify, "--csv"): options.csv = try value()

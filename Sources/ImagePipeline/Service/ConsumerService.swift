@@ -33,7 +33,8 @@ public final class ConsumerService: Sendable {
     kafka.setDefault("group.instance.id", "\(store.catalog.id)-\(store.slot.number)")
     let consumer = try KafkaConsumer(kafka, topic: settings.topic)
     defer { consumer.unsubscribeAndClose() }
-    let connection = BrokerConnection(client: consumer, servers: kafka.values["bootstrap.servers"] ?? "", log: log)
+    let connection = BrokerConnection(
+      client: consumer, servers: kafka.values["bootstrap.servers"] ?? "", log: log, health: events.health)
     guard
       let cluster = try settings.embeddedCluster ?? connection.clusterID(stop: stop),
       try connection.ensureTopic(settings.topic, partitions: settings.topicPartitions, stop: stop)
@@ -59,6 +60,7 @@ public final class ConsumerService: Sendable {
     var upkeep = ConsumerUpkeep(settings, events: events)
     while !stop.isSet {
       if let fatal = reader.fatalError { throw fatal }
+      events.beat(waiting: reader.waiting.count)
       let left = settings.count.map { $0 - events.stored } ?? Int.max
       if left <= 0 { return }
       let room = min(settings.batchImages, left)
@@ -75,6 +77,7 @@ public final class ConsumerService: Sendable {
   /// Stores what waits. What the system is at fault for is tried again until it works or the run ends.
   private func storeWaiting(of reader: TopicReader, in store: ImageStore, room: Int) throws {
     let batch = reader.takeBatch(room: room)
+    let begun = Clock.monotonicMilliseconds
     var delay = 500
     defer { reader.resume() }
     while true {
@@ -96,7 +99,7 @@ public final class ConsumerService: Sendable {
       case .stored(let stored):
         reader.committed(stored.positions)
         for (partition, position) in stored.positions { settings.onStored?(partition, position.next) }
-        return events.stored(stored)
+        return events.stored(stored, since: begun)
       }
     }
   }

@@ -57,8 +57,8 @@ final class ImageStore {
   }
 
   struct Stored {
-    /// New images, their names and bytes.
-    var images: [(name: String, bytes: Int)] = []
+    /// New images: name, bytes, and when it was sent, in ms since 1970, where its message says so.
+    var images: [(name: String, bytes: Int, sent: Int64?)] = []
     /// Images that were there already, the same to the byte.
     var unchanged = 0
     var letters = 0
@@ -161,7 +161,7 @@ final class ImageStore {
           let status = try output.place(image.temporary, in: slot.incoming, as: image.name)
           FaultPoint.imageRenamed.reached()
           try record(image.name, image.digest, image.probe, status, message)
-          stored.images.append((image.name.value, image.size))
+          stored.images.append((image.name.value, image.size, message.timestamp))
         }
       case .part(let part):
         let fileName = Catalog.Assembly.fileName(segmentID: part.segment.id, count: part.segment.count)
@@ -177,7 +177,7 @@ final class ImageStore {
         case .incomplete: FaultPoint.segmentRecorded.reached()
         case .complete(let probe, let status, let done):
           try record(part.name, part.digest, probe, status, message)
-          stored.images.append((part.name.value, part.length))
+          stored.images.append((part.name.value, part.length, message.timestamp))
           leftovers += done
         case .buried(let count, let done):
           stored.letters += count
