@@ -13,11 +13,12 @@ let package = Package(
     .systemLibrary(name: "Crdkafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CEvent", pkgConfig: "libevent_extra", providers: [.apt(["libevent-dev"])]),
     .systemLibrary(name: "CSystem"),
     .target(name: "Kafka", dependencies: ["Crdkafka", "Platform"]),
     .target(name: "SQLite", dependencies: ["CSQLite"]),
     .target(name: "Platform", dependencies: ["CCrypto", "CSystem"]),
-    .target(name: "Telemetry", dependencies: ["Platform"]),
+    .target(name: "Telemetry", dependencies: ["CEvent", "Platform"]),
     .target(name: "ImagePipeline", dependencies: ["Kafka", "SQLite", "Platform", "Telemetry"]),
     .executableTarget(name: "image-pipeline", dependencies: ["ImagePipeline", "Kafka", "Platform", "Telemetry"]),
     // A process that tests start; no product.

@@ -9,6 +9,7 @@ LIBRARIES=(
   "librdkafka-dev: rdkafka >= 2.0.2"
   "libsqlite3-dev: sqlite3 >= 3.40"
   "libssl-dev: libcrypto >= 3.0"
+  "libevent-dev: libevent_extra >= 2.1"
 )
 SWIFT_OLDEST=6.0
 LOCK_SECONDS=300    # how long to wait for another apt or dpkg
@@ -77,8 +78,8 @@ install() {
 check_swift
 mapfile -t packages < <(missing)
 ((${#packages[@]} > 0)) || exit 0
-by_hand="install by hand, then try again: ${packages[*]} (Debian's names; elsewhere the development files of librdkafka, SQLite
-      and OpenSSL, and pkg-config)"
+by_hand="install by hand, then try again: ${packages[*]} (Debian's names; elsewhere the development files of librdkafka, SQLite,
+      OpenSSL and libevent, and pkg-config)"
 
 command -v apt-get >/dev/null || die "there is no apt-get here; $by_hand"
 as_root=(env DEBIAN_FRONTEND=noninteractive)

@@ -18,6 +18,7 @@ struct Commands {
     case .verify: try verify()
     case .deadLetters: try deadLetters()
     case .repair: try repair()
+    case .health: health()
     }
   }
 
@@ -28,13 +29,17 @@ struct Commands {
     settings.once = options.once
     settings.resend = options.resend
     if settings.once { settings.patience = 60_000 }
-    return try produce(settings)
+    return try produce(settings, http: configuration.http)
   }
 
-  private func produce(_ settings: ProducerSettings) throws -> Int32 {
+  private func produce(_ settings: ProducerSettings, http: HTTPSettings? = nil) throws -> Int32 {
     var settings = settings
     settings.kafka.onLog = kafkaLog
-    let events = ProducerEvents(log: log, input: settings.input)
+    let health = Health()
+    let events = ProducerEvents(log: log, input: settings.input, health: health)
+    let disks = [("state", settings.stateFolder)]
+    let server = StatusServer(http, health: health, log: log) { events.addMetrics(to: &$0, disks: disks) }
+    defer { server?.stop() }
     let start = Clock.monotonicMilliseconds
     let progress = Progress(log: log, interval: configuration.progressMilliseconds) {
       let now = events.now
@@ -58,7 +63,11 @@ struct Commands {
     settings.count = options.count
     settings.untilIdle = options.untilIdle
     settings.kafka.onLog = kafkaLog
-    let events = ConsumerEvents(log: log)
+    let health = Health()
+    let events = ConsumerEvents(log: log, health: health)
+    let disks = [("output", settings.outputPath), ("csv", settings.csvPath)]
+    let server = StatusServer(configuration.http, health: health, log: log) { events.addMetrics(to: &$0, disks: disks) }
+    defer { server?.stop() }
     let start = Clock.monotonicMilliseconds
     let progress = Progress(log: log, interval: configuration.progressMilliseconds) {
       let now = events.now
@@ -76,6 +85,21 @@ struct Commands {
         "older_versions": .of(now.past), "dead_letters": .of(now.letters),
       ])
     return 0
+  }
+
+  // MARK: Health
+
+  private func health() -> Int32 {
+    guard let port = configuration.http?.port else {
+      print("HTTP_PORT is not set: set it to the one of the producer or consumer")
+      return 2
+    }
+    guard let answer = HTTPProbe.get(port: port, path: options.ready ? "/readyz" : "/healthz", seconds: 5) else {
+      print("nobody answers at port \(port)")
+      return 1
+    }
+    print(answer.body, terminator: "")
+    return answer.status == 200 ? 0 : 1
   }
 
   // MARK: Demo

@@ -11,6 +11,7 @@ enum Help {
            image-pipeline verify   [--input DIR] [--output DIR] [--csv FILE] [--resend]
            image-pipeline dead-letters [--all] [--replay]
            image-pipeline repair   [--output DIR] [--csv FILE]
+           image-pipeline health   [--ready]
            image-pipeline --help | --version
     """
 
@@ -42,6 +43,8 @@ enum Help {
                  catalog, and names images that are missing or altered; with no consumer running
         --output DIR      the stored images, or a demo's --output; PROCESSED_IMAGES_DIR where not given
         --csv FILE        the CSV file; CSV_PATH where not given
+      health     asks the producer or consumer at HTTP_PORT of this machine whether it lives; exit 0 where it does
+        --ready           whether it does its work: broker, folders and group are there
 
       Exit codes: 0 done, 1 something failed or differs, 2 the command line or the environment is wrong.
 

@@ -1,7 +1,7 @@
 /// What is asked for on the command line. Everything else is the environment's.
 struct Options {
   enum Command: String, CaseIterable {
-    case producer, consumer, demo, verify, repair
+    case producer, consumer, demo, verify, repair, health
     case deadLetters = "dead-letters"
   }
 
@@ -21,6 +21,7 @@ struct Options {
   var csv: String?
   var replay = false
   var all = false
+  var ready = false
 
   /// - Throws: `UsageError` with what is wrong and what would be right.
   static func parse(_ arguments: [String]) throws(UsageError) -> Request {
@@ -47,6 +48,7 @@ struct Options {
       case (.producer, "--resend"), (.verify, "--resend"): options.resend = true
       case (.consumer, "--count"): options.count = try number(name, value(), unit: 1)
       case (.consumer, "--until-idle"): options.untilIdle = try number(name, value(), unit: 1_000)
+      case (.health, "--ready"): options.ready = true
       case (.demo, "--input"), (.verify, "--input"): options.input = try value()
       case (.demo, "--output"), (.verify, "--output"), (.repair, "--output"): options.output = try value()
       case (.verify, "--csv"), (.repair, "--csv"): options.csv = try value()

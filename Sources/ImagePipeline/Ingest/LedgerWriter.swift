@@ -85,7 +85,7 @@ final class LedgerWriter: Sendable {
     for entry in entries {
       switch entry {
       case .sent(let flight):
-        events.sent(flight.path, bytes: flight.stamp.size)
+        events.sent(flight.path, bytes: flight.stamp.size, since: flight.begun)
         if act(flight.path, flight.stamp) { gone.append(flight.path) }
       case .known(let path, let stamp, _):
         events.known(path)

@@ -14,6 +14,7 @@ final class Outbox: Sendable {
     var flights: [UInt64: Flight] = [:]
     var messages: [UInt64: (flight: UInt64, bytes: Int)] = [:]
     var lastToken: UInt64 = 0
+    var settled = 0
     var recheck: [Recheck] = []
   }
 
@@ -31,6 +32,8 @@ final class Outbox: Sendable {
     let path: String
     let stamp: FileStamp
     let digest: Digest
+    /// By the monotonic clock, in ms.
+    let begun = Clock.monotonicMilliseconds
     var unacknowledged = 0
     /// False while more messages of it are to come.
     var isWhole = false
@@ -76,6 +79,8 @@ final class Outbox: Sendable {
   var isEmpty: Bool { state.withLock { $0.claims.isEmpty && $0.recheck.isEmpty } }
   /// Messages without an acknowledgement.
   var inFlight: Int { state.withLock { $0.messages.count } }
+  /// Messages that have had theirs, good or bad.
+  var settled: Int { state.withLock { $0.settled } }
 
   // MARK: Flights
 
@@ -112,6 +117,7 @@ final class Outbox: Sendable {
   func settle(_ token: UInt64, partition: Int32, offset: Int64, failure: (any Error)?) -> (bytes: Int, Flight?)? {
     state.withLock { state in
       guard let message = state.messages.removeValue(forKey: token) else { return nil }
+      state.settled += 1
       state.flights[message.flight]!.unacknowledged -= 1
       if let failure {
         state.flights[message.flight]!.failure = failure

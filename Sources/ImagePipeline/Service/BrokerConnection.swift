@@ -7,6 +7,8 @@ struct BrokerConnection {
   let client: KafkaClient
   let servers: String
   let log: Log
+  /// Told whether there is an answer.
+  var health = Health()
   /// Gives up after so many ms; nil: waits for ever.
   var patience: Int?
 
@@ -37,8 +39,14 @@ struct BrokerConnection {
     let start = Clock.monotonicMilliseconds
     var nextWord = start + 1_000
     while !stop.isSet {
-      do { return try ask() } catch let error as KafkaError {
+      health.beat()
+      do {
+        let answer = try ask()
+        health.well(.broker)
+        return answer
+      } catch let error as KafkaError {
         if error.isFatal || error.isAuthorization { throw error }
+        health.trouble(.broker, "\(error)")
         let now = Clock.monotonicMilliseconds
         if let patience, now - start >= Int64(patience) {
           throw NoBroker(servers: servers, seconds: patience / 1000, reason: error)

@@ -4,6 +4,8 @@ import Telemetry
 public struct Configuration: Sendable {
   public var producer: ProducerSettings
   public var consumer: ConsumerSettings
+  /// nil: no health and no metrics over HTTP.
+  public var http: HTTPSettings?
   public var logLevel: LogLevel
   public var logFormat: LogFormat
   /// In ms; 0: no lines of progress.

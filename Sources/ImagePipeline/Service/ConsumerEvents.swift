@@ -5,6 +5,11 @@ import Telemetry
 /// What happens in a consumer: each event counts and says so in one place.
 public final class ConsumerEvents: Sendable {
   private let log: Log
+  let health: Health
+  /// From the first message of a batch to its being durable, in seconds.
+  let batchSeconds = Histogram(bounds: Histogram.seconds)
+  /// From the producer's sending of an image to its being durable, in seconds.
+  let endToEndSeconds = Histogram(bounds: Histogram.seconds)
   private let counts = Mutex(Counts())
   /// Set once partitions have been assigned, or the run has ended.
   let ready = StopFlag()
@@ -18,11 +23,18 @@ public final class ConsumerEvents: Sendable {
     /// Older versions of images, known to a catalog that `repair` made.
     public var past = 0
     public var letters = 0
+    /// Batches that the system was at fault for, each to be tried again.
+    public var failedBatches = 0
+    /// Messages that have come and are not in a batch yet.
+    public var waiting = 0
     /// Messages of the topic that are not stored yet, when last asked.
     public var lag: Int?
   }
 
-  public init(log: Log) { self.log = log.with(component: "consumer") }
+  public init(log: Log, health: Health = Health()) {
+    self.log = log.with(component: "consumer")
+    self.health = health
+  }
 
   public var now: Counts { counts.withLock { $0 } }
   var stored: Int { counts.withLock { $0.images } }
@@ -32,7 +44,29 @@ public final class ConsumerEvents: Sendable {
     set { counts.withLock { $0.lag = newValue } }
   }
 
-  func stored(_ stored: ImageStore.Stored) {
+  /// The loop goes on, with so many messages waiting for their batch.
+  func beat(waiting: Int) {
+    health.beat()
+    counts.withLock { $0.waiting = waiting }
+  }
+
+  func assigned() {
+    ready.set()
+    health.well(.partitions)
+    health.started()
+  }
+
+  func revoked() { health.trouble(.partitions, "none at the moment: the group is being arranged anew") }
+
+  /// - Parameter since: when the batch was begun, by the monotonic clock, in ms.
+  func stored(_ stored: ImageStore.Stored, since: Int64) {
+    health.well(.output)
+    batchSeconds.observe(Double(Clock.monotonicMilliseconds - since) / 1000)
+    let now = Clock.wallMilliseconds
+    for image in stored.images {
+      // The clocks of two hosts may differ by more than the way takes.
+      if let sent = image.sent { endToEndSeconds.observe(Double(max(0, now - sent)) / 1000) }
+    }
     counts.withLock {
       $0.images += stored.images.count
       $0.bytes += stored.images.reduce(0) { $0 + $1.bytes }
@@ -44,6 +78,8 @@ public final class ConsumerEvents: Sendable {
   }
 
   func storingFailed(_ error: any Error, retryMilliseconds: Int) {
+    health.trouble(.output, "\(error)")
+    counts.withLock { $0.failedBatches += 1 }
     log.error("a batch could not be stored, and nothing of it is lost: \(error)", ["retry_ms": .of(retryMilliseconds)])
   }
 

@@ -54,7 +54,8 @@ public final class ConsumerService: Sendable {
     kafka.setDefault("group.instance.id", "\(store.catalog.id)-\(store.slot.number)")
     let consumer = try KafkaConsumer(kafka, topic: settings.topic)
     defer { consumer.unsubscribeAndClose() }
-    let connection = BrokerConnection(client: consumer, servers: kafka.values["bootstrap.servers"] ?? "", log: log)
+    let connection = BrokerConnection(
+      client: consumer, servers: kafka.values["bootstrap.servers"] ?? "", log: log, health: events.health)
     guard
       let cluster = try settings.embeddedCluster ?? connection.clusterID(stop: stop),
       try connection.ensureTopic(settings.topic, partitions: settings.topicPartitions, stop: stop)
@@ -89,6 +90,7 @@ public final class ConsumerService: Sendable {
     while !stop.isSet {
       if let fatal = reader.fatalError { throw fatal }
       if reader.hasNoPlace(forMilliseconds: patience) { throw NoPlace(milliseconds: patience) }
+      events.beat(waiting: reader.waiting.count)
       let left = settings.count.map { $0 - events.stored } ?? Int.max
       if left <= 0 { return }
       let room = min(settings.batchImages, left)
@@ -105,6 +107,7 @@ public final class ConsumerService: Sendable {
   /// Stores what waits. What the system is at fault for is tried again until it works or the run ends.
   private func storeWaiting(of reader: TopicReader, in store: ImageStore, room: Int) throws {
     var batch = reader.takeBatch(room: room)
+    var begun = Clock.monotonicMilliseconds
     var delay = 500
     defer { reader.resume() }
     while true {
@@ -130,9 +133,10 @@ public final class ConsumerService: Sendable {
       case .stored(let stored):
         reader.committed(stored.positions)
         for (partition, position) in stored.positions { settings.onStored?(partition, position.next) }
-        events.stored(stored)
+        events.stored(stored, since: begun)
         guard let rest = stored.rest else { return }
         batch = rest
+        begun = Clock.monotonicMilliseconds
         delay = 500
       }
     }

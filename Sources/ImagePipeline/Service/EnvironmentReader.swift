@@ -50,8 +50,11 @@ public struct EnvironmentReader {
 
     let level = choice("LOG_LEVEL", LogLevel.allCases.map { ($0.name, $0) } + [("warn", .warning)])
     let format = choice("LOG_FORMAT", LogFormat.allCases.map { ($0.rawValue, $0) })
+    let port = number("HTTP_PORT", in: 0...65_535)
     return Configuration(
-      producer: producer, consumer: consumer, logLevel: level ?? .info, logFormat: format ?? .text,
+      producer: producer, consumer: consumer,
+      http: port == 0 ? nil : HTTPSettings(address: text("HTTP_ADDRESS"), port: port), logLevel: level ?? .info,
+      logFormat: format ?? .text,
       progressMilliseconds: number("PROGRESS_SECONDS", in: 0...86_400) * 1_000, warnings: properties.warnings,
       hasOwnCSVPath: environment["CSV_PATH"].map { !$0.isEmpty } ?? false)
   }

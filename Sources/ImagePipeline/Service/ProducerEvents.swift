@@ -7,6 +7,9 @@ import Telemetry
 public final class ProducerEvents: Sendable {
   private let log: Log
   private let input: String
+  let health: Health
+  /// From a file's being read to its line in the ledger, in seconds.
+  let sendSeconds = Histogram(bounds: Histogram.seconds)
   private let counts = Mutex(Counts())
   private let refusals = Refusals()
   private let said = Mutex<Set<String>>([])
@@ -25,12 +28,22 @@ public final class ProducerEvents: Sendable {
     /// Files that could not be sent and wait to be changed.
     public var refused = 0
     public var vanished = 0
+    /// Messages that the broker did not take, of images that are sent again.
+    public var failed = 0
+    public var ledgerFailures = 0
+    /// Sent files that could not be moved or deleted.
+    public var unhandled = 0
+    /// Messages without an acknowledgement.
+    public var inFlight = 0
+    /// Found files that wait to be read.
+    public var waiting = 0
     /// Taken and not yet done with.
     public var left: Int { max(0, found - sent - known - refused - vanished) }
   }
 
   /// - Parameter input: the folder that paths are relative to.
-  public init(log: Log, input: String) {
+  public init(log: Log, input: String, health: Health = Health()) {
+    self.health = health
     self.log = log.with(component: "producer")
     self.input = input
   }
@@ -39,8 +52,20 @@ public final class ProducerEvents: Sendable {
 
   func found(_ path: String, _ status: FileStatus) { counts.withLock { $0.found += 1 } }
 
-  func sent(_ path: String, bytes: Int) {
+  /// The threads go on, with so much to do.
+  func beat(waiting: Int, inFlight: Int) {
+    health.beat()
+    counts.withLock {
+      $0.waiting = waiting
+      $0.inFlight = inFlight
+    }
+  }
+
+  /// - Parameter since: when it was read, by the monotonic clock, in ms.
+  func sent(_ path: String, bytes: Int, since: Int64) {
     refusals.remove(path)
+    health.well(.ledger)
+    sendSeconds.observe(Double(Clock.monotonicMilliseconds - since) / 1000)
     counts.withLock {
       $0.sent += 1
       $0.bytes += bytes
@@ -87,11 +112,16 @@ public final class ProducerEvents: Sendable {
 
   /// It will be tried again.
   func failed(_ path: String, _ error: any Error) {
-    counts.withLock { $0.found -= 1 }
+    counts.withLock {
+      $0.found -= 1
+      $0.failed += 1
+    }
     log.warning("not acknowledged, to be sent again: \(error)", ["image": .string(path)])
   }
 
   func ledgerFailed(_ error: any Error) {
+    health.trouble(.ledger, "\(error)")
+    counts.withLock { $0.ledgerFailures += 1 }
     log.error(
       "the ledger cannot be written, to be tried again; what it lacks when the run ends is sent again: \(error)")
   }
@@ -99,6 +129,7 @@ public final class ProducerEvents: Sendable {
   func afterSentFailed(_ path: String, _ error: any Error) {
     // Each scan tries again.
     guard isNews("after sent \(path): \(error)") else { return }
+    counts.withLock { $0.unhandled += 1 }
     log.error("sent, but its file stays where it is: \(error)", ["image": .string(path)])
   }
 

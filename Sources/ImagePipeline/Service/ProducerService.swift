@@ -35,7 +35,7 @@ public final class ProducerService: Sendable {
     let producer = try KafkaProducer(settings.kafka) { report in sender.withLock { $0 }?.report(report) }
     defer { producer.close() }
     var connection = BrokerConnection(
-      client: producer, servers: settings.kafka.values["bootstrap.servers"] ?? "", log: log)
+      client: producer, servers: settings.kafka.values["bootstrap.servers"] ?? "", log: log, health: events.health)
     connection.patience = settings.patience
     guard
       let cluster = try settings.embedded?.cluster ?? connection.clusterID(stop: stop),
@@ -85,7 +85,11 @@ public final class ProducerService: Sendable {
       BackgroundThread.start("send-\(number)") { sender.run(candidates) }
     }
     let writing = BackgroundThread.start("write-ledger") { writer.run() }
+    var acknowledgements = AcknowledgementWatch()
+    events.health.started()
     while !isOver.wait(milliseconds: 100) {
+      events.beat(waiting: candidates.count, inFlight: outbox.inFlight)
+      acknowledgements.look(at: outbox, events.health)
       if let fatal = producer.fatalError {
         failure.withLock { $0 = $0 ?? fatal }
         stop.set()

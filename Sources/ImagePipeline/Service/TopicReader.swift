@@ -68,13 +68,14 @@ final class TopicReader {
       // Within the client's callback nothing can be thrown: the next pump does.
       failure = error
     }
-    events.ready.set()
+    events.assigned()
     log.info("partitions assigned", ["partitions": .string(listed(partitions))])
     return trackers.mapValues { $0.start.map { .at($0) } ?? .beginning }
   }
 
   private func revoked(_ partitions: [Int32]) {
     if !partitions.isEmpty { log.info("partitions revoked", ["partitions": .string(listed(partitions))]) }
+    events.revoked()
     drop()
     withoutPlaceSince = Clock.monotonicMilliseconds
     trackers = [:]
@@ -195,6 +196,7 @@ final class TopicReader {
   /// Returns false where the batch is void, because the assignment or the topic changed, or the run ends.
   func keepAlive(_ stop: StopFlag) -> Bool {
     let begun = epoch
+    events.beat(waiting: waiting.count)
     if !isPaused {
       isPaused = true
       try? consumer.pauseAll()

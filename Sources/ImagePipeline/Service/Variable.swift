@@ -73,6 +73,13 @@ public struct Variable: Sendable {
           "Seconds that an image may wait for its next segment at the topic's end before it goes to the dead letters."),
       ]),
     Group(
+      title: "Health and metrics",
+      variables: [
+        Variable(
+          "HTTP_PORT", "0", "Answers /healthz, /readyz and /metrics (Prometheus) at this port. 0: at none."),
+        Variable("HTTP_ADDRESS", "0.0.0.0", "The address that is listened at; 127.0.0.1: for this machine alone."),
+      ]),
+    Group(
       title: "Log",
       variables: [
         Variable("LOG_LEVEL", "info", "trace, debug, info, warning or error."),

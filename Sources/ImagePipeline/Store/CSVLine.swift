@@ -27,7 +27,8 @@ enum CSVLine {
       sent != nil || fields[10].isEmpty, let stored = Clock.milliseconds(iso8601: fields[11])
     else { return nil }
     return StoredRow(
-      filePath: fields[0], label: original(fields[1]), digest: digest, size: size, format: fields[4], width: Int(fields[5]),
+      filePath: fields[0], label: original(fields[1]), digest: digest, size: size, format: fields[4],
+      width: Int(fields[5]),
       height: Int(fields[6]), topic: fields[7], partition: Int32(fields[8]) ?? -1, offset: Int64(fields[9]) ?? -1,
       sentTime: sent, storedTime: stored)
   }

@@ -43,7 +43,7 @@ extension ImageStore {
       FaultPoint.imageRenamed.reached()
       attempt.placed[image.name.value.pathKey] = false
       try record(image.name, image.digest, image.probe, status, message)
-      attempt.stored.images.append((image.name.value, image.size))
+      attempt.stored.images.append((image.name.value, image.size, message.timestamp))
     case .part(let part): return try apply(part, message, batch.topic, &attempt)
     }
     return nil
@@ -67,7 +67,7 @@ extension ImageStore {
     case .complete(let probe, let status, let done):
       attempt.placed[part.name.value.pathKey] = true
       try record(part.name, part.digest, probe, status, message)
-      attempt.stored.images.append((part.name.value, part.length))
+      attempt.stored.images.append((part.name.value, part.length, message.timestamp))
       attempt.leftovers += done
       return nil
     case .past(let done):

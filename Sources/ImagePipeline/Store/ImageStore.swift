@@ -71,8 +71,8 @@ final class ImageStore {
   }
 
   struct Stored {
-    /// New images, their names and bytes.
-    var images: [(name: String, bytes: Int)] = []
+    /// New images: name, bytes, and when it was sent, in ms since 1970, where its message says so.
+    var images: [(name: String, bytes: Int, sent: Int64?)] = []
     /// Images that were there already, the same to the byte.
     var unchanged = 0
     /// Older versions of images, which have their rows.

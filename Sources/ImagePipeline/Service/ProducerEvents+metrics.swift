@@ -1,0 +1,29 @@
+import Telemetry
+
+extension ProducerEvents {
+  /// - Parameter disks: the paths that are written to, by what is written there.
+  public func addMetrics(to text: inout MetricsText, disks: [(role: String, path: String)]) {
+    let now = now
+    text.counter(
+      "image_pipeline_images_sent_total", "Images that broker and ledger have, all of each.", Double(now.sent))
+    text.counter("image_pipeline_sent_bytes_total", "Their bytes.", Double(now.bytes))
+    text.counter(
+      "image_pipeline_images_known_total", "Files that turned out to have been sent before.", Double(now.known))
+    text.counter(
+      "image_pipeline_failures_total",
+      "What went wrong, by reason: files that cannot be sent, images to be sent again, the ledger, files that stay after "
+        + "sending.",
+      by: "reason",
+      [
+        "refused": now.refused, "not_acknowledged": now.failed, "ledger": now.ledgerFailures,
+        "after_sent": now.unhandled,
+      ])
+    text.gauge("image_pipeline_waiting_files", "Found files that wait to be read.", Double(now.waiting))
+    text.gauge("image_pipeline_left_images", "Images taken and not yet done with.", Double(now.left))
+    text.gauge("image_pipeline_in_flight_messages", "Messages without an acknowledgement.", Double(now.inFlight))
+    text.histogram(
+      "image_pipeline_send_seconds", "From an image's being read to its being acknowledged and in the ledger.",
+      sendSeconds)
+    text.disks(disks)
+  }
+}

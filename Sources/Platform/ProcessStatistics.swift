@@ -1,0 +1,30 @@
+import Glibc
+
+/// What this process uses, as the kernel counts it (getrusage(2), proc(5)).
+public struct ProcessStatistics: Sendable {
+  /// User and system time since the start.
+  public let processorSeconds: Double
+  /// In bytes, now.
+  public let residentMemory: Int
+  public let openFiles: Int
+
+  public static func now() -> ProcessStatistics {
+    var usage = rusage()
+    getrusage(RUSAGE_SELF.rawValue, &usage)
+    let seconds = { (time: timeval) in Double(time.tv_sec) + Double(time.tv_usec) / 1_000_000 }
+    return ProcessStatistics(
+      processorSeconds: seconds(usage.ru_utime) + seconds(usage.ru_stime), residentMemory: residentPages() * pageSize,
+      // Its own descriptor is one of them while the folder is listed.
+      openFiles: max(0, ((try? Folder.open("/proc/self/fd").names().count) ?? 1) - 1))
+  }
+
+  private static let pageSize = sysconf(CInt(_SC_PAGESIZE))
+
+  private static func residentPages() -> Int {
+    guard let file = try? File.open("/proc/self/statm", .read) else { return 0 }
+    var bytes = [UInt8](repeating: 0, count: 256)
+    let count = (try? bytes.withUnsafeMutableBytes { try file.read(into: $0, at: 0) }) ?? 0
+    let fields = String(decoding: bytes.prefix(count), as: UTF8.self).split(separator: " ")
+    return fields.count > 1 ? Int(fields[1]) ?? 0 : 0
+  }
+}

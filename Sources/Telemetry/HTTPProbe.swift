@@ -1,0 +1,39 @@
+internal import CEvent
+
+/// Asks a server of this machine one thing, as a container's health check does where no curl is.
+public enum HTTPProbe {
+  public struct Answer: Equatable, Sendable {
+    public let status: Int
+    public let body: String
+  }
+
+  private final class Result {
+    var answer: Answer?
+  }
+
+  /// - Parameter seconds: gives up after these.
+  /// - Returns: nil where nobody answers.
+  public static func get(port: Int, path: String, seconds: Int32) -> Answer? {
+    guard let base = event_base_new() else { return nil }
+    defer { event_base_free(base) }
+    guard let connection = evhttp_connection_base_new(base, nil, "127.0.0.1", UInt16(port)) else { return nil }
+    defer { evhttp_connection_free(connection) }
+    evhttp_connection_set_timeout(connection, seconds)
+    let result = Result()
+    let request = evhttp_request_new(
+      { request, context in
+        // Without a request nobody was there; with status 0 nobody answered in time.
+        guard let request, evhttp_request_get_response_code(request) > 0 else { return }
+        let buffer = evhttp_request_get_input_buffer(request)
+        var bytes = [UInt8](repeating: 0, count: evbuffer_get_length(buffer))
+        evbuffer_remove(buffer, &bytes, bytes.count)
+        Unmanaged<Result>.fromOpaque(context!).takeUnretainedValue().answer = Answer(
+          status: Int(evhttp_request_get_response_code(request)), body: String(decoding: bytes, as: UTF8.self))
+      }, Unmanaged.passUnretained(result).toOpaque())
+    guard let request else { return nil }
+    evhttp_add_header(evhttp_request_get_output_headers(request), "Host", "127.0.0.1")
+    guard evhttp_make_request(connection, request, EVHTTP_REQ_GET, path) == 0 else { return nil }
+    event_base_dispatch(base)
+    return withExtendedLifetime(result) { result.answer }
+  }
+}
