@@ -42,8 +42,14 @@ final class Loop: @unchecked Sendable {
     evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Type", response.contentType)
     let buffer = evbuffer_new()
     defer { evbuffer_free(buffer) }
-    var body = response.body
-    _ = body.withUTF8 { evbuffer_add(buffer, $0.baseAddress, $0.count) }
+    if evhttp_request_get_command(request) == EVHTTP_REQ_HEAD {
+      // libevent would send the body along.
+      let length = String(response.body.utf8.count)
+      evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Length", length)
+    } else {
+      var body = response.body
+      _ = body.withUTF8 { evbuffer_add(buffer, $0.baseAddress, $0.count) }
+    }
     evhttp_send_reply(request, Int32(response.status), nil, buffer)
   }
 }

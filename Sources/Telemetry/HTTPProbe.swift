@@ -8,7 +8,10 @@ public enum HTTPProbe {
   }
 
   private final class Result {
+    let base: OpaquePointer
     var answer: Answer?
+
+    init(base: OpaquePointer) { self.base = base }
   }
 
   /// - Parameter seconds: gives up after these.
@@ -19,15 +22,18 @@ public enum HTTPProbe {
     guard let connection = evhttp_connection_base_new(base, nil, "127.0.0.1", UInt16(port)) else { return nil }
     defer { evhttp_connection_free(connection) }
     evhttp_connection_set_timeout(connection, seconds)
-    let result = Result()
+    let result = Result(base: base)
     let request = evhttp_request_new(
       { request, context in
+        let result = Unmanaged<Result>.fromOpaque(context!).takeUnretainedValue()
+        // Else the loop would wait for the connection's end, too.
+        defer { event_base_loopbreak(result.base) }
         // Without a request nobody was there; with status 0 nobody answered in time.
         guard let request, evhttp_request_get_response_code(request) > 0 else { return }
         let buffer = evhttp_request_get_input_buffer(request)
         var bytes = [UInt8](repeating: 0, count: evbuffer_get_length(buffer))
         evbuffer_remove(buffer, &bytes, bytes.count)
-        Unmanaged<Result>.fromOpaque(context!).takeUnretainedValue().answer = Answer(
+        result.answer = Answer(
           status: Int(evhttp_request_get_response_code(request)), body: String(decoding: bytes, as: UTF8.self))
       }, Unmanaged.passUnretained(result).toOpaque())
     guard let request else { return nil }

@@ -40,14 +40,14 @@ import Testing
       return HTTPResponse(body: "body")
     }
     defer { server.stop() }
-    #expect(
-      try Raw.ask(server.port, "HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").hasPrefix("HTTP/1.1 200"))
-    #expect(try !Raw.ask(server.port, "HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").hasSuffix("body"))
+    let head = try Raw.ask(server.port, "HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    #expect(head.hasPrefix("HTTP/1.1 200") && head.contains("Content-Length: 4\r\n"), "\(head)")
+    #expect(head.hasSuffix("\r\n\r\n"), "\(head)")
     for method in ["POST", "PUT", "DELETE", "CONNECT"] {
       let answer = try Raw.ask(server.port, "\(method) / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
       #expect(!answer.hasPrefix("HTTP/1.1 200"), "\(method): \(answer)")
     }
-    #expect(asked.withLock { $0 } == 2)
+    #expect(asked.withLock { $0 } == 1)
   }
 
   @Test(arguments: [
