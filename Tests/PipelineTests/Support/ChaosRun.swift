@@ -65,10 +65,8 @@ final class ChaosRun {
     // consumer is all of a group, and a new one at each start: they all read everything, and the catalog's fence decides.
     consumerCount = settings.isGroup || isReal ? settings.consumers : max(3, settings.consumers)
     producer = ChaosVictim(
-      "producer", seed: settings.seed, Self.producerTemper, marker: " sent  image=", isBusy: { $1 > 0 }
-    ) {
-      try Program(["producer"], in: folder, environment: environment)
-    }
+      "producer", seed: settings.seed, Self.producerTemper, marker: " sent  image=", isBusy: { $1 > 0 },
+      launch: { try Program(["producer"], in: folder, environment: environment) })
     for number in 1...consumerCount {
       var starts = 0
       let temper = Self.consumerTemper(isReal: isReal, isGroup: settings.isGroup)
