@@ -6,6 +6,7 @@ let package = Package(
   name: "image-pipeline",
   products: [
     .executable(name: "image-pipeline", targets: ["image-pipeline"]),
+    .executable(name: "integration-test", targets: ["integration-test"]),
     // For the package Fuzz.
     .library(name: "ImagePipeline", targets: ["ImagePipeline"]),
   ],
@@ -21,6 +22,8 @@ let package = Package(
     .target(name: "Telemetry", dependencies: ["CEvent", "Platform"]),
     .target(name: "ImagePipeline", dependencies: ["Kafka", "SQLite", "Platform", "Telemetry"]),
     .executableTarget(name: "image-pipeline", dependencies: ["ImagePipeline", "Kafka", "Platform", "Telemetry"]),
+    // Judges the pipeline from outside, so it knows nothing of its code but how to reach Kafka and files.
+    .executableTarget(name: "integration-test", dependencies: ["Kafka", "Platform"]),
     // A process that tests start; no product.
     .executableTarget(name: "EmbeddedBroker", dependencies: ["Kafka", "Platform"], path: "Tests/EmbeddedBroker"),
     .testTarget(name: "KafkaTests", dependencies: ["Kafka", "Platform"]),

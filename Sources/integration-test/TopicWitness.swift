@@ -1,0 +1,94 @@
+import FoundationEssentials
+import Kafka
+import Platform
+
+/// Reads the topic as any Kafka client could, with a common JSON and Base64 decoder: what the pipeline says of itself is not
+/// asked.
+struct TopicWitness {
+  /// A version of an image, as it lies in the topic.
+  struct Sighting: Hashable {
+    let name: String
+    let digest: String
+  }
+
+  private struct Value: Decodable {
+    let image_name: String
+    let image_content: Data
+  }
+
+  private(set) var sightings: Set<Sighting> = []
+  /// The key of the message at each place: `partition/offset`.
+  private(set) var keys: [String: String] = [:]
+  private(set) var messages = 0
+  private(set) var segments = 0
+  private(set) var faults: [String] = []
+
+  /// - Parameter starts: of each partition the offset to begin at.
+  init(_ settings: Settings, from starts: [Int32: Int64]) throws {
+    for (partition, start) in starts.sorted(by: { $0.key < $1.key }) {
+      let scan = try PartitionScan(
+        settings.kafka, topic: settings.topic, partition: partition, timeoutMilliseconds: 30_000)
+      var parts: [String: [Int: Data]] = [:]
+      while let message = try scan.next(timeoutMilliseconds: 30_000) {
+        if message.offset >= start { try look(at: message, &parts) }
+      }
+    }
+  }
+
+  private mutating func look(at message: KafkaMessage, _ parts: inout [String: [Int: Data]]) throws {
+    messages += 1
+    let place = "\(message.partition)/\(message.offset)"
+    guard let value = message.value, let decoded = try? JSONDecoder().decode(Value.self, from: Data(value)) else {
+      faults.append("the message at \(place) is not JSON with image_name and Base64 in image_content")
+      return
+    }
+    let key = message.key.map { String(decoding: $0, as: UTF8.self) }
+    keys[place] = key
+    if key.map({ $0.utf8.elementsEqual(decoded.image_name.utf8) }) != true {
+      faults.append("the message at \(place) has the key \(key ?? "null") and the image_name \(decoded.image_name)")
+    }
+    func header(_ name: String) -> String? { message.header(name).map { String(decoding: $0, as: UTF8.self) } }
+    let digest: String
+    if let id = header("segment-id"), let index = header("segment-index").flatMap(Int.init),
+      let count = header("segment-count").flatMap(Int.init)
+    {
+      segments += 1
+      parts[id, default: [:]][index] = decoded.image_content
+      guard let all = parts[id], all.count == count else { return }
+      var hash = SHA256()
+      for index in 0..<count { all[index]?.withUnsafeBytes { hash.update($0) } }
+      digest = hash.finish().hex
+      parts[id] = nil
+    } else {
+      digest = decoded.image_content.withUnsafeBytes { SHA256.hash($0) }.hex
+    }
+    if header("image-sha256") != digest {
+      faults.append(
+        "the image at \(place) has the hash \(digest), its header says \(header("image-sha256") ?? "nothing")")
+    }
+    sightings.insert(Sighting(name: decoded.image_name, digest: digest))
+  }
+
+  // MARK: Where it ends, and how far the group is
+
+  static func ends(_ settings: Settings) throws -> [Int32: Int64] {
+    let client = try KafkaConsumer(settings.kafka, topic: settings.topic)
+    defer { client.unsubscribeAndClose() }
+    guard let count = try client.partitionCount(of: settings.topic, timeoutMilliseconds: 30_000) else { return [:] }
+    var ends: [Int32: Int64] = [:]
+    for partition in 0..<Int32(count) {
+      ends[partition] = try client.watermarks(of: settings.topic, partition: partition, timeoutMilliseconds: 30_000)
+        .high
+    }
+    return ends
+  }
+
+  /// Messages that the consumers' group has not committed.
+  static func lag(_ settings: Settings) throws -> Int64 {
+    let ends = try ends(settings)
+    let client = try KafkaConsumer(settings.kafka, topic: settings.topic)
+    defer { client.unsubscribeAndClose() }
+    let committed = try client.committed(partitions: Array(ends.keys), timeoutMilliseconds: 30_000)
+    return ends.reduce(0) { $0 + max(0, $1.value - (committed[$1.key] ?? 0)) }
+  }
+}
