@@ -3,6 +3,12 @@
 # Any folder of images, and where they go. Without OUTPUT: ./processed_images and ./processed_image_data.csv.
 INPUT  ?= samples
 OUTPUT ?= .
+# `make up`: how many consumers share the work. `make messages`: how many of the newest are shown. `make logs`: of which services.
+export CONSUMERS ?=
+COUNT    ?= 10
+SERVICES ?= producer consumer
+# `make test-integration`: one, scaled, cluster or lite.
+VARIANT  ?= one
 # More flags for the compiler, for build and test: SWIFT_FLAGS='-Xswiftc -warnings-as-errors'
 SWIFT_FLAGS ?=
 # For `make test-sanitize`: which sanitizers, and which tests.
@@ -18,10 +24,45 @@ SWIFT_SOURCES = Package.swift Sources Tests Fuzz/Package.swift Fuzz/Sources
 
 # The targets build on one another, and SwiftPM keeps all cores busy by itself.
 .NOTPARALLEL:
-.PHONY: help deps build demo test test-chaos test-bounds test-sanitize fuzz format lint clean
+.PHONY: help up up-lite down clean ps logs topics messages doctor demo test test-integration deps build test-chaos test-bounds \
+  test-sanitize fuzz format lint clean-build
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^##@/ { print "\n" substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-16s  %s\n", $$1, $$2 }' Makefile
+
+##@ In containers (Docker)
+
+up: ## start everything, with Control Center at http://localhost:9021: make up [CONSUMERS=3]
+	@scripts/up.sh
+
+up-lite: ## the same with an open web UI instead, in a fraction of the memory
+	@scripts/up.sh lite
+
+down: ## stop everything; images, topics and what was sent are kept
+	@docker compose down --remove-orphans
+
+clean: ## stop everything and delete topics, ledger and metrics, after asking (YES=1: without); images and output stay
+	@scripts/clean.sh
+
+ps: ## show what runs, and how it does
+	@docker compose ps --all
+
+logs: ## follow the logs: make logs [SERVICES="broker consumer"]
+	@docker compose logs --follow --tail 50 $(SERVICES)
+
+topics: ## show the topics with their partitions
+	@docker compose exec broker kafka-topics --describe --bootstrap-server broker:29092
+
+messages: ## show the newest messages of the topic: make messages [COUNT=10]
+	@docker compose exec producer /usr/bin/image-pipeline messages --count $(COUNT)
+
+doctor: ## look for what is wrong or soon will be, on the whole way from client to disk; each finding with its cure
+	@scripts/doctor.sh
+
+test-integration: ## assert the round trip in containers, beside whatever runs: make test-integration [VARIANT=cluster]
+	@scripts/test-integration.sh $(VARIANT)
+
+##@ Without containers
 
 deps: ## install the C libraries that are missing (apt-get; says so before), check the Swift toolchain
 	@scripts/install-dependencies.sh
@@ -31,13 +72,15 @@ build: deps ## build the program, optimised: .build/release/image-pipeline
 	@echo "Building image-pipeline (the first time takes a few minutes) ..."
 	@swift build --quiet -c release --product image-pipeline $(SWIFT_FLAGS)
 
-demo: build ## carry images through Kafka and verify them: make demo [INPUT=folder] [OUTPUT=folder]
+demo: build ## carry images through an embedded Kafka and verify them: make demo [INPUT=folder] [OUTPUT=folder]
 	@.build/release/image-pipeline demo --input "$$DEMO_INPUT" --output "$$DEMO_OUTPUT"
 
 # In two parts: the second starts brokers and programs, which the first one's load would only time out.
 test: deps ## run all tests
 	swift test $(SWIFT_FLAGS) --skip '^PipelineTests\.'
 	swift test $(SWIFT_FLAGS) --skip-build --filter '^PipelineTests\.'
+
+##@ For developers
 
 # Longer than in `make test`. With KAFKA_TEST_BOOTSTRAP_SERVERS a real broker is used, which is killed too where KAFKA_TEST_KILL
 # and KAFKA_TEST_RESUME are commands for that; of KAFKA_TEST_NODES brokers these find the one that is meant in $NODE.
@@ -61,5 +104,5 @@ format: ## format the Swift sources in place
 lint: ## check the format of the Swift sources
 	swift format lint --strict --recursive $(SWIFT_SOURCES)
 
-clean: ## remove what was built; images and CSV files stay
+clean-build: ## remove what was built by `swift build`
 	rm -rf .build .build-* Fuzz/.build
