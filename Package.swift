@@ -34,7 +34,10 @@ let package = Package(
       name: "ImagePipelineTests", dependencies: ["ImagePipeline", "Kafka", "Platform", "SQLite", "Telemetry"]),
     .testTarget(
       name: "PipelineTests",
-      dependencies: ["ImagePipeline", "Kafka", "Platform", "SQLite", "Telemetry", "image-pipeline", "EmbeddedBroker"]),
+      dependencies: [
+        "ImagePipeline", "Kafka", "Platform", "SQLite", "Telemetry", "image-pipeline", "integration-test",
+        "EmbeddedBroker",
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

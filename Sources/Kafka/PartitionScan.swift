@@ -1,7 +1,7 @@
 import Crdkafka
 
-/// Reads a partition from its first message to the end that it has now, outside of any group and without disturbing who
-/// reads on. Used by one thread at a time.
+/// Reads a partition, from its first message or a later one to the end that it has now, outside of any group and without
+/// disturbing who reads on. Used by one thread at a time.
 public final class PartitionScan {
   /// Behind the last message that is read.
   public let end: Int64
@@ -11,11 +11,13 @@ public final class PartitionScan {
   private let place: String
   private var isOver: Bool
 
-  /// - Parameter settings: a consumer's; what makes it a group's member is left out.
+  /// - Parameters:
+  ///   - settings: a consumer's; what makes it a group's member is left out.
+  ///   - last: begins so many offsets before the end; nil: at the first message.
   /// - Throws: an error with `isTimedOut` when the partition did not answer in time, with `isUnknownTopic` when there is no
   ///   such partition.
   public init(
-    _ settings: KafkaSettings, topic: String, partition: Int32, timeoutMilliseconds: Int
+    _ settings: KafkaSettings, topic: String, partition: Int32, last: Int? = nil, timeoutMilliseconds: Int
   ) throws(KafkaError) {
     var own = settings.without("group.id", "group.instance.id").forReading()
     // Of small messages the library's own share is the larger one, and 100,000 of them, its default, are 100 MB.
@@ -28,7 +30,8 @@ public final class PartitionScan {
     guard let local = rd_kafka_topic_new(handle.client, topic, nil) else {
       throw handle.error(rd_kafka_last_error(), place)
     }
-    guard rd_kafka_consume_start(local, partition, Int64(crdkafka_offset_beginning)) == 0 else {
+    let start = last.map { max(marks.low, marks.high - Int64($0)) } ?? Int64(crdkafka_offset_beginning)
+    guard rd_kafka_consume_start(local, partition, start) == 0 else {
       let error = handle.error(rd_kafka_last_error(), place)
       rd_kafka_topic_destroy(local)
       throw error

@@ -18,6 +18,7 @@ struct Commands {
     case .verify: try verify()
     case .deadLetters: try deadLetters()
     case .repair: try repair()
+    case .messages: try messages()
     case .health: health()
     }
   }

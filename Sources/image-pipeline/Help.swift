@@ -9,6 +9,7 @@ enum Help {
            image-pipeline consumer [--count N] [--until-idle SECONDS]
            image-pipeline demo     [--input DIR] [--output DIR]
            image-pipeline verify   [--input DIR] [--output DIR] [--csv FILE] [--resend]
+           image-pipeline messages [--count N]
            image-pipeline dead-letters [--all] [--replay]
            image-pipeline repair   [--output DIR] [--csv FILE]
            image-pipeline health   [--ready]
@@ -36,6 +37,8 @@ enum Help {
         --output DIR      the stored images, or a demo's --output; PROCESSED_IMAGES_DIR where not given
         --csv FILE        the CSV file; CSV_PATH where not given
         --resend          send what is missing or altered again
+      messages   shows the newest messages of TOPIC, a line each: image, size, segment, hash
+        --count N         so many; 10 where not given
       dead-letters  lists the messages that could not be stored, with their reasons
         --replay          send them back to TOPIC, each once; what was sent back is remembered
         --all             list those too that were sent back before

@@ -1,7 +1,7 @@
 /// What is asked for on the command line. Everything else is the environment's.
 struct Options {
   enum Command: String, CaseIterable {
-    case producer, consumer, demo, verify, repair, health
+    case producer, consumer, demo, verify, messages, repair, health
     case deadLetters = "dead-letters"
   }
 
@@ -46,7 +46,7 @@ struct Options {
       switch (command, name) {
       case (.producer, "--once"): options.once = true
       case (.producer, "--resend"), (.verify, "--resend"): options.resend = true
-      case (.consumer, "--count"): options.count = try number(name, value(), unit: 1)
+      case (.consumer, "--count"), (.messages, "--count"): options.count = try number(name, value(), unit: 1)
       case (.consumer, "--until-idle"): options.untilIdle = try number(name, value(), unit: 1_000)
       case (.health, "--ready"): options.ready = true
       case (.demo, "--input"), (.verify, "--input"): options.input = try value()

@@ -1,0 +1,66 @@
+import Kafka
+import Platform
+import Telemetry
+
+/// The newest messages of the topic, for people: what they carry, not the Base64 of it.
+public struct NewestMessages {
+  private let settings: KafkaSettings
+  private let topic: String
+  private let log: Log
+  private let stop: StopFlag
+
+  /// A broker that does not answer for so long fails the run, in ms.
+  private static let patience = 20_000
+
+  public init(_ configuration: Configuration, log: Log, stop: StopFlag) {
+    settings = configuration.consumer.kafka
+    topic = configuration.consumer.topic
+    self.log = log
+    self.stop = stop
+  }
+
+  /// - Parameter count: how many at most, of all partitions together.
+  /// - Returns: a line's fields for each, oldest first; nil where there is no topic.
+  /// - Throws: `NoBroker` where none answers; `KafkaError`.
+  public func list(_ count: Int) throws -> [[(String, LogValue)]]? {
+    let client = try KafkaConsumer(settings, topic: topic)
+    defer { client.unsubscribeAndClose() }
+    var connection = BrokerConnection(
+      client: client, servers: settings.values["bootstrap.servers"] ?? "", log: log)
+    connection.patience = Self.patience
+    guard let partitions = try connection.partitionCount(of: topic, stop: stop) else { return nil }
+    var found: [(time: Int64, fields: [(String, LogValue)])] = []
+    for partition in 0..<Int32(partitions) where count > 0 {
+      let scan = try PartitionScan(
+        settings, topic: topic, partition: partition, last: count, timeoutMilliseconds: Self.patience)
+      while !stop.isSet, let message = try scan.next(timeoutMilliseconds: Self.patience) {
+        found.append((message.timestamp ?? 0, Self.fields(message)))
+      }
+    }
+    // A sort that keeps the offsets of one partition in their order.
+    let sorted = found.enumerated().sorted { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }
+    return sorted.suffix(count).map(\.element.fields)
+  }
+
+  static func fields(_ message: KafkaMessage) -> [(String, LogValue)] {
+    var fields: [(String, LogValue)] = [
+      ("time", .string(message.timestamp.map { Clock.iso8601(milliseconds: $0) } ?? "")),
+      ("partition", .of(message.partition)), ("offset", .of(message.offset)),
+    ]
+    do {
+      let headers = try ImageHeaders(message.header)
+      let envelope = try EnvelopeReader.read(message.value ?? UnsafeRawBufferPointer(start: nil, count: 0))
+      fields.append(("image", .string(envelope.name)))
+      fields.append(("bytes", .of(message.size)))
+      if let length = headers.length { fields.append(("image_bytes", .of(length))) }
+      if let segment = headers.segment {
+        fields.append(("segment", .string("\(segment.index + 1)/\(segment.count)")))
+      }
+      if let digest = headers.digest { fields.append(("sha256", .string(digest.hex))) }
+    } catch {
+      let key = message.key.flatMap { String(validating: $0, as: UTF8.self) }
+      fields += [("key", .string(key ?? "")), ("bytes", .of(message.size)), ("unusable", .string("\(error)"))]
+    }
+    return fields
+  }
+}
