@@ -8,7 +8,7 @@ let package = Package(
     .executable(name: "image-pipeline", targets: ["image-pipeline"]),
     .executable(name: "integration-test", targets: ["integration-test"]),
     // For the package Fuzz.
-    .library(name: "ImagePipeline", targets: ["ImagePipeline"]),
+    .library(name: "ImagePipeline", targets: ["ImagePipeline", "Platform"]),
   ],
   targets: [
     .systemLibrary(name: "Crdkafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
@@ -18,7 +18,8 @@ let package = Package(
     .systemLibrary(name: "CSystem"),
     .target(name: "Kafka", dependencies: ["Crdkafka", "Platform"]),
     .target(name: "SQLite", dependencies: ["CSQLite"]),
-    .target(name: "Platform", dependencies: ["CCrypto", "CSystem"]),
+    .target(name: "CBase64"),
+    .target(name: "Platform", dependencies: ["CBase64", "CCrypto", "CSystem"]),
     .target(name: "Telemetry", dependencies: ["CEvent", "Platform"]),
     .target(name: "ImagePipeline", dependencies: ["Kafka", "SQLite", "Platform", "Telemetry"]),
     .executableTarget(name: "image-pipeline", dependencies: ["ImagePipeline", "Kafka", "Platform", "Telemetry"]),
@@ -26,12 +27,14 @@ let package = Package(
     .executableTarget(name: "integration-test", dependencies: ["Kafka", "Platform"]),
     // A process that tests start; no product.
     .executableTarget(name: "EmbeddedBroker", dependencies: ["Kafka", "Platform"], path: "Tests/EmbeddedBroker"),
+    .target(name: "TestSupport", path: "Tests/TestSupport"),
     .testTarget(name: "KafkaTests", dependencies: ["Kafka", "Platform"]),
     .testTarget(name: "SQLiteTests", dependencies: ["SQLite"]),
-    .testTarget(name: "PlatformTests", dependencies: ["Platform"]),
+    .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestSupport"]),
     .testTarget(name: "TelemetryTests", dependencies: ["Telemetry"]),
     .testTarget(
-      name: "ImagePipelineTests", dependencies: ["ImagePipeline", "Kafka", "Platform", "SQLite", "Telemetry"]),
+      name: "ImagePipelineTests",
+      dependencies: ["ImagePipeline", "Kafka", "Platform", "SQLite", "Telemetry", "TestSupport"]),
     .testTarget(
       name: "PipelineTests",
       dependencies: [

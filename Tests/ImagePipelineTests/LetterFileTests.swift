@@ -1,5 +1,6 @@
 import Kafka
 import Platform
+import TestSupport
 import Testing
 
 @testable import ImagePipeline

@@ -1,29 +1,34 @@
-import ImagePipeline
+import Platform
 
-/// Decoder and encoder agree with RFC 4648, taken bit by bit, and what is encoded decodes to itself.
+/// Decoder and encoder agree with RFC 4648, taken bit by bit, and what is encoded decodes to itself; by each path that the
+/// processor has.
 func fuzzBase64(_ bytes: UnsafeRawBufferPointer) {
-  let decoded = decode(bytes)
-  require(decoded == ReferenceBase64.decode(Array(bytes)), "decode \(Array(bytes)): \(decoded.debugDescription)")
-  let encoded = encode(bytes)
-  require(encoded == ReferenceBase64.encode(Array(bytes)), "encode \(Array(bytes))")
-  require(encoded.withUnsafeBytes { decode($0) } == Array(bytes), "what is encoded decodes to itself")
-  // Strict Base64 has one form for each content.
-  if let decoded { require(decoded.withUnsafeBytes { encode($0) } == Array(bytes), "one form for each content") }
+  for path in Base64.Path.allCases where path.isAvailable { fuzz(bytes, path) }
 }
 
-func encode(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
+private func fuzz(_ bytes: UnsafeRawBufferPointer, _ path: Base64.Path) {
+  let decoded = decode(bytes, path)
+  require(decoded == ReferenceBase64.decode(Array(bytes)), "decode \(Array(bytes)): \(decoded.debugDescription)")
+  let encoded = encode(bytes, path)
+  require(encoded == ReferenceBase64.encode(Array(bytes)), "encode \(Array(bytes))")
+  require(encoded.withUnsafeBytes { decode($0, path) } == Array(bytes), "what is encoded decodes to itself")
+  // Strict Base64 has one form for each content.
+  if let decoded { require(decoded.withUnsafeBytes { encode($0, path) } == Array(bytes), "one form for each content") }
+}
+
+func encode(_ bytes: UnsafeRawBufferPointer, _ path: Base64.Path = .best) -> [UInt8] {
   let target = UnsafeMutableRawBufferPointer.allocate(byteCount: Base64.encodedCount(bytes.count), alignment: 1)
   defer { target.deallocate() }
-  let count = Base64.encode(bytes, to: target.baseAddress!)
+  let count = Base64.encode(bytes, to: target.baseAddress!, by: path)
   require(count == target.count, "encodedCount is exact")
   return Array(target)
 }
 
-func decode(_ characters: UnsafeRawBufferPointer) -> [UInt8]? {
+func decode(_ characters: UnsafeRawBufferPointer, _ path: Base64.Path = .best) -> [UInt8]? {
   let capacity = Base64.decodedCapacity(characters.count)
   let target = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 1)
   defer { target.deallocate() }
-  return Base64.decode(characters, to: target.baseAddress!).map { Array(target.prefix($0)) }
+  return Base64.decode(characters, to: target.baseAddress!, by: path).map { Array(target.prefix($0)) }
 }
 
 /// Slow and plain: a row of bits.

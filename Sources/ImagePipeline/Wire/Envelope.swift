@@ -1,3 +1,5 @@
+import Platform
+
 /// The message's value: a JSON object with the strings `image_name` and `image_content`, as the Python scripts write it.
 ///
 /// The writer knows every byte around the Base64 beforehand, so an image is encoded in place, inside the buffer that

@@ -1,30 +1,45 @@
 import FoundationEssentials
+import Platform
+import TestSupport
 import Testing
 
-@testable import ImagePipeline
-
-/// nil where the decoder refuses; the memory behind its room is checked to be untouched.
-private func decode(_ characters: [UInt8]) -> [UInt8]? {
+/// By each path that this processor has, which must agree; nil where they refuse. The memory behind the room is checked to be
+/// untouched.
+private func decode(_ characters: [UInt8], offset: Int = 0) -> [UInt8]? {
   let room = Base64.decodedCapacity(characters.count)
-  var target = [UInt8](repeating: 0xAA, count: room + 8)
-  let count = characters.withUnsafeBytes { source in
-    target.withUnsafeMutableBytes { Base64.decode(source, to: $0.baseAddress!) }
+  let results = Base64.Path.allCases.filter(\.isAvailable).map { path -> [UInt8]? in
+    var target = [UInt8](repeating: 0xAA, count: offset + room + 80)
+    let count = (Array(repeating: 0, count: offset) + characters).withUnsafeBytes { source in
+      target.withUnsafeMutableBytes {
+        Base64.decode(
+          UnsafeRawBufferPointer(rebasing: source[offset...]), to: $0.baseAddress! + offset, by: path)
+      }
+    }
+    #expect(target[(offset + room)...].allSatisfy { $0 == 0xAA }, "\(path) wrote behind the room")
+    return count.map { Array(target[offset..<offset + $0]) }
   }
-  #expect(target[room...].allSatisfy { $0 == 0xAA }, "written behind the room")
-  return count.map { Array(target[..<$0]) }
+  #expect(results.allSatisfy { $0 == results[0] }, "the paths differ over \(characters)")
+  return results[0]
 }
 
 private func decode(_ text: String) -> [UInt8]? { decode(Array(text.utf8)) }
 
-private func encode(_ bytes: [UInt8]) -> String {
+private func encode(_ bytes: [UInt8], offset: Int = 0) -> String {
   let room = Base64.encodedCount(bytes.count)
-  var target = [UInt8](repeating: 0xAA, count: room + 8)
-  let count = bytes.withUnsafeBytes { source in
-    target.withUnsafeMutableBytes { Base64.encode(source, to: $0.baseAddress!) }
+  let results = Base64.Path.allCases.filter(\.isAvailable).map { path -> [UInt8] in
+    var target = [UInt8](repeating: 0xAA, count: offset + room + 80)
+    let count = (Array(repeating: 0, count: offset) + bytes).withUnsafeBytes { source in
+      target.withUnsafeMutableBytes {
+        Base64.encode(
+          UnsafeRawBufferPointer(rebasing: source[offset...]), to: $0.baseAddress! + offset, by: path)
+      }
+    }
+    #expect(count == room)
+    #expect(target[(offset + room)...].allSatisfy { $0 == 0xAA }, "\(path) wrote behind the room")
+    return Array(target[offset..<offset + room])
   }
-  #expect(count == room)
-  #expect(target[room...].allSatisfy { $0 == 0xAA }, "written behind the room")
-  return String(decoding: target[..<room], as: UTF8.self)
+  #expect(results.allSatisfy { $0 == results[0] }, "the paths differ over \(bytes)")
+  return String(decoding: results[0], as: UTF8.self)
 }
 
 @Suite struct Base64Tests {
@@ -39,11 +54,12 @@ private func encode(_ bytes: [UInt8]) -> String {
 
   @Test func everyLengthAgreesWithAnIndependentCodec() {
     var numbers = SeededNumbers(seed: 1)
-    for count in 0...200 {
+    for count in 0...1_000 {
       let bytes = numbers.bytes(count)
       let reference = Data(bytes).base64EncodedString()
-      #expect(encode(bytes) == reference)
-      #expect(decode(reference) == bytes)
+      let offset = Int.random(in: 0...63, using: &numbers)
+      #expect(encode(bytes, offset: offset) == reference)
+      #expect(decode(Array(reference.utf8), offset: offset) == bytes)
     }
   }
 
@@ -65,16 +81,14 @@ private func encode(_ bytes: [UInt8]) -> String {
     }
   }
 
-  @Test func anAddressNeedNotBeAligned() {
-    let text = Array("x" + encode(Array("unaligned".utf8))).map { $0.asciiValue! }
-    var target = [UInt8](repeating: 0, count: 10)
-    let count = text.withUnsafeBytes { source in
-      target.withUnsafeMutableBytes {
-        Base64.decode(UnsafeRawBufferPointer(rebasing: source[1...]), to: $0.baseAddress! + 1)
-      }
-    }
-    #expect(count == 9)
-    #expect(Array(target[1...]) == Array("unaligned".utf8))
+  @Test func thisProcessorsPathIsTheWidestThatItHas() {
+    #expect(Base64.Path.portable.isAvailable)
+    #expect(Base64.Path.best.isAvailable)
+    #if arch(arm64)
+      #expect(Base64.Path.best == .neon)
+    #elseif arch(x86_64)
+      #expect(!Base64.Path.neon.isAvailable)
+    #endif
   }
 
   @Test func aByteOutsideTheAlphabetIsRefusedWhereverItStands() {
@@ -86,6 +100,26 @@ private func encode(_ bytes: [UInt8]) -> String {
         // At the very end a padding character is one, and leaves bits of "J" behind that are not zero, or not.
         if byte == UInt8(ascii: "="), place == 11 { continue }
         #expect(decode(characters) == nil, "byte \(byte) at \(place)")
+      }
+    }
+  }
+
+  /// In the midst of what is taken many characters at a time.
+  @Test func aByteOutsideTheAlphabetIsRefusedAmongMany() {
+    let alphabet = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
+    let sound = Array(String(repeating: "QUJD", count: 50).utf8)
+    for byte in UInt8.min...UInt8.max where !alphabet.contains(byte) {
+      for place in [0, 31, 32, 63, 64, 100, 111, 112, 190] {
+        var characters = sound
+        characters[place] = byte
+        #expect(decode(characters) == nil, "byte \(byte) at \(place)")
+      }
+    }
+    for byte in alphabet {
+      for place in [0, 31, 32, 63, 64, 100] {
+        var characters = sound
+        characters[place] = byte
+        #expect(decode(characters)?.count == 150, "byte \(byte) at \(place)")
       }
     }
   }

@@ -1,0 +1,25 @@
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+// Base64 of RFC 4648, section 4, by the widest instructions that the processor has. In C because Swift has no way to say "this
+// function for processors that can shuffle bytes": everything around it is Swift's.
+
+// The ways of doing it, the slowest first. Each is complete by itself.
+typedef enum {
+  cbase64_portable = 0,
+  cbase64_neon = 1,
+  cbase64_avx2 = 2,
+  cbase64_avx512 = 3,  // VBMI
+} cbase64_path;
+
+// 1 where this processor has what the path needs.
+int cbase64_can(cbase64_path path);
+
+// Encodes whole groups of three bytes: the most that is a multiple of three and that the path likes to do; returns how many bytes
+// it took. `target` has room for 4 characters for each 3 bytes of all of `size`.
+size_t cbase64_encode(cbase64_path path, const uint8_t *source, size_t size, uint8_t *target);
+
+// Decodes whole groups of four characters, of which none is padding; stops before the first that it refuses or does not like to do.
+// Returns how many characters it took. `target` has room for 3 bytes for each 4 characters of all of `size`.
+size_t cbase64_decode(cbase64_path path, const uint8_t *source, size_t size, uint8_t *target);
