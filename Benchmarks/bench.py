@@ -1,0 +1,220 @@
+#!/usr/bin/env python3
+"""Measures the pipeline against what else does its job and against what the machine can do: `make bench`.
+
+On one broker and the same files, in turn (A B C, B C A, ...), each contender as a process of its own, from nothing: a new topic, a
+new ledger, an output on a freshly made ext4. Reports medians and spread as a table, as JSON and as a chart.
+
+Needs a Kafka with its data on memory (KAFKA_BOOTSTRAP_SERVERS), Python with confluent-kafka and pandas (scripts/bench.sh sees to
+that), and root for the ext4; without root all outputs go to one folder, which the report says.
+"""
+import argparse
+import json
+import os
+import platform
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import chart
+from contenders import CONSUMERS, PRODUCERS, SEGMENT, Run, admin, wait_for_end
+
+# name: files, bytes of each
+SIZES = {"10k": (50_000, 10_000), "60k": (10_000, 60_000), "500k": (2_000, 500_000), "5M": (200, 5_000_000), "200M": (3, 200_000_000)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", default=",".join(SIZES), help="which of " + ", ".join(SIZES))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--scale", type=float, default=1.0, help="so many times the files: 0.1 for a quick look")
+    parser.add_argument("--sides", default="producer,consumer")
+    parser.add_argument("--programs", required=True, help="folder with image-pipeline, client-ceiling and disk-ceiling")
+    parser.add_argument("--out", default="bench-results", help="folder for results.json, results.md and chart.svg")
+    arguments = parser.parse_args()
+    brokers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS") or sys.exit("set KAFKA_BOOTSTRAP_SERVERS to a Kafka whose data lies in memory")
+    os.makedirs(arguments.out, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=os.environ.get("BENCH_DIR")) as work:
+        bench = Bench(arguments, brokers, work)
+        try:
+            results = {size: bench.measure(size) for size in arguments.sizes.split(",")}
+        finally:
+            bench.disk.unmount()
+    report = {"machine": machine(), "rounds": arguments.rounds, "scale": arguments.scale, "disk": bench.disk.description, "results": results}
+    with open(os.path.join(arguments.out, "results.json"), "w", encoding="utf-8") as file:
+        json.dump(report, file, indent=1)
+    text = chart.table(report)
+    with open(os.path.join(arguments.out, "results.md"), "w", encoding="utf-8") as file:
+        file.write(text)
+    with open(os.path.join(arguments.out, "chart.svg"), "w", encoding="utf-8") as file:
+        file.write(chart.svg(report))
+    print(text)
+
+
+class Disk:
+    """A freshly made ext4 in a file, the same for each run; a plain folder without root."""
+
+    def __init__(self, work, gigabytes=6):
+        self.file, self.path = os.path.join(work, "ext4"), os.path.join(work, "output")
+        os.makedirs(self.path)
+        self.mounted = False
+        self.is_root = os.geteuid() == 0 and shutil.which("mkfs.ext4") is not None
+        self.gigabytes = gigabytes
+        self.description = "a new ext4 for each run" if self.is_root else "a folder of the file system that is there (not root)"
+
+    def renew(self):
+        if not self.is_root:
+            shutil.rmtree(self.path)
+            os.makedirs(self.path)
+            return self.path
+        self.unmount()
+        if os.path.exists(self.file):
+            os.remove(self.file)
+        with open(self.file, "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, self.gigabytes << 30)
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", self.file], check=True)
+        subprocess.run(["mount", "-o", "loop", self.file, self.path], check=True)
+        self.mounted = True
+        return self.path
+
+    def unmount(self):
+        if self.mounted:
+            subprocess.run(["umount", self.path], check=True)
+            self.mounted = False
+
+
+class Bench:
+    def __init__(self, arguments, brokers, work):
+        self.arguments, self.brokers, self.work = arguments, brokers, work
+        self.disk = Disk(work)
+        self.number = 0
+
+    def measure(self, size):
+        count, length = SIZES[size]
+        count = max(3, int(count * self.arguments.scale))
+        folder = make_files(os.path.join(self.work, "images"), count, length)
+        results = {"count": count, "bytes": length}
+        if "producer" in self.arguments.sides:
+            results["producer"] = self.in_turn(PRODUCERS, folder, count, length, self.produce)
+        if "consumer" in self.arguments.sides:
+            results["consumer"] = self.in_turn(CONSUMERS, folder, count, length, self.consume)
+        shutil.rmtree(folder)
+        return results
+
+    def in_turn(self, contenders, folder, count, length, one):
+        able = [contender for contender in contenders if contender.can(length)]
+        samples = {contender.name: [] for contender in able}
+        # The first round warms the broker and the page cache up, and is not counted.
+        for round_number in range(self.arguments.rounds + 1):
+            turn = round_number % len(able)
+            for contender in able[turn:] + able[:turn]:
+                sample = one(contender, folder, count, length)
+                if round_number > 0:
+                    samples[contender.name].append(sample)
+                print(f"  {contender.name:16} {count} of {length} bytes: {sample['seconds']:6.2f} s, CPU {sample['user']:.2f} + "
+                      f"{sample['system']:.2f} s, {sample['memory'] >> 20} MB{'' if round_number else '  (warming up)'}", file=sys.stderr, flush=True)
+        return {name: summary(of_one, count, length) for name, of_one in samples.items()}
+
+    def new_run(self, folder, count, length):
+        self.number += 1
+        topic = f"bench-{os.getpid()}-{self.number}"
+        admin(self.brokers, "create", topic)
+        place = os.path.join(self.work, f"run-{self.number}")
+        os.makedirs(place)
+        return Run(self.brokers, topic, folder, count, length, place, None, self.arguments.programs)
+
+    def produce(self, contender, folder, count, length):
+        run = self.new_run(folder, count, length)
+        sample = timed(contender.command(run), contender.environment(run), run)
+        wait_for_end(run, contender.messages(run))
+        self.done(run)
+        return sample
+
+    def consume(self, contender, folder, count, length):
+        run = self.new_run(folder, count, length)
+        if contender.needs_topic:
+            filler = PRODUCERS[0]
+            timed(filler.command(run), filler.environment(run), run)
+        run.output = self.disk.renew()
+        sample = timed(contender.command(run), contender.environment(run), run)
+        if contender.stores:
+            stored = sum(len(files) for path, folders, files in os.walk(run.output) if ".image-pipeline" not in path)
+            # The CSV file lies there too.
+            if stored < count:
+                sys.exit(f"{contender.name} stored {stored} of {count} images")
+        self.done(run)
+        return sample
+
+    def done(self, run):
+        admin(self.brokers, "delete", run.topic)
+        shutil.rmtree(run.place)
+
+
+def timed(command, environment, run):
+    """The whole life of a process: seconds, CPU, memory."""
+    everything = {name: os.environ[name] for name in ("PATH", "HOME", "LD_LIBRARY_PATH") if name in os.environ}
+    everything.update(environment)
+    log, figures = os.path.join(run.place, "log"), os.path.join(run.place, "figures")
+    with open(log, "wb") as output:
+        status = subprocess.run([os.path.join(run.programs, "measured"), figures, *command], env=everything, cwd=run.place,
+                                stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False).returncode
+    if status != 0:
+        with open(log, encoding="utf-8", errors="replace") as output:
+            sys.exit(f"{command[0]} failed:\n{output.read()[-2000:]}")
+    with open(figures, encoding="utf-8") as file:
+        seconds, user, system, memory = file.read().split()
+    return {"seconds": float(seconds), "user": float(user), "system": float(system), "memory": int(memory) * 1024}
+
+
+def summary(samples, count, length):
+    gigabytes = count * length / 1e9
+
+    def of(values):
+        return {"median": statistics.median(values), "low": min(values), "high": max(values)}
+
+    return {
+        "images_per_second": of([count / sample["seconds"] for sample in samples]),
+        "megabytes_per_second": of([count * length / 1e6 / sample["seconds"] for sample in samples]),
+        "user_per_gigabyte": of([sample["user"] / gigabytes for sample in samples]),
+        "system_per_gigabyte": of([sample["system"] / gigabytes for sample in samples]),
+        "memory": of([sample["memory"] for sample in samples]),
+        "seconds": of([sample["seconds"] for sample in samples]),
+    }
+
+
+def make_files(folder, count, length):
+    """Bytes that nothing can compress, as a JPEG's are; old enough to be finished by any rule."""
+    os.makedirs(folder)
+    pool = os.urandom(64 << 20)
+    an_hour_ago = time.time() - 3600
+    for number in range(count):
+        path = os.path.join(folder, f"{number:06}.jpg")
+        with open(path, "wb") as file:
+            left = length
+            start = number * 7919 % (32 << 20)
+            while left > 0:
+                piece = pool[start : start + min(left, 32 << 20)]
+                file.write(piece)
+                left -= len(piece)
+        os.utime(path, (an_hour_ago, an_hour_ago))
+    os.sync()
+    return folder
+
+
+def machine():
+    model = platform.processor()
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("model name"):
+                model = line.split(":", 1)[1].strip()
+                break
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {"processor": model, "cores": os.cpu_count(), "memory": memory, "kernel": platform.release(), "segment": SEGMENT}
+
+
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    main()

@@ -1,0 +1,147 @@
+"""Who is measured, and how each is started."""
+import os
+import sys
+import time
+from dataclasses import dataclass
+
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PARTITIONS = 4
+# The most bytes of an image that one message of the pipeline carries.
+SEGMENT = 720_000
+
+
+@dataclass
+class Run:
+    brokers: str
+    topic: str
+    images: str
+    count: int
+    length: int
+    place: str
+    output: str
+    programs: str
+
+    @property
+    def segments(self):
+        return max(1, -(-self.length // SEGMENT))
+
+    @property
+    def message(self):
+        """Bytes of a message that carries one of these images, or a segment of it."""
+        return (min(self.length, SEGMENT) + 2) // 3 * 4 + 60
+
+
+class Contender:
+    needs_topic = True
+    stores = False
+
+    def can(self, length):
+        return True
+
+    def environment(self, run):
+        return {}
+
+    def messages(self, run):
+        return run.count * run.segments
+
+
+class Pipeline(Contender):
+    name = "image-pipeline"
+
+    def environment(self, run):
+        return {
+            "KAFKA_BOOTSTRAP_SERVERS": run.brokers, "TOPIC": run.topic, "CONSUMER_GROUP": run.topic, "IMAGES_DIR": run.images,
+            "STATE_DIR": os.path.join(run.place, "state"), "PROCESSED_IMAGES_DIR": os.path.join(run.output or "", "images"),
+            "CSV_PATH": os.path.join(run.output or "", "rows.csv"), "LOG_LEVEL": "warning", "PROGRESS_SECONDS": "0",
+        }
+
+
+class PipelineProducer(Pipeline):
+    def command(self, run):
+        return [os.path.join(run.programs, "image-pipeline"), "producer", "--once"]
+
+
+class PipelineConsumer(Pipeline):
+    stores = True
+
+    def command(self, run):
+        return [os.path.join(run.programs, "image-pipeline"), "consumer", "--count", str(run.count)]
+
+
+class PythonForm(Contender):
+    name = "Python"
+
+    def can(self, length):
+        # One message each, below the limits that clients and brokers have by default.
+        return length <= SEGMENT
+
+
+class PythonProducer(PythonForm):
+    def command(self, run):
+        return [sys.executable, os.path.join(HERE, "python/producer.py"), run.brokers, run.topic, run.images]
+
+
+class PythonConsumer(PythonForm):
+    stores = True
+
+    def command(self, run):
+        return [sys.executable, os.path.join(HERE, "python/consumer.py"), run.brokers, run.topic, run.topic, str(run.count), run.output,
+                os.path.join(run.output, "rows.csv")]
+
+
+class ClientCeiling(Contender):
+    name = "client's ceiling"
+
+
+class ProducerCeiling(ClientCeiling):
+    def command(self, run):
+        return [os.path.join(run.programs, "client-ceiling"), "produce", run.brokers, run.topic, str(self.messages(run)), str(run.message)]
+
+
+class ConsumerCeiling(ClientCeiling):
+    def command(self, run):
+        return [os.path.join(run.programs, "client-ceiling"), "consume", run.brokers, run.topic, str(self.messages(run))]
+
+
+class DiskCeiling(Contender):
+    name = "disk's ceiling"
+    needs_topic = False
+    stores = True
+
+    def command(self, run):
+        return [os.path.join(run.programs, "disk-ceiling"), run.images, run.output]
+
+
+PRODUCERS = [PipelineProducer(), PythonProducer(), ProducerCeiling()]
+CONSUMERS = [PipelineConsumer(), PythonConsumer(), ConsumerCeiling(), DiskCeiling()]
+
+
+def admin(brokers, verb, topic):
+    client = AdminClient({"bootstrap.servers": brokers})
+    if verb == "create":
+        answers = client.create_topics([NewTopic(topic, num_partitions=PARTITIONS, replication_factor=1)], operation_timeout=30)
+    else:
+        answers = client.delete_topics([topic], operation_timeout=30)
+    for answer in answers.values():
+        answer.result()
+    if verb == "create":
+        end = time.monotonic() + 30
+        while True:
+            found = client.list_topics(timeout=10).topics.get(topic)
+            if found is not None and sum(of.leader >= 0 for of in found.partitions.values()) == PARTITIONS:
+                return
+            if time.monotonic() > end:
+                sys.exit(f"the topic {topic} does not come to be")
+            time.sleep(0.05)
+
+
+def wait_for_end(run, messages):
+    """Everything that was said to be sent must lie in the topic."""
+    client = Consumer({"bootstrap.servers": run.brokers, "group.id": "bench"})
+    found = sum(client.get_watermark_offsets(TopicPartition(run.topic, number), timeout=30)[1] for number in range(PARTITIONS))
+    client.close()
+    if found != messages:
+        sys.exit(f"{found} messages lie in the topic, {messages} were to be sent")
