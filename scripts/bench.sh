@@ -16,7 +16,8 @@ if ! "$python" -c 'import confluent_kafka, pandas, pybase64' 2>/dev/null; then
   python3 -m venv "$programs/python"
   "$python" -m pip install --quiet --disable-pip-version-check --only-binary :all: 'confluent-kafka>=2.3,<3' pandas pybase64
 fi
-cc -O2 -Wall -Wextra -o "$programs/client-ceiling" Benchmarks/client-ceiling.c $(pkg-config --cflags --libs rdkafka)
+read -ra rdkafka < <(pkg-config --cflags --libs rdkafka)
+cc -O2 -Wall -Wextra -o "$programs/client-ceiling" Benchmarks/client-ceiling.c "${rdkafka[@]}"
 cc -O2 -Wall -Wextra -o "$programs/disk-ceiling" Benchmarks/disk-ceiling.c -lpthread
 cc -O2 -Wall -Wextra -o "$programs/measured" Benchmarks/measured.c
 cp .build/release/image-pipeline "$programs/"
