@@ -40,7 +40,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="bench-", dir=os.environ.get("BENCH_DIR")) as work:
         bench = Bench(arguments, brokers, work)
         try:
-            results = {size: bench.measure(size) for size in arguments.sizes.split(",")}
+            results = bench.measure_all(arguments.sizes.split(","))
         finally:
             bench.disk.unmount()
     report = {"machine": machine(), "rounds": arguments.rounds, "scale": arguments.scale, "disk": bench.disk.description, "results": results}
@@ -92,10 +92,15 @@ class Bench:
         self.disk = Disk(work)
         self.number = 0
 
-    def measure(self, size):
-        count, length = SIZES[size]
-        count = max(3, int(count * self.arguments.scale))
-        folder = make_files(os.path.join(self.work, "images"), count, length)
+    def measure_all(self, sizes):
+        counts = {size: max(3, int(SIZES[size][0] * self.arguments.scale)) for size in sizes}
+        folders = {size: make_files(os.path.join(self.work, size), counts[size], SIZES[size][1]) for size in sizes}
+        # Files that have not changed for a minute are finished by any rule: nobody waits for them to settle.
+        print("  waiting until the files are a minute old", file=sys.stderr, flush=True)
+        time.sleep(62)
+        return {size: self.measure(folders[size], counts[size], SIZES[size][1]) for size in sizes}
+
+    def measure(self, folder, count, length):
         results = {"count": count, "bytes": length}
         if "producer" in self.arguments.sides:
             results["producer"] = self.in_turn(PRODUCERS, folder, count, length, self.produce)
@@ -186,10 +191,9 @@ def summary(samples, count, length):
 
 
 def make_files(folder, count, length):
-    """Bytes that nothing can compress, as a JPEG's are; old enough to be finished by any rule."""
+    """Bytes that nothing can compress, as a JPEG's are."""
     os.makedirs(folder)
     pool = os.urandom(64 << 20)
-    an_hour_ago = time.time() - 3600
     for number in range(count):
         path = os.path.join(folder, f"{number:06}.jpg")
         with open(path, "wb") as file:
@@ -199,7 +203,6 @@ def make_files(folder, count, length):
                 piece = pool[start : start + min(left, 32 << 20)]
                 file.write(piece)
                 left -= len(piece)
-        os.utime(path, (an_hour_ago, an_hour_ago))
     os.sync()
     return folder
 
