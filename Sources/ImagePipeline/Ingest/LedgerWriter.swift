@@ -81,28 +81,28 @@ final class LedgerWriter: Sendable {
       }
     }
     FaultPoint.ledgerCommitted.reached()
-    var gone: [String] = []
+    var outcomes: [AfterSent.Outcome] = []
     for entry in entries {
       switch entry {
       case .sent(let flight):
         events.sent(flight.path, bytes: flight.stamp.size, since: flight.begun)
-        if act(flight.path, flight.stamp) { gone.append(flight.path) }
+        outcomes.append(act(flight.path, flight.stamp))
       case .known(let path, let stamp, _):
         events.known(path)
-        if act(path, stamp) { gone.append(path) }
+        outcomes.append(act(path, stamp))
       }
     }
     FaultPoint.sentFileHandled.reached()
     // What is not in the folder any more need not be remembered, or a camera's ledger would grow for ever.
-    do { try ledger.remove(gone) } catch { events.ledgerFailed(error) }
-    for line in lines { outbox.release(line.path) }
+    let gone = zip(lines, outcomes).filter { $0.1 == .gone }
+    do { try ledger.remove(gone.map(\.0.path)) } catch { events.ledgerFailed(error) }
+    for (line, outcome) in zip(lines, outcomes) { outbox.release(line.path, again: outcome == .again) }
   }
 
-  /// Returns true where the file is out of the input folder now.
-  private func act(_ path: String, _ stamp: FileStamp) -> Bool {
+  private func act(_ path: String, _ stamp: FileStamp) -> AfterSent.Outcome {
     do { return try afterSent.perform(path, stamp) } catch {
       events.afterSentFailed(path, error)
-      return false
+      return .stays
     }
   }
 }

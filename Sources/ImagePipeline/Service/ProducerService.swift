@@ -63,12 +63,12 @@ public final class ProducerService: Sendable {
         "input": .string(settings.input), "topic": .string(settings.topic), "cluster": .string(cluster),
         "after_sent": .string(settings.afterSent.rawValue),
       ])
-    try runThreads(settings, outbox, ledger, writer, made, producer)
+    try runThreads(settings, outbox, ledger, writer, afterSent, made, producer)
   }
 
   private func runThreads(
-    _ settings: ProducerSettings, _ outbox: Outbox, _ ledger: Ledger, _ writer: LedgerWriter, _ sender: Sender,
-    _ producer: KafkaProducer
+    _ settings: ProducerSettings, _ outbox: Outbox, _ ledger: Ledger, _ writer: LedgerWriter, _ afterSent: AfterSent,
+    _ sender: Sender, _ producer: KafkaProducer
   ) throws {
     let candidates = BoundedQueue<Candidate>(capacity: Self.queued)
     let isOver = StopFlag()
@@ -77,7 +77,8 @@ public final class ProducerService: Sendable {
       defer { isOver.set() }
       do {
         try FolderSource(
-          settings, outbox: outbox, ledger: ledger, writer: writer, candidates: candidates, events: events, stop: stop
+          settings, outbox: outbox, ledger: ledger, writer: writer, afterSent: afterSent, candidates: candidates,
+          events: events, stop: stop
         ).run()
       } catch { failure.withLock { $0 = error } }
     }
