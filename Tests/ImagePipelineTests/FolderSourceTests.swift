@@ -81,13 +81,13 @@ import Testing
   @Test func onlyWhatWasAskedForIsFound() throws {
     try scratch.write("in/a.jpg", "a")
     try scratch.write("in/b.jpg", "b")
-    #expect(try found { $0.only = ["b.jpg", "none.jpg"] } == bytes("b.jpg"))
+    #expect(try found { $0.only = PathSet(["b.jpg", "none.jpg"]) } == bytes("b.jpg"))
   }
 
   /// Beside a producer that runs, whose it would be.
   @Test func whatAProducerHasSetAsideIsLeftToItWhereOnlySomeFilesAreSent() throws {
     try scratch.write("in/.a.jpg.image-pipeline-sent", "a")
-    #expect(try found { $0.only = ["a.jpg"] } == [])
+    #expect(try found { $0.only = PathSet(["a.jpg"]) } == [])
     #expect(try scratch.names("in") == [".a.jpg.image-pipeline-sent"])
     #expect(try found() == bytes("a.jpg"))
     #expect(try scratch.names("in") == ["a.jpg"])

@@ -47,7 +47,7 @@ public final class ProducerService: Sendable {
     let lock = settings.only == nil ? try ProducerLock(settings, cluster: cluster) : nil
     defer { withExtendedLifetime(lock) {} }
     if settings.resend { try ledger.forget() }
-    if let only = settings.only { try ledger.remove(Array(only)) }
+    if let only = settings.only { try ledger.remove(only.paths) }
     try compareEnds(ledger, producer)
     let afterSent = AfterSent(action: settings.afterSent, input: settings.input, sentFolder: settings.sentFolder)
     try afterSent.check()

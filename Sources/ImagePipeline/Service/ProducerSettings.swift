@@ -28,7 +28,7 @@ public struct ProducerSettings: Sendable {
   /// Forget what has been sent.
   public var resend = false
   /// Only these files, whatever the ledger says of them; nil: all.
-  public var only: Set<String>?
+  public var only: PathSet?
   /// Where a broker does not answer for so long the run fails, in ms; nil: waits for ever.
   public var patience: Int?
   /// Set where the cluster ends with this process: its identity, and what bounds the messages that nobody has stored.
