@@ -23,7 +23,7 @@ public struct DeliveryReport: Sendable {
       mayHaveArrived = false
     } else {
       let topic = raw.rkt.map { String(cString: rd_kafka_topic_name($0)) } ?? ""
-      error = handle.error(raw.err, place(topic, raw.partition))
+      error = handle.error(raw.err, place(topic, raw.partition), needs: .write(topic))
       mayHaveArrived = rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED
     }
   }

@@ -64,8 +64,8 @@ public class KafkaClient: @unchecked Sendable {
     let handle = try handle(for: place)
     let list = PartitionList(topic, offsets: [partition: time])
     let code = rd_kafka_offsets_for_times(handle.client, list.pointer, deadline.remaining())
-    guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw handle.error(code, place) }
-    if let error = list.firstError(of: handle, topic) { throw error }
+    guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw handle.error(code, place, needs: .describe(topic)) }
+    if let error = list.firstError(of: handle, topic, needs: .describe(topic)) { throw error }
     return list.elements[0].offset
   }
 
@@ -106,14 +106,16 @@ extension Handle {
     defer { rd_kafka_topic_destroy(local) }
     var answer: UnsafePointer<rd_kafka_metadata>?
     let code = rd_kafka_metadata(client, 0, local, &answer, timeoutMilliseconds)
-    guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let answer else { throw error(code, place(topic)) }
+    guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let answer else {
+      throw error(code, place(topic), needs: .describe(topic))
+    }
     defer { rd_kafka_metadata_destroy(answer) }
     guard answer.pointee.topic_cnt > 0 else { return nil }
     let found = answer.pointee.topics[0]
     switch found.err {
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART: return nil
     case RD_KAFKA_RESP_ERR_NO_ERROR: break
-    default: throw error(found.err, place(topic))
+    default: throw error(found.err, place(topic), needs: .describe(topic))
     }
     let partitions = UnsafeBufferPointer(start: found.partitions, count: Int(found.partition_cnt))
     return TopicMetadata(partitions: partitions.count, isReady: partitions.allSatisfy { $0.leader >= 0 })

@@ -154,6 +154,19 @@ private struct Failure: Error {}
     #expect(refusals.add("b", status(2)))
   }
 
+  @Test func whatMayPassIsTriedAgainLaterAndLater() {
+    var now: Int64 = 0
+    for (number, seconds) in [10, 20, 40, 60, 60].enumerated() {
+      #expect(refusals.add("a", status(1), isPassing: true, now: now) == (number == 0))
+      #expect(refusals.contains("a", status(1), now: now + Int64(seconds) * 1_000 - 1))
+      now += Int64(seconds) * 1_000
+      #expect(!refusals.contains("a", status(1), now: now))
+    }
+    // Another version is another matter.
+    #expect(refusals.add("a", status(2), isPassing: true, now: now))
+    #expect(!refusals.contains("a", status(2), now: now + 10_000))
+  }
+
   @Test func aFileThatCouldNotEvenBeInspectedIsTriedAgain() {
     #expect(refusals.add("a", nil))
     #expect(!refusals.add("a", nil))

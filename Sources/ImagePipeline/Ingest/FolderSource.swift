@@ -198,7 +198,7 @@ final class FolderSource {
     let status: FileStatus?
     do { status = try FileStatus.of(settings.input + "/" + path) } catch {
       settling.forget(path)
-      return events.refused(path, error)
+      return events.refused(path, error, wasFound: false)
     }
     guard let status, status.kind == .regular else {
       // Gone; or a link to a folder, which is not followed: it might lead in a circle.

@@ -230,8 +230,9 @@ final class Sender: Sendable {
       events.unfinished(flight.path)
       outbox.release(flight.path, again: true)
     case is SendingStopped: outbox.release(flight.path)
-    case let error as KafkaError where error.isPurged: outbox.release(flight.path)
-    case let error as KafkaError where !error.isMessageTooLarge && !error.isAuthorization && !error.isFatal:
+    // That ends the client, and not for this image alone.
+    case let error as KafkaError where error.isPurged || error.isFatal: outbox.release(flight.path)
+    case let error as KafkaError where !error.isMessageTooLarge && !error.isAuthorization:
       events.failed(flight.path, error)
       outbox.release(flight.path, again: true)
     case let error?:
