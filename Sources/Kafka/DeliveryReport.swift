@@ -8,6 +8,8 @@ public struct DeliveryReport: Sendable {
   public let partition: Int32
   /// Where it lies in the partition; -1001 when that is not known.
   public let offset: Int64
+  /// Milliseconds since 1970, as the message has it in the topic: the producer's clock or the broker's; nil when there is none.
+  public let timestamp: Int64?
   /// Nil: every replica that has to have it has it (`acks`).
   public let error: KafkaError?
   /// It failed, and yet the broker may have it: sending it again may double it.
@@ -18,6 +20,9 @@ public struct DeliveryReport: Sendable {
     token = UInt64(UInt(bitPattern: raw._private))
     partition = raw.partition
     offset = raw.offset
+    var kind = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE
+    let time = rd_kafka_message_timestamp(message, &kind)
+    timestamp = kind == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE || time < 0 ? nil : time
     if raw.err == RD_KAFKA_RESP_ERR_NO_ERROR {
       error = nil
       mayHaveArrived = false

@@ -14,6 +14,8 @@ final class LedgerWriter: Sendable {
   private let ledger: Ledger
   private let outbox: Outbox
   private let afterSent: AfterSent
+  /// The last message of each partition that was acknowledged.
+  private let marks: @Sendable () -> [Int32: SentMark]
   private let events: ProducerEvents
   private let stop: StopFlag
   /// What ended the run: a ledger that cannot be written any more.
@@ -25,7 +27,11 @@ final class LedgerWriter: Sendable {
   /// How long a transaction waits for more of them, in ms. Nobody waits for it but a file's next version.
   private static let gathering: Int64 = 20
 
-  init(ledger: Ledger, outbox: Outbox, afterSent: AfterSent, events: ProducerEvents, stop: StopFlag) {
+  init(
+    ledger: Ledger, outbox: Outbox, afterSent: AfterSent, marks: @escaping @Sendable () -> [Int32: SentMark] = { [:] },
+    events: ProducerEvents, stop: StopFlag
+  ) {
+    self.marks = marks
     self.ledger = ledger
     self.outbox = outbox
     self.afterSent = afterSent
@@ -55,18 +61,16 @@ final class LedgerWriter: Sendable {
 
   private func write(_ entries: [Entry]) {
     var lines: [(path: String, line: Ledger.Line)] = []
-    var offsets: [Int32: Int64] = [:]
     for entry in entries {
       switch entry {
       case .sent(let flight):
         lines.append((flight.path, Ledger.Line(stamp: flight.stamp, digest: flight.digest)))
-        offsets.merge(flight.offsets) { max($0, $1) }
       case .known(let path, let stamp, let digest): lines.append((path, Ledger.Line(stamp: stamp, digest: digest)))
       }
     }
     while true {
       do {
-        try ledger.record(lines, offsets: offsets)
+        try ledger.record(lines, marks: marks())
         break
       } catch {
         if error is LedgerError {

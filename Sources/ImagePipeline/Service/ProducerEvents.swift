@@ -180,6 +180,14 @@ public final class ProducerEvents: Sendable {
     log.warning("no events for some folders, which are scanned now and then instead: \(error)")
   }
 
+  /// Another topic stands under the name than was sent to. Said once in a run.
+  func topicIsNew(_ topic: String, _ fields: LogFields = [:]) {
+    guard isNews("topic is new") else { return }
+    log.warning(
+      "the topic was made anew since images were sent to it, and does not hold them. To send them again: image-pipeline "
+        + "producer --resend", ["topic": .string(topic)].merging(fields) { $1 })
+  }
+
   /// True for the first time that something is to be said. What was said is remembered up to a bound.
   private func isNews(_ text: String) -> Bool {
     said.withLock { said in

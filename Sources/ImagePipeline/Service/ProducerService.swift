@@ -15,6 +15,9 @@ public final class ProducerService: Sendable {
   private static let queued = 512
   /// After `stop`, how long acknowledgements are waited for: below the 10 s after which Docker kills.
   private static let graceMilliseconds = 4_000
+  /// How long the topic is compared with what was sent to it, at the start and at the end, in ms.
+  private static let comparingMilliseconds = 5_000
+  private static let finishingMilliseconds = 1_000
   /// Between two clients, of which the first can do nothing more: at first, and at most.
   private static let restartMilliseconds = 1_000...60_000
 
@@ -81,16 +84,18 @@ public final class ProducerService: Sendable {
     defer { withExtendedLifetime(lock) {} }
     if settings.resend { try ledger.forget() }
     if let only = settings.only { try ledger.remove(only.paths) }
-    try compareEnds(ledger, producer)
+    let sentTopic = SentTopic(settings, client: producer, ledger: ledger, events: events)
+    try sentTopic.compare(withinMilliseconds: Self.comparingMilliseconds)
     let afterSent = AfterSent(action: settings.afterSent, input: settings.input, sentFolder: settings.sentFolder)
     try afterSent.check()
     // Of this client's life: set when the run is to end, or the client has.
     let ending = StopFlag()
-    let writer = LedgerWriter(ledger: ledger, outbox: outbox, afterSent: afterSent, events: events, stop: ending)
+    let writer = LedgerWriter(ledger: ledger, outbox: outbox, afterSent: afterSent, marks: { sentTopic.last }, events: events,
+      stop: ending)
     let made = Sender(
       input: settings.input, topic: settings.topic, segmentBytes: settings.segmentBytes, producer: producer,
       budget: settings.embedded?.budget ?? InFlightBudget(limit: settings.inFlightBytes), outbox: outbox,
-      writer: writer, events: events, stop: ending)
+      sentTopic: sentTopic, writer: writer, events: events, stop: ending)
     sender.withLock { $0 = made }
     log.info(
       "sending",
@@ -100,12 +105,12 @@ public final class ProducerService: Sendable {
       ])
     isSending = true
     defer { events.ended() }
-    try runThreads(settings, outbox, ledger, writer, afterSent, made, producer, ending)
+    try runThreads(settings, outbox, ledger, writer, afterSent, made, producer, sentTopic, ending)
   }
 
   private func runThreads(
     _ settings: ProducerSettings, _ outbox: Outbox, _ ledger: Ledger, _ writer: LedgerWriter, _ afterSent: AfterSent,
-    _ sender: Sender, _ producer: KafkaProducer, _ ending: StopFlag
+    _ sender: Sender, _ producer: KafkaProducer, _ sentTopic: SentTopic, _ ending: StopFlag
   ) throws {
     let candidates = BoundedQueue<Candidate>(capacity: Self.queued)
     let isOver = StopFlag()
@@ -123,6 +128,7 @@ public final class ProducerService: Sendable {
       BackgroundThread.start("send-\(number)") { sender.run(candidates) }
     }
     let writing = BackgroundThread.start("write-ledger") { writer.run() }
+    let watching = BackgroundThread.start("watch-topic") { sentTopic.watch(until: ending) }
     var acknowledgements = AcknowledgementWatch()
     events.health.started()
     while !isOver.wait(milliseconds: 100) {
@@ -147,28 +153,13 @@ public final class ProducerService: Sendable {
       log.warning(
         "not acknowledged in time; the next run sends their images again", ["messages": .of(outbox.inFlight)])
     }
+    ending.set()
+    watching.join()
+    sentTopic.finish(withinMilliseconds: Self.finishingMilliseconds)
     producer.close()
     writer.close()
     writing.join()
     // What was given back for a fatal error looks like the end.
     if let error = failure.withLock({ $0 }) ?? writer.failure.withLock({ $0 }) ?? producer.fatalError { throw error }
-  }
-
-  /// Where the topic ends before what it has acknowledged, it is another topic: what the ledger has as sent is not there.
-  private func compareEnds(_ ledger: Ledger, _ producer: KafkaProducer) throws {
-    for (partition, last) in try ledger.offsets() {
-      guard
-        let marks = try? producer.watermarks(of: settings.topic, partition: partition, timeoutMilliseconds: 5_000),
-        marks.high <= last
-      else { continue }
-      log.warning(
-        "the topic was made anew since images were sent to it, and does not hold them. To send them again: image-pipeline "
-          + "producer --resend",
-        [
-          "topic": .string(settings.topic), "partition": .of(partition), "ends_at": .of(marks.high),
-          "acknowledged": .of(last),
-        ])
-      return
-    }
   }
 }
