@@ -8,7 +8,8 @@ public struct DeliveryReport: Sendable {
   public let partition: Int32
   /// Where it lies in the partition; -1001 when that is not known.
   public let offset: Int64
-  /// Milliseconds since 1970, as the message has it in the topic: the producer's clock or the broker's; nil when there is none.
+  /// Milliseconds since 1970 by the producer's clock, as the message has it in the topic; nil where it has the broker's, which
+  /// an embedded cluster's answer does not tell as it is.
   public let timestamp: Int64?
   /// Nil: every replica that has to have it has it (`acks`).
   public let error: KafkaError?
@@ -22,7 +23,7 @@ public struct DeliveryReport: Sendable {
     offset = raw.offset
     var kind = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE
     let time = rd_kafka_message_timestamp(message, &kind)
-    timestamp = kind == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE || time < 0 ? nil : time
+    timestamp = kind == RD_KAFKA_TIMESTAMP_CREATE_TIME && time >= 0 ? time : nil
     if raw.err == RD_KAFKA_RESP_ERR_NO_ERROR {
       error = nil
       mayHaveArrived = false

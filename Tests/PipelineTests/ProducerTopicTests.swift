@@ -78,4 +78,15 @@ import Testing
     #expect(try once().contains(Self.words))
     try expectCured()
   }
+
+  /// Somebody else has sent the same images in the same order.
+  @Test func theSameNamesAtTheSamePlacesAreNotTheSameMessages() throws {
+    _ = try once()
+    let messages = try broker.messages(broker.topic)
+    try makeAnew(with: 0)
+    try broker.send(messages)
+    #expect(try broker.messages(broker.topic).map(\.key) == messages.map(\.key))
+    #expect(try once().contains(Self.words))
+    try expectCured()
+  }
 }

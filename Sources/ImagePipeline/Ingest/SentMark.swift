@@ -4,7 +4,7 @@ import Platform
 /// that it was sent to.
 struct SentMark: Equatable, Sendable {
   let offset: Int64
-  /// In ms since 1970; nil where the topic keeps none.
+  /// In ms since 1970; nil where the topic keeps none, or the broker's.
   let time: Int64?
   /// nil where a ledger of version 1 has it, which kept the offset alone.
   let key: Digest?

@@ -181,11 +181,11 @@ public final class ProducerEvents: Sendable {
   }
 
   /// Another topic stands under the name than was sent to. Said once in a run.
-  func topicIsNew(_ topic: String, _ fields: LogFields = [:]) {
+  func topicIsNew(_ topic: String, because reason: String) {
     guard isNews("topic is new") else { return }
     log.warning(
       "the topic was made anew since images were sent to it, and does not hold them. To send them again: image-pipeline "
-        + "producer --resend", ["topic": .string(topic)].merging(fields) { $1 })
+        + "producer --resend", ["topic": .string(topic), "because": .string(reason)])
   }
 
   /// True for the first time that something is to be said. What was said is remembered up to a bound.

@@ -90,7 +90,8 @@ public final class ProducerService: Sendable {
     try afterSent.check()
     // Of this client's life: set when the run is to end, or the client has.
     let ending = StopFlag()
-    let writer = LedgerWriter(ledger: ledger, outbox: outbox, afterSent: afterSent, marks: { sentTopic.last }, events: events,
+    let writer = LedgerWriter(
+      ledger: ledger, outbox: outbox, afterSent: afterSent, marks: { sentTopic.last }, events: events,
       stop: ending)
     let made = Sender(
       input: settings.input, topic: settings.topic, segmentBytes: settings.segmentBytes, producer: producer,
@@ -155,7 +156,7 @@ public final class ProducerService: Sendable {
     }
     ending.set()
     watching.join()
-    sentTopic.finish(withinMilliseconds: Self.finishingMilliseconds)
+    if outbox.inFlight == 0 { sentTopic.finish(withinMilliseconds: Self.finishingMilliseconds) }
     producer.close()
     writer.close()
     writing.join()

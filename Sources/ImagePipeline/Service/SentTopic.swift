@@ -57,9 +57,12 @@ final class SentTopic: Sendable {
     let before = state.withLock { state in
       let before = state.last[report.partition] ?? state.marks[report.partition]
       state.last[report.partition] = mark
+      if before == nil { state.marks[report.partition] = mark }
       return before
     }
-    if let before, before.offset >= mark.offset { found(report.partition, before, "next", mark.offset) }
+    if let before, before.offset >= mark.offset {
+      found("partition \(report.partition) went on at \(mark.offset), after \(before.offset) was acknowledged")
+    }
   }
 
   /// To be called before anything is sent.
@@ -70,7 +73,7 @@ final class SentTopic: Sendable {
       $0.marks = marks
       ($0.isNew, $0.isRecorded) = (isNew, isNew)
     }
-    if isNew { return events.topicIsNew(topic) }
+    if isNew { return events.topicIsNew(topic, because: "it was found so before") }
     look(at: marks.keys.sorted(), Deadline(milliseconds))
     record()
   }
@@ -97,7 +100,7 @@ final class SentTopic: Sendable {
     record()
   }
 
-  private var known: [Int32] { state.withLock { Set($0.marks.keys).union($0.last.keys).sorted() } }
+  private var known: [Int32] { state.withLock { $0.marks.keys.sorted() } }
 
   // MARK: Looking
 
@@ -121,15 +124,16 @@ final class SentTopic: Sendable {
   }
 
   private func look(at partition: Int32, count: Int, _ deadline: Deadline) throws {
-    let (mark, newest) = state.withLock { ($0.marks[partition] ?? $0.last[partition], $0.last[partition]) }
+    let (mark, newest) = state.withLock { ($0.marks[partition], $0.last[partition]) }
     guard let mark else { return }
-    guard Int(partition) < count else { return found(partition, mark, "partitions", Int64(count)) }
+    let acknowledged = "of partition \(partition) the message \(mark.offset) was acknowledged"
+    guard Int(partition) < count else { return found("\(acknowledged), and there are \(count) partitions") }
     let ends = try client.watermarks(of: topic, partition: partition, timeoutMilliseconds: deadline.left)
-    if ends.high <= mark.offset { return found(partition, mark, "ends_at", ends.high) }
+    if ends.high <= mark.offset { return found("\(acknowledged), and it ends at \(ends.high)") }
     if ends.low <= mark.offset, try !isThere(mark, partition, deadline) {
-      return found(partition, mark, "another_at", mark.offset)
+      return found("\(acknowledged), and another one stands there")
     }
-    guard let newest, newest != state.withLock({ $0.marks[partition] }) else { return }
+    guard let newest, newest != mark else { return }
     try ledger.advance([partition: newest])
     state.withLock { $0.marks[partition] = newest }
   }
@@ -144,7 +148,7 @@ final class SentTopic: Sendable {
           timeoutMilliseconds: min(Self.patience, deadline.left))
       }
       guard let message else { return true }
-      return message.timestamp == mark.time && message.key.map { SHA256.hash($0) } == key
+      return (mark.time == nil || message.timestamp == mark.time) && message.key.map { SHA256.hash($0) } == key
     } catch let error as KafkaError where error.isAuthorization {
       return true
     }
@@ -152,10 +156,9 @@ final class SentTopic: Sendable {
 
   // MARK: Another one
 
-  private func found(_ partition: Int32, _ mark: SentMark, _ what: String, _ value: Int64) {
+  private func found(_ reason: String) {
     state.withLock { $0.isNew = true }
-    events.topicIsNew(
-      topic, ["partition": .of(partition), "acknowledged": .of(mark.offset), what: .of(value)])
+    events.topicIsNew(topic, because: reason)
   }
 
   /// Where that fails, the mark in the ledger still shows it.
