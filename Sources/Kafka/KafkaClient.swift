@@ -69,6 +69,14 @@ public class KafkaClient: @unchecked Sendable {
     return list.elements[0].offset
   }
 
+  /// Whether one of the brokers makes topics and knows their settings. Of an embedded cluster's none does, and to ask it for
+  /// either is to wait in vain.
+  public final func hasController(_ topic: String, timeoutMilliseconds: Int) throws(KafkaError) -> Bool {
+    let handle = try handle(for: place(topic))
+    let deadline = Deadline(milliseconds: timeoutMilliseconds)
+    return try handle.metadata(of: topic, deadline: deadline)?.hasController ?? false
+  }
+
   /// How many partitions a topic has; nil when there is no such topic.
   ///
   /// Asking may create the topic where broker and client both allow it: a producer does unless
@@ -84,6 +92,8 @@ struct TopicMetadata {
   let partitions: Int
   /// Every partition can be written and read.
   let isReady: Bool
+  /// The controller is one of the brokers that there are.
+  let hasController: Bool
 }
 
 extension Handle {
@@ -118,6 +128,10 @@ extension Handle {
     default: throw error(found.err, place(topic), needs: .describe(topic))
     }
     let partitions = UnsafeBufferPointer(start: found.partitions, count: Int(found.partition_cnt))
-    return TopicMetadata(partitions: partitions.count, isReady: partitions.allSatisfy { $0.leader >= 0 })
+    let brokers = UnsafeBufferPointer(start: answer.pointee.brokers, count: Int(answer.pointee.broker_cnt))
+    let controller = rd_kafka_controllerid(client, 0)
+    return TopicMetadata(
+      partitions: partitions.count, isReady: partitions.allSatisfy { $0.leader >= 0 },
+      hasController: brokers.contains { $0.id == controller })
   }
 }

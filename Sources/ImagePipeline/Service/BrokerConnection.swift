@@ -12,6 +12,8 @@ struct BrokerConnection {
   /// Gives up after so many ms; nil: waits for ever.
   var patience: Int?
 
+  private static let settingsMilliseconds = 2_000
+
   /// The cluster's id. nil where `stop` was set first.
   func clusterID(stop: StopFlag) throws -> String? {
     try untilAnswered(stop) { try client.clusterID(timeoutMilliseconds: 2_000) }
@@ -27,6 +29,19 @@ struct BrokerConnection {
       }
       return true
     } ?? false
+  }
+
+  /// Warns of a topic that keeps the last message of each key alone. Where this user may not see its settings, or the broker
+  /// has none, there is no word and no wait.
+  func sayWhereCompacted(_ topic: String) {
+    let patience = Self.settingsMilliseconds
+    guard (try? client.hasController(topic, timeoutMilliseconds: patience)) == true else { return }
+    let settings = try? client.topicSettings(topic, timeoutMilliseconds: patience)
+    guard let policy = settings?["cleanup.policy"], policy.contains("compact") else { return }
+    log.warning(
+      "the topic is compacted: of an image that travels as several messages, which share its key, the broker removes all but "
+        + "the last. Set it to cleanup.policy=delete (kafka-configs --alter --entity-type topics --entity-name \(topic) "
+        + "--add-config cleanup.policy=delete)", ["topic": .string(topic), "cleanup.policy": .string(policy)])
   }
 
   /// How many partitions a topic has; nil where there is none, or where `stop` was set first.

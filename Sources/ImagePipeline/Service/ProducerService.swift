@@ -77,6 +77,7 @@ public final class ProducerService: Sendable {
       let cluster = try settings.embedded?.cluster ?? connection.clusterID(stop: stop),
       try connection.ensureTopic(settings.topic, partitions: settings.topicPartitions, stop: stop)
     else { return }
+    if !isSending { connection.sayWhereCompacted(settings.topic) }
     let ledger = try Ledger(
       in: settings.stateFolder, cluster: cluster, topic: settings.topic, input: settings.input)
     // `verify --resend` may send beside a producer that runs.

@@ -42,6 +42,8 @@ final class SentTopic: Sendable {
     // To be allowed to write is not to be allowed to read: that needs no word each time.
     reading.onLog = nil
     reading.set("fetch.message.max.bytes", "1")
+    // What is asked for is there.
+    reading.set("fetch.wait.max.ms", "20")
     rereader = Mutex(Rereader(reading))
     canBeMadeAnew = settings.embedded == nil
   }
