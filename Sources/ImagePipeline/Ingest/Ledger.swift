@@ -38,6 +38,9 @@ final class Ledger: Sendable {
 
   func line(_ path: String) throws -> Line? { try using(reader) { try $0.line(path) } }
 
+  /// - Throws: where another file stands under its name, or none: what is written to it then, nobody finds again.
+  func checkPlace() throws { try using(reader) { try $0.checkPlace() } }
+
   /// Records files, in one durable transaction.
   /// - Parameter marks: for the partitions that have none: another one shows whether the topic is still the same.
   func record(_ lines: [(path: String, line: Line)], marks: [Int32: SentMark] = [:]) throws {
@@ -110,7 +113,10 @@ final class Ledger: Sendable {
       }
     }
 
+    func checkPlace() throws { if database.hasMoved { throw LedgerError.gone(path: file) } }
+
     func record(_ lines: [(path: String, line: Line)], _ marks: [Int32: SentMark]) throws {
+      try checkPlace()
       try database.transaction {
         for (path, line) in lines {
           try replace.run(
@@ -172,6 +178,8 @@ final class Ledger: Sendable {
 enum LedgerError: Error, CustomStringConvertible {
   case foreignVersion(Int, path: String)
   case damaged(path: String, reason: String)
+  /// It was there, and is not under its name any more.
+  case gone(path: String)
 
   /// The error itself, or what it says of the ledger.
   static func of(_ error: any Error, path: String) -> any Error {
@@ -187,6 +195,9 @@ enum LedgerError: Error, CustomStringConvertible {
     case .damaged(let path, let reason):
       "the ledger \(path) is damaged: \(reason). Move it away, with its -wal and -shm: then everything is sent again, and "
         + "consumers store nothing twice"
+    case .gone(let path):
+      "the ledger \(path) was removed or replaced while it was in use. Start again: what it knew is sent again, unless it is "
+        + "put back before, and consumers store nothing twice"
     }
   }
 }

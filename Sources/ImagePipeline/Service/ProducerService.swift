@@ -137,8 +137,12 @@ public final class ProducerService: Sendable {
       if stop.isSet { ending.set() }
       events.beat(waiting: candidates.count, inFlight: outbox.inFlight)
       acknowledgements.look(at: outbox, events.health)
-      if let fatal = producer.fatalError {
-        failure.withLock { $0 = $0 ?? fatal }
+      do {
+        if let fatal = producer.fatalError { throw fatal }
+        // Where nothing is sent nobody else would notice.
+        try ledger.checkPlace()
+      } catch {
+        failure.withLock { $0 = $0 ?? error }
         ending.set()
       }
       // A full queue holds the finder up, and nobody empties it any more.
