@@ -60,9 +60,9 @@ public final class ConsumerService: Sendable {
       client: consumer, servers: kafka.values["bootstrap.servers"] ?? "", log: log, health: events.health)
     guard
       let cluster = try settings.embeddedCluster ?? connection.clusterID(stop: stop),
-      try connection.ensureTopic(settings.topic, partitions: settings.topicPartitions, stop: stop)
+      try connection.ensureTopic(settings.topic, as: settings.newTopic, stop: stop)
     else { return }
-    if isFirst { connection.sayWhereCompacted(settings.topic) }
+    if isFirst { connection.review(settings.topic, settings.newTopic) }
     log.info(
       "storing",
       [

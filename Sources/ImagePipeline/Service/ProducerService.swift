@@ -75,9 +75,9 @@ public final class ProducerService: Sendable {
     connection.patience = settings.patience
     guard
       let cluster = try settings.embedded?.cluster ?? connection.clusterID(stop: stop),
-      try connection.ensureTopic(settings.topic, partitions: settings.topicPartitions, stop: stop)
+      try connection.ensureTopic(settings.topic, as: settings.newTopic, stop: stop)
     else { return }
-    if !isSending { connection.sayWhereCompacted(settings.topic) }
+    if !isSending { connection.review(settings.topic, settings.newTopic) }
     let ledger = try Ledger(
       in: settings.stateFolder, cluster: cluster, topic: settings.topic, input: settings.input)
     // `verify --resend` may send beside a producer that runs.

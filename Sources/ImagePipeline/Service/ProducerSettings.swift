@@ -9,8 +9,8 @@ public struct ProducerSettings: Sendable {
   public var stateFolder: String
   /// librdkafka's properties, the servers among them.
   public var kafka: KafkaSettings
-  /// Partitions of a topic that is not there yet; -1: the broker's default.
-  public var topicPartitions: Int32 = -1
+  /// How the topic is made where there is none.
+  public var newTopic = NewTopic()
   public var extensions = ["*"]
   /// How long a file that a scan found must not change, in ms.
   public var settleMilliseconds = 1_000
