@@ -47,6 +47,10 @@ public enum FaultPoint: String, CaseIterable, Sendable {
   /// The ledger's transaction holds it.
   case ledgerWritten
   case ledgerCommitted
+  /// `AFTER_SENT` is about to be done with its file, which is still the one that was sent.
+  case sentFileChecked
+  /// That file has a name of our own, and nothing else has been done with it.
+  case sentFileSetAside
   /// `AFTER_SENT` has been done with its file, which the ledger still has.
   case sentFileHandled
 
@@ -54,7 +58,8 @@ public enum FaultPoint: String, CaseIterable, Sendable {
     public func reached() {
       guard let request = Self.request, request.point == self else { return }
       guard Self.visits.add(1, ordering: .relaxed).newValue == request.visit else { return }
-      kill(getpid(), request.signal)
+      // To this very thread: sent to the process, another thread may take it, and this one go on for a while.
+      raise(request.signal)
     }
 
     private struct Request {

@@ -8,6 +8,9 @@ public struct DeliveryReport: Sendable {
   public let partition: Int32
   /// Where it lies in the partition; -1001 when that is not known.
   public let offset: Int64
+  /// Milliseconds since 1970 by the producer's clock, as the message has it in the topic; nil where it has the broker's, which
+  /// an embedded cluster's answer does not tell as it is.
+  public let timestamp: Int64?
   /// Nil: every replica that has to have it has it (`acks`).
   public let error: KafkaError?
   /// It failed, and yet the broker may have it: sending it again may double it.
@@ -18,12 +21,15 @@ public struct DeliveryReport: Sendable {
     token = UInt64(UInt(bitPattern: raw._private))
     partition = raw.partition
     offset = raw.offset
+    var kind = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE
+    let time = rd_kafka_message_timestamp(message, &kind)
+    timestamp = kind == RD_KAFKA_TIMESTAMP_CREATE_TIME && time >= 0 ? time : nil
     if raw.err == RD_KAFKA_RESP_ERR_NO_ERROR {
       error = nil
       mayHaveArrived = false
     } else {
       let topic = raw.rkt.map { String(cString: rd_kafka_topic_name($0)) } ?? ""
-      error = handle.error(raw.err, place(topic, raw.partition))
+      error = handle.error(raw.err, place(topic, raw.partition), needs: .write(topic))
       mayHaveArrived = rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED
     }
   }

@@ -7,13 +7,16 @@ import Synchronization
 final class Handle: @unchecked Sendable {
   let client: OpaquePointer
   let context: ClientContext
+  /// Who the broker is told that this is; nil where it finds out otherwise, or does not ask.
+  private let user: String?
 
   /// - Parameter configure: sets callbacks on the configuration before it is the library's.
   init(
     _ kind: rd_kafka_type_t, _ settings: KafkaSettings, configure: (OpaquePointer) -> Void = { _ in }
   ) throws(KafkaError) {
     let configuration = try settings.makeConfiguration()
-    let context = ClientContext(onLog: settings.onLog)
+    user = settings.values["sasl.username"]
+    let context = ClientContext(onLog: settings.onLog, user: user)
     // Retained for the library, which knows it as a bare pointer; released once its threads have ended.
     let retained = Unmanaged.passRetained(context)
     rd_kafka_conf_set_opaque(configuration, retained.toOpaque())
@@ -50,24 +53,31 @@ final class Handle: @unchecked Sendable {
   var fatalError: KafkaError? {
     let (code, reason) = withReasonBuffer { rd_kafka_fatal_error(client, $0, $1) }
     if code != RD_KAFKA_RESP_ERR_NO_ERROR {
-      context.remember(fatal: KafkaError(code, "Kafka client", reason: reason, isFatal: true))
+      context.remember(fatal: code, reason)
     }
     return context.fatalError
   }
 
   /// `_FATAL` only says that there was one: this is which.
-  func error(_ code: rd_kafka_resp_err_t, _ place: String, reason: String? = nil) -> KafkaError {
+  ///
+  /// - Parameter needs: what the user must be allowed for it.
+  func error(
+    _ code: rd_kafka_resp_err_t, _ place: String, reason: String? = nil, needs: MissingRight.Need? = nil
+  ) -> KafkaError {
     guard code == RD_KAFKA_RESP_ERR__FATAL, let fatal = fatalError else {
-      return KafkaError(code, place, reason: reason)
+      return KafkaError(
+        code, place, reason: reason, missingRight: needs.flatMap { MissingRight(code, $0, user: user) })
     }
     return KafkaError(
-      rd_kafka_resp_err_t(rawValue: fatal.code), place, reason: fatal.reason, isFatal: true)
+      rd_kafka_resp_err_t(rawValue: fatal.code), place, reason: fatal.reason, isFatal: true,
+      missingRight: fatal.missingRight)
   }
 }
 
 /// What the library's callbacks find behind their opaque pointer.
 final class ClientContext: Sendable {
   private let onLog: (@Sendable (Int, String, String) -> Void)?
+  private let user: String?
   private let isClosed = Atomic(false)
   private let fatal = Mutex<KafkaError?>(nil)
   private let member = Mutex<Weak>(Weak())
@@ -76,8 +86,9 @@ final class ClientContext: Sendable {
     weak var consumer: KafkaConsumer?
   }
 
-  init(onLog: (@Sendable (Int, String, String) -> Void)?) {
+  init(onLog: (@Sendable (Int, String, String) -> Void)?, user: String?) {
     self.onLog = onLog
+    self.user = user
   }
 
   /// Nothing is called from here on.
@@ -93,9 +104,13 @@ final class ClientContext: Sendable {
 
   var fatalError: KafkaError? { fatal.withLock { $0 } }
 
-  func remember(fatal error: KafkaError) {
+  @discardableResult
+  func remember(fatal code: rd_kafka_resp_err_t, _ reason: String) -> KafkaError {
+    let error = KafkaError(
+      code, "Kafka client", reason: reason, isFatal: true, missingRight: MissingRight(code, .producerID, user: user))
     // The first one is the cause.
     fatal.withLock { if $0 == nil { $0 = error } }
+    return error
   }
 
   /// The consumer whose callbacks these are; nil when it has gone.
@@ -113,9 +128,7 @@ final class ClientContext: Sendable {
     var text = "\(reason) (\(String(cString: rd_kafka_err2name(code))))"
     guard code == RD_KAFKA_RESP_ERR__FATAL, let client else { return log(3, "ERROR", text) }
     let (original, why) = withReasonBuffer { rd_kafka_fatal_error(client, $0, $1) }
-    let error = KafkaError(original, "Kafka client", reason: why, isFatal: true)
-    remember(fatal: error)
-    text = error.description
+    text = remember(fatal: original, why).description
     log(2, "FATAL", text)
   }
 }

@@ -37,7 +37,7 @@ extension KafkaClient {
       case RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS: isNew = false
       case let code:
         let reason = rd_kafka_topic_result_error_string(result).map { String(cString: $0) }
-        throw KafkaError(code, place(topic), reason: reason)
+        throw handle.error(code, place(topic), reason: reason, needs: .create(topic))
       }
     }
     // The controller has agreed; the brokers hear of it later, and until then a send would be refused.
@@ -69,7 +69,7 @@ extension KafkaClient {
     let code = rd_kafka_ConfigResource_error(described)
     guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
       let reason = rd_kafka_ConfigResource_error_string(described).map { String(cString: $0) }
-      throw KafkaError(code, place(topic), reason: reason)
+      throw handle.error(code, place(topic), reason: reason, needs: .describeSettings(topic))
     }
     var entryCount = 0
     let entries = rd_kafka_ConfigResource_configs(described, &entryCount)

@@ -64,9 +64,17 @@ public class KafkaClient: @unchecked Sendable {
     let handle = try handle(for: place)
     let list = PartitionList(topic, offsets: [partition: time])
     let code = rd_kafka_offsets_for_times(handle.client, list.pointer, deadline.remaining())
-    guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw handle.error(code, place) }
-    if let error = list.firstError(of: handle, topic) { throw error }
+    guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw handle.error(code, place, needs: .describe(topic)) }
+    if let error = list.firstError(of: handle, topic, needs: .describe(topic)) { throw error }
     return list.elements[0].offset
+  }
+
+  /// Whether one of the brokers makes topics and knows their settings. Of an embedded cluster's none does, and to ask it for
+  /// either is to wait in vain.
+  public final func hasController(_ topic: String, timeoutMilliseconds: Int) throws(KafkaError) -> Bool {
+    let handle = try handle(for: place(topic))
+    let deadline = Deadline(milliseconds: timeoutMilliseconds)
+    return try handle.metadata(of: topic, deadline: deadline)?.hasController ?? false
   }
 
   /// How many partitions a topic has; nil when there is no such topic.
@@ -84,6 +92,8 @@ struct TopicMetadata {
   let partitions: Int
   /// Every partition can be written and read.
   let isReady: Bool
+  /// The controller is one of the brokers that there are.
+  let hasController: Bool
 }
 
 extension Handle {
@@ -106,16 +116,22 @@ extension Handle {
     defer { rd_kafka_topic_destroy(local) }
     var answer: UnsafePointer<rd_kafka_metadata>?
     let code = rd_kafka_metadata(client, 0, local, &answer, timeoutMilliseconds)
-    guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let answer else { throw error(code, place(topic)) }
+    guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let answer else {
+      throw error(code, place(topic), needs: .describe(topic))
+    }
     defer { rd_kafka_metadata_destroy(answer) }
     guard answer.pointee.topic_cnt > 0 else { return nil }
     let found = answer.pointee.topics[0]
     switch found.err {
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART: return nil
     case RD_KAFKA_RESP_ERR_NO_ERROR: break
-    default: throw error(found.err, place(topic))
+    default: throw error(found.err, place(topic), needs: .describe(topic))
     }
     let partitions = UnsafeBufferPointer(start: found.partitions, count: Int(found.partition_cnt))
-    return TopicMetadata(partitions: partitions.count, isReady: partitions.allSatisfy { $0.leader >= 0 })
+    let brokers = UnsafeBufferPointer(start: answer.pointee.brokers, count: Int(answer.pointee.broker_cnt))
+    let controller = rd_kafka_controllerid(client, 0)
+    return TopicMetadata(
+      partitions: partitions.count, isReady: partitions.allSatisfy { $0.leader >= 0 },
+      hasController: brokers.contains { $0.id == controller })
   }
 }

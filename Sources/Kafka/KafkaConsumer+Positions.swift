@@ -95,7 +95,7 @@ extension KafkaConsumer {
     let answers = rd_kafka_queue_new(handle.client)
     defer { rd_kafka_queue_destroy(answers) }
     let code = rd_kafka_commit_queue(handle.client, list.pointer, answers, nil, nil)
-    guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw handle.error(code, place) }
+    guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw handle.error(code, place, needs: needs) }
     guard let answer = rd_kafka_queue_poll(answers, Int32(clamping: timeoutMilliseconds)) else {
       throw KafkaError(
         RD_KAFKA_RESP_ERR__TIMED_OUT, place,
@@ -105,9 +105,11 @@ extension KafkaConsumer {
     let failed = PartitionList.elements(of: rd_kafka_event_topic_partition_list(answer)).first {
       $0.err != RD_KAFKA_RESP_ERR_NO_ERROR
     }
-    if let failed { throw handle.error(failed.err, "commit of " + Kafka.place(topic, failed.partition, failed.offset)) }
+    if let failed {
+      throw handle.error(failed.err, "commit of " + Kafka.place(topic, failed.partition, failed.offset), needs: needs)
+    }
     let whole = rd_kafka_event_error(answer)
-    guard whole == RD_KAFKA_RESP_ERR_NO_ERROR else { throw handle.error(whole, place) }
+    guard whole == RD_KAFKA_RESP_ERR_NO_ERROR else { throw handle.error(whole, place, needs: needs) }
   }
 
   /// The offsets that the group has on record; a partition without one is absent.
@@ -116,8 +118,10 @@ extension KafkaConsumer {
     guard !partitions.isEmpty else { return [:] }
     let list = PartitionList(topic, partitions)
     let code = rd_kafka_committed(handle.client, list.pointer, Int32(clamping: timeoutMilliseconds))
-    guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw handle.error(code, "committed offsets of " + place(topic)) }
-    if let error = list.firstError(of: handle, topic) { throw error }
+    guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
+      throw handle.error(code, "committed offsets of " + place(topic), needs: needs)
+    }
+    if let error = list.firstError(of: handle, topic, needs: needs) { throw error }
     var offsets: [Int32: Int64] = [:]
     for element in list.elements where element.offset >= 0 { offsets[element.partition] = element.offset }
     return offsets

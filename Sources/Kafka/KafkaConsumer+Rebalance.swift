@@ -91,13 +91,17 @@ extension KafkaConsumer {
     if code == RD_KAFKA_RESP_ERR__NO_OFFSET { return }
     let failed = PartitionList.elements(of: list).first { $0.err != RD_KAFKA_RESP_ERR_NO_ERROR }
     if let failed {
-      batch.append(.failure(KafkaError(failed.err, "commit of " + place(topic, failed.partition, failed.offset))))
+      batch.append(.failure(refusal(failed.err, "commit of " + place(topic, failed.partition, failed.offset))))
     } else if code != RD_KAFKA_RESP_ERR_NO_ERROR {
-      batch.append(.failure(KafkaError(code, "commit of " + place(topic))))
+      batch.append(.failure(refusal(code, "commit of " + place(topic))))
     } else {
       return
     }
     wake()
+  }
+
+  private func refusal(_ code: rd_kafka_resp_err_t, _ place: String) -> KafkaError {
+    openHandle?.error(code, place, needs: needs) ?? KafkaError(code, place)
   }
 }
 

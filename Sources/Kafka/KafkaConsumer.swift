@@ -40,6 +40,8 @@ public final class KafkaConsumer: KafkaClient, @unchecked Sendable {
   public var onRevoked: ((_ partitions: [Int32], _ lost: Bool) -> Void)?
 
   let topic: String
+  /// What reading needs: the topic, and the group.
+  let needs: MissingRight.Need
   var assigned: Set<Int32> = []
   var isPaused = false
   /// The next offset of each assigned partition, as the library takes it: a number, or its mark for the beginning.
@@ -69,6 +71,7 @@ public final class KafkaConsumer: KafkaClient, @unchecked Sendable {
     rd_kafka_poll_set_consumer(handle.client)
     queue = rd_kafka_queue_get_consumer(handle.client)
     self.topic = topic
+    needs = .read(topic, group: settings.values["group.id"])
     super.init(handle: handle)
     handle.context.consumer = self
   }
@@ -121,7 +124,7 @@ public final class KafkaConsumer: KafkaClient, @unchecked Sendable {
     // Of an error that concerns the whole topic the library says partition 0.
     let isOfPartition = assigned.contains(raw.partition) && reason?.hasPrefix("Subscribed topic") != true
     let place = isOfPartition ? place(name, raw.partition, raw.offset) : place(name)
-    let error = handle.error(raw.err, place, reason: reason)
+    let error = handle.error(raw.err, place, reason: reason, needs: needs)
     guard error.isOffsetOutOfRange, raw.partition >= 0 else { return .failure(error) }
     resting.insert(raw.partition)
     return .offsetOutOfRange(raw.partition, error)

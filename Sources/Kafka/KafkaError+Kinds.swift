@@ -65,6 +65,9 @@ extension KafkaError {
       RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, RD_KAFKA_RESP_ERR_INVALID_REQUEST)
   }
 
+  /// More replicas are wanted than there are brokers, at the moment at least.
+  public var isTooFewBrokers: Bool { isOne(of: RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR) }
+
   private func isOne(of codes: rd_kafka_resp_err_t...) -> Bool {
     codes.contains { $0.rawValue == code }
   }

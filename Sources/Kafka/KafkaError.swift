@@ -15,21 +15,28 @@ public struct KafkaError: Error, CustomStringConvertible, Sendable, Equatable {
   /// The same request may succeed later, unchanged.
   public let isRetriable: Bool
 
+  /// Where the broker's authorizer refused it: what to allow.
+  public let missingRight: MissingRight?
+
   /// `topic images, partition 0: Broker: Message size too large (MSG_SIZE_TOO_LARGE)`
   public var description: String {
     (context.isEmpty ? "" : context + ": ") + reason + " (" + name + ")" + (isFatal ? ", fatal" : "")
+      + (missingRight.map { ": \($0)" } ?? "")
   }
 
-  /// - Parameter reason: nil or empty for the library's text for that code.
+  /// - Parameters:
+  ///   - reason: nil or empty for the library's text for that code.
+  ///   - missingRight: nil where the code is about something else.
   init(
     _ code: rd_kafka_resp_err_t, _ context: String, reason: String? = nil, isFatal: Bool = false,
-    isRetriable: Bool? = nil
+    isRetriable: Bool? = nil, missingRight: MissingRight? = nil
   ) {
     self.code = code.rawValue
     name = String(cString: rd_kafka_err2name(code))
     self.reason = reason.flatMap { $0.isEmpty ? nil : $0 } ?? String(cString: rd_kafka_err2str(code))
     self.context = context
     self.isFatal = isFatal
+    self.missingRight = missingRight
     self.isRetriable = isRetriable ?? (!isFatal && Self.passing.contains(code.rawValue))
   }
 

@@ -91,7 +91,7 @@ public final class KafkaProducer: KafkaClient, @unchecked Sendable {
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
       let size = (key?.count ?? 0) + (value?.count ?? 0)
       throw handle.error(code, "\(place(topic, partition)), a message of \(size) bytes")
-    default: throw handle.error(code, place(topic, partition))
+    default: throw handle.error(code, place(topic, partition), needs: .write(topic))
     }
   }
 

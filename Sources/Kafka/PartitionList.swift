@@ -30,9 +30,9 @@ final class PartitionList {
   }
 
   /// The first partition that failed by itself while the whole succeeded.
-  func firstError(of handle: Handle, _ topic: String) -> KafkaError? {
+  func firstError(of handle: Handle, _ topic: String, needs: MissingRight.Need? = nil) -> KafkaError? {
     elements.first { $0.err != RD_KAFKA_RESP_ERR_NO_ERROR }.map {
-      handle.error($0.err, place(topic, $0.partition, $0.offset))
+      handle.error($0.err, place(topic, $0.partition, $0.offset), needs: needs)
     }
   }
 }

@@ -47,7 +47,7 @@ public final class PartitionReader {
       defer { rd_kafka_message_destroy(message) }
       if code == RD_KAFKA_RESP_ERR__PARTITION_EOF { return nil }
       let reason = rd_kafka_message_errstr(message).map { String(cString: $0) }
-      let error = handle.error(code, place, reason: reason)
+      let error = handle.error(code, place, reason: reason, needs: .read(topic, group: nil))
       if error.isOffsetOutOfRange { return nil }
       if !error.isRetriable { throw error }
     } while !deadline.hasPassed

@@ -9,6 +9,7 @@ public final class PartitionScan {
   private let topic: OpaquePointer
   private let partition: Int32
   private let place: String
+  private let needs: MissingRight.Need
   private var isOver: Bool
 
   /// - Parameters:
@@ -24,6 +25,7 @@ public final class PartitionScan {
     own.set("queued.min.messages", "1000")
     let handle = try Handle(RD_KAFKA_CONSUMER, own)
     place = Kafka.place(topic, partition)
+    needs = .read(topic, group: nil)
     // The library itself waits in silence for a partition that is not there.
     let client = KafkaClient(handle: handle)
     let marks = try client.watermarks(of: topic, partition: partition, timeoutMilliseconds: timeoutMilliseconds)
@@ -75,7 +77,7 @@ public final class PartitionScan {
         return nil
       }
       let reason = rd_kafka_message_errstr(message).map { String(cString: $0) }
-      let error = handle.error(code, place, reason: reason)
+      let error = handle.error(code, place, reason: reason, needs: needs)
       if !error.isRetriable { throw error }
     }
     return nil

@@ -76,8 +76,9 @@ public final class Folder: Sendable {
 
   /// Renames atomically. Durable once both folders are synced.
   ///
-  /// - Parameter replacing: false: EEXIST when `target` has `newName`. Atomic where the file system can
-  ///   (renameat2 with RENAME_NOREPLACE), looked up first and then renamed where it cannot.
+  /// - Parameter replacing: false: EEXIST when `target` has `newName`, and never anything in its place: by renameat2
+  ///   with RENAME_NOREPLACE; where the file system cannot, by a hard link, for which nobody else may rename over `name`
+  ///   meanwhile. Where there are neither (and for folders) it is looked up first, and then renamed.
   public func rename(
     _ name: String, to target: Folder, as newName: String, replacing: Bool = true
   ) throws(SystemError) {
@@ -91,6 +92,7 @@ public final class Folder: Sendable {
         }
         return
       } catch let error where error.code == EINVAL || error.code == ENOSYS {
+        if try renameByLink(name, to: target, as: newName) { return }
         if try target.status(newName) != nil { throw SystemError("rename", subject, code: EEXIST) }
       }
     }
@@ -140,6 +142,21 @@ public final class Folder: Sendable {
 
 extension Folder {
   static func / (folder: Folder, name: String) -> String { PathRule.join(folder.path, name) }
+
+  /// A link and a removal: for a moment the file has both names.
+  ///
+  /// - Returns: false where the file system makes no links, or not this one.
+  /// - Throws: EEXIST when `target` has `newName`.
+  func renameByLink(_ name: String, to target: Folder, as newName: String) throws(SystemError) -> Bool {
+    let subject = "\(self / name) to \(target / newName)"
+    do {
+      try retrying("rename", subject) { linkat(descriptor, name, target.descriptor, newName, 0) }
+    } catch let error where [EPERM, EOPNOTSUPP, ENOSYS, EMLINK, EINVAL].contains(error.code) {
+      return false
+    }
+    try remove(name)
+    return true
+  }
 
   private func subfolder(_ name: String) throws(SystemError) -> Folder {
     let descriptor = try retrying("open", self / name) {

@@ -165,6 +165,8 @@ struct Commands {
       settings.once = true
       settings.only = checked.resendable
       settings.patience = 60_000
+      // They are what was stored, or a copy of it, and nothing that waits to be carried away.
+      settings.afterSent = .keep
       guard try produce(settings) == 0 else { return 1 }
       print("sent again: \(Quantity.count(checked.resendable.count, "image")); verify once more when they are stored")
     }
@@ -186,7 +188,7 @@ struct Commands {
   struct Checked {
     let result: Verifier.Result
     /// Names of what is missing or altered.
-    let resendable: Set<String>
+    let resendable: PathSet
 
     var faults: String {
       Verifier.Fault.allCases.compactMap { fault in
@@ -199,10 +201,10 @@ struct Commands {
   private static let mostShown = 20
 
   private func check(_ input: String, _ output: String, _ csv: String) throws -> Checked {
-    var names: Set<String> = []
+    var names = PathSet()
     var shown = 0
     let verifier = try Verifier(
-      input: input, output: output, csvPath: csv, extensions: configuration.producer.extensions
+      input: input, output: output, csvPath: csv, extensions: configuration.producer.extensions, stop: stop
     ) { finding in
       if finding.fault == .missing || finding.fault == .altered { names.insert(finding.name) }
       shown += 1
@@ -218,7 +220,9 @@ struct Commands {
   private func repair() throws -> Int32 {
     let (output, csv) = try outputAndCSV()
     var shown = 0
-    let repair = try Repair(output: output, csvPath: csv, extensions: configuration.producer.extensions, log: log) {
+    let repair = try Repair(
+      output: output, csvPath: csv, extensions: configuration.producer.extensions, log: log, stop: stop
+    ) {
       switch $0 {
       case .done(let text): print(text)
       case .remains(let image, let reason):

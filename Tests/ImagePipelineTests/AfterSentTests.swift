@@ -11,21 +11,25 @@ import Testing
     _ = try scratch.folder("images")
   }
 
-  private func perform(_ action: AfterSentAction, _ path: String, _ stamp: FileStamp) throws -> Bool {
-    try AfterSent(action: action, input: scratch / "images", sentFolder: scratch / "sent").perform(path, stamp)
+  private func afterSent(_ action: AfterSentAction) -> AfterSent {
+    AfterSent(action: action, input: scratch / "images", sentFolder: scratch / "sent")
+  }
+
+  private func perform(_ action: AfterSentAction, _ path: String, _ stamp: FileStamp) throws -> AfterSent.Outcome {
+    try afterSent(action).perform(path, stamp)
   }
 
   private func stamp(_ name: String) throws -> FileStamp { FileStamp(try scratch.status("images/" + name)) }
 
   @Test func keepLeavesTheFile() throws {
     try scratch.write("images/a.jpg", "a")
-    #expect(try !perform(.keep, "a.jpg", stamp("a.jpg")))
+    #expect(try perform(.keep, "a.jpg", stamp("a.jpg")) == .stays)
     #expect(try scratch.exists("images/a.jpg"))
   }
 
   @Test func deleteRemovesTheFile() throws {
     try scratch.write("images/cat/a.jpg", "a")
-    #expect(try perform(.delete, "cat/a.jpg", stamp("cat/a.jpg")))
+    #expect(try perform(.delete, "cat/a.jpg", stamp("cat/a.jpg")) == .gone)
     #expect(try !scratch.exists("images/cat/a.jpg"))
   }
 
@@ -33,8 +37,8 @@ import Testing
     try scratch.write("images/a.jpg", "a")
     let sent = try stamp("a.jpg")
     try scratch.write("images/a.jpg", "newer")
-    #expect(try !perform(.delete, "a.jpg", sent))
-    #expect(try !perform(.move, "a.jpg", sent))
+    #expect(try perform(.delete, "a.jpg", sent) == .again)
+    #expect(try perform(.move, "a.jpg", sent) == .again)
     #expect(try scratch.read("images/a.jpg") == "newer")
   }
 
@@ -42,14 +46,14 @@ import Testing
     try scratch.write("images/a.jpg", "a")
     let sent = try stamp("a.jpg")
     try Folder.open(scratch / "images").remove("a.jpg")
-    #expect(try !perform(.delete, "a.jpg", sent))
-    #expect(try !perform(.move, "a.jpg", sent))
-    #expect(try !perform(.delete, "no/such/folder.jpg", sent))
+    #expect(try perform(.delete, "a.jpg", sent) == .stays)
+    #expect(try perform(.move, "a.jpg", sent) == .stays)
+    #expect(try perform(.delete, "no/such/folder.jpg", sent) == .stays)
   }
 
   @Test func moveTakesTheFileToItsNameInTheSentFolder() throws {
     try scratch.write("images/cat/small/a.jpg", "a")
-    #expect(try perform(.move, "cat/small/a.jpg", stamp("cat/small/a.jpg")))
+    #expect(try perform(.move, "cat/small/a.jpg", stamp("cat/small/a.jpg")) == .gone)
     #expect(try scratch.read("sent/cat/small/a.jpg") == "a")
     #expect(try !scratch.exists("images/cat/small/a.jpg"))
   }
@@ -57,7 +61,7 @@ import Testing
   @Test func moveKeepsBothVersions() throws {
     for version in ["one", "two", "three"] {
       try scratch.write("images/a.jpg", version)
-      #expect(try perform(.move, "a.jpg", stamp("a.jpg")))
+      #expect(try perform(.move, "a.jpg", stamp("a.jpg")) == .gone)
     }
     #expect(try scratch.names("sent") == ["a.jpg", "a.jpg.2", "a.jpg.3"])
     #expect(try scratch.read("sent/a.jpg") == "one")
@@ -82,8 +86,79 @@ import Testing
   func aSlashWithACombiningCharacterBehindItIsStillASlash(action: AfterSentAction) throws {
     let name = "cat/\u{301}a.jpg"
     try scratch.write("images/" + name, "a")
-    #expect(try perform(action, name, stamp(name)))
+    #expect(try perform(action, name, stamp(name)) == .gone)
     #expect(try !scratch.exists("images/" + name))
     if action == .move { #expect(try scratch.read("sent/" + name) == "a") }
+  }
+
+  /// As a kill left it.
+  private func setAside(_ name: String) throws {
+    let folder = try Folder.open(scratch / "images")
+    #expect(try SetAside.take(name, in: folder) != nil)
+    #expect(try !scratch.exists("images/" + name))
+  }
+
+  @Test(arguments: ["a.jpg", String(repeating: "x", count: 251) + ".jpg"])
+  func whatWasLeftSetAsideComesBackUnderItsName(name: String) throws {
+    try scratch.write("images/" + name, "a")
+    try setAside(name)
+    let hidden = try #require(scratch.names("images").first)
+    let kind = try scratch.status("images/" + hidden).kind
+    #expect(SetAside.originals(hidden, kind, root: scratch / "images") == [name])
+    try afterSent(.delete).recover(name)
+    #expect(try scratch.names("images") == [name])
+    #expect(try scratch.read("images/" + name) == "a")
+  }
+
+  @Test(arguments: AfterSentAction.allCases)
+  func whatWasLeftSetAsideDoesNotReplaceANewerVersion(action: AfterSentAction) throws {
+    try scratch.write("images/a.jpg", "a")
+    try setAside("a.jpg")
+    try scratch.write("images/a.jpg", "newer")
+    try afterSent(action).recover("a.jpg")
+    #expect(try scratch.read("images/a.jpg") == "newer")
+    #expect(try scratch.names("images").count == (action == .keep ? 2 : 1), "to keep is to delete nothing")
+    #expect(try scratch.exists("sent/a.jpg") == (action == .move))
+  }
+
+  @Test func whatWasLeftSetAsideDoesNotHinderTheNextVersion() throws {
+    try scratch.write("images/a.jpg", "a")
+    try setAside("a.jpg")
+    try scratch.write("images/a.jpg", "newer")
+    #expect(try perform(.move, "a.jpg", stamp("a.jpg")) == .gone)
+    #expect(try scratch.names("images") == [])
+    #expect(try scratch.read("sent/a.jpg") == "a" && scratch.read("sent/a.jpg.2") == "newer")
+  }
+
+  @Test(arguments: [".a.jpg", ".image-pipeline-sent", "a.image-pipeline-sent", "..image-pipeline-sent"])
+  func aHiddenFileOfSomebodyElsesIsNotTakenForOne(name: String) throws {
+    try scratch.write("images/" + name, "a")
+    #expect(SetAside.originals(name, .regular, root: scratch / "images") == [])
+  }
+
+  @Test func aLinkIsDealtWithAndNotWhatItLeadsTo() throws {
+    try scratch.write("elsewhere/a.jpg", "a")
+    try scratch.link("images/a.jpg", to: "../elsewhere/a.jpg")
+    #expect(try perform(.move, "a.jpg", stamp("a.jpg")) == .gone)
+    #expect(try scratch.names("images") == [])
+    #expect(try FileStatus.of(scratch / "sent/a.jpg", followingLinks: false)?.kind == .symbolicLink)
+    #expect(try scratch.read("elsewhere/a.jpg") == "a")
+  }
+
+  /// Put back, it is an event in the folder, upon which it would be tried again at once.
+  @Test func whatCouldNotBeMovedIsNotSetAsideAgainAtOnce() throws {
+    // Where one of that name is there, the next name is too long.
+    let name = String(repeating: "x", count: 251) + ".jpg"
+    try scratch.write("images/" + name, "a")
+    try scratch.write("sent/" + name, "earlier")
+    let afterSent = afterSent(.move)
+    for _ in 0..<2 {
+      let said = refusal { _ = try afterSent.perform(name, stamp(name)) }
+      #expect(said?.contains("too long") == true, "\(said ?? "")")
+      #expect(try scratch.names("images") == [name])
+    }
+    let changed = try scratch.status("images/" + name).changed
+    #expect(throws: SystemError.self) { _ = try afterSent.perform(name, stamp(name)) }
+    #expect(try scratch.status("images/" + name).changed == changed, "not renamed")
   }
 }

@@ -17,7 +17,9 @@ private func problems(_ environment: [String: String]) -> [String] {
     let (producer, consumer) = (configuration.producer, configuration.consumer)
     #expect(producer.input == "images")
     #expect(producer.topic == "custom-image-topic")
-    #expect(producer.topicPartitions == -1)
+    #expect(producer.newTopic == NewTopic() && consumer.newTopic == NewTopic())
+    #expect(producer.newTopic.partitions == -1 && producer.newTopic.replicationFactor == -1)
+    #expect(producer.newTopic.settings == [:])
     #expect(producer.stateFolder == ".image-pipeline")
     #expect(producer.extensions.count == 12)
     #expect(producer.settleMilliseconds == 1_000)
@@ -60,11 +62,14 @@ private func problems(_ environment: [String: String]) -> [String] {
       "IMAGE_EXTENSIONS": " .JPG, png ,", "SETTLE_MS": "0", "RESCAN_MS": "100", "AFTER_SENT": "Move",
       "SENT_DIR": "/sent", "SEGMENT_BYTES": "1000", "IN_FLIGHT_BYTES": "1000000", "PROCESSED_IMAGES_DIR": "/out",
       "CSV_PATH": "/rows.csv", "BATCH_IMAGES": "1", "BATCH_BYTES": "2", "SEGMENT_TIMEOUT": "3", "LOG_LEVEL": "WARN",
-      "LOG_FORMAT": "JSON", "PROGRESS_SECONDS": "0",
+      "LOG_FORMAT": "JSON", "PROGRESS_SECONDS": "0", "TOPIC_REPLICATION_FACTOR": "3", "TOPIC_RETENTION_MS": "86400000",
+      "TOPIC_RETENTION_BYTES": "-1",
     ])
     let (producer, consumer) = (configuration.producer, configuration.consumer)
     #expect(producer.topic == "t.1_a-B" && consumer.topic == "t.1_a-B")
-    #expect(producer.topicPartitions == 6 && consumer.topicPartitions == 6)
+    #expect(producer.newTopic == consumer.newTopic)
+    #expect(producer.newTopic.partitions == 6 && producer.newTopic.replicationFactor == 3)
+    #expect(producer.newTopic.settings == ["retention.ms": "86400000", "retention.bytes": "-1"])
     #expect(consumer.kafka.values["group.id"] == "g")
     #expect(producer.kafka.values["group.id"] == nil)
     #expect(producer.input == "/in" && producer.stateFolder == "/state" && producer.sentFolder == "/sent")
@@ -98,7 +103,10 @@ private func problems(_ environment: [String: String]) -> [String] {
     ("SETTLE_MS", "1s"), ("SETTLE_MS", " 1"), ("SETTLE_MS", "99999999999999999999"), ("RESCAN_MS", "99"),
     ("IMAGE_EXTENSIONS", " , ."), ("AFTER_SENT", "burn"), ("SEGMENT_BYTES", "999"), ("IN_FLIGHT_BYTES", "0"),
     ("BATCH_IMAGES", "0"), ("BATCH_BYTES", "0"), ("SEGMENT_TIMEOUT", "0"), ("LOG_LEVEL", "loud"),
-    ("LOG_FORMAT", "xml"), ("PROGRESS_SECONDS", "-1"),
+    ("LOG_FORMAT", "xml"), ("PROGRESS_SECONDS", "-1"), ("TOPIC_REPLICATION_FACTOR", "0"),
+    ("TOPIC_REPLICATION_FACTOR", "-2"), ("TOPIC_REPLICATION_FACTOR", "three"), ("TOPIC_RETENTION_MS", "0"),
+    ("TOPIC_RETENTION_MS", "-2"), ("TOPIC_RETENTION_MS", "7 days"), ("TOPIC_RETENTION_BYTES", "0"),
+    ("TOPIC_RETENTION_BYTES", "1GB"), ("TOPIC_RETENTION_BYTES", "99999999999999999999"),
   ])
   func aValueThatCannotBeUsedIsAnErrorWithVariableValueAndCure(name: String, value: String) throws {
     let found = problems([name: value])

@@ -19,6 +19,7 @@ import Testing
   @Test(arguments: [
     ".hidden.jpg", ".a.jpg.Xy12", "~a.jpg", "#a.jpg#", "a.jpg~", "a.jpg.part", "a.PART", "a.jpg.tmp", "a.crdownload",
     "a.jpg.filepart", "a.!ut", "x.lock", ".",
+    ".\u{301}hidden.jpg", "~\u{301}a.jpg",
   ])
   func whatAProgramHasNotFinishedIsLeftAlone(name: String) {
     #expect(!images.accepts(name[...]))
@@ -30,6 +31,7 @@ import Testing
     #expect(images.enters("a.jpg"))
     #expect(images.enters("~x"))
     #expect(!images.enters(".sent"))
+    #expect(!images.enters(".\u{301}hidden"))
     #expect(!images.enters(".image-pipeline"))
   }
 

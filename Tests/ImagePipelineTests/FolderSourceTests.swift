@@ -23,10 +23,8 @@ import Testing
     let ledger = try Ledger(in: settings.stateFolder, cluster: "c", topic: "t", input: settings.input)
     let outbox = Outbox()
     let events = ProducerEvents(log: LogLines().log, input: settings.input)
-    let writer = LedgerWriter(
-      ledger: ledger, outbox: outbox,
-      afterSent: AfterSent(action: .keep, input: settings.input, sentFolder: settings.sentFolder), events: events,
-      stop: StopFlag())
+    let afterSent = AfterSent(action: .keep, input: settings.input, sentFolder: settings.sentFolder)
+    let writer = LedgerWriter(ledger: ledger, outbox: outbox, afterSent: afterSent, events: events, stop: StopFlag())
     let candidates = BoundedQueue<Candidate>(capacity: 8)
     let taken = Mutex<[[UInt8]]>([])
     // Holds every path until all of them have been seen, as a broker that is slow to answer would.
@@ -41,7 +39,8 @@ import Testing
       }
     }
     try FolderSource(
-      settings, outbox: outbox, ledger: ledger, writer: writer, candidates: candidates, events: events, stop: StopFlag()
+      settings, outbox: outbox, ledger: ledger, writer: writer, afterSent: afterSent, candidates: candidates,
+      events: events, stop: StopFlag()
     ).run()
     candidates.close()
     sender.join()
@@ -82,7 +81,16 @@ import Testing
   @Test func onlyWhatWasAskedForIsFound() throws {
     try scratch.write("in/a.jpg", "a")
     try scratch.write("in/b.jpg", "b")
-    #expect(try found { $0.only = ["b.jpg", "none.jpg"] } == bytes("b.jpg"))
+    #expect(try found { $0.only = PathSet(["b.jpg", "none.jpg"]) } == bytes("b.jpg"))
+  }
+
+  /// Beside a producer that runs, whose it would be.
+  @Test func whatAProducerHasSetAsideIsLeftToItWhereOnlySomeFilesAreSent() throws {
+    try scratch.write("in/.a.jpg.image-pipeline-sent", "a")
+    #expect(try found { $0.only = PathSet(["a.jpg"]) } == [])
+    #expect(try scratch.names("in") == [".a.jpg.image-pipeline-sent"])
+    #expect(try found() == bytes("a.jpg"))
+    #expect(try scratch.names("in") == ["a.jpg"])
   }
 
   @Test func anInputThatLiesInAnOutputIsRefused() throws {

@@ -55,7 +55,7 @@ import Testing
     #expect(health.report().isReady)
     watch.look(at: outbox, health, now: start + 16_000)
     #expect(health.report().reasons == ["acknowledgements: none for 16 s, and messages wait for them"])
-    _ = outbox.settle(tokens[0], partition: 0, offset: 0, failure: nil)
+    _ = outbox.settle(tokens[0])
     watch.look(at: outbox, health, now: start + 17_000)
     #expect(health.report().isReady)
     // The other one waits anew.

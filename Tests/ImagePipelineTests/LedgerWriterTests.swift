@@ -9,6 +9,7 @@ import Testing
   private let scratch: Scratch
   private let outbox = Outbox()
   private let lines = LogLines()
+  private let mark = SentMark(offset: 9, time: 1, key: nil)
 
   init() throws {
     scratch = try Scratch()
@@ -26,8 +27,8 @@ import Testing
     let events = ProducerEvents(log: lines.log, input: scratch / "in")
     let writer = LedgerWriter(
       ledger: try ledger(), outbox: outbox,
-      afterSent: AfterSent(action: action, input: scratch / "in", sentFolder: scratch / "sent"), events: events,
-      stop: stop)
+      afterSent: AfterSent(action: action, input: scratch / "in", sentFolder: scratch / "sent"),
+      marks: { [mark] in [0: mark] }, events: events, stop: stop)
     for entry in entries { writer.add(entry) }
     writer.close()
     writer.run()
@@ -36,22 +37,22 @@ import Testing
 
   private func stamp(_ path: String) throws -> FileStamp { FileStamp(try scratch.status("in/" + path)) }
 
-  private func sent(_ path: String, offset: Int64) throws -> LedgerWriter.Entry {
+  private func sent(_ path: String) throws -> LedgerWriter.Entry {
     #expect(outbox.claim(path))
     let flight = outbox.begin(path, try stamp(path), digest(of: path))
     let token = outbox.add(to: flight, bytes: 1)
-    _ = outbox.settle(token, partition: 0, offset: offset, failure: nil)
+    _ = outbox.settle(token)
     return .sent(try #require(outbox.end(flight)))
   }
 
-  @Test func whatWasSentIsRecordedWithTheLastOffset() throws {
+  @Test func whatWasSentIsRecordedWithTheMarks() throws {
     try scratch.write("in/a.jpg", "a")
     try scratch.write("in/b.jpg", "bb")
-    let counts = try write([sent("a.jpg", offset: 9), sent("b.jpg", offset: 8)])
+    let counts = try write([sent("a.jpg"), sent("b.jpg")])
     #expect(counts.sent == 2)
     #expect(counts.bytes == 3)
     #expect(try ledger().line("a.jpg") == Ledger.Line(stamp: stamp("a.jpg"), digest: digest(of: "a.jpg")))
-    #expect(try ledger().offsets() == [0: 9])
+    #expect(try ledger().marks() == [0: mark])
     #expect(outbox.isEmpty)
   }
 
@@ -66,16 +67,16 @@ import Testing
 
   @Test func whatIsOutOfTheFolderIsForgotten() throws {
     try scratch.write("in/a.jpg", "a")
-    _ = try write([sent("a.jpg", offset: 1)], .delete)
+    _ = try write([sent("a.jpg")], .delete)
     #expect(try !scratch.exists("in/a.jpg"))
     #expect(try ledger().line("a.jpg") == nil)
     // The topic's end is remembered all the same.
-    #expect(try ledger().offsets() == [0: 1])
+    #expect(try ledger().marks() == [0: mark])
   }
 
   @Test func aFileThatChangedSinceStaysAndIsLookedAtAgain() throws {
     try scratch.write("in/a.jpg", "a")
-    let entry = try sent("a.jpg", offset: 1)
+    let entry = try sent("a.jpg")
     try scratch.write("in/a.jpg", "newer")
     #expect(!outbox.claim("a.jpg"))
     _ = try write([entry], .delete)
@@ -86,7 +87,7 @@ import Testing
   @Test func aFileThatCannotBeMovedStaysAndIsSaid() throws {
     try scratch.write("in/a.jpg", "a")
     try scratch.write("sent", "a file in the folder's place")
-    let counts = try write([sent("a.jpg", offset: 1)], .move)
+    let counts = try write([sent("a.jpg")], .move)
     #expect(counts.sent == 1)
     #expect(try scratch.exists("in/a.jpg"))
     #expect(try ledger().line("a.jpg") != nil)
@@ -95,7 +96,7 @@ import Testing
 
   @Test func aLedgerThatCannotBeWrittenKeepsTheFileUntilItCan() throws {
     try scratch.write("in/a.jpg", "a")
-    let entry = try sent("a.jpg", offset: 1)
+    let entry = try sent("a.jpg")
     _ = try ledger()
     let database = try Database(path: scratch / "state/\(Ledger.fileName)", busyTimeoutMilliseconds: 1_000)
     let events = ProducerEvents(log: lines.log, input: scratch / "in")
@@ -123,7 +124,7 @@ import Testing
 
   @Test func aRunThatEndsGivesUpOnALedgerThatCannotBeWritten() throws {
     try scratch.write("in/a.jpg", "a")
-    let entry = try sent("a.jpg", offset: 1)
+    let entry = try sent("a.jpg")
     _ = try ledger()
     let database = try Database(path: scratch / "state/\(Ledger.fileName)", busyTimeoutMilliseconds: 1_000)
     try database.execute("CREATE TRIGGER full BEFORE INSERT ON files BEGIN SELECT RAISE(FAIL, 'disk full'); END")

@@ -70,40 +70,38 @@ private struct Failure: Error {}
     let tokens = (0..<3).map { _ in outbox.add(to: flight, bytes: 10) }
     #expect(Set(tokens).count == 3)
     #expect(outbox.inFlight == 3)
-    #expect(outbox.settle(tokens[0], partition: 0, offset: 5, failure: nil)?.bytes == 10)
+    let first = outbox.settle(tokens[0])
+    #expect(first?.bytes == 10 && first?.path == "a")
     #expect(outbox.end(flight) == nil)
-    // Out of order, on two partitions.
-    #expect(outbox.settle(tokens[2], partition: 1, offset: 8, failure: nil)?.1 == nil)
-    let ended = try #require(outbox.settle(tokens[1], partition: 0, offset: 4, failure: nil)?.1)
+    // Out of order.
+    #expect(outbox.settle(tokens[2])?.flight == nil)
+    let ended = try #require(outbox.settle(tokens[1])?.flight)
     #expect(ended.path == "a")
     #expect(ended.stamp == stamp)
     #expect(ended.failure == nil)
-    #expect(ended.offsets == [0: 5, 1: 8])
     #expect(outbox.inFlight == 0)
   }
 
   @Test func aFlightWhoseReportsAreQuickerThanItsEndEndsThere() {
     let flight = begin("a")
     let token = outbox.add(to: flight, bytes: 10)
-    #expect(outbox.settle(token, partition: 0, offset: 0, failure: nil)?.1 == nil)
-    #expect(outbox.end(flight)?.offsets == [0: 0])
+    #expect(outbox.settle(token)?.flight == nil)
+    #expect(outbox.end(flight)?.path == "a")
   }
 
   @Test func oneMessageThatFailsFailsTheFlightAndTheOthersAreStillAwaited() throws {
     let flight = begin("a")
     let tokens = (0..<3).map { _ in outbox.add(to: flight, bytes: 10) }
     _ = outbox.end(flight)
-    #expect(outbox.settle(tokens[0], partition: 0, offset: -1001, failure: Failure())?.1 == nil)
-    #expect(outbox.settle(tokens[1], partition: 0, offset: 7, failure: nil)?.1 == nil)
-    let ended = try #require(outbox.settle(tokens[2], partition: 0, offset: 8, failure: nil)?.1)
+    #expect(outbox.settle(tokens[0], failure: Failure())?.flight == nil)
+    #expect(outbox.settle(tokens[1])?.flight == nil)
+    let ended = try #require(outbox.settle(tokens[2])?.flight)
     #expect(ended.failure is Failure)
-    #expect(ended.offsets == [0: 8])
   }
 
   @Test func aFlightThatNeverTookOffEndsAtOnce() throws {
     let ended = try #require(outbox.end(begin("a"), failure: Failure()))
     #expect(ended.failure is Failure)
-    #expect(ended.offsets == [:])
   }
 
   @Test func aReportThatComesTwiceCountsOnce() {
@@ -111,9 +109,9 @@ private struct Failure: Error {}
     let token = outbox.add(to: flight, bytes: 10)
     _ = outbox.add(to: flight, bytes: 10)
     _ = outbox.end(flight)
-    #expect(outbox.settle(token, partition: 0, offset: 0, failure: nil) != nil)
-    #expect(outbox.settle(token, partition: 0, offset: 0, failure: nil) == nil)
-    #expect(outbox.settle(999, partition: 0, offset: 0, failure: nil) == nil)
+    #expect(outbox.settle(token) != nil)
+    #expect(outbox.settle(token) == nil)
+    #expect(outbox.settle(999) == nil)
     #expect(outbox.inFlight == 1)
   }
 
@@ -122,8 +120,8 @@ private struct Failure: Error {}
     let tokens = (outbox.add(to: one, bytes: 1), outbox.add(to: other, bytes: 2))
     _ = outbox.end(one)
     _ = outbox.end(other)
-    #expect(outbox.settle(tokens.1, partition: 0, offset: 0, failure: Failure())?.1?.path == "b")
-    let ended = outbox.settle(tokens.0, partition: 0, offset: 1, failure: nil)?.1
+    #expect(outbox.settle(tokens.1, failure: Failure())?.flight?.path == "b")
+    let ended = outbox.settle(tokens.0)?.flight
     #expect(ended?.path == "a")
     #expect(ended?.failure == nil)
   }
@@ -152,6 +150,19 @@ private struct Failure: Error {}
     #expect(!refusals.add("a", status(1)))
     #expect(refusals.add("a", status(2)))
     #expect(refusals.add("b", status(2)))
+  }
+
+  @Test func whatMayPassIsTriedAgainLaterAndLater() {
+    var now: Int64 = 0
+    for (number, seconds) in [10, 20, 40, 60, 60].enumerated() {
+      #expect(refusals.add("a", status(1), isPassing: true, now: now) == (number == 0))
+      #expect(refusals.contains("a", status(1), now: now + Int64(seconds) * 1_000 - 1))
+      now += Int64(seconds) * 1_000
+      #expect(!refusals.contains("a", status(1), now: now))
+    }
+    // Another version is another matter.
+    #expect(refusals.add("a", status(2), isPassing: true, now: now))
+    #expect(!refusals.contains("a", status(2), now: now + 10_000))
   }
 
   @Test func aFileThatCouldNotEvenBeInspectedIsTriedAgain() {

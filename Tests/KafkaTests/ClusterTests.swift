@@ -34,6 +34,14 @@ import Testing
     producer.close()
   }
 
+  @Test func anEmbeddedClusterHasNoController() throws {
+    let cluster = try EmbeddedCluster()
+    try cluster.createTopic("images", partitions: 1)
+    let producer = try KafkaProducer(settings(cluster)) { _ in }
+    #expect(try !producer.hasController("images", timeoutMilliseconds: patience))
+    producer.close()
+  }
+
   @Test func readerFindsOneMessageAndNothingWhereThereIsNone() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 2)

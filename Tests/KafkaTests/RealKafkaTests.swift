@@ -34,6 +34,7 @@ struct RealKafkaTests {
     let limit = ["max.message.bytes": "1234567"]
     #expect(try producer.createTopic(topic, partitions: 3, settings: limit, timeoutMilliseconds: patience))
     #expect(try producer.partitionCount(of: topic, timeoutMilliseconds: patience) == 3)
+    #expect(try producer.hasController(topic, timeoutMilliseconds: patience))
     try producer.sendText(topic, 2, "at once")
     #expect(producer.flush(timeoutMilliseconds: patience))
     #expect(try producer.watermarks(of: topic, partition: 2, timeoutMilliseconds: patience) == (0, 1))

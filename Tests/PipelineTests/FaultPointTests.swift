@@ -15,9 +15,11 @@ import Testing
   private static let ofProducer: [FaultPoint] = [
     .segmentHandedOver, .imageHandedOver, .imageAcknowledged, .ledgerWritten, .ledgerCommitted, .sentFileHandled,
   ]
+  /// The producer's, where it does something with the files that it has sent.
+  private static let afterSent: [FaultPoint] = [.sentFileChecked, .sentFileSetAside]
 
   @Test func everyPointIsTested() {
-    #expect(Set(Self.ofConsumer + Self.ofProducer) == Set(FaultPoint.allCases))
+    #expect(Set(Self.ofConsumer + Self.ofProducer + Self.afterSent) == Set(FaultPoint.allCases))
   }
 
   /// Whole images, one that changes, and two in segments, in the order in which they are sent.
@@ -62,6 +64,15 @@ import Testing
 
   @Test(arguments: ofProducer, ["keep", "move", "delete"])
   func aProducerThatIsKilledThereLosesAndDoublesNothing(point: FaultPoint, afterSent: String) throws {
+    try killProducer(at: point, afterSent)
+  }
+
+  @Test(arguments: afterSent, ["move", "delete"])
+  func aProducerThatIsKilledWhileItDealsWithASentFileLosesAndDoublesNothing(point: FaultPoint, action: String) throws {
+    try killProducer(at: point, action)
+  }
+
+  private func killProducer(at point: FaultPoint, _ afterSent: String) throws {
     let broker = try Broker.preferred()
     var images: [String: [UInt8]] = [:]
     for number in 0..<10 {

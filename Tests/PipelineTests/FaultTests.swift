@@ -89,6 +89,30 @@ import Testing
 
   private let ledger = ".image-pipeline/ledger.sqlite"
 
+  /// Removed or replaced, by hand or with a volume: what is written to it then, nobody finds again.
+  @Test(arguments: [[".image-pipeline"], [".image-pipeline/ledger.sqlite"]], [false, true])
+  func aLedgerThatIsRemovedWhileItIsUsedEndsTheProducer(removed: [String], isBusy: Bool) throws {
+    let broker = try Broker.preferred()
+    var images = try writeImages(10)
+    let topic = try TopicContent(broker)
+    let producer = try Program(
+      ["producer"], in: folder, environment: broker.environment(["LOG_LEVEL": "debug"]))
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    #expect(eventually { producer.output.contains("sent  image=ready.jpg") }, "\(producer.output)")
+    for name in removed { try folder.remove(name) }
+    if isBusy {
+      images["new.jpg"] = [9]
+      try folder.write("images/new.jpg", [9])
+    }
+    #expect(producer.exitCode(withinSeconds: 30) == 1, "\(producer.output)")
+    #expect(producer.output.contains("was removed or replaced"), "\(producer.output)")
+    #expect(producer.output.contains("sent again"), "the cure: \(producer.output)")
+    images["ready.jpg"] = [1]
+    #expect(try once(broker).output.contains("sent \(images.count) images"))
+    _ = try Program.storeAll(in: folder, broker)
+    try expectStored(images, in: folder)
+  }
+
   private func damageLedger() throws {
     for suffix in ["", "-wal"] {
       guard let file = try? File.open(folder.path + "/" + ledger + suffix, .readWrite) else { continue }

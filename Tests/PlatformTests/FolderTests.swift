@@ -72,6 +72,20 @@ import Testing
     #expect(try folder.status("old") == nil)
   }
 
+  @Test func whereARenameCannotRefuseALinkDoes() throws {
+    try temporary.write("new", "new")
+    try temporary.write("old", "old")
+    let other = try folder.folder("other", creating: true)
+    #expect(failure { _ = try folder.renameByLink("new", to: folder, as: "old") }?.code == EEXIST)
+    #expect(try temporary.read("old") == "old" && temporary.read("new") == "new")
+    #expect(try folder.renameByLink("new", to: other, as: "free"))
+    #expect(try temporary.read("other/free") == "new")
+    #expect(try folder.status("new") == nil)
+    // A folder has no links.
+    #expect(try !folder.renameByLink("other", to: folder, as: "another"))
+    #expect(try folder.status("other")?.kind == .folder)
+  }
+
   @Test func whatIsGoneHasNoStatusAndIsRemovedWithoutError() throws {
     #expect(try folder.status("gone") == nil)
     try folder.remove("gone")

@@ -1,5 +1,6 @@
 import Glibc
 import Platform
+import Synchronization
 
 /// What becomes of a file once the broker and the ledger have it.
 public enum AfterSentAction: String, Sendable, CaseIterable {
@@ -11,6 +12,16 @@ struct AfterSent: Sendable {
   let input: String
   /// Where `move` takes files, under their names.
   let sentFolder: String
+  private let failures = RecentFailures()
+
+  enum Outcome {
+    /// The file is where it was.
+    case stays
+    /// It is out of the input folder.
+    case gone
+    /// It is not what was sent any more: it is to be looked at again.
+    case again
+  }
 
   /// - Throws: `SystemError`, or `MoveRefusal` where files could not be moved as is asked.
   func check() throws {
@@ -26,38 +37,88 @@ struct AfterSent: Sendable {
     }
   }
 
-  /// Returns true where the file is out of the input folder. A file that was altered since it was read is left alone: it
-  /// will be sent again.
-  func perform(_ path: String, _ stamp: FileStamp) throws -> Bool {
-    guard action != .keep else { return false }
-    guard let status = try FileStatus.of(input + "/" + path), FileStamp(status) == stamp else { return false }
+  /// Acts on the version of a file that was sent, and on no other. Between a look and an act a writer may rename a newer
+  /// one over it; so it is set aside first and looked at there.
+  func perform(_ path: String, _ stamp: FileStamp) throws -> Outcome {
+    guard action != .keep, try FileStatus.of(input + "/" + path) != nil else { return .stays }
     let (folder, leaf) = try split(path, below: input, creating: false)
-    switch action {
-    case .keep: return false
-    case .delete: try folder.remove(leaf)
-    case .move:
-      let (target, _) = try split(path, below: sentFolder, creating: true)
-      // An earlier version of the image may be there: both are kept.
-      var number = 1
-      while try !moved(leaf, from: folder, to: target, as: number == 1 ? leaf : "\(leaf).\(number)") { number += 1 }
+    // The link before what it leads to: it is the link that is acted upon.
+    let before = try folder.status(leaf)
+    guard let before, let status = try folder.status(leaf, followingLinks: true), FileStamp(status) == stamp else {
+      return .again
     }
-    return true
-  }
-
-  private func moved(_ leaf: String, from folder: Folder, to target: Folder, as name: String) throws -> Bool {
-    do { try folder.rename(leaf, to: target, as: name, replacing: false) } catch {
-      if error.code == EEXIST { return false }
+    try failures.check(folder.path)
+    let target = try target(of: path)
+    FaultPoint.sentFileChecked.reached()
+    guard let file = try setAside(path, leaf, in: folder) else { return .again }
+    FaultPoint.sentFileSetAside.reached()
+    guard let now = try file.status(), FileStamp(now) == FileStamp(before) else {
+      // Where yet another version stands in its place by now, its writer has replaced this one, as if nobody had moved it.
+      if try !file.putBack() { try file.remove() }
+      return .again
+    }
+    do { try finish(file, target) } catch {
+      failures.add(error, folder.path)
+      _ = try file.putBack()
       throw error
     }
-    return true
+    return .gone
   }
 
-  private func split(_ path: String, below root: String, creating: Bool) throws -> (Folder, String) {
+  /// Deals with a file that a kill has left set aside.
+  /// - Parameter path: its own.
+  func recover(_ path: String) throws {
+    let (folder, leaf) = try split(path, below: input, creating: false)
+    guard let file = try SetAside.left(leaf, in: folder), try !file.putBack() else { return }
+    // A newer version has come, so this one was sent, or replaced by its writer. To keep is to delete nothing, though.
+    if action != .keep { try finish(file, target(of: path)) }
+  }
+
+  /// nil where the file is gone.
+  private func setAside(_ path: String, _ leaf: String, in folder: Folder) throws -> SetAside? {
+    do { return try SetAside.take(leaf, in: folder) } catch {
+      guard error.code == EEXIST else { throw error }
+      try recover(path)
+      return try SetAside.take(leaf, in: folder)
+    }
+  }
+
+  private func target(of path: String) throws -> Folder? {
+    action == .move ? try split(path, below: sentFolder, creating: true).0 : nil
+  }
+
+  /// - Parameter target: nil: the file goes.
+  private func finish(_ file: SetAside, _ target: Folder?) throws(SystemError) {
+    if let target { try file.move(to: target) } else { try file.remove() }
+  }
+
+  private func split(_ path: String, below root: String, creating: Bool) throws(SystemError) -> (Folder, String) {
     // By bytes: as characters, a slash with a combining accent behind it is no slash.
     let components = path.utf8.split(separator: UInt8(ascii: "/")).map { String($0)! }
     var folder = creating ? try Folder.create(root) : try Folder.open(root)
     for component in components.dropLast() { folder = try folder.folder(component, creating: creating) }
     return (folder, components[components.count - 1])
+  }
+}
+
+/// The folders whose files could be set aside and then neither moved nor removed. To put such a file back is an event,
+/// upon which it would be set aside again at once, and for ever.
+private final class RecentFailures: Sendable {
+  private let byFolder = Mutex<[String: (error: SystemError, until: Int64)]>([:])
+  private static let milliseconds: Int64 = 10_000
+  private static let most = 1_000
+
+  func add(_ error: SystemError, _ folder: String) {
+    byFolder.withLock { folders in
+      if folders.count >= Self.most { folders = [:] }
+      folders[folder] = (error, Clock.monotonicMilliseconds + Self.milliseconds)
+    }
+  }
+
+  /// - Throws: what went wrong there a moment ago.
+  func check(_ folder: String) throws(SystemError) {
+    let failure = byFolder.withLock { $0[folder] }
+    if let failure, Clock.monotonicMilliseconds < failure.until { throw failure.error }
   }
 }
 

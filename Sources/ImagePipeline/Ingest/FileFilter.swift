@@ -13,12 +13,13 @@ public struct FileFilter: Sendable {
     ".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".download", ".opdownload", ".aria2", ".!ut",
     ".swp", ".swx", ".lock", "~",
   ]
-  static let temporaryPrefixes = [".", "~", "#"]
+  private static let temporaryPrefixes = Array(".~#".utf8)
 
   /// - Parameter name: a file's own name, without folders.
   public func accepts(_ name: Substring) -> Bool {
     let lower = name.lowercased()
-    if Self.temporaryPrefixes.contains(where: lower.hasPrefix) { return false }
+    // By bytes: as characters, a dot with a combining accent behind it is no dot.
+    if let first = lower.utf8.first, Self.temporaryPrefixes.contains(first) { return false }
     if Self.temporarySuffixes.contains(where: lower.hasSuffix) { return false }
     guard let extensions else { return true }
     guard let dot = lower.utf8.lastIndex(of: UInt8(ascii: ".")) else { return false }
@@ -26,7 +27,7 @@ public struct FileFilter: Sendable {
   }
 
   /// - Parameter name: a folder's own name.
-  public func enters(_ name: Substring) -> Bool { !name.hasPrefix(".") }
+  public func enters(_ name: Substring) -> Bool { name.utf8.first != UInt8(ascii: ".") }
 }
 
 extension String {

@@ -9,6 +9,7 @@ final class FolderSource {
   private let outbox: Outbox
   private let ledger: Ledger
   private let writer: LedgerWriter
+  private let afterSent: AfterSent
   private let candidates: BoundedQueue<Candidate>
   private let events: ProducerEvents
   private let stop: StopFlag
@@ -30,7 +31,7 @@ final class FolderSource {
   private static let mostAppeared = 1_000
 
   init(
-    _ settings: ProducerSettings, outbox: Outbox, ledger: Ledger, writer: LedgerWriter,
+    _ settings: ProducerSettings, outbox: Outbox, ledger: Ledger, writer: LedgerWriter, afterSent: AfterSent,
     candidates: BoundedQueue<Candidate>, events: ProducerEvents, stop: StopFlag
   ) {
     self.settings = settings
@@ -38,6 +39,7 @@ final class FolderSource {
     self.outbox = outbox
     self.ledger = ledger
     self.writer = writer
+    self.afterSent = afterSent
     self.candidates = candidates
     self.events = events
     self.stop = stop
@@ -159,10 +161,19 @@ final class FolderSource {
           refuseName(Array(prefix.utf8) + entry.relativePath, entry.kind)
           continue
         }
+        for original in SetAside.originals(prefix + path, entry.kind, root: settings.input) { recover(original) }
         guard entry.kind != .folder else { continue }
         try consider(prefix + path, isFinished: false, kind: entry.kind)
       }
     }
+  }
+
+  /// A file that an earlier producer was about to move or to delete. The claim keeps this run's own out of it. Whoever
+  /// sends single files only may do so beside another producer, whose they would be.
+  private func recover(_ path: String) {
+    guard settings.only == nil, outbox.claim(path) else { return }
+    defer { outbox.release(path, again: true) }
+    do { try afterSent.recover(path) } catch { events.afterSentFailed(path, error) }
   }
 
   /// A name that is not UTF-8: said where an image, or a folder that may hold some, is passed by for it.
@@ -187,7 +198,7 @@ final class FolderSource {
     let status: FileStatus?
     do { status = try FileStatus.of(settings.input + "/" + path) } catch {
       settling.forget(path)
-      return events.refused(path, error)
+      return events.refused(path, error, wasFound: false)
     }
     guard let status, status.kind == .regular else {
       // Gone; or a link to a folder, which is not followed: it might lead in a circle.

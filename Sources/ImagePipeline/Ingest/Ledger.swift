@@ -8,7 +8,6 @@ import Synchronization
 /// Safe to be used by several threads.
 final class Ledger: Sendable {
   static let fileName = "ledger.sqlite"
-  private static let version = 1
 
   // Two, because a line is read for each file of a scan, and must not wait for the sync of a transaction.
   private let path: String
@@ -39,19 +38,31 @@ final class Ledger: Sendable {
 
   func line(_ path: String) throws -> Line? { try using(reader) { try $0.line(path) } }
 
-  /// Records files and, for each partition, the last acknowledged offset, in one durable transaction.
-  func record(_ lines: [(path: String, line: Line)], offsets: [Int32: Int64]) throws {
-    try using(writer) { try $0.record(lines, offsets) }
+  /// - Throws: where another file stands under its name, or none: what is written to it then, nobody finds again.
+  func checkPlace() throws { try using(reader) { try $0.checkPlace() } }
+
+  /// Records files, in one durable transaction.
+  /// - Parameter marks: for the partitions that have none: another one shows whether the topic is still the same.
+  func record(_ lines: [(path: String, line: Line)], marks: [Int32: SentMark] = [:]) throws {
+    try using(writer) { try $0.record(lines, marks) }
   }
 
   /// Forgets files that are no longer in the input folder.
   func remove(_ paths: [String]) throws { try using(writer) { try $0.remove(paths) } }
 
-  /// Forgets the whole scope.
+  /// Forgets the whole scope, and that its topic was found to be another one.
   func forget() throws { try using(writer) { try $0.forget() } }
 
-  /// The last acknowledged offset of each partition.
-  func offsets() throws -> [Int32: Int64] { try using(writer) { try $0.offsets() } }
+  /// A message of each partition that the topic has acknowledged.
+  func marks() throws -> [Int32: SentMark] { try using(writer) { try $0.marks() } }
+
+  /// Puts newer ones in their place.
+  func advance(_ marks: [Int32: SentMark]) throws { try using(writer) { try $0.advance(marks) } }
+
+  /// The topic was found to be another one than was sent to.
+  func isTopicNew() throws -> Bool { try using(writer) { try $0.isTopicNew() } }
+
+  func setTopicNew() throws { try using(writer) { try $0.setTopicNew() } }
 
   private final class Connection {
     private let file: String
@@ -60,7 +71,8 @@ final class Ledger: Sendable {
     private let select: Statement
     private let replace: Statement
     private let delete: Statement
-    private let replaceOffset: Statement
+    private let addMark: Statement
+    private let replaceMark: Statement
 
     init(_ path: String, cluster: String, topic: String, input: String) throws {
       file = path
@@ -68,23 +80,12 @@ final class Ledger: Sendable {
       scope = try database.transaction { [database] in
         switch try database.userVersion() {
         case 0:
-          try database.execute(
-            """
-            CREATE TABLE scopes (
-              id INTEGER PRIMARY KEY, cluster TEXT NOT NULL, topic TEXT NOT NULL, input TEXT NOT NULL,
-              UNIQUE (cluster, topic, input)
-            );
-            CREATE TABLE files (
-              scope INTEGER NOT NULL REFERENCES scopes, path TEXT NOT NULL, size INTEGER NOT NULL,
-              modified INTEGER NOT NULL, inode INTEGER NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (scope, path)
-            ) WITHOUT ROWID;
-            CREATE TABLE offsets (
-              scope INTEGER NOT NULL REFERENCES scopes, partition INTEGER NOT NULL, last INTEGER NOT NULL,
-              PRIMARY KEY (scope, partition)
-            ) WITHOUT ROWID;
-            """)
-          try database.setUserVersion(Ledger.version)
-        case Ledger.version: break
+          try database.execute(LedgerSchema.creation)
+          try database.setUserVersion(LedgerSchema.version)
+        case LedgerSchema.version: break
+        case let older where (1..<LedgerSchema.version).contains(older):
+          try database.execute(LedgerSchema.migration(from: older))
+          try database.setUserVersion(LedgerSchema.version)
         case let other: throw LedgerError.foreignVersion(other, path: path)
         }
         try database.prepare("INSERT OR IGNORE INTO scopes (cluster, topic, input) VALUES (?, ?, ?)")
@@ -95,7 +96,9 @@ final class Ledger: Sendable {
       select = try database.prepare("SELECT size, modified, inode, digest FROM files WHERE scope = ? AND path = ?")
       replace = try database.prepare("REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)")
       delete = try database.prepare("DELETE FROM files WHERE scope = ? AND path = ?")
-      replaceOffset = try database.prepare("REPLACE INTO offsets VALUES (?, ?, ?)")
+      let mark = "INTO offsets (scope, partition, last, last_time, last_key) VALUES (?, ?, ?, ?, ?)"
+      addMark = try database.prepare("INSERT OR IGNORE " + mark)
+      replaceMark = try database.prepare("REPLACE " + mark)
     }
 
     func line(_ path: String) throws -> Line? {
@@ -110,18 +113,31 @@ final class Ledger: Sendable {
       }
     }
 
-    func record(_ lines: [(path: String, line: Line)], _ offsets: [Int32: Int64]) throws {
+    func checkPlace() throws { if database.hasMoved { throw LedgerError.gone(path: file) } }
+
+    func record(_ lines: [(path: String, line: Line)], _ marks: [Int32: SentMark]) throws {
+      try checkPlace()
       try database.transaction {
         for (path, line) in lines {
           try replace.run(
             .integer(scope), .text(path), .integer(Int64(line.stamp.size)), .integer(line.stamp.modified),
             .integer(Int64(bitPattern: line.stamp.inode)), .blob(line.digest.bytes))
         }
-        for (partition, offset) in offsets {
-          try replaceOffset.run(.integer(scope), .integer(Int64(partition)), .integer(offset))
-        }
+        try write(marks, addMark)
         FaultPoint.ledgerWritten.reached()
       }
+    }
+
+    private func write(_ marks: [Int32: SentMark], _ statement: Statement) throws {
+      for (partition, mark) in marks {
+        try statement.run(
+          .integer(scope), .integer(Int64(partition)), .integer(mark.offset), mark.time.map { .integer($0) } ?? .null,
+          mark.key.map { .blob($0.bytes) } ?? .null)
+      }
+    }
+
+    func advance(_ marks: [Int32: SentMark]) throws {
+      try database.transaction { try write(marks, replaceMark) }
     }
 
     func remove(_ paths: [String]) throws {
@@ -133,16 +149,28 @@ final class Ledger: Sendable {
         for table in ["files", "offsets"] {
           try database.prepare("DELETE FROM \(table) WHERE scope = ?").run(.integer(scope))
         }
+        try database.prepare("UPDATE scopes SET is_topic_new = 0 WHERE id = ?").run(.integer(scope))
       }
     }
 
-    func offsets() throws -> [Int32: Int64] {
-      var offsets: [Int32: Int64] = [:]
-      try database.prepare("SELECT partition, last FROM offsets WHERE scope = ?").each(.integer(scope)) { row in
-        offsets[Int32(clamping: row.integer(0))] = row.integer(1)
-        return true
-      }
-      return offsets
+    func marks() throws -> [Int32: SentMark] {
+      var marks: [Int32: SentMark] = [:]
+      try database.prepare("SELECT partition, last, last_time, last_key FROM offsets WHERE scope = ?")
+        .each(.integer(scope)) { row in
+          marks[Int32(clamping: row.integer(0))] = SentMark(
+            offset: row.integer(1), time: row.isNull(2) ? nil : row.integer(2),
+            key: row.isNull(3) ? nil : Digest(bytes: row.blob(3)))
+          return true
+        }
+      return marks
+    }
+
+    func isTopicNew() throws -> Bool {
+      try database.prepare("SELECT is_topic_new FROM scopes WHERE id = ?").first(.integer(scope)) { $0.integer(0) } == 1
+    }
+
+    func setTopicNew() throws {
+      try database.prepare("UPDATE scopes SET is_topic_new = 1 WHERE id = ?").run(.integer(scope))
     }
   }
 }
@@ -150,6 +178,8 @@ final class Ledger: Sendable {
 enum LedgerError: Error, CustomStringConvertible {
   case foreignVersion(Int, path: String)
   case damaged(path: String, reason: String)
+  /// It was there, and is not under its name any more.
+  case gone(path: String)
 
   /// The error itself, or what it says of the ledger.
   static func of(_ error: any Error, path: String) -> any Error {
@@ -165,6 +195,9 @@ enum LedgerError: Error, CustomStringConvertible {
     case .damaged(let path, let reason):
       "the ledger \(path) is damaged: \(reason). Move it away, with its -wal and -shm: then everything is sent again, and "
         + "consumers store nothing twice"
+    case .gone(let path):
+      "the ledger \(path) was removed or replaced while it was in use. Start again: what it knew is sent again, unless it is "
+        + "put back before, and consumers store nothing twice"
     }
   }
 }

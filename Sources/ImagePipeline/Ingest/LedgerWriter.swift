@@ -14,6 +14,8 @@ final class LedgerWriter: Sendable {
   private let ledger: Ledger
   private let outbox: Outbox
   private let afterSent: AfterSent
+  /// The last message of each partition that was acknowledged.
+  private let marks: @Sendable () -> [Int32: SentMark]
   private let events: ProducerEvents
   private let stop: StopFlag
   /// What ended the run: a ledger that cannot be written any more.
@@ -25,7 +27,11 @@ final class LedgerWriter: Sendable {
   /// How long a transaction waits for more of them, in ms. Nobody waits for it but a file's next version.
   private static let gathering: Int64 = 20
 
-  init(ledger: Ledger, outbox: Outbox, afterSent: AfterSent, events: ProducerEvents, stop: StopFlag) {
+  init(
+    ledger: Ledger, outbox: Outbox, afterSent: AfterSent, marks: @escaping @Sendable () -> [Int32: SentMark] = { [:] },
+    events: ProducerEvents, stop: StopFlag
+  ) {
+    self.marks = marks
     self.ledger = ledger
     self.outbox = outbox
     self.afterSent = afterSent
@@ -55,18 +61,16 @@ final class LedgerWriter: Sendable {
 
   private func write(_ entries: [Entry]) {
     var lines: [(path: String, line: Ledger.Line)] = []
-    var offsets: [Int32: Int64] = [:]
     for entry in entries {
       switch entry {
       case .sent(let flight):
         lines.append((flight.path, Ledger.Line(stamp: flight.stamp, digest: flight.digest)))
-        offsets.merge(flight.offsets) { max($0, $1) }
       case .known(let path, let stamp, let digest): lines.append((path, Ledger.Line(stamp: stamp, digest: digest)))
       }
     }
     while true {
       do {
-        try ledger.record(lines, offsets: offsets)
+        try ledger.record(lines, marks: marks())
         break
       } catch {
         if error is LedgerError {
@@ -81,28 +85,28 @@ final class LedgerWriter: Sendable {
       }
     }
     FaultPoint.ledgerCommitted.reached()
-    var gone: [String] = []
+    var outcomes: [AfterSent.Outcome] = []
     for entry in entries {
       switch entry {
       case .sent(let flight):
         events.sent(flight.path, bytes: flight.stamp.size, since: flight.begun)
-        if act(flight.path, flight.stamp) { gone.append(flight.path) }
+        outcomes.append(act(flight.path, flight.stamp))
       case .known(let path, let stamp, _):
         events.known(path)
-        if act(path, stamp) { gone.append(path) }
+        outcomes.append(act(path, stamp))
       }
     }
     FaultPoint.sentFileHandled.reached()
     // What is not in the folder any more need not be remembered, or a camera's ledger would grow for ever.
-    do { try ledger.remove(gone) } catch { events.ledgerFailed(error) }
-    for line in lines { outbox.release(line.path) }
+    let gone = zip(lines, outcomes).filter { $0.1 == .gone }
+    do { try ledger.remove(gone.map(\.0.path)) } catch { events.ledgerFailed(error) }
+    for (line, outcome) in zip(lines, outcomes) { outbox.release(line.path, again: outcome == .again) }
   }
 
-  /// Returns true where the file is out of the input folder now.
-  private func act(_ path: String, _ stamp: FileStamp) -> Bool {
+  private func act(_ path: String, _ stamp: FileStamp) -> AfterSent.Outcome {
     do { return try afterSent.perform(path, stamp) } catch {
       events.afterSentFailed(path, error)
-      return false
+      return .stays
     }
   }
 }

@@ -38,8 +38,6 @@ final class Outbox: Sendable {
     /// False while more messages of it are to come.
     var isWhole = false
     var failure: (any Error)?
-    /// The highest acknowledged offset of each partition.
-    var offsets: [Int32: Int64] = [:]
   }
 
   // MARK: Paths
@@ -113,19 +111,24 @@ final class Outbox: Sendable {
     }
   }
 
-  /// A message has its report. Returns its size, and its flight where that has ended.
-  func settle(_ token: UInt64, partition: Int32, offset: Int64, failure: (any Error)?) -> (bytes: Int, Flight?)? {
+  /// What is known of a message that has its report.
+  struct Settled {
+    let bytes: Int
+    /// Its image's.
+    let path: String
+    /// Where that has ended with it.
+    let flight: Flight?
+  }
+
+  /// A message has its report.
+  func settle(_ token: UInt64, failure: (any Error)? = nil) -> Settled? {
     state.withLock { state in
       guard let message = state.messages.removeValue(forKey: token) else { return nil }
       state.settled += 1
       state.flights[message.flight]!.unacknowledged -= 1
-      if let failure {
-        state.flights[message.flight]!.failure = failure
-      } else {
-        let last = state.flights[message.flight]!.offsets[partition] ?? -1
-        state.flights[message.flight]!.offsets[partition] = max(last, offset)
-      }
-      return (message.bytes, state.takeIfOver(message.flight))
+      if let failure { state.flights[message.flight]!.failure = failure }
+      let path = state.flights[message.flight]!.path
+      return Settled(bytes: message.bytes, path: path, flight: state.takeIfOver(message.flight))
     }
   }
 }

@@ -21,6 +21,7 @@ final class Sender: Sendable {
   private let producer: KafkaProducer
   private let budget: any SendBudget
   private let outbox: Outbox
+  private let sentTopic: SentTopic
   private let writer: LedgerWriter
   private let events: ProducerEvents
   private let stop: StopFlag
@@ -28,7 +29,7 @@ final class Sender: Sendable {
 
   init(
     input: String, topic: String, segmentBytes: Int, producer: KafkaProducer, budget: any SendBudget, outbox: Outbox,
-    writer: LedgerWriter, events: ProducerEvents, stop: StopFlag
+    sentTopic: SentTopic, writer: LedgerWriter, events: ProducerEvents, stop: StopFlag
   ) {
     self.input = input
     self.topic = topic
@@ -36,6 +37,7 @@ final class Sender: Sendable {
     self.producer = producer
     self.budget = budget
     self.outbox = outbox
+    self.sentTopic = sentTopic
     self.writer = writer
     self.events = events
     self.stop = stop
@@ -200,7 +202,7 @@ final class Sender: Sendable {
         }
       }
     } catch {
-      _ = outbox.settle(token, partition: -1, offset: -1, failure: error)
+      _ = outbox.settle(token, failure: error)
       budget.failed(total)
       throw error
     }
@@ -208,15 +210,15 @@ final class Sender: Sendable {
 
   /// The client has a message's report. Called on the client's thread.
   func report(_ report: DeliveryReport) {
-    let settled = outbox.settle(
-      report.token, partition: report.partition, offset: report.offset, failure: report.error)
-    guard let settled else { return }
+    guard let settled = outbox.settle(report.token, failure: report.error) else { return }
     if report.error == nil {
+      // Before the image gets to the ledger: its mark goes with it.
+      sentTopic.acknowledged(report, key: settled.path)
       budget.delivered(settled.bytes, partition: report.partition, offset: report.offset)
     } else {
       budget.failed(settled.bytes)
     }
-    finish(settled.1)
+    finish(settled.flight)
   }
 
   /// All of an image is acknowledged, or something of it never will be.
@@ -230,8 +232,9 @@ final class Sender: Sendable {
       events.unfinished(flight.path)
       outbox.release(flight.path, again: true)
     case is SendingStopped: outbox.release(flight.path)
-    case let error as KafkaError where error.isPurged: outbox.release(flight.path)
-    case let error as KafkaError where !error.isMessageTooLarge && !error.isAuthorization && !error.isFatal:
+    // That ends the client, and not for this image alone.
+    case let error as KafkaError where error.isPurged || error.isFatal: outbox.release(flight.path)
+    case let error as KafkaError where !error.isMessageTooLarge && !error.isAuthorization:
       events.failed(flight.path, error)
       outbox.release(flight.path, again: true)
     case let error?:

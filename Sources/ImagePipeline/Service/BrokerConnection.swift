@@ -12,21 +12,54 @@ struct BrokerConnection {
   /// Gives up after so many ms; nil: waits for ever.
   var patience: Int?
 
+  private static let settingsMilliseconds = 2_000
+  private static let startingMilliseconds: Int64 = 10_000
+
   /// The cluster's id. nil where `stop` was set first.
   func clusterID(stop: StopFlag) throws -> String? {
     try untilAnswered(stop) { try client.clusterID(timeoutMilliseconds: 2_000) }
   }
 
   /// Makes the topic where there is none. Returns false where `stop` was set first.
-  func ensureTopic(_ topic: String, partitions: Int32, stop: StopFlag) throws -> Bool {
-    try untilAnswered(stop) {
-      if try client.partitionCount(of: topic, timeoutMilliseconds: 5_000) == nil,
-        try client.createTopic(topic, partitions: partitions, timeoutMilliseconds: 15_000)
-      {
-        log.info("topic created", ["topic": .string(topic)])
+  /// - Throws: `TopicRefusal` where the cluster does not make it so.
+  func ensureTopic(_ topic: String, as wanted: NewTopic, stop: StopFlag) throws -> Bool {
+    let start = Clock.monotonicMilliseconds
+    return try untilAnswered(stop) {
+      do {
+        if try client.partitionCount(of: topic, timeoutMilliseconds: 5_000) == nil,
+          try client.createTopic(
+            topic, partitions: wanted.partitions, replicationFactor: wanted.replicationFactor,
+            settings: wanted.settings, timeoutMilliseconds: 15_000)
+        {
+          log.info("topic created", ["topic": .string(topic)])
+        }
+      } catch let error as KafkaError where error.isInvalidRequest {
+        // Of a cluster that is just starting, not all brokers are there.
+        let isStarting = error.isTooFewBrokers && Clock.monotonicMilliseconds - start < Self.startingMilliseconds
+        if isStarting { throw error }
+        throw TopicRefusal(topic: topic, wanted: wanted, name: error.name, reason: error.reason)
       }
       return true
     } ?? false
+  }
+
+  /// Says where the topic keeps the last message of each key alone, and where it is otherwise than it would be made. Where this
+  /// user may not see its settings, or the broker has none, there is no word and no wait.
+  func review(_ topic: String, _ wanted: NewTopic) {
+    let patience = Self.settingsMilliseconds
+    guard (try? client.hasController(topic, timeoutMilliseconds: patience)) == true,
+      let settings = try? client.topicSettings(topic, timeoutMilliseconds: patience),
+      let count = (try? client.partitionCount(of: topic, timeoutMilliseconds: patience)) ?? nil
+    else { return }
+    let differences = wanted.differences(partitions: count, settings: settings)
+    if !differences.isEmpty {
+      log.info("the topic stays as it is: \(differences.joined(separator: ", "))", ["topic": .string(topic)])
+    }
+    guard let policy = settings["cleanup.policy"], policy.contains("compact") else { return }
+    log.warning(
+      "the topic is compacted: of an image that travels as several messages, which share its key, the broker removes all but "
+        + "the last. Set it to cleanup.policy=delete (kafka-configs --alter --entity-type topics --entity-name \(topic) "
+        + "--add-config cleanup.policy=delete)", ["topic": .string(topic), "cleanup.policy": .string(policy)])
   }
 
   /// How many partitions a topic has; nil where there is none, or where `stop` was set first.

@@ -36,20 +36,22 @@ public final class ConsumerService: Sendable {
       outputPath: settings.outputPath, csvPath: settings.csvPath, topic: settings.topic,
       deadLetterSettings: settings.embeddedCluster == nil ? settings.kafka : nil, log: log, stop: stop)
     defer { store.letters.close() }
+    var isFirst = true
     while true {
-      do { return try join(store) } catch {
+      do { return try join(store, isFirst: isFirst) } catch {
         // By the slot's lock nobody else has this instance id. But librdkafka may send a commit between the end of its
         // session and its next join, when a broker comes back, and is taken for an intruder then.
         let isFenced = (error as? KafkaError).map { $0.isFatal && $0.isFenced } ?? false
         guard isFenced || error is NoPlace else { throw error }
         log.warning("the group has shut this consumer out, joining anew: \(error)")
         guard !stop.wait(milliseconds: Self.rejoinMilliseconds) else { return }
+        isFirst = false
       }
     }
   }
 
   /// One life as a member of the group.
-  private func join(_ store: ImageStore) throws {
+  private func join(_ store: ImageStore, isFirst: Bool) throws {
     var kafka = settings.kafka
     kafka.setDefault("group.instance.id", "\(store.catalog.id)-\(store.slot.number)")
     let consumer = try KafkaConsumer(kafka, topic: settings.topic)
@@ -58,8 +60,9 @@ public final class ConsumerService: Sendable {
       client: consumer, servers: kafka.values["bootstrap.servers"] ?? "", log: log, health: events.health)
     guard
       let cluster = try settings.embeddedCluster ?? connection.clusterID(stop: stop),
-      try connection.ensureTopic(settings.topic, partitions: settings.topicPartitions, stop: stop)
+      try connection.ensureTopic(settings.topic, as: settings.newTopic, stop: stop)
     else { return }
+    if isFirst { connection.review(settings.topic, settings.newTopic) }
     log.info(
       "storing",
       [

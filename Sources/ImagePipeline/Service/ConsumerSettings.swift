@@ -7,8 +7,8 @@ public struct ConsumerSettings: Sendable {
   public var csvPath: String
   /// librdkafka's properties, `group.id` and the servers among them.
   public var kafka: KafkaSettings
-  /// Partitions of a topic that is not there yet; -1: the broker's default.
-  public var topicPartitions: Int32 = -1
+  /// How the topic is made where there is none.
+  public var newTopic = NewTopic()
   /// The most messages that one transaction stores.
   public var batchImages = 256
   /// The most bytes of messages that one transaction stores; a single larger message goes alone.

@@ -16,7 +16,7 @@ public final class DeadLetterService {
   private let output: String
   private let readerSettings: KafkaSettings
   private let producerSettings: KafkaSettings
-  private let partitions: Int32
+  private let newTopic: NewTopic
   private let show: (DeadLetterEntry) -> Void
   private var seen = IdentitySet()
   var counts = Counts()
@@ -49,7 +49,7 @@ public final class DeadLetterService {
     output = configuration.consumer.outputPath
     readerSettings = configuration.consumer.kafka
     producerSettings = configuration.producer.kafka
-    partitions = configuration.consumer.topicPartitions
+    newTopic = configuration.consumer.newTopic
     self.log = log
     self.stop = stop
     self.show = show
@@ -68,7 +68,7 @@ public final class DeadLetterService {
     defer { sender.close() }
     var connection = BrokerConnection(client: sender.producer, servers: servers, log: log)
     connection.patience = Self.patience
-    guard try connection.ensureTopic(topic, partitions: partitions, stop: stop) else { return counts }
+    guard try connection.ensureTopic(topic, as: newTopic, stop: stop) else { return counts }
     let replay = LetterReplay(service: self, sender: sender)
     try visit { try replay.add($0) }
     return counts

@@ -24,8 +24,7 @@ public struct EnvironmentReader {
     }
     var producer = ProducerSettings(
       input: text("IMAGES_DIR"), topic: topic, stateFolder: text("STATE_DIR"), kafka: properties.producer)
-    producer.topicPartitions = Int32(number("TOPIC_PARTITIONS", in: -1...10_000))
-    if producer.topicPartitions == 0 { problem("TOPIC_PARTITIONS", "0", "use 1 or more, or -1") }
+    producer.newTopic = newTopic()
     producer.extensions = text("IMAGE_EXTENSIONS").split(separator: ",").map {
       var one = $0.drop { $0 == " " || $0 == "." }
       while one.last == " " { one.removeLast() }
@@ -42,7 +41,7 @@ public struct EnvironmentReader {
 
     var consumer = ConsumerSettings(
       topic: topic, outputPath: text("PROCESSED_IMAGES_DIR"), csvPath: text("CSV_PATH"), kafka: properties.consumer)
-    consumer.topicPartitions = producer.topicPartitions
+    consumer.newTopic = producer.newTopic
     consumer.kafka.set("group.id", text("CONSUMER_GROUP"))
     consumer.batchImages = number("BATCH_IMAGES", in: 1...100_000)
     consumer.batchBytes = number("BATCH_BYTES", in: 1...16_000_000_000)
@@ -59,6 +58,16 @@ public struct EnvironmentReader {
       hasOwnCSVPath: environment["CSV_PATH"].map { !$0.isEmpty } ?? false)
   }
 
+  private mutating func newTopic() -> NewTopic {
+    var topic = NewTopic()
+    topic.partitions = Int32(positive("TOPIC_PARTITIONS", atMost: 10_000, orElse: "-1 for the broker's default") ?? -1)
+    topic.replicationFactor = Int32(
+      positive("TOPIC_REPLICATION_FACTOR", atMost: 1_000, orElse: "-1 for the broker's default") ?? -1)
+    topic.retentionMilliseconds = positive("TOPIC_RETENTION_MS", atMost: .max, orElse: "-1 for ever")
+    topic.retentionBytes = positive("TOPIC_RETENTION_BYTES", atMost: .max, orElse: "-1 for no limit")
+    return topic
+  }
+
   // MARK: Values
 
   /// An empty variable is one that is not set: compose files write `NAME=` for that.
@@ -73,6 +82,16 @@ public struct EnvironmentReader {
       return Int(Variable.all[name]!.defaultValue)!
     }
     return number
+  }
+
+  /// A number above 0, or -1; nil where nothing is set.
+  private mutating func positive(_ name: String, atMost limit: Int, orElse: String) -> Int? {
+    let value = text(name)
+    if value.isEmpty { return nil }
+    if let number = Int(value), number == -1 || (1...limit).contains(number) { return number }
+    let range = limit == .max ? "of 1 or more" : "from 1 to \(limit)"
+    problem(name, value, "use a whole number \(range), or \(orElse)")
+    return nil
   }
 
   private mutating func choice<T>(_ name: String, _ choices: [(String, T)]) -> T? {

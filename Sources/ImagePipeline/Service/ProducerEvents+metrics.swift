@@ -15,7 +15,7 @@ extension ProducerEvents {
         + "sending.",
       by: "reason",
       [
-        "refused": now.refused, "not_acknowledged": now.failed, "ledger": now.ledgerFailures,
+        "refused": now.everRefused, "not_acknowledged": now.failed, "ledger": now.ledgerFailures,
         "after_sent": now.unhandled,
       ])
     text.gauge("image_pipeline_waiting_files", "Found files that wait to be read.", Double(now.waiting))

@@ -1,4 +1,5 @@
 import Glibc
+import Kafka
 import Platform
 import Synchronization
 import Telemetry
@@ -25,8 +26,10 @@ public final class ProducerEvents: Sendable {
     public var known = 0
     /// Files whose line was in the ledger already, counted anew by each scan.
     public var alreadySent = 0
-    /// Files that could not be sent and wait to be changed.
+    /// Files that could not be sent, less those that could in the end.
     public var refused = 0
+    /// All of them.
+    public var everRefused = 0
     public var vanished = 0
     /// Messages that the broker did not take, of images that are sent again.
     public var failed = 0
@@ -39,6 +42,11 @@ public final class ProducerEvents: Sendable {
     public var waiting = 0
     /// Taken and not yet done with.
     public var left: Int { max(0, found - sent - known - refused - vanished) }
+
+    fileprivate mutating func refuse() {
+      refused += 1
+      everRefused += 1
+    }
   }
 
   /// - Parameter input: the folder that paths are relative to.
@@ -63,7 +71,7 @@ public final class ProducerEvents: Sendable {
 
   /// - Parameter since: when it was read, by the monotonic clock, in ms.
   func sent(_ path: String, bytes: Int, since: Int64) {
-    refusals.remove(path)
+    wasDone(path)
     health.well(.ledger)
     sendSeconds.observe(Double(Clock.monotonicMilliseconds - since) / 1000)
     counts.withLock {
@@ -73,7 +81,17 @@ public final class ProducerEvents: Sendable {
     log.debug("sent", ["image": .string(path), "bytes": .of(bytes)])
   }
 
+  /// It may have been refused before, unchanged.
+  private func wasDone(_ path: String) {
+    guard refusals.remove(path) else { return }
+    counts.withLock {
+      $0.found -= 1
+      $0.refused -= 1
+    }
+  }
+
   func known(_ path: String) {
+    wasDone(path)
     counts.withLock { $0.known += 1 }
     log.debug("sent before, with the same bytes", ["image": .string(path)])
   }
@@ -91,20 +109,28 @@ public final class ProducerEvents: Sendable {
     log.debug("gone before it was read", ["image": .string(path)])
   }
 
-  /// A file that will not be sent before it changes.
-  func refused(_ path: String, _ error: any Error) {
+  /// A file that will not be sent before it changes; before a while has passed where the system or the broker was at fault,
+  /// whose rights and limits an operator may set right.
+  /// - Parameter wasFound: it counts as found.
+  func refused(_ path: String, _ error: any Error, wasFound: Bool = true) {
     let status = (try? FileStatus.of(input + "/" + path)) ?? nil
-    let isPassing = (error as? SystemError).map { $0.isEnvironmental && ![EACCES, EPERM].contains($0.code) } ?? false
-    guard refusals.add(path, status, isPassing: isPassing) else { return }
-    counts.withLock { $0.refused += 1 }
-    log.error("not sent: \(error)", ["image": .string(path)])
+    let isPassing = (error as? SystemError).map { $0.isEnvironmental && ![EACCES, EPERM].contains($0.code) }
+    let isNews = refusals.add(path, status, isPassing: isPassing ?? (error is KafkaError))
+    counts.withLock {
+      $0.found += (isNews ? 1 : 0) - (wasFound ? 1 : 0)
+      if isNews { $0.refuse() }
+    }
+    if isNews { log.error("not sent: \(error)", ["image": .string(path)]) }
   }
+
+  /// Nothing is on its way any more: what was not done with will be found again.
+  func ended() { counts.withLock { $0.found -= $0.left } }
 
   func isRefused(_ path: String, _ status: FileStatus) -> Bool { refusals.contains(path, status) }
 
   func refusedName(_ bytes: [UInt8]) {
     guard isNews("name " + bytes.description) else { return }
-    counts.withLock { $0.refused += 1 }
+    counts.withLock { $0.refuse() }
     log.error(
       "not sent: its name is not UTF-8, which a Kafka key and JSON have to be: rename it",
       ["image": .string(String(decoding: bytes, as: UTF8.self))])
@@ -135,7 +161,7 @@ public final class ProducerEvents: Sendable {
 
   func unreadableFolder(_ error: SystemError) {
     guard isNews("folder \(error)") else { return }
-    counts.withLock { $0.refused += 1 }
+    counts.withLock { $0.refuse() }
     log.error("a folder could not be read: \(error)")
   }
 
@@ -152,6 +178,14 @@ public final class ProducerEvents: Sendable {
   func noEvents(_ error: SystemError) {
     guard isNews("events \(error.code)") else { return }
     log.warning("no events for some folders, which are scanned now and then instead: \(error)")
+  }
+
+  /// Another topic stands under the name than was sent to. Said once in a run.
+  func topicIsNew(_ topic: String, because reason: String) {
+    guard isNews("topic is new") else { return }
+    log.warning(
+      "the topic was made anew since images were sent to it, and does not hold them. To send them again: image-pipeline "
+        + "producer --resend", ["topic": .string(topic), "because": .string(reason)])
   }
 
   /// True for the first time that something is to be said. What was said is remembered up to a bound.

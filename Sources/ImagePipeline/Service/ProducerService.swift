@@ -15,6 +15,11 @@ public final class ProducerService: Sendable {
   private static let queued = 512
   /// After `stop`, how long acknowledgements are waited for: below the 10 s after which Docker kills.
   private static let graceMilliseconds = 4_000
+  /// How long the topic is compared with what was sent to it, at the start and at the end, in ms.
+  private static let comparingMilliseconds = 5_000
+  private static let finishingMilliseconds = 1_000
+  /// Between two clients, of which the first can do nothing more: at first, and at most.
+  private static let restartMilliseconds = 1_000...60_000
 
   public init(_ settings: ProducerSettings, log: Log, events: ProducerEvents, stop: StopFlag) {
     self.settings = settings
@@ -24,10 +29,41 @@ public final class ProducerService: Sendable {
   }
 
   /// Runs until `stop` is set, or until everything is sent where only what is there is wanted.
-  /// - Throws: what cannot be helped by waiting: a folder that cannot be used, a fatal error of the client.
+  /// - Throws: what cannot be helped by waiting: a folder that cannot be used, a right that is missing at the start, and, where
+  ///   only what is there is wanted, a fatal error of the client.
   public func run() throws {
     var settings = settings
     settings.input = try InputFolder.resolve(settings.input)
+    var delay = Self.restartMilliseconds.lowerBound
+    var isSending = false
+    while true {
+      let begun = Clock.monotonicMilliseconds
+      do { return try serve(settings, &isSending) } catch let error as KafkaError where isSending && !settings.once {
+        // A topic that was made anew, a right that was withdrawn for a while: librdkafka gives up, a new client does not.
+        if Clock.monotonicMilliseconds - begun > Int64(Self.restartMilliseconds.upperBound) {
+          delay = Self.restartMilliseconds.lowerBound
+        }
+        log.error("the Kafka client has given up, a new one takes over: \(error)", ["wait_ms": .of(delay)])
+        events.health.trouble(.broker, "\(error)")
+        guard !isStopped(withinMilliseconds: delay) else { return }
+        delay = min(2 * delay, Self.restartMilliseconds.upperBound)
+        settings.resend = false
+      }
+    }
+  }
+
+  private func isStopped(withinMilliseconds milliseconds: Int) -> Bool {
+    let end = Clock.monotonicMilliseconds + Int64(milliseconds)
+    while Clock.monotonicMilliseconds < end {
+      events.beat(waiting: 0, inFlight: 0)
+      if stop.wait(milliseconds: 100) { return true }
+    }
+    return stop.isSet
+  }
+
+  /// One life of a client.
+  /// - Parameter isSending: set once everything is there that sending needs.
+  private func serve(_ settings: ProducerSettings, _ isSending: inout Bool) throws {
     let outbox = Outbox()
     let sender = Mutex<Sender?>(nil)
     // The sender holds the producer, whose reports hold the sender: without this, neither would ever go.
@@ -39,23 +75,29 @@ public final class ProducerService: Sendable {
     connection.patience = settings.patience
     guard
       let cluster = try settings.embedded?.cluster ?? connection.clusterID(stop: stop),
-      try connection.ensureTopic(settings.topic, partitions: settings.topicPartitions, stop: stop)
+      try connection.ensureTopic(settings.topic, as: settings.newTopic, stop: stop)
     else { return }
+    if !isSending { connection.review(settings.topic, settings.newTopic) }
     let ledger = try Ledger(
       in: settings.stateFolder, cluster: cluster, topic: settings.topic, input: settings.input)
     // `verify --resend` may send beside a producer that runs.
     let lock = settings.only == nil ? try ProducerLock(settings, cluster: cluster) : nil
     defer { withExtendedLifetime(lock) {} }
     if settings.resend { try ledger.forget() }
-    if let only = settings.only { try ledger.remove(Array(only)) }
-    try compareEnds(ledger, producer)
+    if let only = settings.only { try ledger.remove(only.paths) }
+    let sentTopic = SentTopic(settings, client: producer, ledger: ledger, events: events)
+    try sentTopic.compare(withinMilliseconds: Self.comparingMilliseconds)
     let afterSent = AfterSent(action: settings.afterSent, input: settings.input, sentFolder: settings.sentFolder)
     try afterSent.check()
-    let writer = LedgerWriter(ledger: ledger, outbox: outbox, afterSent: afterSent, events: events, stop: stop)
+    // Of this client's life: set when the run is to end, or the client has.
+    let ending = StopFlag()
+    let writer = LedgerWriter(
+      ledger: ledger, outbox: outbox, afterSent: afterSent, marks: { sentTopic.last }, events: events,
+      stop: ending)
     let made = Sender(
       input: settings.input, topic: settings.topic, segmentBytes: settings.segmentBytes, producer: producer,
       budget: settings.embedded?.budget ?? InFlightBudget(limit: settings.inFlightBytes), outbox: outbox,
-      writer: writer, events: events, stop: stop)
+      sentTopic: sentTopic, writer: writer, events: events, stop: ending)
     sender.withLock { $0 = made }
     log.info(
       "sending",
@@ -63,21 +105,24 @@ public final class ProducerService: Sendable {
         "input": .string(settings.input), "topic": .string(settings.topic), "cluster": .string(cluster),
         "after_sent": .string(settings.afterSent.rawValue),
       ])
-    try runThreads(settings, outbox, ledger, writer, made, producer)
+    isSending = true
+    defer { events.ended() }
+    try runThreads(settings, outbox, ledger, writer, afterSent, made, producer, sentTopic, ending)
   }
 
   private func runThreads(
-    _ settings: ProducerSettings, _ outbox: Outbox, _ ledger: Ledger, _ writer: LedgerWriter, _ sender: Sender,
-    _ producer: KafkaProducer
+    _ settings: ProducerSettings, _ outbox: Outbox, _ ledger: Ledger, _ writer: LedgerWriter, _ afterSent: AfterSent,
+    _ sender: Sender, _ producer: KafkaProducer, _ sentTopic: SentTopic, _ ending: StopFlag
   ) throws {
     let candidates = BoundedQueue<Candidate>(capacity: Self.queued)
     let isOver = StopFlag()
     let failure = Mutex<(any Error)?>(nil)
-    let finding = BackgroundThread.start("find-files") { [events, stop] in
+    let finding = BackgroundThread.start("find-files") { [events] in
       defer { isOver.set() }
       do {
         try FolderSource(
-          settings, outbox: outbox, ledger: ledger, writer: writer, candidates: candidates, events: events, stop: stop
+          settings, outbox: outbox, ledger: ledger, writer: writer, afterSent: afterSent, candidates: candidates,
+          events: events, stop: ending
         ).run()
       } catch { failure.withLock { $0 = error } }
     }
@@ -85,17 +130,23 @@ public final class ProducerService: Sendable {
       BackgroundThread.start("send-\(number)") { sender.run(candidates) }
     }
     let writing = BackgroundThread.start("write-ledger") { writer.run() }
+    let watching = BackgroundThread.start("watch-topic") { sentTopic.watch(until: ending) }
     var acknowledgements = AcknowledgementWatch()
     events.health.started()
     while !isOver.wait(milliseconds: 100) {
+      if stop.isSet { ending.set() }
       events.beat(waiting: candidates.count, inFlight: outbox.inFlight)
       acknowledgements.look(at: outbox, events.health)
-      if let fatal = producer.fatalError {
-        failure.withLock { $0 = $0 ?? fatal }
-        stop.set()
+      do {
+        if let fatal = producer.fatalError { throw fatal }
+        // Where nothing is sent nobody else would notice.
+        try ledger.checkPlace()
+      } catch {
+        failure.withLock { $0 = $0 ?? error }
+        ending.set()
       }
       // A full queue holds the finder up, and nobody empties it any more.
-      if stop.isSet { candidates.close() }
+      if ending.isSet { candidates.close() }
     }
     candidates.close()
     for thread in sending { thread.join() }
@@ -108,27 +159,13 @@ public final class ProducerService: Sendable {
       log.warning(
         "not acknowledged in time; the next run sends their images again", ["messages": .of(outbox.inFlight)])
     }
+    ending.set()
+    watching.join()
+    if outbox.inFlight == 0 { sentTopic.finish(withinMilliseconds: Self.finishingMilliseconds) }
     producer.close()
     writer.close()
     writing.join()
-    if let error = failure.withLock({ $0 }) ?? writer.failure.withLock({ $0 }) { throw error }
-  }
-
-  /// Where the topic ends before what it has acknowledged, it is another topic: what the ledger has as sent is not there.
-  private func compareEnds(_ ledger: Ledger, _ producer: KafkaProducer) throws {
-    for (partition, last) in try ledger.offsets() {
-      guard
-        let marks = try? producer.watermarks(of: settings.topic, partition: partition, timeoutMilliseconds: 5_000),
-        marks.high <= last
-      else { continue }
-      log.warning(
-        "the topic was made anew since images were sent to it, and does not hold them. To send them again: image-pipeline "
-          + "producer --resend",
-        [
-          "topic": .string(settings.topic), "partition": .of(partition), "ends_at": .of(marks.high),
-          "acknowledged": .of(last),
-        ])
-      return
-    }
+    // What was given back for a fatal error looks like the end.
+    if let error = failure.withLock({ $0 }) ?? writer.failure.withLock({ $0 }) ?? producer.fatalError { throw error }
   }
 }

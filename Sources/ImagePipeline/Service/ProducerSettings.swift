@@ -9,8 +9,8 @@ public struct ProducerSettings: Sendable {
   public var stateFolder: String
   /// librdkafka's properties, the servers among them.
   public var kafka: KafkaSettings
-  /// Partitions of a topic that is not there yet; -1: the broker's default.
-  public var topicPartitions: Int32 = -1
+  /// How the topic is made where there is none.
+  public var newTopic = NewTopic()
   public var extensions = ["*"]
   /// How long a file that a scan found must not change, in ms.
   public var settleMilliseconds = 1_000
@@ -28,7 +28,7 @@ public struct ProducerSettings: Sendable {
   /// Forget what has been sent.
   public var resend = false
   /// Only these files, whatever the ledger says of them; nil: all.
-  public var only: Set<String>?
+  public var only: PathSet?
   /// Where a broker does not answer for so long the run fails, in ms; nil: waits for ever.
   public var patience: Int?
   /// Set where the cluster ends with this process: its identity, and what bounds the messages that nobody has stored.

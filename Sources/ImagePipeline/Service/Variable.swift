@@ -27,6 +27,17 @@ public struct Variable: Sendable {
           "TOPIC_PARTITIONS", "-1",
           "Partitions of a topic that is made: at most so many consumers share the work. -1: the broker's default."),
         Variable(
+          "TOPIC_REPLICATION_FACTOR", "-1",
+          "Brokers that each message of a topic that is made lies on. -1: the broker's default."),
+        Variable(
+          "TOPIC_RETENTION_MS", "",
+          "Milliseconds that a topic that is made keeps its messages, at least as long as a consumer may be away. -1: for ever; "
+            + "empty: the broker's default."),
+        Variable(
+          "TOPIC_RETENTION_BYTES", "",
+          "Bytes of messages that each partition of a topic that is made keeps. -1: no limit; empty: the broker's default."
+        ),
+        Variable(
           "CONSUMER_GROUP", "custom_img_consumer_group", "The group that the consumers of one output belong to."),
         Variable(
           "KAFKA_COMPRESSION_TYPE", "snappy",

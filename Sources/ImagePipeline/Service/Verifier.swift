@@ -8,6 +8,7 @@ public final class Verifier {
   private let output: String
   private let csvPath: String
   private let filter: FileFilter
+  private let stop: StopFlag
   private let report: (Finding) -> Void
   private let index: Index
   private let scratch: TemporaryFolder
@@ -38,14 +39,18 @@ public final class Verifier {
     public var isClean: Bool { faults.values.allSatisfy { $0 == 0 } }
   }
 
-  /// - Parameter report: called with each finding as it comes.
+  /// - Parameters:
+  ///   - stop: looked at between two images.
+  ///   - report: called with each finding as it comes.
   public init(
-    input: String, output: String, csvPath: String, extensions: [String], report: @escaping (Finding) -> Void
+    input: String, output: String, csvPath: String, extensions: [String], stop: StopFlag = StopFlag(),
+    report: @escaping (Finding) -> Void
   ) throws {
     self.input = input
     self.output = output
     self.csvPath = csvPath
     filter = FileFilter(extensions: extensions)
+    self.stop = stop
     self.report = report
     scratch = try TemporaryFolder()
     index = try Index(scratch.path + "/verify.sqlite")
@@ -53,7 +58,7 @@ public final class Verifier {
 
   deinit { scratch.remove() }
 
-  /// - Throws: `SystemError` where a folder or the CSV file cannot be read at all.
+  /// - Throws: `SystemError` where a folder or the CSV file cannot be read at all; `Interruption`.
   public func run() throws {
     try index.database.transaction {
       try readCSV()
@@ -67,6 +72,8 @@ public final class Verifier {
     report(Finding(fault: fault, name: name, detail: detail))
   }
 
+  private func goOn() throws { try stop.check("not everything was compared") }
+
   // MARK: CSV file
 
   private func readCSV() throws {
@@ -74,6 +81,7 @@ public final class Verifier {
     var names = CSVNames(output: output)
     var isHeader = true
     try CSVParser.read(file) { fields in
+      try goOn()
       defer { isHeader = false }
       guard !isHeader, let path = fields.first else { return }
       let name = names.name(of: path)
@@ -90,6 +98,7 @@ public final class Verifier {
       filter.enters(path.lastComponent) && !InputFolder.isOutput(input + "/" + path)
     }
     while let entry = walker.next() {
+      try goOn()
       let entry = try entry.get()
       guard entry.kind != .folder, let name = entry.string, filter.accepts(name.lastComponent),
         try FileStatus.of(input + "/" + name)?.kind == .regular
@@ -121,6 +130,7 @@ public final class Verifier {
     // It may lie there, and be written in another way.
     let csv = try FileStatus.of(csvPath)
     while let entry = walker.next() {
+      try goOn()
       let entry = try entry.get()
       guard entry.kind != .folder else { continue }
       let name = String(decoding: entry.relativePath, as: UTF8.self)

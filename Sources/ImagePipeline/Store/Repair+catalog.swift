@@ -20,6 +20,7 @@ extension Repair {
     var strange = 0
     let prefix = output.filePathStart.utf8
     try CSVParser.read(try File.open(csvPath, .read)) { fields in
+      try goOn()
       if fields == CSVLine.columns { return }
       // By bytes: as characters, a slash with a combining accent behind it is no slash.
       guard let row = CSVLine.row(fields), row.filePath.utf8.starts(with: prefix),

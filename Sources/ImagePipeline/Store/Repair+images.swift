@@ -10,7 +10,10 @@ extension Repair {
       let entries = try catalog.entries(after: last, atMost: 1_000)
       guard let end = entries.last else { return }
       last = end.name
-      for (text, entry) in entries { try compare(text, entry, catalog) }
+      for (text, entry) in entries {
+        try goOn()
+        try compare(text, entry, catalog)
+      }
     }
   }
 
@@ -38,6 +41,7 @@ extension Repair {
       path != ImageName.reserved && filter.enters(path.lastComponent)
     }
     while let entry = walker.next() {
+      try goOn()
       let entry = try entry.get()
       guard entry.kind == .regular, let text = entry.string, filter.accepts(text.lastComponent),
         !csv.isItsOwn(text, in: output), let name = try? ImageName(text), try catalog.entry(text) == nil,

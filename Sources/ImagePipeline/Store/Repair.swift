@@ -11,6 +11,7 @@ public final class Repair {
   let csvPath: String
   let filter: FileFilter
   let log: Log
+  private let stop: StopFlag
   private let report: (Finding) -> Void
   private let lock: OutputLock
   public internal(set) var result = Result()
@@ -35,10 +36,12 @@ public final class Repair {
 
   /// - Parameters:
   ///   - extensions: of files that are images, where no row says so.
+  ///   - stop: looked at between two images.
   ///   - report: called with each finding as it comes.
   /// - Throws: where there is no output, or a consumer uses it.
   public init(
-    output path: String, csvPath: String, extensions: [String], log: Log, report: @escaping (Finding) -> Void
+    output path: String, csvPath: String, extensions: [String], log: Log, stop: StopFlag = StopFlag(),
+    report: @escaping (Finding) -> Void
   ) throws {
     guard try FileStatus.of(path)?.kind == .folder else { throw NoOutput(path: path) }
     output = try OutputFolder(path: path, csvPath: csvPath)
@@ -46,6 +49,7 @@ public final class Repair {
     self.csvPath = csvPath
     filter = FileFilter(extensions: extensions)
     self.log = log
+    self.stop = stop
     self.report = report
   }
 
@@ -71,6 +75,9 @@ public final class Repair {
     result.repairs += 1
     report(.done(text))
   }
+
+  /// What was begun is undone, with its transaction, or done anew by the next run.
+  func goOn() throws { try stop.check("run it again") }
 
   func found(_ text: String) { report(.done(text)) }
 

@@ -21,6 +21,9 @@ extension Program {
     return exitCode(withinSeconds: seconds)
   }
 
+  /// Stopped by a signal, or at a fault point.
+  var standsStill: Bool { lines(of: "stat").first?.split(separator: ")").last?.hasPrefix(" T") == true }
+
   /// Its resident memory at the highest, in bytes; nil where it has ended.
   var peakMemory: Int? {
     lines(of: "status").first { $0.hasPrefix("VmHWM:") }

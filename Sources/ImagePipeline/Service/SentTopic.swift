@@ -1,0 +1,172 @@
+import Kafka
+import Platform
+import Synchronization
+
+/// Whether the topic is still the one that images were sent to. Deleted and made anew, it holds nothing of what the ledger
+/// has as sent, and nothing else would tell: librdkafka before 2.4 knows no topic ids.
+///
+/// For each partition the ledger has a message that the topic acknowledged. Where that is found at its place, everything
+/// that was acknowledged before the look went to the same topic, and a newer mark takes its place. So no image that is sent
+/// to the new topic hides the old one.
+final class SentTopic: Sendable {
+  private struct State {
+    /// As the ledger has them.
+    var marks: [Int32: SentMark] = [:]
+    /// The last message of each partition that was acknowledged in this run.
+    var last: [Int32: SentMark] = [:]
+    var isNew = false
+    /// The ledger says so.
+    var isRecorded = false
+  }
+
+  private let topic: String
+  private let client: KafkaClient
+  private let ledger: Ledger
+  private let events: ProducerEvents
+  private let rereader: Mutex<Rereader>
+  private let state = Mutex(State())
+  /// False where the topic lasts as long as the run.
+  private let canBeMadeAnew: Bool
+
+  /// How often a partition is looked at, each in turn, in ms.
+  private static let interval: Int64 = 10_000
+  /// How long one look may take, in ms.
+  private static let patience = 2_000
+
+  init(_ settings: ProducerSettings, client: KafkaClient, ledger: Ledger, events: ProducerEvents) {
+    topic = settings.topic
+    self.client = client
+    self.ledger = ledger
+    self.events = events
+    var reading = settings.kafka
+    // To be allowed to write is not to be allowed to read: that needs no word each time.
+    reading.onLog = nil
+    reading.set("fetch.message.max.bytes", "1")
+    // What is asked for is there.
+    reading.set("fetch.wait.max.ms", "20")
+    rereader = Mutex(Rereader(reading))
+    canBeMadeAnew = settings.embedded == nil
+  }
+
+  /// The marks for what is written to the ledger.
+  var last: [Int32: SentMark] { state.withLock { $0.last } }
+
+  /// A message is in the topic. Called on the client's thread, for each partition in the order of its messages.
+  func acknowledged(_ report: DeliveryReport, key: String) {
+    guard canBeMadeAnew, report.offset >= 0 else { return }
+    let digest = Array(key.utf8).withUnsafeBytes { SHA256.hash($0) }
+    let mark = SentMark(offset: report.offset, time: report.timestamp, key: digest)
+    let before = state.withLock { state in
+      let before = state.last[report.partition] ?? state.marks[report.partition]
+      state.last[report.partition] = mark
+      if before == nil { state.marks[report.partition] = mark }
+      return before
+    }
+    if let before, before.offset >= mark.offset {
+      found("partition \(report.partition) went on at \(mark.offset), after \(before.offset) was acknowledged")
+    }
+  }
+
+  /// To be called before anything is sent.
+  /// - Parameter milliseconds: a broker that does not answer is not waited for any longer.
+  func compare(withinMilliseconds milliseconds: Int) throws {
+    let (marks, isNew) = (try ledger.marks(), try ledger.isTopicNew())
+    state.withLock {
+      $0.marks = marks
+      ($0.isNew, $0.isRecorded) = (isNew, isNew)
+    }
+    if isNew { return events.topicIsNew(topic, because: "it was found so before") }
+    look(at: marks.keys.sorted(), Deadline(milliseconds))
+    record()
+  }
+
+  /// Looks now and then until `ending` is set.
+  func watch(until ending: StopFlag) {
+    var next = Clock.monotonicMilliseconds + Self.interval
+    var turn = 0
+    while !ending.wait(milliseconds: 500) {
+      record()
+      guard Clock.monotonicMilliseconds >= next else { continue }
+      let partitions = known
+      guard !partitions.isEmpty else { continue }
+      turn += 1
+      look(at: [partitions[turn % partitions.count]], Deadline(Self.patience))
+      next = Clock.monotonicMilliseconds + Self.interval
+    }
+  }
+
+  /// To be called when everything is acknowledged, so that the ledger has the newest marks.
+  func finish(withinMilliseconds milliseconds: Int) {
+    let moved = state.withLock { state in state.last.keys.filter { state.marks[$0] != state.last[$0] } }
+    look(at: moved.sorted(), Deadline(milliseconds))
+    record()
+  }
+
+  private var known: [Int32] { state.withLock { $0.marks.keys.sorted() } }
+
+  // MARK: Looking
+
+  private struct Deadline {
+    let end: Int64
+    init(_ milliseconds: Int) { end = Clock.monotonicMilliseconds + Int64(milliseconds) }
+    var left: Int { Int(max(0, end - Clock.monotonicMilliseconds)) }
+  }
+
+  private func look(at partitions: [Int32], _ deadline: Deadline) {
+    guard canBeMadeAnew, !partitions.isEmpty else { return }
+    do {
+      // Gone at the moment, it is not another one yet.
+      guard let count = try client.partitionCount(of: topic, timeoutMilliseconds: deadline.left) else { return }
+      for partition in partitions where deadline.left > 0 && !state.withLock({ $0.isNew }) {
+        try look(at: partition, count: count, deadline)
+      }
+    } catch {
+      // A broker that is away is of no concern here, nor is a ledger that cannot be written just now: the mark stays.
+    }
+  }
+
+  private func look(at partition: Int32, count: Int, _ deadline: Deadline) throws {
+    let (mark, newest) = state.withLock { ($0.marks[partition], $0.last[partition]) }
+    guard let mark else { return }
+    let acknowledged = "of partition \(partition) the message \(mark.offset) was acknowledged"
+    guard Int(partition) < count else { return found("\(acknowledged), and there are \(count) partitions") }
+    let ends = try client.watermarks(of: topic, partition: partition, timeoutMilliseconds: deadline.left)
+    if ends.high <= mark.offset { return found("\(acknowledged), and it ends at \(ends.high)") }
+    if ends.low <= mark.offset, try !isThere(mark, partition, deadline) {
+      return found("\(acknowledged), and another one stands there")
+    }
+    guard let newest, newest != mark else { return }
+    try ledger.advance([partition: newest])
+    state.withLock { $0.marks[partition] = newest }
+  }
+
+  /// True, too, where nobody can say: the message was compacted away, this user may not read, or the ledger is an old one.
+  private func isThere(_ mark: SentMark, _ partition: Int32, _ deadline: Deadline) throws -> Bool {
+    guard let key = mark.key else { return true }
+    do {
+      let message = try rereader.withLock {
+        try $0.read(
+          topic: topic, partition: partition, offset: mark.offset,
+          timeoutMilliseconds: min(Self.patience, deadline.left))
+      }
+      guard let message else { return true }
+      return (mark.time == nil || message.timestamp == mark.time) && message.key.map { SHA256.hash($0) } == key
+    } catch let error as KafkaError where error.isAuthorization {
+      return true
+    }
+  }
+
+  // MARK: Another one
+
+  private func found(_ reason: String) {
+    state.withLock { $0.isNew = true }
+    events.topicIsNew(topic, because: reason)
+  }
+
+  /// Where that fails, the mark in the ledger still shows it.
+  private func record() {
+    guard state.withLock({ $0.isNew && !$0.isRecorded }) else { return }
+    guard (try? ledger.setTopicNew()) != nil else { return }
+    state.withLock { $0.isRecorded = true }
+  }
+}

@@ -1,0 +1,69 @@
+import Crdkafka
+
+/// What the broker's authorizer does not let this user do, and how an operator lets it. The one place that says so.
+public struct MissingRight: Sendable, Equatable, CustomStringConvertible {
+  /// As `kafka-acls` calls it: `Write`.
+  public let operation: String
+  /// As people call it: `topic images`, `the cluster`.
+  public let resource: String
+  private let option: String
+  private let user: String?
+  private let alternative: String
+
+  /// What was asked for when it was refused, by whom.
+  enum Need: Sendable {
+    /// Making a topic.
+    case create(String)
+    /// A topic's partitions, beginnings and ends.
+    case describe(String)
+    case describeSettings(String)
+    /// Messages to a topic.
+    case write(String)
+    /// Messages of a topic, as a member of a group where there is one.
+    case read(String, group: String?)
+    /// What an idempotent producer asks for before it sends anything.
+    case producerID
+  }
+
+  /// nil where the error is about something else than a right.
+  /// - Parameter user: nil where the client does not say who it is.
+  init?(_ code: rd_kafka_resp_err_t, _ need: Need, user: String?) {
+    switch (code, need) {
+    case (RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, .create(let topic)): self.init("Create", topic: topic, user)
+    case (RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, .describe(let topic)): self.init("Describe", topic: topic, user)
+    case (RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, .describeSettings(let topic)):
+      self.init("DescribeConfigs", topic: topic, user)
+    case (RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, .write(let topic)): self.init("Write", topic: topic, user)
+    case (RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, .read(let topic, _)): self.init("Read", topic: topic, user)
+    case (RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, .read(_, let group?)):
+      self.init("Read", "group \(group)", "--group \(group)", user)
+    case (RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, .create(let topic)):
+      self.init("Create", "the cluster", "--cluster", user, or: "Create on topic \(topic) is enough")
+    case (RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, .write),
+      (RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, .producerID):
+      self.init(
+        "IdempotentWrite", "the cluster", "--cluster", user, or: "from Kafka 2.8 on Write on the topic is enough")
+    default: return nil
+    }
+  }
+
+  private init(_ operation: String, topic: String, _ user: String?) {
+    self.init(operation, "topic \(topic)", "--topic \(topic)", user)
+  }
+
+  private init(_ operation: String, _ resource: String, _ option: String, _ user: String?, or alternative: String = "")
+  {
+    self.operation = operation
+    self.resource = resource
+    self.option = option
+    self.user = user
+    self.alternative = alternative
+  }
+
+  /// `the user has no Write right on topic images: grant it (kafka-acls --add ... --operation Write --topic images)`
+  public var description: String {
+    "the user \(user.map { $0 + " " } ?? "")has no \(operation) right on \(resource): grant it (kafka-acls --add "
+      + "--allow-principal User:\(user ?? "...") --operation \(operation) \(option))"
+      + (alternative.isEmpty ? "" : "; \(alternative)")
+  }
+}

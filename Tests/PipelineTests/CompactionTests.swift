@@ -1,0 +1,70 @@
+import Kafka
+import Platform
+import Testing
+
+/// A compacted topic keeps the last message of each key, and the segments of an image share one. For a real broker alone:
+/// the embedded one compacts nothing.
+@Suite(.ownThread, .enabled("no Apache Kafka is named") { Broker.realServers != nil }) struct CompactionTests {
+  private let folder = Scratch()
+  private let broker: Broker
+  private static let words = "the topic is compacted"
+
+  init() throws {
+    broker = try Broker.preferred()
+    try folder.makeFolder("images")
+  }
+
+  private func makeTopic(policy: String) throws {
+    var settings = broker.settings()
+    settings.set("allow.auto.create.topics", "false")
+    let client = try KafkaProducer(settings) { _ in }
+    defer { client.close() }
+    #expect(try client.deleteTopic(broker.topic, timeoutMilliseconds: 30_000))
+    let topic = [
+      "cleanup.policy": policy, "segment.bytes": "1048576", "segment.ms": "100",
+      "min.cleanable.dirty.ratio": "0.001", "max.compaction.lag.ms": "100",
+    ]
+    #expect(
+      try client.createTopic(broker.topic, partitions: 1, settings: topic, timeoutMilliseconds: 30_000))
+  }
+
+  private func run(_ arguments: [String], _ more: [String: String] = [:]) throws -> String {
+    let program = try Program(arguments, in: folder, environment: broker.environment(more))
+    #expect(program.exitCode() == 0, "\(program.output)")
+    return program.output
+  }
+
+  @Test func whatBecomesOfAnImageInSegmentsIsForetoldAndSaid() throws {
+    try makeTopic(policy: "compact")
+    try folder.write("images/large.png", Scratch.bytes(4_000, seed: 1))
+    let sent = try run(["producer", "--once"], ["SEGMENT_BYTES": "1000"])
+    #expect(sent.contains(Self.words) && sent.contains("cleanup.policy=delete"), "the cure: \(sent)")
+    var next = 0
+    let isCompacted = eventually(withinSeconds: 120) {
+      // Only a segment that is closed is compacted, which the next message does.
+      next += 1
+      try broker.send([.image("filler.jpg", [UInt8(next % 256)])])
+      Clock.sleep(milliseconds: 200)
+      return try broker.messages(broker.topic).filter { $0.offset < 4 }.map(\.offset) == [3]
+    }
+    #expect(isCompacted)
+    let stored = try Program(
+      ["consumer", "--until-idle", "0.3"], in: folder, environment: broker.environment(["SEGMENT_TIMEOUT": "1"]))
+    #expect(stored.exitCode() == 0, "\(stored.output)")
+    #expect(stored.output.contains(Self.words), "\(stored.output)")
+    let letters = try broker.deadLetters()
+    #expect(letters.map { $0.header("__connect.errors.exception.class.name") } == ["SegmentTimeout"])
+    #expect(letters.first?.header("__connect.errors.offset") == "3")
+    let lines = stored.output.split(separator: "\n")
+    #expect(lines.contains { $0.contains("image=large.png") && $0.contains("came=1 of=4") }, "\(stored.output)")
+    #expect(lines.contains { $0.contains("cannot be stored") && $0.contains("offset=3") }, "\(stored.output)")
+    #expect(try folder.files(Scratch.output) == ["filler.jpg"])
+  }
+
+  @Test func aTopicThatDeletesIsNothingToSay() throws {
+    try makeTopic(policy: "delete")
+    try folder.write("images/a.jpg", [1])
+    #expect(try !run(["producer", "--once"]).contains("compacted"))
+    #expect(try !run(["consumer", "--until-idle", "0.3"]).contains("compacted"))
+  }
+}

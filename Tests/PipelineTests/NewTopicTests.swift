@@ -1,0 +1,66 @@
+import Kafka
+import Platform
+import Testing
+
+/// A topic that the pipeline makes has the settings that were asked for. For a real broker alone: the embedded one has none.
+@Suite(.ownThread, .enabled("no Apache Kafka is named") { Broker.realServers != nil }) struct NewTopicTests {
+  private let folder = Scratch()
+  private let broker: Broker
+  private let client: KafkaProducer
+  private static let commands = [["producer", "--once"], ["consumer", "--until-idle", "0.3"]]
+
+  init() throws {
+    let servers = try #require(Broker.realServers)
+    broker = Broker(servers: servers, topic: "test-" + String(UInt64.random(in: 1 << 60...UInt64.max), radix: 36))
+    var settings = broker.settings()
+    settings.set("allow.auto.create.topics", "false")
+    client = try KafkaProducer(settings) { _ in }
+    try folder.makeFolder("images")
+  }
+
+  private func run(_ arguments: [String], _ more: [String: String]) throws -> Program {
+    let program = try Program(
+      arguments, in: folder, environment: broker.environment(["KAFKA_SESSION_TIMEOUT_MS": "6000"].merging(more) { $1 }))
+    _ = program.exitCode()
+    return program
+  }
+
+  private func settings() throws -> [String: String] {
+    try client.topicSettings(broker.topic, timeoutMilliseconds: 30_000)
+  }
+
+  private func partitions() throws -> Int? {
+    try client.partitionCount(of: broker.topic, timeoutMilliseconds: 30_000)
+  }
+
+  @Test(arguments: commands)
+  func itHasWhatWasAskedForAndKeepsIt(command: [String]) throws {
+    defer { client.close() }
+    let wanted = [
+      "TOPIC_PARTITIONS": "3", "TOPIC_REPLICATION_FACTOR": "1", "TOPIC_RETENTION_MS": "7654321",
+      "TOPIC_RETENTION_BYTES": "1234567890",
+    ]
+    let first = try run(command, wanted)
+    #expect(first.exitCode() == 0 && first.output.contains("topic created"), "\(first.output)")
+    #expect(!first.output.contains("stays as it is"), "\(first.output)")
+    #expect(try partitions() == 3)
+    #expect(try settings()["retention.ms"] == "7654321" && settings()["retention.bytes"] == "1234567890")
+    let next = try run(command, ["TOPIC_PARTITIONS": "5", "TOPIC_RETENTION_MS": "1000"])
+    #expect(next.exitCode() == 0, "\(next.output)")
+    #expect(next.output.contains("3 partitions (TOPIC_PARTITIONS=5)"), "\(next.output)")
+    #expect(next.output.contains("retention.ms=7654321 (TOPIC_RETENTION_MS=1000)"), "\(next.output)")
+    #expect(try partitions() == 3)
+    #expect(try settings()["retention.ms"] == "7654321")
+    #expect(try !run(command, [:]).output.contains("stays as it is"), "nothing was asked for")
+  }
+
+  @Test(arguments: commands)
+  func aClusterThatRefusesEndsTheRunWithTheVariable(command: [String]) throws {
+    defer { client.close() }
+    let refused = try run(command, ["TOPIC_REPLICATION_FACTOR": "999"])
+    #expect(refused.exitCode() == 1, "\(refused.output)")
+    #expect(refused.output.contains("with TOPIC_REPLICATION_FACTOR=999:"), "\(refused.output)")
+    #expect(refused.output.contains("INVALID_REPLICATION_FACTOR"), "\(refused.output)")
+    #expect(try partitions() == nil)
+  }
+}

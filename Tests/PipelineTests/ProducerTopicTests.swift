@@ -1,0 +1,92 @@
+import Glibc
+import Kafka
+import Platform
+import Testing
+
+/// A topic that is deleted and made anew holds nothing of what the producer's ledger has as sent. For a real broker alone:
+/// the embedded one deletes nothing.
+@Suite(.ownThread, .enabled("no Apache Kafka is named") { Broker.realServers != nil }) struct ProducerTopicTests {
+  private let folder = Scratch()
+  private let broker: Broker
+  private let client: KafkaProducer
+  private static let words = "the topic was made anew"
+
+  init() throws {
+    broker = try Broker.preferred()
+    var settings = broker.settings()
+    // Asked whether the topic is gone, it would make it.
+    settings.set("allow.auto.create.topics", "false")
+    client = try KafkaProducer(settings) { _ in }
+    for number in 0..<5 { try folder.write("images/\(number).jpg", Scratch.bytes(300, seed: UInt64(number))) }
+  }
+
+  private func once(_ options: [String] = []) throws -> String {
+    let producer = try Program(["producer", "--once"] + options, in: folder, environment: broker.environment())
+    #expect(producer.exitCode() == 0, "\(producer.output)")
+    return producer.output
+  }
+
+  private func makeAnew(with messages: Int, partitions: Int32 = 1) throws {
+    #expect(try client.deleteTopic(broker.topic, timeoutMilliseconds: 30_000))
+    #expect(try client.createTopic(broker.topic, partitions: partitions, timeoutMilliseconds: 30_000))
+    try broker.send((0..<messages).map { .image("foreign/\($0).jpg", [UInt8($0)]) })
+  }
+
+  private func expectCured(sourceLocation: SourceLocation = #_sourceLocation) throws {
+    let all = try folder.files("images").count
+    let resent = try once(["--resend"])
+    #expect(resent.contains("sent \(all) images"), "\(resent)", sourceLocation: sourceLocation)
+    #expect(!resent.contains(Self.words), "\(resent)", sourceLocation: sourceLocation)
+    #expect(try !once().contains(Self.words), "the cure cures", sourceLocation: sourceLocation)
+  }
+
+  @Test(arguments: [0, 3, 5, 9])
+  func itIsSaidAtEachStartUntilEverythingIsSentAgain(foreign: Int) throws {
+    #expect(try !once().contains(Self.words))
+    #expect(try !once().contains(Self.words), "the topic is as it was")
+    try makeAnew(with: foreign)
+    let said = try once()
+    #expect(said.contains(Self.words) && said.contains("image-pipeline producer --resend"), "\(said)")
+    for number in 5..<7 {
+      // What the topic acknowledges from now on is no sign that it holds what was sent before.
+      try folder.write("images/\(number).jpg", Scratch.bytes(300, seed: UInt64(number)))
+      let said = try once()
+      #expect(said.contains(Self.words) && said.contains("sent 1 image,"), "\(said)")
+      #expect(said.split(separator: "\n").count { $0.contains(Self.words) } == 1, "once in a run: \(said)")
+    }
+    try expectCured()
+  }
+
+  /// Nothing comes, or an image comes at once: before anybody has looked.
+  @Test(arguments: [0, 3, 5, 9], [false, true])
+  func itIsNoticedUnderARunningProducer(foreign: Int, isBusy: Bool) throws {
+    let environment = broker.environment(["LOG_LEVEL": "debug"])
+    let producer = try Program(["producer"], in: folder, environment: environment)
+    let topic = try TopicContent(broker)
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    for name in ["4.jpg", "ready.jpg"] {
+      #expect(eventually { producer.output.contains("sent  image=\(name)") }, "\(producer.output)")
+    }
+    try makeAnew(with: foreign)
+    if isBusy { try folder.write("images/new.jpg", [1, 2]) }
+    #expect(eventually(withinSeconds: 60) { producer.output.contains(Self.words) }, "\(producer.output)")
+    if isBusy {
+      #expect(eventually { try TopicContent(broker).names().contains("new.jpg") }, "\(producer.output)")
+    }
+    #expect(producer.terminate() == 0, "\(producer.output)")
+    #expect(producer.output.split(separator: "\n").count { $0.contains(Self.words) } == 1, "\(producer.output)")
+    #expect(try once().contains(Self.words))
+    try expectCured()
+  }
+
+  /// Somebody else has sent the same images in the same order.
+  @Test func theSameNamesAtTheSamePlacesAreNotTheSameMessages() throws {
+    _ = try once()
+    let messages = try broker.messages(broker.topic)
+    try makeAnew(with: 0)
+    try broker.send(messages)
+    #expect(try broker.messages(broker.topic).map(\.key) == messages.map(\.key))
+    #expect(try once().contains(Self.words))
+    try expectCured()
+  }
+}

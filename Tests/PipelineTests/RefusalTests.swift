@@ -1,0 +1,85 @@
+import Glibc
+import Platform
+import Testing
+
+/// What the broker refuses may be allowed a minute later: a right that was forgotten, a limit that was too low.
+@Suite(.ownThread) struct RefusalTests {
+  private let folder = Scratch()
+  private let broker: Broker
+  private let topic: TopicContent
+  /// TOPIC_AUTHORIZATION_FAILED and RECORD_LIST_TOO_LARGE.
+  private static let refusals: [Int32] = [29, 18]
+
+  init() throws {
+    broker = try Broker()
+    topic = try TopicContent(broker)
+    try folder.makeFolder("images")
+  }
+
+  private func refuseNext(_ code: Int32) { broker.failNextRequests(api: 0, errors: [code]) }
+
+  @Test(arguments: refusals)
+  func whatTheBrokerRefusedIsSentOnceItIsAllowed(code: Int32) throws {
+    let environment = broker.environment(["LOG_LEVEL": "debug"])
+    let producer = try Program(["producer"], in: folder, environment: environment)
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    #expect(eventually { producer.output.contains("sent  image=ready.jpg") }, "\(producer.output)")
+    refuseNext(code)
+    try folder.write("images/a.jpg", [1])
+    #expect(eventually { producer.output.contains("not sent:") }, "\(producer.output)")
+    #expect(eventually { try topic.versions(of: "a.jpg") == [[1]] }, "\(producer.output)")
+    #expect(eventually { producer.output.contains("sent  image=a.jpg") }, "\(producer.output)")
+    #expect(producer.terminate() == 0, "\(producer.output)")
+    #expect(producer.output.split(separator: "\n").count { $0.contains("not sent:") } == 1, "\(producer.output)")
+    #expect(!producer.output.contains("could not be sent"), "in the end it was")
+  }
+
+  @Test func theMissingRightIsNamed() throws {
+    let environment = broker.environment(["KAFKA_SASL_USERNAME": "camera"])
+    let producer = try Program(["producer"], in: folder, environment: environment)
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    refuseNext(29)
+    try folder.write("images/a.jpg", [1])
+    let right =
+      "the user camera has no Write right on topic images: grant it (kafka-acls --add "
+      + "--allow-principal User:camera --operation Write --topic images)"
+    #expect(eventually { producer.output.contains(right) }, "\(producer.output)")
+    #expect(producer.terminate() == 0, "\(producer.output)")
+  }
+
+  @Test(arguments: refusals)
+  func aRunThatSendsWhatIsThereEndsAndSaysSo(code: Int32) throws {
+    try folder.write("images/a.jpg", [1])
+    refuseNext(code)
+    let producer = try Program(["producer", "--once"], in: folder, environment: broker.environment())
+    #expect(producer.exitCode() == 1, "\(producer.output)")
+    #expect(producer.output.contains("1 could not be sent"), "\(producer.output)")
+    let next = try Program(["producer", "--once"], in: folder, environment: broker.environment())
+    #expect(next.exitCode() == 0 && next.output.contains("sent 1 image,"), "\(next.output)")
+  }
+
+  /// INIT_PRODUCER_ID is answered with CLUSTER_AUTHORIZATION_FAILED, upon which librdkafka's client is of no more use.
+  private func refuseProducer() { broker.failNextRequests(api: 22, errors: [31]) }
+
+  @Test func aClientThatHasGivenUpIsReplacedByANewOne() throws {
+    try folder.write("images/a.jpg", [1])
+    refuseProducer()
+    let producer = try Program(["producer"], in: folder, environment: broker.environment())
+    #expect(eventually { producer.output.contains("a new one takes over") }, "\(producer.output)")
+    #expect(producer.output.contains("no IdempotentWrite right on the cluster"), "\(producer.output)")
+    #expect(eventually { try topic.versions(of: "a.jpg") == [[1]] }, "\(producer.output)")
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    #expect(producer.terminate() == 0, "\(producer.output)")
+    #expect(producer.output.contains("sent 2 images"), "\(producer.output)")
+    #expect(!producer.output.contains("could not be sent"), "\(producer.output)")
+  }
+
+  @Test func aRunThatSendsWhatIsThereEndsWithItsClient() throws {
+    try folder.write("images/a.jpg", [1])
+    refuseProducer()
+    let producer = try Program(["producer", "--once"], in: folder, environment: broker.environment())
+    #expect(producer.exitCode() == 1, "\(producer.output)")
+    #expect(producer.output.contains("no IdempotentWrite right on the cluster"), "\(producer.output)")
+    #expect(try topic.names() == [])
+  }
+}

@@ -1,0 +1,106 @@
+import Glibc
+import Platform
+import Testing
+
+/// `verify --resend`: it sends what is missing, and touches nothing of what it sends.
+@Suite(.ownThread) struct ResendTests {
+  private let folder = Scratch()
+  private let broker: Broker
+
+  init() throws { broker = try Broker.preferred() }
+
+  private func send(_ environment: [String: String]) throws {
+    let producer = try Program(["producer", "--once"], in: folder, environment: broker.environment(environment))
+    #expect(producer.exitCode() == 0, "\(producer.output)")
+    _ = try Program.storeAll(in: folder, broker)
+  }
+
+  private func resend(_ arguments: [String] = [], _ environment: [String: String] = [:]) throws -> Program {
+    let program = try Program(
+      ["verify", "--resend"] + arguments, in: folder, environment: broker.environment(environment))
+    #expect(program.exitCode() == 1, "\(program.output)")
+    return program
+  }
+
+  @Test(arguments: ["delete", "move"])
+  func theOriginalsStayWhateverIsDoneWithSentFiles(action: String) throws {
+    let images = sampleImages(4)
+    for (name, bytes) in images { try folder.write("backup/" + name, bytes) }
+    try send(["IMAGES_DIR": "backup"])
+    try folder.remove(Scratch.output + "/cat/2.jpg")
+    let said = try resend(["--input", "backup"], ["AFTER_SENT": action])
+    #expect(said.output.contains("sent again: 1 image;"), "\(said.output)")
+    #expect(try folder.files("backup") == images.keys.sorted())
+    _ = try Program.storeAll(in: folder, broker)
+    try expectStored(images, in: folder)
+  }
+
+  @Test func whatWasMovedAwayCanBeSentFromThere() throws {
+    let images = sampleImages(4)
+    for (name, bytes) in images { try folder.write("images/" + name, bytes) }
+    try send(["AFTER_SENT": "move"])
+    try folder.remove(Scratch.output + "/dog/3.jpg")
+    let said = try resend(["--input", "images/.sent"], ["AFTER_SENT": "move"])
+    #expect(said.output.contains("sent again: 1 image;"), "\(said.output)")
+    #expect(try folder.files("images/.sent") == images.keys.sorted())
+    _ = try Program.storeAll(in: folder, broker)
+    try expectStored(images, in: folder)
+  }
+
+  @Test func namesThatOnlyLookAlikeAreTwo() throws {
+    let names = ["\u{E9}.jpg", "e\u{301}.jpg"]
+    for (number, name) in names.enumerated() { try folder.write("images/" + name, [UInt8(number)]) }
+    try send([:])
+    for name in names { try folder.remove(Scratch.output + "/" + name) }
+    let said = try resend()
+    #expect(said.output.contains("sent again: 2 images"), "\(said.output)")
+    _ = try Program.storeAll(in: folder, broker)
+    for (number, name) in names.enumerated() {
+      #expect(folder.read(Scratch.output + "/" + name) == [UInt8(number)], "\(Array(name.utf8))")
+    }
+  }
+}
+
+/// Told to end, the commands that look at everything do so between two images.
+@Suite(.ownThread) struct StoppedCommandTests {
+  private let folder = Scratch()
+
+  /// Files that take a while each to look at and no room on the disk.
+  private func writeLarge(_ place: String) throws {
+    for number in 0..<8 {
+      try folder.write("\(place)/\(number).jpg", [])
+      #expect(truncate("\(folder.path)/\(place)/\(number).jpg", 1 << 28) == 0)
+    }
+  }
+
+  private func expectStopped(_ program: Program, sourceLocation: SourceLocation = #_sourceLocation) {
+    program.signal(SIGTERM)
+    #expect(program.exitCode() == 1, "\(program.output)", sourceLocation: sourceLocation)
+    #expect(program.output.contains("stopped before the end"), "\(program.output)", sourceLocation: sourceLocation)
+  }
+
+  @Test func verifyEndsAndLeavesNothingBehind() throws {
+    try writeLarge("images")
+    try writeLarge(Scratch.output)
+    try folder.write(Scratch.csv, Array("file_path,image_label\n".utf8))
+    try folder.makeFolder("tmp")
+    let verify = try Program(["verify"], in: folder, environment: ["TMPDIR": folder.path + "/tmp"])
+    let temporary = { try Folder.open(folder.path + "/tmp").names() }
+    #expect(eventually { try !temporary().isEmpty }, "\(verify.output)")
+    expectStopped(verify)
+    #expect(try temporary() == [])
+    #expect(!verify.output.contains("verified"), "\(verify.output)")
+  }
+
+  @Test func repairEndsAndCanBeRunAgain() throws {
+    try writeLarge(Scratch.output)
+    let repair = try Program(["repair"], in: folder)
+    #expect(eventually { folder.exists(Scratch.output + "/.image-pipeline/catalog.sqlite") }, "\(repair.output)")
+    expectStopped(repair)
+    #expect(repair.output.contains("run it again"), "\(repair.output)")
+    for number in 1..<8 { try folder.remove("\(Scratch.output)/\(number).jpg") }
+    let again = try Program(["repair"], in: folder)
+    #expect(again.exitCode() == 0, "\(again.output)")
+    #expect(again.output.contains("1 image without a row"), "\(again.output)")
+  }
+}
