@@ -271,6 +271,29 @@ import Testing
     #expect(try scratch.read("out/a.jpg") == "behind")
   }
 
+  /// What a transaction found out that came to nothing must not be told of another message when all is tried again.
+  @Test(arguments: ["a whole image", "a segment of another"])
+  func aBatchThatFailsBehindAnImageThatCannotBeStoredIsTriedAgainWhole(first: String) throws {
+    let store = try store()
+    let bad = segments("bad.jpg", "bad one", digest: digest(of: "another"))
+    let good = first == "a whole image" ? [image("good.jpg", "good")] : segments("good.jpg", "good")
+    let batch = try batch(store, [good[0], bad[0], bad[1]] + good.dropFirst())
+    let csv = try scratch.read("rows.csv")
+    try Folder.open(scratch.path).remove("rows.csv")
+    _ = try scratch.folder("rows.csv")
+    #expect(throws: SystemError.self) { try store.store(batch, whileWaiting: { true }) }
+    try Folder.open(scratch.path).removeFolder("rows.csv")
+    try scratch.write("rows.csv", csv)
+    let transactions = try storeAll(batch, in: store)
+    #expect(transactions.flatMap(\.images).map(\.name) == ["good.jpg"])
+    #expect(transactions.reduce(0) { $0 + $1.letters } == 2)
+    #expect(try scratch.read("rows.csv").split(separator: "\n").count == 2)
+    #expect(try store.catalog.entry("good.jpg") != nil)
+    #expect(try reasons == ["DigestMismatch", "DigestMismatch"])
+    #expect(try letters.map { $0.record.origin?.offset } == [1, 2])
+    #expect(try store.catalog.allAssemblies().isEmpty)
+  }
+
   @Test func aTopicWithTheLongestNameHasItsLettersOnDisk() throws {
     let name = String(repeating: "n", count: 249)
     try cluster.createTopic(name, partitions: 1)

@@ -68,6 +68,9 @@ final class ImageStore {
     let base: [Int32: Catalog.Position?]
     /// What is known of its messages by now.
     var findings = Findings()
+    /// Concerns the first message, and needs its letters. A value: a transaction that comes to nothing leaves the batch
+    /// that is tried again as it was.
+    var obstacle: Obstacle?
   }
 
   struct Stored {
