@@ -1,3 +1,4 @@
+import Glibc
 import Platform
 import Testing
 
@@ -28,12 +29,12 @@ import Testing
   }
 
   @Test func anImageIsPlacedUnderItsName() throws {
-    let status = try place("cat/small/1.jpg")
+    let entry = Catalog.Entry(digest(of: "image"), try place("cat/small/1.jpg"))
     #expect(try scratch.read("out/cat/small/1.jpg") == "image")
-    #expect(status == (try scratch.status("out/cat/small/1.jpg")))
+    #expect(entry == Catalog.Entry(digest(of: "image"), try scratch.status("out/cat/small/1.jpg")))
     #expect(try scratch.names("incoming") == [])
     try output.syncTouched()
-    #expect(try output.status(ImageName("cat/small/1.jpg")) == status)
+    #expect(try output.status(ImageName("cat/small/1.jpg")) == scratch.status("out/cat/small/1.jpg"))
     #expect(try output.openFile(ImageName("cat/small/1.jpg"))?.status().size == 5)
   }
 
@@ -41,6 +42,18 @@ import Testing
     try place("1.jpg", "old")
     try place("1.jpg", "new")
     #expect(try scratch.read("out/1.jpg") == "new")
+  }
+
+  /// Somebody may take the images away as fast as they come.
+  @Test func anImageThatIsTakenAwayAtOnceWasPlacedAllTheSame() throws {
+    let folder = try Folder.open(scratch / "out")
+    let isOver = StopFlag()
+    let thread = BackgroundThread.start("taker") { while !isOver.isSet { unlinkat(folder.descriptor, "1.jpg", 0) } }
+    defer {
+      isOver.set()
+      thread.join()
+    }
+    for _ in 0..<3_000 { #expect(try place("1.jpg").size == 5) }
   }
 
   @Test func whatIsNotThereHasNoStatus() throws {

@@ -59,14 +59,19 @@ final class OutputFolder {
   }
 
   /// Moves a finished file to its name, in the place of what stood there.
+  /// - Returns: its status, with the time of change (ctime) that it had before.
   /// - Throws: `ImageName.Refusal` where the name cannot be had here; `SystemError` where the system is at fault.
   func place(_ temporary: String, in folder: Folder, as name: ImageName) throws -> FileStatus {
     try refusing(name) {
       let target = try self.folder(of: name, creating: true)!
       try check(name, in: target)
+      // Before: under its name somebody may have taken it away at once.
+      guard let status = try folder.status(temporary) else {
+        throw SystemError("rename", folder.path + "/" + temporary, code: ENOENT)
+      }
       try folder.rename(temporary, to: target, as: name.leaf)
       touched[target.path.pathKey] = target
-      return try target.status(name.leaf)!
+      return status
     }
   }
 
