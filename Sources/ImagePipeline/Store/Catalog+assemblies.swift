@@ -48,6 +48,12 @@ extension Catalog {
     try list("topic = ? AND updated < ?", .integer(topic.id), .integer(time))
   }
 
+  /// True where segments of this version of an image have come.
+  func awaits(_ name: String, _ digest: Digest) throws -> Bool {
+    try prepared("SELECT 1 FROM assemblies WHERE name = ? AND digest = ?")
+      .first(.text(name), .blob(digest.bytes)) { _ in true } ?? false
+  }
+
   func allAssemblies() throws -> [Assembly] { try list("1 = 1") }
 
   private func list(_ condition: String, _ values: Statement.Value...) throws -> [Assembly] {
