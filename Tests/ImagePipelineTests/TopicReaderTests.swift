@@ -17,9 +17,7 @@ import Testing
     catalog = try Catalog(in: scratch.folder("reserved"), exclusive: false)
     cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
-    var settings = KafkaSettings()
-    settings.set("bootstrap.servers", cluster.bootstrapServers)
-    settings.set("group.id", "group")
+    let settings = Self.settings(cluster)
     consumer = try KafkaConsumer(settings, topic: "images")
     let log = LogLines().log
     reader = try TopicReader(
@@ -30,6 +28,15 @@ import Testing
       _ = try reader.pump(maximum: 10, timeoutMilliseconds: 50)
     }
     try #require(reader.isCaughtUp)
+  }
+
+  private static func settings(_ cluster: EmbeddedCluster) -> KafkaSettings {
+    var settings = KafkaSettings()
+    settings.set("bootstrap.servers", cluster.bootstrapServers)
+    settings.set("group.id", "group")
+    settings.set("session.timeout.ms", "4000")
+    settings.set("heartbeat.interval.ms", "500")
+    return settings
   }
 
   private var generation: Int64 { get throws { try catalog.generation(of: reader.topic) } }
@@ -63,5 +70,34 @@ import Testing
     #expect(try generation == 1)
     _ = try reader.pump(maximum: 1, timeoutMilliseconds: 0)
     #expect(try generation == 2)
+  }
+
+  /// A large image is read for so long that the group may be arranged anew meanwhile.
+  @Test func partitionsMayGoInTheMidstOfATransactionWhichStaysWhole() throws {
+    #expect(try catalog.database.tryBegin())
+    let other = try KafkaConsumer(Self.settings(cluster), topic: "images")
+    defer { other.unsubscribeAndClose() }
+    try other.subscribe()
+    let stop = StopFlag()
+    let deadline = Clock.monotonicMilliseconds + 60_000
+    var isVoid = false
+    while !isVoid, Clock.monotonicMilliseconds < deadline {
+      _ = other.poll(maximum: 1, timeoutMilliseconds: 20)
+      isVoid = !reader.keepAlive(stop)
+    }
+    #expect(isVoid, "what is being stored may be another consumer's by now")
+    try catalog.set(Catalog.Position(next: 3, last: nil), reader.topic, partition: 0)
+    try catalog.database.commit()
+    // And again, with partitions to be placed.
+    #expect(try catalog.database.tryBegin())
+    while reader.partitions.isEmpty && other.assignment.isEmpty, Clock.monotonicMilliseconds < deadline {
+      _ = other.poll(maximum: 1, timeoutMilliseconds: 20)
+      _ = reader.keepAlive(stop)
+    }
+    try catalog.database.commit()
+    #expect(!reader.partitions.isEmpty || !other.assignment.isEmpty)
+    _ = try reader.pump(maximum: 1, timeoutMilliseconds: 0)
+    #expect(try catalog.position(reader.topic, partition: 0)?.next == 3)
+    #expect(try generation == 1)
   }
 }

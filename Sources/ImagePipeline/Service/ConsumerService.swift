@@ -114,7 +114,7 @@ public final class ConsumerService: Sendable {
       let outcome: ImageStore.Outcome
       do {
         guard try reader.isStillOf(batch) else { return }
-        outcome = try store.store(batch, whileWaiting: { reader.keepAlive(stop) })
+        outcome = try store.store(batch, whileWaiting: { [stop] in reader.keepAlive(stop) })
       } catch {
         if CatalogError.final(error, path: store.catalog.path) != nil { throw error }
         events.storingFailed(error, retryMilliseconds: delay)

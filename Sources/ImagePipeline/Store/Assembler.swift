@@ -13,6 +13,8 @@ final class Assembler {
 
   /// Whether the catalog knows of messages before its positions.
   var hasPast = false
+  /// How often long work polls, in ms.
+  var beatMilliseconds = 1_000
 
   init(output: OutputFolder, catalog: Catalog, letters: DeadLetters) {
     self.output = output
@@ -30,7 +32,9 @@ final class Assembler {
   }
 
   /// - Parameter mayComplete: false where the name was taken in this transaction: see `Obstacle.transaction`.
-  func add(_ part: PreparedPart, _ message: KafkaMessage, _ topic: Catalog.Topic, mayComplete: Bool) throws -> Outcome {
+  func add(
+    _ part: PreparedPart, _ message: KafkaMessage, _ topic: Catalog.Topic, mayComplete: Bool, _ heart: Heartbeat
+  ) throws -> Outcome {
     let segment = part.segment
     let assembly =
       try catalog.assembly(segmentID: segment.id, count: segment.count)
@@ -49,7 +53,7 @@ final class Assembler {
     // By its bytes too: parts that claim far places make a file with holes, which would be read to its end.
     guard have.parts == assembly.count, have.bytes >= assembly.length else { return .incomplete }
     if try isPast(part, message, topic) { return .past(leftovers: try forget(assembly)) }
-    return mayComplete ? try complete(assembly, part.name) : .obstacle(.transaction)
+    return mayComplete ? try complete(assembly, part.name, heart) : .obstacle(.transaction)
   }
 
   /// Asked once the image is whole: what was begun before another version may be completed after it.
@@ -57,9 +61,9 @@ final class Assembler {
     try hasPast && catalog.isPast(part.name.value, part.digest, from: message.origin, topic)
   }
 
-  private func complete(_ assembly: Catalog.Assembly, _ name: ImageName) throws -> Outcome {
+  private func complete(_ assembly: Catalog.Assembly, _ name: ImageName, _ heart: Heartbeat) throws -> Outcome {
     let file = try output.segments.file(assembly.fileName, .readWrite)
-    if try file.status().size == assembly.length, try file.digest() == assembly.digest {
+    if try file.status().size == assembly.length, try file.digest(heart) == assembly.digest {
       do {
         let probe = try file.probe()
         let status = try output.place(assembly.fileName, in: output.segments, as: name)
@@ -71,7 +75,7 @@ final class Assembler {
     }
     // A batch that was interrupted between rename and commit has placed it already.
     if let status = try output.status(name), status.size == assembly.length, let placed = try output.openFile(name),
-      try placed.digest() == assembly.digest
+      try placed.digest(heart) == assembly.digest
     {
       return .complete(try placed.probe(), status, leftovers: try forget(assembly))
     }
@@ -100,7 +104,10 @@ final class Assembler {
       defer { (pending, bytes) = ([], 0) }
       return try letters.deliver(pending)
     }
+    // Each may have to be read again, for seconds where the broker is slow.
+    let heart = Heartbeat(every: beatMilliseconds, goesOn: letters.whileWaiting)
     for part in try catalog.parts(of: assembly) {
+      do { try heart.beat() } catch { return nil }
       let atHand = messages.first { $0.partition == part.partition && $0.offset == part.offset }
       // Where the topic was made anew, another message stands there.
       guard let message = try atHand ?? reread(topic, part.partition, part.offset),

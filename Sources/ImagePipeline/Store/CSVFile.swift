@@ -33,7 +33,7 @@ final class CSVFile {
   ///
   /// What an interrupted batch appended is cut off first; a file that is shorter or other than recorded is moved aside
   /// and written anew.
-  func synchronize() throws {
+  func synchronize(_ heart: Heartbeat? = nil) throws {
     let known = try catalog.prepared(
       "SELECT length, last_stored, last_line FROM csv_files WHERE path = ?"
     ).first(.text(path)) {
@@ -68,6 +68,7 @@ final class CSVFile {
       if pending.count > 1 << 20 {
         try append(pending, to: file, &record)
         pending = []
+        try heart?.beat()
       }
     }
     try append(pending, to: file, &record)

@@ -14,7 +14,7 @@ extension ImageStore {
 
   /// - Returns: what keeps the message from being stored in this transaction; nil where nothing does.
   func apply(
-    _ result: Prepared, _ message: KafkaMessage, _ batch: Batch, _ attempt: inout Attempt
+    _ result: Prepared, _ message: KafkaMessage, _ batch: Batch, _ attempt: inout Attempt, _ heart: Heartbeat
   ) throws -> Obstacle? {
     switch result {
     // Its letter has been delivered just before.
@@ -24,7 +24,7 @@ extension ImageStore {
       attempt.stored.letters += finding.letters
       if let image = finding.image { attempt.leftovers += try assembler.forget(image) }
     case .image(let image):
-      if try isThere(image.name, image.digest) {
+      if try isThere(image.name, image.digest, heart) {
         attempt.stored.unchanged += 1
         break
       }
@@ -44,23 +44,25 @@ extension ImageStore {
       attempt.placed[image.name.value.pathKey] = false
       try record(image.name, image.digest, image.probe, status, message)
       attempt.stored.images.append((image.name.value, image.size, message.timestamp))
-    case .part(let part): return try apply(part, message, batch.topic, &attempt)
+    case .part(let part): return try apply(part, message, batch.topic, &attempt, heart)
     }
     return nil
   }
 
   private func apply(
-    _ part: PreparedPart, _ message: KafkaMessage, _ topic: Catalog.Topic, _ attempt: inout Attempt
+    _ part: PreparedPart, _ message: KafkaMessage, _ topic: Catalog.Topic, _ attempt: inout Attempt,
+    _ heart: Heartbeat
   ) throws -> Obstacle? {
     if try catalog.assembly(segmentID: part.segment.id, count: part.segment.count) == nil,
-      try isThere(part.name, part.digest)
+      try isThere(part.name, part.digest, heart)
     {
       // A re-sent part of an image that is complete.
       if part.segment.index == part.segment.count - 1 { attempt.stored.unchanged += 1 }
       attempt.leftovers.append(Catalog.Assembly.fileName(segmentID: part.segment.id, count: part.segment.count))
       return nil
     }
-    switch try assembler.add(part, message, topic, mayComplete: attempt.placed[part.name.value.pathKey] == nil) {
+    let mayComplete = attempt.placed[part.name.value.pathKey] == nil
+    switch try assembler.add(part, message, topic, mayComplete: mayComplete, heart) {
     case .incomplete:
       FaultPoint.segmentRecorded.reached()
       return nil
@@ -79,13 +81,13 @@ extension ImageStore {
   }
 
   /// True where the very same image stands under the name, as the catalog and the disk have it.
-  private func isThere(_ name: ImageName, _ digest: Digest) throws -> Bool {
+  private func isThere(_ name: ImageName, _ digest: Digest, _ heart: Heartbeat) throws -> Bool {
     guard let entry = try catalog.entry(name.value), entry.digest == digest, let status = try output.status(name),
       status.size == entry.size
     else { return false }
     if status.modified == entry.modified, status.inode == entry.inode { return true }
     // Moved, restored or altered: its bytes decide.
-    guard let file = try output.openFile(name), try file.digest() == digest else { return false }
+    guard let file = try output.openFile(name), try file.digest(heart) == digest else { return false }
     try catalog.set(Catalog.Entry(digest, status), name: name.value)
     return true
   }

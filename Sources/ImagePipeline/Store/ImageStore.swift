@@ -96,10 +96,11 @@ final class ImageStore {
 
   /// Stores the batch in one transaction, or the part of it before a message that turns out to be unusable only there: no
   /// letter is sent while the lock is held.
-  /// - Parameter whileWaiting: called while another consumer holds the lock; returns false to give the batch up.
+  /// - Parameter whileWaiting: called while another consumer holds the lock, and now and then while this one does and reads
+  ///   large files; returns false to give the batch up.
   /// - Throws: what the system is at fault for (a full disk), and the same batch can be tried again; or what
   ///   `CatalogError.final` knows, and it cannot.
-  func store(_ batch: Batch, whileWaiting: () -> Bool) throws -> Outcome {
+  func store(_ batch: Batch, whileWaiting: @escaping () -> Bool) throws -> Outcome {
     try catalog.checkPlace()
     guard try deliverLetters(of: batch) else { return .givenUp }
     let prepared = try prepare(batch)
@@ -126,8 +127,9 @@ final class ImageStore {
       }
       FaultPoint.lockTaken.reached()
       var attempt = Attempt()
+      let heart = Heartbeat(every: assembler.beatMilliseconds, goesOn: whileWaiting)
       for (number, (message, result)) in zip(batch.messages, prepared).enumerated() {
-        if let obstacle = try apply(result, message, batch, &attempt) {
+        if let obstacle = try apply(result, message, batch, &attempt, heart) {
           attempt.stored.rest = try rest(of: batch, from: number, obstacle, prepared, attempt.stored.positions)
           break
         }
@@ -135,7 +137,7 @@ final class ImageStore {
       }
       try output.syncTouched()
       FaultPoint.foldersSynced.reached()
-      try csv.synchronize()
+      try csv.synchronize(heart)
       for (partition, position) in attempt.stored.positions {
         try catalog.set(position, batch.topic, partition: partition)
       }
@@ -147,8 +149,11 @@ final class ImageStore {
       dropTemporaries(prepared)
       return .stored(attempt.stored)
     } catch {
+      // What has its name already is found again, as after a crash.
       catalog.database.rollback()
-      throw error
+      guard error is Heartbeat.GivenUp else { throw error }
+      dropTemporaries(prepared)
+      return .givenUp
     }
   }
 
