@@ -18,7 +18,7 @@ import Testing
   @discardableResult
   private func place(_ name: String, _ text: String = "image") throws -> FileStatus {
     try scratch.write("incoming/0.part", text)
-    return try output.place("0.part", in: incoming, as: ImageName(name))
+    return try output.place("0.part", in: incoming, as: ImageName(name), over: nil)
   }
 
   private func reason(_ name: String) throws -> String? {
@@ -103,13 +103,24 @@ import Testing
     #expect(try reason("rows.csv.jpg") == nil)
   }
 
+  /// As a file system has it that takes both for one name.
+  @Test func theCSVFileIsKnownByAnotherSpelling() throws {
+    try scratch.write("out/rows.csv", "rows")
+    #expect(link(scratch / "out/rows.csv", scratch / "out/ROWS.csv") == 0)
+    #expect(try reason("ROWS.csv") == "it is the CSV file's")
+    #expect(try scratch.read("out/ROWS.csv") == "rows")
+    #expect(try reason("Rows.csv") == nil)
+  }
+
   @Test func theCSVFileIsKnownByAnotherPath() throws {
     _ = try scratch.folder("out/cat")
     try scratch.link("linked", to: scratch / "out")
     let other = try OutputFolder(path: scratch / "out/", csvPath: scratch / "linked/cat/../cat/rows.csv")
     try scratch.write("incoming/0.part", "x")
-    #expect(throws: ImageName.Refusal.self) { try other.place("0.part", in: incoming, as: ImageName("cat/rows.csv")) }
-    _ = try other.place("0.part", in: incoming, as: ImageName("rows.csv"))
+    #expect(throws: ImageName.Refusal.self) {
+      try other.place("0.part", in: incoming, as: ImageName("cat/rows.csv"), over: nil)
+    }
+    _ = try other.place("0.part", in: incoming, as: ImageName("rows.csv"), over: nil)
   }
 
   @Test func aNameThatTheFileSystemDoesNotTakeIsRefused() throws {

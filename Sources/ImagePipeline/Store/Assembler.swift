@@ -66,7 +66,8 @@ final class Assembler {
     if try file.status().size == assembly.length, try file.digest(heart) == assembly.digest {
       do {
         let probe = try file.probe()
-        let status = try output.place(assembly.fileName, in: output.segments, as: name)
+        let status = try output.place(
+          assembly.fileName, in: output.segments, as: name, over: catalog.entry(name.value))
         FaultPoint.imageAssembled.reached()
         return .complete(probe, status, leftovers: try forget(assembly))
       } catch let refusal as ImageName.Refusal {

@@ -35,9 +35,10 @@ extension ImageStore {
       // Renamed over one that was put together, it would leave nothing to repeat that from after a crash.
       if attempt.placed[image.name.value.pathKey] == true { return .transaction }
       let status: FileStatus
-      do { status = try output.place(image.temporary, in: slot.incoming, as: image.name) } catch let refusal
-        as ImageName.Refusal
-      {
+      do {
+        status = try output.place(
+          image.temporary, in: slot.incoming, as: image.name, over: catalog.entry(image.name.value))
+      } catch let refusal as ImageName.Refusal {
         return .messages([DeadLetter(message: message, reason: BadMessage(refusal))])
       }
       FaultPoint.imageRenamed.reached()
@@ -85,7 +86,7 @@ extension ImageStore {
     guard let entry = try catalog.entry(name.value), entry.digest == digest, let status = try output.status(name),
       status.size == entry.size
     else { return false }
-    if status.modified == entry.modified, status.inode == entry.inode { return true }
+    if entry.isStampOf(status) { return true }
     // Moved, restored or altered: its bytes decide.
     guard let file = try output.openFile(name), try file.digest(heart) == digest else { return false }
     try catalog.set(Catalog.Entry(digest, status), name: name.value)
@@ -110,6 +111,11 @@ extension ImageStore {
 extension Catalog.Entry {
   init(_ digest: Digest, _ status: FileStatus) {
     self.init(digest: digest, size: status.size, modified: status.modified, inode: status.inode)
+  }
+
+  /// Whether it is the very file that was stored, unaltered as far as its status tells.
+  func isStampOf(_ status: FileStatus) -> Bool {
+    status.size == size && status.modified == modified && status.inode == inode
   }
 }
 
