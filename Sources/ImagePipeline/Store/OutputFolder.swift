@@ -119,19 +119,28 @@ final class OutputFolder {
 
   /// Tells the errors that a name is at fault for from the system's.
   private func refusing<T>(_ name: ImageName, _ body: () throws -> T) throws -> T {
-    do { return try body() } catch let error as SystemError where !error.isEnvironmental {
+    func refuse(_ reason: String) -> ImageName.Refusal { ImageName.Refusal(name: name.value, reason: reason) }
+    do { return try body() } catch let error as SystemError where !error.isEnvironmental || isMounted(error) {
       // One of them may have been removed since it was opened: the next attempt looks anew.
       open = [:]
       switch error.code {
-      case ENOTDIR, EEXIST:
-        throw ImageName.Refusal(name: name.value, reason: "a file or a link stands where a folder is needed")
-      case ELOOP: throw ImageName.Refusal(name: name.value, reason: "a symbolic link is on its way")
-      case ENAMETOOLONG, EINVAL, EILSEQ:
-        throw ImageName.Refusal(name: name.value, reason: "this file system takes no such name")
+      case ENOTDIR, EEXIST: throw refuse("a file or a link stands where a folder is needed")
+      case ELOOP: throw refuse("a symbolic link is on its way")
+      case ENAMETOOLONG, EINVAL, EILSEQ: throw refuse("this file system takes no such name")
+      case EISDIR: throw refuse("a folder stands there")
+      case EXDEV, EROFS: throw refuse(Self.mountPoint)
+      case EBUSY: throw refuse("it is a mount point, or another program holds the file that stands there")
+      case EMLINK: throw refuse("this file system allows no more folders in the one where it belongs")
       default: throw error
       }
     }
   }
+
+  private static let mountPoint =
+    "a mount point or a subvolume of its own is on its way, into which no file can be renamed"
+
+  /// A disk that is read-only may be writable again; something read-only that is mounted in an output stays as it is.
+  private func isMounted(_ error: SystemError) -> Bool { error.code == EROFS && !root.isReadOnly }
 
   /// Makes the renames since the last call durable.
   func syncTouched() throws {
@@ -164,8 +173,13 @@ final class OutputFolder {
       }
       folder = try folder.folder(component, creating: creating)
       // Under whatever spelling, or mounted there once more.
-      if try folder.status().isSameFile(as: reservedStatus) {
+      let status = try folder.status()
+      if status.isSameFile(as: reservedStatus) {
         throw ImageName.Refusal(name: name.value, reason: "\(ImageName.reserved) belongs to the consumer")
+      }
+      // Before folders are made there for nothing.
+      if creating, status.device != reservedStatus.device {
+        throw ImageName.Refusal(name: name.value, reason: Self.mountPoint)
       }
       open[way] = folder
     }
