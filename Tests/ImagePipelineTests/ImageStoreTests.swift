@@ -87,6 +87,79 @@ import Testing
     #expect(isStored(try store.store(batch([:])) { true }))
   }
 
+  // MARK: One CSV file for all
+
+  /// Stores by a path that leads to a folder's file, as for a consumer with that working directory.
+  private func link(to folder: String) throws {
+    _ = try scratch.folder(folder)
+    try Folder.open(scratch.path).remove("work")
+    try scratch.link("work", to: scratch / folder)
+  }
+
+  private func linked() throws -> ImageStore {
+    try ImageStore(
+      outputPath: scratch / "linked", csvPath: scratch / "work/rows.csv", topic: "t", deadLetterSettings: nil,
+      log: lines.log)
+  }
+
+  private func store(in store: ImageStore) throws {
+    let topic = try store.catalog.topic("t", cluster: "c")
+    #expect(isStored(try store.store(ImageStore.Batch(topic: topic, messages: [], base: [:])) { true }))
+  }
+
+  private func finalError(_ body: () throws -> Void) -> String? {
+    do {
+      try body()
+      return nil
+    } catch { return CatalogError.final(error, path: "catalog").map { "\($0)" } }
+  }
+
+  @Test func aConsumerThatFindsAnotherFileThanALivingOneIsRefused() throws {
+    try link(to: "one")
+    var first: ImageStore? = try linked()
+    try link(to: "two")
+    let said = finalError { _ = try linked() }
+    #expect(said?.contains("CSV_PATH") == true && said?.contains(scratch / "work/rows.csv") == true, "\(said ?? "")")
+    #expect(try scratch.names("two") == [])
+    // Where it is the same file, found by another way, it is not another one.
+    #expect(Glibc.link(scratch / "one/rows.csv", scratch / "two/rows.csv") == 0)
+    try store(in: linked())
+    try Folder.open(scratch / "two").remove("rows.csv")
+    // Nobody is there any more who could be disturbed.
+    try link(to: "one")
+    try store(in: try #require(first))
+    first = nil
+    try link(to: "two")
+    try store(in: linked())
+    #expect(try scratch.names("two") == ["rows.csv"] && scratch.names("one") == ["rows.csv"])
+  }
+
+  @Test func aFileThatBecomesAnotherForOneOfThemEndsThatOne() throws {
+    try link(to: "one")
+    let (first, second) = (try linked(), try linked())
+    try store(in: first)
+    try link(to: "two")
+    #expect(finalError { try store(in: first) }?.contains("CSV_PATH") == true)
+    try link(to: "one")
+    try store(in: second)
+    #expect(try scratch.names("two") == [] && scratch.names("one") == ["rows.csv"])
+    #expect(lines.all == [])
+  }
+
+  @Test func aFileThatIsMadeAnewIsTheSameForAll() throws {
+    try link(to: "one")
+    let (first, second) = (try linked(), try linked())
+    for _ in 1...2 {
+      for store in [first, second] {
+        try Folder.open(scratch / "one").remove("rows.csv")
+        try self.store(in: store)
+        try self.store(in: second)
+        try self.store(in: first)
+      }
+    }
+    #expect(try scratch.names("one") == ["rows.csv"])
+  }
+
   // MARK: Segments that wait
 
   private func addAssembly(_ id: String, partition: Int32, time: Int64) throws -> String {

@@ -173,6 +173,43 @@ import Testing
     try expectStored(["1.jpg": [1], "2.jpg": [2]], in: folder)
   }
 
+  /// As with two working directories, or two containers that share the images and not the folder of the CSV file.
+  @Test func consumersOfOneOutputThatFindOtherFilesUnderTheSamePathDoNotFightOverThem() throws {
+    let broker = try Broker.preferred(partitions: 2)
+    let elsewhere = Scratch()
+    let environment = broker.environment(["PROCESSED_IMAGES_DIR": folder.path + "/" + Scratch.output])
+    func send(_ numbers: ClosedRange<Int>) throws {
+      try broker.send(numbers.map { .image("\($0).jpg", [UInt8($0)]) })
+    }
+    try send(1...10)
+    let first = try Program(["consumer"], in: folder, environment: environment)
+    #expect(eventually { folder.rows.count == 10 }, "\(first.output)")
+    for _ in 1...2 {
+      let second = try Program(["consumer"], in: elsewhere, environment: environment)
+      #expect(second.exitCode() == 1, "\(second.output)")
+      #expect(second.output.contains("CSV_PATH") && second.output.contains("absolute"), "\(second.output)")
+    }
+    #expect(!elsewhere.exists(Scratch.csv))
+    try send(11...20)
+    #expect(eventually { folder.rows.count == 20 }, "\(first.output)")
+    // Beside one that finds the same file it works.
+    let third = try Program(["consumer"], in: folder, environment: environment)
+    #expect(eventually { third.output.contains("partitions assigned") }, "\(third.output)")
+    // Deleted, it is made anew, and is the same one for both.
+    try folder.remove(Scratch.csv)
+    try send(21...40)
+    #expect(eventually { folder.rows.count == 40 }, "\(first.output)\n\(third.output)")
+    try send(41...60)
+    #expect(eventually { folder.rows.count == 60 }, "\(first.output)\n\(third.output)")
+    for consumer in [first, third] { #expect(consumer.terminate() == 0, "\(consumer.output)") }
+    #expect(try folder.leftovers() == [])
+    // Alone it may be moved.
+    let moved = try Program(["consumer", "--until-idle", "0.3"], in: elsewhere, environment: environment)
+    #expect(moved.exitCode() == 0, "\(moved.output)")
+    #expect(elsewhere.rows.count == 60)
+    #expect(try folder.leftovers() + elsewhere.leftovers() == [])
+  }
+
   /// The drop-in case: images and rows of the Python script are there, and the topic still holds their messages.
   @Test func whatThePythonScriptHadBegunGoesOn() throws {
     let broker = try Broker.preferred()

@@ -7,16 +7,17 @@ import Telemetry
 ///
 /// Each call of `synchronize` runs within the catalog's transaction, so one consumer at a time writes.
 final class CSVFile {
-  let path: String
+  private let place: CSVPlace
   /// What each of our rows begins with.
   private let outputPath: String
   private let catalog: Catalog
   private let log: Log
-  /// The file that this output has claimed: users delete it, and another one stands there then.
-  private var claimed: (file: File, status: FileStatus)?
 
-  init(path: String, outputPath: String, catalog: Catalog, log: Log) {
-    self.path = path
+  var path: String { place.path }
+
+  /// - Parameter slot: the consumer's place among those of the output; nil where it is the only one.
+  init(path: String, outputPath: String, catalog: Catalog, slot: ConsumerSlot? = nil, log: Log) {
+    place = CSVPlace(path: path, catalogID: catalog.id, slot: slot)
     self.outputPath = outputPath
     self.catalog = catalog
     self.log = log
@@ -39,7 +40,7 @@ final class CSVFile {
     ).first(.text(path)) {
       Record(length: Int($0.integer(0)), lastStored: $0.integer(1), lastLine: $0.blob(2))
     }
-    var file = try openOwn()
+    var file = try place.open()
     var record = known ?? Record()
     switch try state(of: file, record) {
     case .asRecorded: break
@@ -52,7 +53,7 @@ final class CSVFile {
       log.warning(
         "the CSV file was not as this pipeline left it: moved aside, written anew",
         ["file": .string(path), "reason": .string(reason), "aside": .string(aside)])
-      file = try openOwn()
+      file = try place.open()
       record = Record()
     }
     let before = record.lastStored
@@ -84,17 +85,6 @@ final class CSVFile {
       .text(path), .integer(Int64(record.length)), .integer(record.lastStored), .blob(record.lastLine))
   }
 
-  /// Opens the file for this output alone: two outputs would move each other's rows aside in turn.
-  private func openOwn() throws -> File {
-    let file = try File.open(path, .create)
-    let status = try file.status()
-    if let claimed, claimed.status.inode == status.inode, claimed.status.device == status.device { return file }
-    let owner = Array(catalog.id.utf8).withUnsafeBytes { SHA256.hash($0) }.bytes.prefix(8)
-    guard try file.claim(for: owner.reduce(0) { $0 << 8 | UInt64($1) }) else { throw CSVInUse(path: path) }
-    claimed = (file, status)
-    return file
-  }
-
   private func write(_ line: [UInt8], to file: File, _ record: inout Record) throws {
     try append(line, to: file, &record)
     record.lastLine = line
@@ -118,7 +108,7 @@ final class CSVFile {
 
   /// Takes the file for what this output has written, with all rows of the catalog: to be called where it is whole.
   func adopt() throws {
-    let length = try openOwn().status().size
+    let length = try place.open().status().size
     var record = Record(length: length, lastStored: 0, lastLine: CSVLine.header)
     try catalog.rows(after: 0) { id, row in
       record.lastStored = id
@@ -222,13 +212,5 @@ final class CSVFile {
     try copy.sync()
     try file.truncate(to: 0)
     return aside
-  }
-}
-
-struct CSVInUse: Error, CustomStringConvertible {
-  let path: String
-  var description: String {
-    "a consumer of another output writes \(path): each output has a CSV file of its own. Set another CSV_PATH, or stop the other "
-      + "consumer"
   }
 }

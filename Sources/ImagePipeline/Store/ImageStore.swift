@@ -43,7 +43,7 @@ final class ImageStore {
     slot = try ConsumerSlot.claim(in: output.reserved, alone: alone)
     wait = LockWait(path: output.reserved.path + "/" + Catalog.fileName, log: log, stop: stop)
     catalog = try Catalog(in: output.reserved, exclusive: alone, wait: wait)
-    csv = CSVFile(path: csvPath, outputPath: output.path, catalog: catalog, log: log)
+    csv = CSVFile(path: csvPath, outputPath: output.path, catalog: catalog, slot: slot, log: log)
     letters = try DeadLetters(
       topic: topic, settings: deadLetterSettings, reserved: output.reserved, incoming: slot.incoming, log: log)
     decoder = MessageDecoder(incoming: slot.incoming, segments: output.segments)
