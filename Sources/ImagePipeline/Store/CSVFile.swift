@@ -1,4 +1,3 @@
-import Glibc
 import Platform
 import SQLite
 import Telemetry
@@ -49,17 +48,31 @@ final class CSVFile {
       log.warning("the CSV file was gone or empty: written anew", ["file": .string(path)])
       record = Record()
     case .foreign(let reason):
-      let aside = try moveAside(file)
+      let aside = try moveAside(file, heart)
       log.warning(
         "the CSV file was not as this pipeline left it: moved aside, written anew",
         ["file": .string(path), "reason": .string(reason), "aside": .string(aside)])
       file = try place.open()
       record = Record()
     }
-    let before = record.lastStored
-    if record.length == 0 {
-      try write(CSVLine.header, to: file, &record)
+    let isNew = record.length == 0
+    do {
+      let before = record.lastStored
+      try writeRows(to: file, &record, heart)
+      guard record.lastStored != before || record.length != known?.length else { return }
+      FaultPoint.rowsWritten.reached()
+      try file.sync()
+      FaultPoint.rowsSynced.reached()
+      try write(record)
+    } catch {
+      // The beginning of a new file would be taken for somebody's, and moved aside, with each attempt another one.
+      if isNew { try? file.truncate(to: 0) }
+      throw error
     }
+  }
+
+  private func writeRows(to file: File, _ record: inout Record, _ heart: Heartbeat?) throws {
+    if record.length == 0 { try write(CSVLine.header, to: file, &record) }
     var pending: [UInt8] = []
     try catalog.rows(after: record.lastStored) { id, row in
       let line = CSVLine.bytes(row)
@@ -73,11 +86,6 @@ final class CSVFile {
       }
     }
     try append(pending, to: file, &record)
-    guard record.lastStored != before || known == nil || record.length != known?.length else { return }
-    FaultPoint.rowsWritten.reached()
-    try file.sync()
-    FaultPoint.rowsSynced.reached()
-    try write(record)
   }
 
   private func write(_ record: Record) throws {
@@ -192,25 +200,5 @@ final class CSVFile {
       ours = ours && (start.hasPrefix(outputPath) || outputPath.hasPrefix(start))
     }
     return ours
-  }
-
-  /// Renames the file, or copies and empties it where it is a mount point of its own. Returns where it is now.
-  private func moveAside(_ file: File) throws -> String {
-    let aside = path + ".aside-" + String(Clock.wallMilliseconds)
-    if Glibc.rename(path, aside) == 0 { return aside }
-    let code = errno
-    guard code == EBUSY || code == EXDEV else { throw SystemError("rename", path, code: code) }
-    let copy = try File.open(aside, .createNew)
-    var place = 0
-    var buffer = [UInt8](repeating: 0, count: 1 << 20)
-    while true {
-      let count = try buffer.withUnsafeMutableBytes { try file.read(into: $0, at: place) }
-      if count == 0 { break }
-      try buffer.withUnsafeBytes { try copy.write(UnsafeRawBufferPointer(rebasing: $0[..<count]), at: place) }
-      place += count
-    }
-    try copy.sync()
-    try file.truncate(to: 0)
-    return aside
   }
 }
