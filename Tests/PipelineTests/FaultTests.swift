@@ -22,12 +22,17 @@ import Testing
   // MARK: Rights
 
   /// A program without the rights of root, which no mode stops.
-  private func unprivileged(_ arguments: [String], _ broker: Broker) throws -> Program {
-    guard geteuid() == 0 else { return try Program(arguments, in: folder, environment: broker.environment()) }
+  /// - Parameter give: hands over what is to be its own.
+  private func unprivileged(
+    _ arguments: [String], _ broker: Broker, _ more: [String: String] = [:], give: () -> Void = {}
+  ) throws -> Program {
+    let environment = broker.environment(more)
+    guard geteuid() == 0 else { return try Program(arguments, in: folder, environment: environment) }
     #expect(chown(folder.path, 65_534, 65_534) == 0)
+    give()
     return try Program(
       ["--reuid=65534", "--regid=65534", "--clear-groups", Program.path] + arguments, in: folder,
-      environment: broker.environment(["HOME": "/tmp"]), executable: "/usr/bin/setpriv")
+      environment: environment.merging(["HOME": "/tmp"]) { $1 }, executable: "/usr/bin/setpriv")
   }
 
   @Test func anOutputThatMayNotBeWrittenAnyMoreIsWaitedFor() throws {
@@ -148,6 +153,22 @@ import Testing
     let asides = try folder.leftovers()
     #expect(asides.count == (length == 0 ? 0 : 1))
     for aside in asides { #expect(folder.text(aside) == cut) }
+  }
+
+  @Test func anAlteredCSVFileInAFolderThatMayNotBeWrittenIsKeptInTheOutput() throws {
+    let broker = try Broker.preferred()
+    try folder.write("closed/data.csv", Array("my own notes".utf8))
+    #expect(chmod(folder.path + "/closed", 0o555) == 0)
+    defer { chmod(folder.path + "/closed", 0o755) }
+    try broker.send([.image("1.jpg", [1])])
+    let consumer = try unprivileged(["consumer", "--until-idle", "0.3"], broker, ["CSV_PATH": "closed/data.csv"]) {
+      #expect(chown(folder.path + "/closed/data.csv", 65_534, 65_534) == 0)
+    }
+    #expect(consumer.exitCode() == 0, "\(consumer.output)")
+    let asides = try folder.leftovers()
+    try #require(asides.count == 1 && asides[0].hasPrefix(Scratch.output + "/.image-pipeline/data.csv.aside-"))
+    #expect(folder.text(asides[0]) == "my own notes")
+    #expect(folder.text("closed/data.csv").split(separator: "\n").count == 2)
   }
 
   @Test func twoOutputsAtOnceDoNotTakeOneCSVFile() throws {

@@ -34,7 +34,8 @@ public final class ConsumerService: Sendable {
   private func serve() throws {
     let store = try ImageStore(
       outputPath: settings.outputPath, csvPath: settings.csvPath, topic: settings.topic,
-      deadLetterSettings: settings.embeddedCluster == nil ? settings.kafka : nil, log: log, stop: stop)
+      deadLetterSettings: settings.embeddedCluster == nil ? settings.kafka : nil, log: log,
+      health: events.health, stop: stop)
     defer { store.letters.close() }
     while true {
       do { return try join(store) } catch {

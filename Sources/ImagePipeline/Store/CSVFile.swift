@@ -9,14 +9,18 @@ final class CSVFile {
   private let place: CSVPlace
   /// What each of our rows begins with.
   private let outputPath: String
-  private let catalog: Catalog
+  let catalog: Catalog
   private let log: Log
 
   var path: String { place.path }
 
-  /// - Parameter slot: the consumer's place among those of the output; nil where it is the only one.
-  init(path: String, outputPath: String, catalog: Catalog, slot: ConsumerSlot? = nil, log: Log) {
-    place = CSVPlace(path: path, catalogID: catalog.id, slot: slot)
+  /// - Parameters:
+  ///   - slot: the consumer's place among those of the output; nil where it is the only one.
+  ///   - health: told where what is written goes to nobody.
+  init(
+    path: String, outputPath: String, catalog: Catalog, slot: ConsumerSlot? = nil, log: Log, health: Health = Health()
+  ) {
+    place = CSVPlace(path: path, catalogID: catalog.id, slot: slot, log: log, health: health)
     self.outputPath = outputPath
     self.catalog = catalog
     self.log = log

@@ -1,5 +1,5 @@
 import Platform
-import SQLite
+import Telemetry
 
 /// The file that a CSV path leads to, for one output and all of its consumers: those of another output, and those who find
 /// another file under the same path, would move each other's rows aside in turn.
@@ -13,11 +13,16 @@ final class CSVPlace {
   private let slot: ConsumerSlot?
   /// The file that this output has claimed: users delete it, and another one stands there then.
   private var claimed: (file: File, status: FileStatus)?
+  private let log: Log
+  private let health: Health
+  private var isNameless = false
 
   /// - Parameter catalogID: the output's identity.
-  init(path: String, catalogID: String, slot: ConsumerSlot?) {
+  init(path: String, catalogID: String, slot: ConsumerSlot?, log: Log, health: Health) {
     self.path = path
     self.slot = slot
+    self.log = log
+    self.health = health
     let hash = Array(catalogID.utf8).withUnsafeBytes { SHA256.hash($0) }
     owner = hash.bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
   }
@@ -25,6 +30,30 @@ final class CSVPlace {
   /// Opens the file; where there is none, makes it.
   /// - Throws: `CatalogError.csvDivided` where a consumer that runs finds another file; `CSVInUse`; `SystemError`.
   func open() throws -> File {
+    let file = try openAgreed()
+    try lookForName(of: file)
+    return file
+  }
+
+  /// A file that is mounted into a container stays the one that it was, whatever becomes of it outside: deleted or replaced
+  /// there, it is written for nobody.
+  private func lookForName(of file: File) throws {
+    let wasNameless = isNameless
+    isNameless = try file.linkCount() == 0
+    guard isNameless != wasNameless else { return }
+    guard isNameless else {
+      health.well(.csv)
+      return log.info("the CSV file has a name again", ["file": .string(path)])
+    }
+    let reason =
+      "the CSV file \(path) was deleted or replaced, and this consumer still has the old one, which has no name any more: as "
+      + "one that is mounted into its container. Start it anew: no row is lost, the catalog has all and writes them to the "
+      + "new file then"
+    health.trouble(.csv, reason)
+    log.error(reason)
+  }
+
+  private func openAgreed() throws -> File {
     if let claimed, try FileStatus.of(path)?.isSameFile(as: claimed.status) == true {
       return try File.open(path, .create)
     }

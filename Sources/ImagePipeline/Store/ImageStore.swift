@@ -31,11 +31,12 @@ final class ImageStore {
 
   /// - Parameters:
   ///   - deadLetterSettings: nil writes dead letters to disk alone.
+  ///   - health: told of the CSV file's; of the rest its user tells.
   ///   - stop: ends the wait for a lock that another consumer keeps.
   /// - Throws: `LockWait.Ended` then.
   init(
     outputPath: String, csvPath: String, topic: String, deadLetterSettings: KafkaSettings?, log: Log,
-    stop: StopFlag = StopFlag()
+    health: Health = Health(), stop: StopFlag = StopFlag()
   ) throws {
     output = try OutputFolder(path: outputPath, csvPath: csvPath)
     let alone = output.fileSystem.isShared
@@ -43,7 +44,7 @@ final class ImageStore {
     slot = try ConsumerSlot.claim(in: output.reserved, alone: alone)
     wait = LockWait(path: output.reserved.path + "/" + Catalog.fileName, log: log, stop: stop)
     catalog = try Catalog(in: output.reserved, exclusive: alone, wait: wait)
-    csv = CSVFile(path: csvPath, outputPath: output.path, catalog: catalog, slot: slot, log: log)
+    csv = CSVFile(path: csvPath, outputPath: output.path, catalog: catalog, slot: slot, log: log, health: health)
     letters = try DeadLetters(
       topic: topic, settings: deadLetterSettings, reserved: output.reserved, incoming: slot.incoming, log: log)
     decoder = MessageDecoder(incoming: slot.incoming, segments: output.segments)
