@@ -44,13 +44,13 @@ import Testing
 
   @Test func itsFilesNameCannotLeaveTheFolder() {
     for id in ["../../etc/passwd", "/", "", "a\0b", String(repeating: "x", count: 10_000)] {
-      let name = Catalog.Assembly.fileName(segmentID: id, count: 2)
+      let name = Catalog.SegmentFile(segmentID: id, count: 2).name
       #expect(name.utf8.count == 69)
       #expect(!name.contains("/"))
     }
     // Neither can one be made to look like another.
     #expect(
-      Catalog.Assembly.fileName(segmentID: "a 1", count: 2) != Catalog.Assembly.fileName(segmentID: "a", count: 12))
+      Catalog.SegmentFile(segmentID: "a 1", count: 2).name != Catalog.SegmentFile(segmentID: "a", count: 12).name)
   }
 
   @Test func partsAreCountedOnce() throws {

@@ -223,7 +223,14 @@ import Testing
     let young = try scratch.write("out/.image-pipeline/segments/young.part", "x")
     var hourAgo = [timeval(tv_sec: time(nil) - 3_600, tv_usec: 0), timeval(tv_sec: time(nil) - 3_600, tv_usec: 0)]
     for path in [orphan, scratch / known] { try #require(utimes(path, &hourAgo) == 0) }
-    try store.removeOrphans(olderThan: 60_000)
+    // Whoever has the lock may be about to record them.
+    let other = try second()
+    #expect(try other.catalog.database.tryBegin())
+    #expect(try !store.removeOrphans(olderThan: 60_000))
+    #expect(try FileStatus.of(orphan) != nil)
+    other.catalog.database.rollback()
+    #expect(try store.removeOrphans(olderThan: 60_000))
+    #expect(isStored(try other.store(batch([:])) { true }))
     #expect(try scratch.exists(known))
     #expect(try FileStatus.of(orphan) == nil)
     #expect(try FileStatus.of(young) != nil)

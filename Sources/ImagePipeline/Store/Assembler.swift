@@ -25,12 +25,13 @@ final class Assembler {
   enum Outcome {
     case incomplete
     /// The image stands under its name. The files in `leftovers` are of no use once the transaction is committed.
-    case complete(ImageProbe, FileStatus, leftovers: [String])
+    case complete(ImageProbe, FileStatus, leftovers: [Catalog.SegmentFile])
     /// It is an older version, which has its row; its file is among the leftovers.
-    case past(leftovers: [String])
+    case past(leftovers: [Catalog.SegmentFile])
     case obstacle(Obstacle)
   }
 
+  /// - Throws: `SegmentFileGone` where the part has to be written again.
   /// - Parameter mayComplete: false where the name was taken in this transaction: see `Obstacle.transaction`.
   func add(
     _ part: PreparedPart, _ message: KafkaMessage, _ topic: Catalog.Topic, mayComplete: Bool, _ heart: Heartbeat
@@ -47,6 +48,7 @@ final class Assembler {
           "segment \(segment.id) belongs to \(assembly.name), \(assembly.length) bytes, hash \(assembly.digest)")
       return .obstacle(.messages([DeadLetter(message: message, reason: reason)]))
     }
+    try check(part)
     let added = Catalog.Part(
       number: segment.index, size: part.size, partition: message.partition, offset: message.offset)
     let have = try catalog.add(added, to: assembly, time: Clock.wallMilliseconds)
@@ -54,6 +56,14 @@ final class Assembler {
     guard have.parts == assembly.count, have.bytes >= assembly.length else { return .incomplete }
     if try isPast(part, message, topic) { return .past(leftovers: try forget(assembly)) }
     return mayComplete ? try complete(assembly, part.name, heart) : .obstacle(.transaction)
+  }
+
+  /// Parts are written without the lock: another consumer may have put the image together meanwhile, or given it up, or
+  /// taken a part that waited for too long for nobody's.
+  private func check(_ part: PreparedPart) throws {
+    guard let status = try output.segments.status(part.segment.file.name), status.isSameFile(as: part.status),
+      status.size >= part.segment.position + part.size
+    else { throw SegmentFileGone(name: part.name.value) }
   }
 
   /// Asked once the image is whole: what was begun before another version may be completed after it.
@@ -130,14 +140,20 @@ final class Assembler {
 
   /// Forgets an image and all other cuts of it, which have lost their purpose too. Within the transaction.
   /// - Returns: files among the segments that are of no use once that is committed.
-  func forget(_ assembly: Catalog.Assembly) throws -> [String] {
+  func forget(_ assembly: Catalog.Assembly) throws -> [Catalog.SegmentFile] {
     let all = try catalog.assemblies(segmentID: assembly.segmentID)
     for other in all { try catalog.remove(other) }
-    return all.map(\.fileName)
+    return all.map(\.file)
   }
 
   private static func isPart(_ message: KafkaMessage, _ number: Int, of assembly: Catalog.Assembly) -> Bool {
     guard let segment = (try? ImageHeaders(message.header))?.segment else { return false }
     return segment.id == assembly.segmentID && segment.count == assembly.count && segment.index == number
   }
+}
+
+/// A part of an image was removed before the transaction could record it.
+struct SegmentFileGone: Error, CustomStringConvertible {
+  let name: String
+  var description: String { "segments of \(name) were removed again and again before they could be recorded" }
 }

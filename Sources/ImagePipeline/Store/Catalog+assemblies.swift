@@ -11,11 +11,17 @@ extension Catalog {
     let digest: Digest
     let length: Int
 
-    /// The name of its file among the segments. Ids come from messages: a hash of one cannot leave the folder.
-    var fileName: String { Self.fileName(segmentID: segmentID, count: count) }
-    static func fileName(segmentID: String, count: Int) -> String {
-      Array("\(segmentID) \(count)".utf8).withUnsafeBytes { SHA256.hash($0) }.hex + ".part"
-    }
+    var file: SegmentFile { SegmentFile(segmentID: segmentID, count: count) }
+    var fileName: String { file.name }
+  }
+
+  /// The file, among the segments, in which an image is put together.
+  struct SegmentFile: Hashable {
+    let segmentID: String
+    let count: Int
+
+    /// Ids come from messages: a hash of one cannot leave the folder.
+    var name: String { Array("\(segmentID) \(count)".utf8).withUnsafeBytes { SHA256.hash($0) }.hex + ".part" }
   }
 
   struct Part {

@@ -60,7 +60,7 @@ extension ImageStore {
       }
       let leftovers = try assembler.forget(assembly)
       try catalog.database.commit()
-      for name in leftovers { try? output.segments.remove(name) }
+      try? removeLeftovers(leftovers)
       return true
     } catch {
       catalog.database.rollback()
@@ -70,12 +70,16 @@ extension ImageStore {
 
   /// Removes segment files that no image of the catalog waits for: a batch that was interrupted wrote them. Young ones
   /// may be another consumer's, in the midst of its batch.
-  func removeOrphans(olderThan milliseconds: Int) throws {
+  /// - Returns: false where another consumer holds the lock at the moment: what is there may be about to be recorded.
+  func removeOrphans(olderThan milliseconds: Int) throws -> Bool {
+    guard try catalog.database.tryBegin() else { return false }
+    defer { catalog.database.rollback() }
     let known = Set(try catalog.allAssemblies().map(\.fileName))
     let due = Clock.wallNanoseconds - Int64(milliseconds) * 1_000_000
     for name in try output.segments.names() where !known.contains(name) {
       guard let status = try output.segments.status(name), status.modified < due else { continue }
       try output.segments.remove(name)
     }
+    return true
   }
 }

@@ -7,7 +7,7 @@ extension ImageStore {
   struct Attempt {
     var stored = Stored()
     /// Files among the segments that are of no use once it is committed.
-    var leftovers: [String] = []
+    var leftovers: [Catalog.SegmentFile] = []
     /// Names that stand by now, by their bytes, and whether they were put together from segments.
     var placed: [[UInt8]: Bool] = [:]
   }
@@ -59,7 +59,7 @@ extension ImageStore {
     {
       // A re-sent part of an image that is complete.
       if part.segment.index == part.segment.count - 1 { attempt.stored.unchanged += 1 }
-      attempt.leftovers.append(Catalog.Assembly.fileName(segmentID: part.segment.id, count: part.segment.count))
+      attempt.leftovers.append(part.segment.file)
       return nil
     }
     let mayComplete = attempt.placed[part.name.value.pathKey] == nil

@@ -21,6 +21,8 @@ final class ImageStore {
   private let decoder: MessageDecoder
   private let wait: LockWait
   let assembler: Assembler
+  /// Files among the segments that are to be removed where no image needs them any more.
+  private var leftovers: Set<Catalog.SegmentFile> = []
 
   /// Below this many files a sync of each costs less than one of the whole file system, which also waits for what
   /// others wrote there.
@@ -28,6 +30,8 @@ final class ImageStore {
   private static let decodingThreads = 2
   /// Syncing one by one is waiting: more threads than processors.
   private static let syncingThreads = 16
+  /// How often a batch is written whose segments somebody removes.
+  private static let mostPreparations = 4
 
   /// - Parameters:
   ///   - deadLetterSettings: nil writes dead letters to disk alone.
@@ -104,6 +108,13 @@ final class ImageStore {
   func store(_ batch: Batch, whileWaiting: @escaping () -> Bool) throws -> Outcome {
     try catalog.checkPlace()
     guard try deliverLetters(of: batch) else { return .givenUp }
+    for _ in 1..<Self.mostPreparations {
+      do { return try tryStoring(batch, whileWaiting) } catch is SegmentFileGone { continue }
+    }
+    return try tryStoring(batch, whileWaiting)
+  }
+
+  private func tryStoring(_ batch: Batch, _ whileWaiting: @escaping () -> Bool) throws -> Outcome {
     let prepared = try prepare(batch)
     let refused = zip(batch.messages, prepared).compactMap { message, result in
       if case .refused(let reason) = result { DeadLetter(message: message, reason: reason) } else { nil }
@@ -145,8 +156,8 @@ final class ImageStore {
       FaultPoint.positionsRecorded.reached()
       try catalog.database.commit()
       FaultPoint.transactionCommitted.reached()
-      // It is stored, whatever becomes of these: the next start removes them.
-      for name in attempt.leftovers { try? output.segments.remove(name) }
+      // It is stored, whatever becomes of these.
+      try? removeLeftovers(attempt.leftovers)
       dropTemporaries(prepared)
       return .stored(attempt.stored)
     } catch {
@@ -175,6 +186,19 @@ final class ImageStore {
   /// Images that were there already, could not be had under their name, or were another consumer's to store.
   private func dropTemporaries(_ prepared: [Prepared]) {
     for case .image(let image) in prepared { try? slot.incoming.remove(image.temporary) }
+  }
+
+  /// Removes segment files, but for those that an image waits for, by now, too. What cannot be removed at the moment, since
+  /// another consumer has the lock, is with the next ones.
+  func removeLeftovers(_ files: [Catalog.SegmentFile]) throws {
+    leftovers.formUnion(files)
+    // Within the lock: without it another consumer may record a part in one that it has found to be there.
+    guard !leftovers.isEmpty, try catalog.database.tryBegin() else { return }
+    defer { catalog.database.rollback() }
+    for file in leftovers where try catalog.assembly(segmentID: file.segmentID, count: file.count) == nil {
+      try output.segments.remove(file.name)
+    }
+    leftovers = []
   }
 
   private func isOurs(_ batch: Batch) throws -> Bool {
