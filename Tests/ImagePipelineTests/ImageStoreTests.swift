@@ -168,7 +168,7 @@ import Testing
       let assembly = try store.catalog.addAssembly(
         segment, name: "cat/\(id).jpg", digest: digest(of: id), length: 1_000, topic: topic)
       _ = try store.catalog.add(
-        Catalog.Part(number: 0, size: 400, partition: partition, offset: 7), to: assembly, time: time)
+        Catalog.Part(number: 0, size: 400, partition: partition, offset: 7), to: assembly, of: topic, time: time)
       try scratch.write("out/.image-pipeline/segments/\(assembly.fileName)", "part")
       return "out/.image-pipeline/segments/\(assembly.fileName)"
     }
@@ -193,6 +193,47 @@ import Testing
     #expect(try store.expire(topic, "t", after: 30_000, in: [0, 1])?.isEmpty == true)
     #expect(try scratch.exists(file))
     #expect(try store.catalog.allAssemblies().count == 1)
+  }
+
+  private func addPart(_ number: Int, partition: Int32, of topic: Catalog.Topic) throws {
+    let assembly = try #require(try store.catalog.allAssemblies().first)
+    _ = try store.catalog.transaction {
+      try store.catalog.add(
+        Catalog.Part(number: number, size: 400, partition: partition, offset: 7), to: assembly, of: topic, time: 0)
+    }
+  }
+
+  @Test(arguments: [[0], [2], [0, 2]] as [Set<Int32>])
+  func anImageInThePartitionsOfTwoConsumersIsGivenUpByEither(partitions: Set<Int32>) throws {
+    let file = try addAssembly("old", partition: 2, time: 0)
+    try addPart(1, partition: 0, of: topic)
+    #expect(try store.expire(topic, "t", after: 30_000, in: [1])?.isEmpty == true)
+    #expect(try store.expire(topic, "t", after: 30_000, in: partitions)?.map(\.parts) == [2])
+    #expect(try !scratch.exists(file))
+  }
+
+  @Test func anImageOfATopicThatWasMadeAnewIsGivenUpByAnybody() throws {
+    let file = try addAssembly("old", partition: 2, time: 0)
+    try store.catalog.advance(topic)
+    let new = try store.catalog.topic("t", cluster: "c")
+    #expect(try store.expire(new, "t", after: 30_000, in: [0])?.map(\.gone) == [[7]])
+    #expect(try !scratch.exists(file))
+  }
+
+  @Test func anImageThatATopicWhichWasMadeAnewGoesOnWithIsLeftToTheConsumerOfItsPartition() throws {
+    _ = try addAssembly("old", partition: 2, time: 0)
+    try store.catalog.advance(topic)
+    let new = try store.catalog.topic("t", cluster: "c")
+    try addPart(1, partition: 0, of: new)
+    #expect(try store.expire(new, "t", after: 30_000, in: [1], partitionCount: { 2 })?.isEmpty == true)
+    #expect(try store.expire(new, "t", after: 30_000, in: [0])?.map(\.parts) == [2])
+  }
+
+  @Test func anImageInAPartitionThatIsThereNoMoreIsGivenUpByAnybody() throws {
+    let file = try addAssembly("old", partition: 2, time: 0)
+    #expect(try store.expire(topic, "t", after: 30_000, in: [0], partitionCount: { 3 })?.isEmpty == true)
+    #expect(try store.expire(topic, "t", after: 30_000, in: [0], partitionCount: { 2 })?.count == 1)
+    #expect(try !scratch.exists(file))
   }
 
   @Test func nothingIsGivenUpWhereTheBrokerDoesNotSayWhatItHas() throws {

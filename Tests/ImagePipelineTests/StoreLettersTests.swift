@@ -168,7 +168,8 @@ import Testing
     store.assembler.reread = { topic, partition, offset in
       try store.catalog.transaction {
         _ = try store.catalog.add(
-          Catalog.Part(number: 1, size: 4, partition: 0, offset: 1), to: assembly, time: Clock.wallMilliseconds + 60_000
+          Catalog.Part(number: 1, size: 4, partition: 0, offset: 1), to: assembly, of: batch.topic,
+          time: Clock.wallMilliseconds + 60_000
         )
       }
       return try reread(topic, partition, offset)

@@ -52,7 +52,8 @@ struct ConsumerUpkeep {
     // Letters that waited for the broker have stopped the fetching.
     defer { reader.resume() }
     let expired = try store.expire(
-      reader.topic, settings.topic, after: settings.segmentTimeout, in: Set(reader.partitions))
+      reader.topic, settings.topic, after: settings.segmentTimeout, in: Set(reader.partitions),
+      partitionCount: reader.partitionCount)
     for image in expired ?? [] { events.expired(image) }
   }
 }

@@ -279,6 +279,9 @@ final class TopicReader {
     }
   }
 
+  /// How many partitions the topic has now; nil where the broker does not say it.
+  func partitionCount() -> Int? { try? consumer.partitionCount(of: topicName, timeoutMilliseconds: 5_000) }
+
   // MARK: How much is left
 
   /// Messages of the assigned partitions that are not stored, as far as the last fetches tell.

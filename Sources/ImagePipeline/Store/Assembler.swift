@@ -51,7 +51,7 @@ final class Assembler {
     try check(part)
     let added = Catalog.Part(
       number: segment.index, size: part.size, partition: message.partition, offset: message.offset)
-    let have = try catalog.add(added, to: assembly, time: Clock.wallMilliseconds)
+    let have = try catalog.add(added, to: assembly, of: topic, time: Clock.wallMilliseconds)
     // By its bytes too: parts that claim far places make a file with holes, which would be read to its end.
     guard have.parts == assembly.count, have.bytes >= assembly.length else { return .incomplete }
     if try isPast(part, message, topic) { return .past(leftovers: try forget(assembly)) }

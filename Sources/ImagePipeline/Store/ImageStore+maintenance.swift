@@ -19,11 +19,15 @@ extension ImageStore {
   ///
   /// The letters are delivered first and without the lock. Where the image goes on in the midst of it, they are there
   /// besides: sent back, they change nothing.
-  /// - Parameter partitions: only images whose segments lie there are touched.
+  /// - Parameters:
+  ///   - partitions: this consumer's. What lies in none of them is another one's to give up.
+  ///   - partitionCount: how many the topic has; nil where that is not known. Nobody's are those that a larger one had before
+  ///     it was made anew.
   /// - Returns: nil where another consumer holds the lock at the moment, or where the wait for the broker was given up.
-  func expire(_ topic: Catalog.Topic, _ topicName: String, after milliseconds: Int, in partitions: Set<Int32>) throws
-    -> [Expired]?
-  {
+  func expire(
+    _ topic: Catalog.Topic, _ topicName: String, after milliseconds: Int, in partitions: Set<Int32>,
+    partitionCount: () -> Int? = { nil }
+  ) throws -> [Expired]? {
     let due = Clock.wallMilliseconds - Int64(milliseconds)
     let waiting = try catalog.assemblies(of: topic, untouchedSince: due)
     guard !waiting.isEmpty else { return [] }
@@ -31,9 +35,15 @@ extension ImageStore {
     guard try catalog.database.tryBegin() else { return nil }
     catalog.database.rollback()
     var expired: [Expired] = []
+    lazy var existing = partitionCount().map { Int32(clamping: $0) } ?? .max
     for assembly in waiting {
       let parts = try catalog.parts(of: assembly)
-      guard parts.allSatisfy({ partitions.contains($0.partition) }) else { continue }
+      // Of an older incarnation of the topic nothing is still to come. Where segments of one image lie in several
+      // consumers' partitions, each may give it up: the letters count once.
+      guard
+        assembly.generation != topic.generation || parts.contains(where: { partitions.contains($0.partition) })
+          || parts.allSatisfy({ $0.partition >= existing })
+      else { continue }
       let reason = BadMessage(
         stage: .storing, kind: "SegmentTimeout",
         description: "\(parts.count) of \(assembly.count) segments of \(assembly.name) came, the last one more than "
