@@ -11,6 +11,7 @@ import Testing
   private let cluster: EmbeddedCluster
   private let consumer: KafkaConsumer
   private let reader: TopicReader
+  private let lines = LogLines()
 
   init() throws {
     scratch = try Scratch()
@@ -19,7 +20,7 @@ import Testing
     try cluster.createTopic("images", partitions: 1)
     let settings = Self.settings(cluster)
     consumer = try KafkaConsumer(settings, topic: "images")
-    let log = LogLines().log
+    let log = lines.log
     reader = try TopicReader(
       consumer: consumer, catalog: catalog, cluster: "c", topic: "images", events: ConsumerEvents(log: log), log: log)
     try consumer.subscribe()
@@ -70,6 +71,21 @@ import Testing
     #expect(try generation == 1)
     _ = try reader.pump(maximum: 1, timeoutMilliseconds: 0)
     #expect(try generation == 2)
+  }
+
+  @Test func aCommitThatFailsIsRepeatedThoughNothingElseComes() throws {
+    reader.recommitMilliseconds = 200
+    // Not authorized, for once.
+    cluster.failNextRequests(api: 8, errors: [30])
+    let deadline = Clock.monotonicMilliseconds + 10_000
+    var committed: [Int32: Int64] = [:]
+    while committed.isEmpty, Clock.monotonicMilliseconds < deadline {
+      reader.commitEnds()
+      _ = try reader.pump(maximum: 10, timeoutMilliseconds: 50)
+      committed = try consumer.committed(partitions: [0], timeoutMilliseconds: 5_000)
+    }
+    #expect(committed == [0: 0])
+    #expect(lines.all.count { $0.contains("commit of topic images") } == 1, "\(lines.all)")
   }
 
   /// A large image is read for so long that the group may be arranged anew meanwhile.

@@ -34,6 +34,9 @@ final class TopicReader {
   private var nextPlacing: Int64 = 0
   private var failure: (any Error)?
   private var lastCommits: [Int32: Int64] = [:]
+  private var nextCommit: Int64 = 0
+  /// What the group's coordinator has refused is not told it again in less, in ms.
+  var recommitMilliseconds: Int64 = 5_000
   private var waker = FetchWaker()
 
   var partitions: [Int32] { Array(trackers.keys) }
@@ -176,10 +179,18 @@ final class TopicReader {
       guard trackers[partition] != nil else { return }
       trackers[partition]!.outOfRange()
       unplaced[partition] = .beginning
-    case .failure(let error):
-      if error.isFatal { throw error }
-      log.warning("the Kafka client reports: \(error)")
+    case .commitFailed(let error):
+      // Nothing else may come for long, to be committed with it.
+      lastCommits = [:]
+      nextCommit = Clock.monotonicMilliseconds + recommitMilliseconds
+      try report(error)
+    case .failure(let error): try report(error)
     }
+  }
+
+  private func report(_ error: KafkaError) throws {
+    if error.isFatal { throw error }
+    log.warning("the Kafka client reports: \(error)")
   }
 
   private func sayGap(of partition: Int32) {
@@ -265,7 +276,7 @@ final class TopicReader {
 
   private func commit() {
     let commits = trackers.compactMapValues(\.committable)
-    guard !commits.isEmpty, commits != lastCommits else { return }
+    guard !commits.isEmpty, commits != lastCommits, Clock.monotonicMilliseconds >= nextCommit else { return }
     lastCommits = commits
     consumer.commit(commits)
     FaultPoint.offsetsCommitted.reached()
