@@ -73,13 +73,13 @@ extension KafkaConsumer {
     if let error = list.firstError(of: handle, topic) { throw error }
   }
 
-  /// Records for each partition the offset of the next message, and does not wait. A failure comes as a `.failure` event.
+  /// Records for each partition the offset of the next message, and does not wait. A failure comes as a `.commitFailed` event.
   public func commit(_ next: [Int32: Int64]) {
     guard !next.isEmpty, let handle = openHandle else { return }
     let list = PartitionList(topic, offsets: next)
     let code = rd_kafka_commit(handle.client, list.pointer, 1)
     if code != RD_KAFKA_RESP_ERR_NO_ERROR {
-      batch.append(.failure(handle.error(code, "commit of " + place(topic))))
+      batch.append(.commitFailed(handle.error(code, "commit of " + place(topic))))
     }
   }
 

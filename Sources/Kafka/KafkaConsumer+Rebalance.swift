@@ -44,7 +44,7 @@ extension KafkaConsumer {
       switch event {
       case .message(let message): partitions.contains(message.partition)
       case .endOfPartition(let partition, _), .offsetOutOfRange(let partition, _): partitions.contains(partition)
-      case .failure: false
+      case .commitFailed, .failure: false
       }
     }
     assigned.subtract(partitions)
@@ -91,9 +91,9 @@ extension KafkaConsumer {
     if code == RD_KAFKA_RESP_ERR__NO_OFFSET { return }
     let failed = PartitionList.elements(of: list).first { $0.err != RD_KAFKA_RESP_ERR_NO_ERROR }
     if let failed {
-      batch.append(.failure(refusal(failed.err, "commit of " + place(topic, failed.partition, failed.offset))))
+      batch.append(.commitFailed(refusal(failed.err, "commit of " + place(topic, failed.partition, failed.offset))))
     } else if code != RD_KAFKA_RESP_ERR_NO_ERROR {
-      batch.append(.failure(refusal(code, "commit of " + place(topic))))
+      batch.append(.commitFailed(refusal(code, "commit of " + place(topic))))
     } else {
       return
     }

@@ -28,7 +28,9 @@ public final class KafkaConsumer: KafkaClient, @unchecked Sendable {
     case endOfPartition(Int32, offset: Int64)
     /// The position is before the first or after the last message: the partition rests until `seek`.
     case offsetOutOfRange(Int32, KafkaError)
-    /// Anything else, as a failed commit or a topic that is not there. The consumer goes on by itself unless it is fatal.
+    /// What `commit` was given is not on record, or not all of it.
+    case commitFailed(KafkaError)
+    /// Anything else, as a topic that is not there. The consumer goes on by itself unless it is fatal.
     case failure(KafkaError)
   }
 

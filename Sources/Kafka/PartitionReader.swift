@@ -51,6 +51,8 @@ public final class PartitionReader {
       if error.isOffsetOutOfRange { return nil }
       if !error.isRetriable { throw error }
     } while !deadline.hasPassed
+    // The topic may have been made anew with fewer: asked the next time, the broker says so.
+    partitionCounts[topic] = nil
     throw KafkaError(
       RD_KAFKA_RESP_ERR__TIMED_OUT, place, reason: "the partition did not answer within \(timeoutMilliseconds) ms")
   }

@@ -46,6 +46,13 @@ public final class File: Sendable {
     return FileStatus(status)
   }
 
+  /// How many names the file has: 0 where it was deleted since.
+  public func linkCount() throws(SystemError) -> Int {
+    var status = stat()
+    try retrying("inspect", path) { fstat(descriptor, &status) }
+    return Int(status.st_nlink)
+  }
+
   /// Reads until the buffer is full or the file ends.
   ///
   /// - Parameter offset: the first byte's position, in bytes.

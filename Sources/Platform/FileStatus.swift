@@ -27,6 +27,9 @@ public struct FileStatus: Sendable, Equatable {
     self.device = device
   }
 
+  /// Whether both are of one file, whatever it is called.
+  public func isSameFile(as other: FileStatus) -> Bool { inode == other.inode && device == other.device }
+
   init(_ status: stat) {
     kind = Kind(mode: status.st_mode)
     size = Int(status.st_size)

@@ -138,6 +138,12 @@ public final class Folder: Sendable {
       return FileSystemKind(magic: Int(status.f_type))
     }
   }
+
+  /// Whether it lies on a file system that is mounted read-only.
+  public var isReadOnly: Bool {
+    var status = statvfs()
+    return fstatvfs(descriptor, &status) == 0 && status.f_flag & UInt(ST_RDONLY) != 0
+  }
 }
 
 extension Folder {

@@ -44,38 +44,38 @@ import Testing
 
   @Test func itsFilesNameCannotLeaveTheFolder() {
     for id in ["../../etc/passwd", "/", "", "a\0b", String(repeating: "x", count: 10_000)] {
-      let name = Catalog.Assembly.fileName(segmentID: id, count: 2)
+      let name = Catalog.SegmentFile(segmentID: id, count: 2).name
       #expect(name.utf8.count == 69)
       #expect(!name.contains("/"))
     }
     // Neither can one be made to look like another.
     #expect(
-      Catalog.Assembly.fileName(segmentID: "a 1", count: 2) != Catalog.Assembly.fileName(segmentID: "a", count: 12))
+      Catalog.SegmentFile(segmentID: "a 1", count: 2).name != Catalog.SegmentFile(segmentID: "a", count: 12).name)
   }
 
   @Test func partsAreCountedOnce() throws {
     let assembly = try add("a")
-    #expect(try catalog.add(part(2, 200), to: assembly, time: 1) == (1, 200))
-    #expect(try catalog.add(part(0), to: assembly, time: 2) == (2, 600))
-    #expect(try catalog.add(part(0), to: assembly, time: 3) == (2, 600))
-    #expect(try catalog.add(part(1), to: assembly, time: 4) == (3, 1_000))
+    #expect(try catalog.add(part(2, 200), to: assembly, of: topic, time: 1) == (1, 200))
+    #expect(try catalog.add(part(0), to: assembly, of: topic, time: 2) == (2, 600))
+    #expect(try catalog.add(part(0), to: assembly, of: topic, time: 3) == (2, 600))
+    #expect(try catalog.add(part(1), to: assembly, of: topic, time: 4) == (3, 1_000))
     #expect(try catalog.parts(of: assembly).map(\.number) == [0, 1, 2])
   }
 
   /// A producer that was set up anew cuts the image otherwise, and by chance into as many parts.
   @Test func aPartThatComesAgainCountsAsItCameLast() throws {
     let assembly = try add("a")
-    _ = try catalog.add(part(0, 400, offset: 10), to: assembly, time: 1)
-    #expect(try catalog.add(part(0, 450, offset: 20), to: assembly, time: 2) == (1, 450))
-    #expect(try catalog.add(part(1, 450, offset: 21), to: assembly, time: 3) == (2, 900))
-    #expect(try catalog.add(part(2, 100, offset: 22), to: assembly, time: 4) == (3, 1_000))
+    _ = try catalog.add(part(0, 400, offset: 10), to: assembly, of: topic, time: 1)
+    #expect(try catalog.add(part(0, 450, offset: 20), to: assembly, of: topic, time: 2) == (1, 450))
+    #expect(try catalog.add(part(1, 450, offset: 21), to: assembly, of: topic, time: 3) == (2, 900))
+    #expect(try catalog.add(part(2, 100, offset: 22), to: assembly, of: topic, time: 4) == (3, 1_000))
     #expect(try catalog.parts(of: assembly).map(\.offset) == [20, 21, 22])
   }
 
   @Test func onlyWhatNothingWasAddedToIsUntouched() throws {
     let (old, young) = (try add("old"), try add("young"))
-    _ = try catalog.add(part(0), to: old, time: 1_000)
-    _ = try catalog.add(part(0), to: young, time: 2_000)
+    _ = try catalog.add(part(0), to: old, of: topic, time: 1_000)
+    _ = try catalog.add(part(0), to: young, of: topic, time: 2_000)
     #expect(try catalog.assemblies(of: topic, untouchedSince: 1_500).map(\.segmentID) == ["old"])
     #expect(try catalog.assemblies(of: topic, untouchedSince: 1_000).isEmpty)
     let other = try catalog.topic("other", cluster: "c")
@@ -84,8 +84,8 @@ import Testing
 
   @Test func removingAnAssemblyRemovesItsParts() throws {
     let (one, other) = (try add("a"), try add("b"))
-    _ = try catalog.add(part(0), to: one, time: 1)
-    _ = try catalog.add(part(0), to: other, time: 1)
+    _ = try catalog.add(part(0), to: one, of: topic, time: 1)
+    _ = try catalog.add(part(0), to: other, of: topic, time: 1)
     try catalog.remove(one)
     #expect(try catalog.parts(of: one).isEmpty)
     #expect(try catalog.assembly(segmentID: "a", count: 3) == nil)

@@ -143,6 +143,28 @@ import Testing
     #expect(try asides.count == 1)
   }
 
+  @Test func aRebuildThatIsEndedInTheMidstOfItLeavesNothingToBeMovedAside() throws {
+    let name = String(repeating: "x", count: 200)
+    try catalog.transaction { for number in 0..<10_000 { try catalog.append(storedRow("out/\(name)\(number)")) } }
+    try synchronize()
+    let whole = try contents(of: scratch / "rows.csv")
+    try scratch.append("rows.csv", "mine.jpg,cat\n")
+    let csv = csv()
+    for end in 1...3 {
+      var beats = 0
+      let heart = Heartbeat(every: 0) {
+        beats += 1
+        return beats < end
+      }
+      #expect(throws: Heartbeat.GivenUp.self) { try catalog.transaction { try csv.synchronize(heart) } }
+      #expect(beats == end)
+    }
+    #expect(try asides.count == 1)
+    try catalog.transaction { try csv.synchronize() }
+    #expect(try contents(of: scratch / "rows.csv") == whole)
+    #expect(try asides.count == 1)
+  }
+
   @Test func aFileThatTheUserRemovedIsRebuiltAndNothingIsMovedAside() throws {
     try store("a.jpg")
     try synchronize()

@@ -87,6 +87,79 @@ import Testing
     #expect(isStored(try store.store(batch([:])) { true }))
   }
 
+  // MARK: One CSV file for all
+
+  /// Stores by a path that leads to a folder's file, as for a consumer with that working directory.
+  private func link(to folder: String) throws {
+    _ = try scratch.folder(folder)
+    try Folder.open(scratch.path).remove("work")
+    try scratch.link("work", to: scratch / folder)
+  }
+
+  private func linked() throws -> ImageStore {
+    try ImageStore(
+      outputPath: scratch / "linked", csvPath: scratch / "work/rows.csv", topic: "t", deadLetterSettings: nil,
+      log: lines.log)
+  }
+
+  private func store(in store: ImageStore) throws {
+    let topic = try store.catalog.topic("t", cluster: "c")
+    #expect(isStored(try store.store(ImageStore.Batch(topic: topic, messages: [], base: [:])) { true }))
+  }
+
+  private func finalError(_ body: () throws -> Void) -> String? {
+    do {
+      try body()
+      return nil
+    } catch { return CatalogError.final(error, path: "catalog").map { "\($0)" } }
+  }
+
+  @Test func aConsumerThatFindsAnotherFileThanALivingOneIsRefused() throws {
+    try link(to: "one")
+    var first: ImageStore? = try linked()
+    try link(to: "two")
+    let said = finalError { _ = try linked() }
+    #expect(said?.contains("CSV_PATH") == true && said?.contains(scratch / "work/rows.csv") == true, "\(said ?? "")")
+    #expect(try scratch.names("two") == [])
+    // Where it is the same file, found by another way, it is not another one.
+    #expect(Glibc.link(scratch / "one/rows.csv", scratch / "two/rows.csv") == 0)
+    try store(in: linked())
+    try Folder.open(scratch / "two").remove("rows.csv")
+    // Nobody is there any more who could be disturbed.
+    try link(to: "one")
+    try store(in: try #require(first))
+    first = nil
+    try link(to: "two")
+    try store(in: linked())
+    #expect(try scratch.names("two") == ["rows.csv"] && scratch.names("one") == ["rows.csv"])
+  }
+
+  @Test func aFileThatBecomesAnotherForOneOfThemEndsThatOne() throws {
+    try link(to: "one")
+    let (first, second) = (try linked(), try linked())
+    try store(in: first)
+    try link(to: "two")
+    #expect(finalError { try store(in: first) }?.contains("CSV_PATH") == true)
+    try link(to: "one")
+    try store(in: second)
+    #expect(try scratch.names("two") == [] && scratch.names("one") == ["rows.csv"])
+    #expect(lines.all == [])
+  }
+
+  @Test func aFileThatIsMadeAnewIsTheSameForAll() throws {
+    try link(to: "one")
+    let (first, second) = (try linked(), try linked())
+    for _ in 1...2 {
+      for store in [first, second] {
+        try Folder.open(scratch / "one").remove("rows.csv")
+        try self.store(in: store)
+        try self.store(in: second)
+        try self.store(in: first)
+      }
+    }
+    #expect(try scratch.names("one") == ["rows.csv"])
+  }
+
   // MARK: Segments that wait
 
   private func addAssembly(_ id: String, partition: Int32, time: Int64) throws -> String {
@@ -95,7 +168,7 @@ import Testing
       let assembly = try store.catalog.addAssembly(
         segment, name: "cat/\(id).jpg", digest: digest(of: id), length: 1_000, topic: topic)
       _ = try store.catalog.add(
-        Catalog.Part(number: 0, size: 400, partition: partition, offset: 7), to: assembly, time: time)
+        Catalog.Part(number: 0, size: 400, partition: partition, offset: 7), to: assembly, of: topic, time: time)
       try scratch.write("out/.image-pipeline/segments/\(assembly.fileName)", "part")
       return "out/.image-pipeline/segments/\(assembly.fileName)"
     }
@@ -120,6 +193,47 @@ import Testing
     #expect(try store.expire(topic, "t", after: 30_000, in: [0, 1])?.isEmpty == true)
     #expect(try scratch.exists(file))
     #expect(try store.catalog.allAssemblies().count == 1)
+  }
+
+  private func addPart(_ number: Int, partition: Int32, of topic: Catalog.Topic) throws {
+    let assembly = try #require(try store.catalog.allAssemblies().first)
+    _ = try store.catalog.transaction {
+      try store.catalog.add(
+        Catalog.Part(number: number, size: 400, partition: partition, offset: 7), to: assembly, of: topic, time: 0)
+    }
+  }
+
+  @Test(arguments: [[0], [2], [0, 2]] as [Set<Int32>])
+  func anImageInThePartitionsOfTwoConsumersIsGivenUpByEither(partitions: Set<Int32>) throws {
+    let file = try addAssembly("old", partition: 2, time: 0)
+    try addPart(1, partition: 0, of: topic)
+    #expect(try store.expire(topic, "t", after: 30_000, in: [1])?.isEmpty == true)
+    #expect(try store.expire(topic, "t", after: 30_000, in: partitions)?.map(\.parts) == [2])
+    #expect(try !scratch.exists(file))
+  }
+
+  @Test func anImageOfATopicThatWasMadeAnewIsGivenUpByAnybody() throws {
+    let file = try addAssembly("old", partition: 2, time: 0)
+    try store.catalog.advance(topic)
+    let new = try store.catalog.topic("t", cluster: "c")
+    #expect(try store.expire(new, "t", after: 30_000, in: [0])?.map(\.gone) == [[7]])
+    #expect(try !scratch.exists(file))
+  }
+
+  @Test func anImageThatATopicWhichWasMadeAnewGoesOnWithIsLeftToTheConsumerOfItsPartition() throws {
+    _ = try addAssembly("old", partition: 2, time: 0)
+    try store.catalog.advance(topic)
+    let new = try store.catalog.topic("t", cluster: "c")
+    try addPart(1, partition: 0, of: new)
+    #expect(try store.expire(new, "t", after: 30_000, in: [1], partitionCount: { 2 })?.isEmpty == true)
+    #expect(try store.expire(new, "t", after: 30_000, in: [0])?.map(\.parts) == [2])
+  }
+
+  @Test func anImageInAPartitionThatIsThereNoMoreIsGivenUpByAnybody() throws {
+    let file = try addAssembly("old", partition: 2, time: 0)
+    #expect(try store.expire(topic, "t", after: 30_000, in: [0], partitionCount: { 3 })?.isEmpty == true)
+    #expect(try store.expire(topic, "t", after: 30_000, in: [0], partitionCount: { 2 })?.count == 1)
+    #expect(try !scratch.exists(file))
   }
 
   @Test func nothingIsGivenUpWhereTheBrokerDoesNotSayWhatItHas() throws {
@@ -150,7 +264,14 @@ import Testing
     let young = try scratch.write("out/.image-pipeline/segments/young.part", "x")
     var hourAgo = [timeval(tv_sec: time(nil) - 3_600, tv_usec: 0), timeval(tv_sec: time(nil) - 3_600, tv_usec: 0)]
     for path in [orphan, scratch / known] { try #require(utimes(path, &hourAgo) == 0) }
-    try store.removeOrphans(olderThan: 60_000)
+    // Whoever has the lock may be about to record them.
+    let other = try second()
+    #expect(try other.catalog.database.tryBegin())
+    #expect(try !store.removeOrphans(olderThan: 60_000))
+    #expect(try FileStatus.of(orphan) != nil)
+    other.catalog.database.rollback()
+    #expect(try store.removeOrphans(olderThan: 60_000))
+    #expect(isStored(try other.store(batch([:])) { true }))
     #expect(try scratch.exists(known))
     #expect(try FileStatus.of(orphan) == nil)
     #expect(try FileStatus.of(young) != nil)

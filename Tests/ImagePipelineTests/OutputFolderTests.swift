@@ -1,3 +1,4 @@
+import Glibc
 import Platform
 import Testing
 
@@ -17,7 +18,7 @@ import Testing
   @discardableResult
   private func place(_ name: String, _ text: String = "image") throws -> FileStatus {
     try scratch.write("incoming/0.part", text)
-    return try output.place("0.part", in: incoming, as: ImageName(name))
+    return try output.place("0.part", in: incoming, as: ImageName(name), over: nil)
   }
 
   private func reason(_ name: String) throws -> String? {
@@ -28,12 +29,12 @@ import Testing
   }
 
   @Test func anImageIsPlacedUnderItsName() throws {
-    let status = try place("cat/small/1.jpg")
+    let entry = Catalog.Entry(digest(of: "image"), try place("cat/small/1.jpg"))
     #expect(try scratch.read("out/cat/small/1.jpg") == "image")
-    #expect(status == (try scratch.status("out/cat/small/1.jpg")))
+    #expect(entry == Catalog.Entry(digest(of: "image"), try scratch.status("out/cat/small/1.jpg")))
     #expect(try scratch.names("incoming") == [])
     try output.syncTouched()
-    #expect(try output.status(ImageName("cat/small/1.jpg")) == status)
+    #expect(try output.status(ImageName("cat/small/1.jpg")) == scratch.status("out/cat/small/1.jpg"))
     #expect(try output.openFile(ImageName("cat/small/1.jpg"))?.status().size == 5)
   }
 
@@ -41,6 +42,18 @@ import Testing
     try place("1.jpg", "old")
     try place("1.jpg", "new")
     #expect(try scratch.read("out/1.jpg") == "new")
+  }
+
+  /// Somebody may take the images away as fast as they come.
+  @Test func anImageThatIsTakenAwayAtOnceWasPlacedAllTheSame() throws {
+    let folder = try Folder.open(scratch / "out")
+    let isOver = StopFlag()
+    let thread = BackgroundThread.start("taker") { while !isOver.isSet { unlinkat(folder.descriptor, "1.jpg", 0) } }
+    defer {
+      isOver.set()
+      thread.join()
+    }
+    for _ in 0..<3_000 { #expect(try place("1.jpg").size == 5) }
   }
 
   @Test func whatIsNotThereHasNoStatus() throws {
@@ -90,13 +103,24 @@ import Testing
     #expect(try reason("rows.csv.jpg") == nil)
   }
 
+  /// As a file system has it that takes both for one name.
+  @Test func theCSVFileIsKnownByAnotherSpelling() throws {
+    try scratch.write("out/rows.csv", "rows")
+    #expect(link(scratch / "out/rows.csv", scratch / "out/ROWS.csv") == 0)
+    #expect(try reason("ROWS.csv") == "it is the CSV file's")
+    #expect(try scratch.read("out/ROWS.csv") == "rows")
+    #expect(try reason("Rows.csv") == nil)
+  }
+
   @Test func theCSVFileIsKnownByAnotherPath() throws {
     _ = try scratch.folder("out/cat")
     try scratch.link("linked", to: scratch / "out")
     let other = try OutputFolder(path: scratch / "out/", csvPath: scratch / "linked/cat/../cat/rows.csv")
     try scratch.write("incoming/0.part", "x")
-    #expect(throws: ImageName.Refusal.self) { try other.place("0.part", in: incoming, as: ImageName("cat/rows.csv")) }
-    _ = try other.place("0.part", in: incoming, as: ImageName("rows.csv"))
+    #expect(throws: ImageName.Refusal.self) {
+      try other.place("0.part", in: incoming, as: ImageName("cat/rows.csv"), over: nil)
+    }
+    _ = try other.place("0.part", in: incoming, as: ImageName("rows.csv"), over: nil)
   }
 
   @Test func aNameThatTheFileSystemDoesNotTakeIsRefused() throws {

@@ -74,4 +74,31 @@ import Testing
     #expect(try store().catalog.allAssemblies().map(\.name) == ["waiting.jpg"])
     #expect(try repair().said == [])
   }
+
+  /// Renamed, and the transaction was not committed: the last message comes again and finds it.
+  @Test func anImageThatStandsUnderItsNameAlreadyIsStillWaitedFor() throws {
+    try fill(Self.images)
+    do {
+      let store = try store()
+      let topic = try store.catalog.topic("t", cluster: "c")
+      try store.catalog.transaction {
+        for (name, content) in [("new.jpg", "whole"), ("a.jpg", "newer"), ("half.jpg", "whole"), ("long.jpg", "whole")]
+        {
+          let segment = ImageHeaders.Segment(id: name, index: 0, count: 2, position: 0)
+          _ = try store.catalog.addAssembly(
+            segment, name: name, digest: digest(of: content), length: content.utf8.count, topic: topic)
+        }
+      }
+    }
+    try scratch.write("out/new.jpg", "whole")
+    try scratch.write("out/a.jpg", "newer")
+    try scratch.write("out/half.jpg", "wh\0\0e")
+    try scratch.write("out/long.jpg", "whole and more")
+    let (result, said) = try repair()
+    let gone = "segments of it had come, and their file is gone"
+    #expect(said == ["half.jpg: " + gone, "long.jpg: " + gone])
+    #expect(result.sound == 3 && result.remaining == 2)
+    #expect(try store().catalog.allAssemblies().map(\.name) == ["new.jpg", "a.jpg"])
+    #expect(try repair().said == [])
+  }
 }

@@ -1,3 +1,4 @@
+import Glibc
 import Kafka
 import Platform
 import Synchronization
@@ -167,7 +168,8 @@ import Testing
     store.assembler.reread = { topic, partition, offset in
       try store.catalog.transaction {
         _ = try store.catalog.add(
-          Catalog.Part(number: 1, size: 4, partition: 0, offset: 1), to: assembly, time: Clock.wallMilliseconds + 60_000
+          Catalog.Part(number: 1, size: 4, partition: 0, offset: 1), to: assembly, of: batch.topic,
+          time: Clock.wallMilliseconds + 60_000
         )
       }
       return try reread(topic, partition, offset)
@@ -269,6 +271,191 @@ import Testing
     #expect(try reasons == [])
     #expect(stored == ["a.jpg", "a.jpg", "a.jpg"])
     #expect(try scratch.read("out/a.jpg") == "behind")
+  }
+
+  /// What a transaction found out that came to nothing must not be told of another message when all is tried again.
+  @Test(arguments: ["a whole image", "a segment of another"])
+  func aBatchThatFailsBehindAnImageThatCannotBeStoredIsTriedAgainWhole(first: String) throws {
+    let store = try store()
+    let bad = segments("bad.jpg", "bad one", digest: digest(of: "another"))
+    let good = first == "a whole image" ? [image("good.jpg", "good")] : segments("good.jpg", "good")
+    let batch = try batch(store, [good[0], bad[0], bad[1]] + good.dropFirst())
+    let csv = try scratch.read("rows.csv")
+    try Folder.open(scratch.path).remove("rows.csv")
+    _ = try scratch.folder("rows.csv")
+    #expect(throws: SystemError.self) { try store.store(batch, whileWaiting: { true }) }
+    try Folder.open(scratch.path).removeFolder("rows.csv")
+    try scratch.write("rows.csv", csv)
+    let transactions = try storeAll(batch, in: store)
+    #expect(transactions.flatMap(\.images).map(\.name) == ["good.jpg"])
+    #expect(transactions.reduce(0) { $0 + $1.letters } == 2)
+    #expect(try scratch.read("rows.csv").split(separator: "\n").count == 2)
+    #expect(try store.catalog.entry("good.jpg") != nil)
+    #expect(try reasons == ["DigestMismatch", "DigestMismatch"])
+    #expect(try letters.map { $0.record.origin?.offset } == [1, 2])
+    #expect(try store.catalog.allAssemblies().isEmpty)
+  }
+
+  // MARK: Segment files
+
+  /// The part of a batch that begins where the catalog is.
+  private func part(_ all: ImageStore.Batch, _ range: Range<Int>, of store: ImageStore) throws -> ImageStore.Batch {
+    ImageStore.Batch(
+      topic: all.topic, messages: Array(all.messages[range]),
+      base: [0: try store.catalog.position(all.topic, partition: 0)])
+  }
+
+  @Test func aSegmentFileThatWasOfNoUseIsKeptForTheSegmentThatComesBehind() throws {
+    let store = try store()
+    let parts = segments("a.jpg", "put together")
+    let all = try batch(
+      store, [parts[0], parts[1], parts[0], image("a.jpg", "in between"), parts[0], parts[1]])
+    #expect(try storeAll(part(all, 0..<2, of: store), in: store).flatMap(\.images).count == 1)
+    // It stands when the third comes, and does not any more when the fifth does.
+    #expect(try storeAll(part(all, 2..<5, of: store), in: store).flatMap(\.images).count == 1)
+    #expect(try storeAll(part(all, 5..<6, of: store), in: store).flatMap(\.images).count == 1)
+    #expect(try reasons == [])
+    #expect(try scratch.read("out/a.jpg") == "put together")
+    #expect(try scratch.read("rows.csv").split(separator: "\n").count == 4)
+    #expect(try scratch.names("out/.image-pipeline/segments") == [])
+  }
+
+  @Test func aSegmentBehindTheLettersOfItsImageIsKept() throws {
+    let store = try store()
+    let wrong = segments("a.jpg", "put together", id: "one", digest: digest(of: "another"))
+    let right = segments("a.jpg", "put together", id: "one")
+    let all = try batch(store, [wrong[0], wrong[1], right[0], right[1]])
+    #expect(try storeAll(part(all, 0..<3, of: store), in: store).reduce(0) { $0 + $1.letters } == 2)
+    #expect(try storeAll(part(all, 3..<4, of: store), in: store).flatMap(\.images).count == 1)
+    #expect(try reasons == ["DigestMismatch", "DigestMismatch"])
+    #expect(try scratch.read("out/a.jpg") == "put together")
+    #expect(try scratch.names("out/.image-pipeline/segments") == [])
+  }
+
+  /// Who waits for the lock has written its segments long before: they may be too old by then for another consumer.
+  @Test(arguments: ["removed", "removed and made anew"])
+  func segmentsThatAreRemovedWhileTheyWaitForTheLockAreWrittenAgain(how: String) throws {
+    let store = try store()
+    let other = try self.store()
+    let parts = segments("a.jpg", "put together")
+    let all = try batch(store, parts)
+    #expect(try other.catalog.database.tryBegin())
+    let folder = try Folder.open(scratch / "out/.image-pipeline/segments")
+    var removed: [String] = []
+    guard
+      case .stored = try store.store(
+        part(all, 0..<1, of: store),
+        whileWaiting: {
+          removed = (try? folder.names()) ?? []
+          for name in removed {
+            // Held, so that the new one cannot have its inode.
+            let old = try? folder.file(name, .read)
+            try? folder.remove(name)
+            if how != "removed" { _ = try? scratch.write("out/.image-pipeline/segments/" + name, "xxxxxxxxxxxx") }
+            withExtendedLifetime(old) {}
+          }
+          other.catalog.database.rollback()
+          return true
+        })
+    else {
+      Issue.record("it was not stored")
+      return
+    }
+    #expect(removed.count == 1)
+    #expect(try storeAll(part(all, 1..<2, of: store), in: store).flatMap(\.images).count == 1)
+    #expect(try reasons == [])
+    #expect(try scratch.read("out/a.jpg") == "put together")
+  }
+
+  // MARK: Long work
+
+  /// What takes longer than this must poll in the midst of it: pieces are of 1 MB.
+  private static let large = String(repeating: "a large image ", count: 75_000)
+
+  @Test func whoeverReadsALargeImageWithinItsTransactionGoesOnPollingAndMayBeToldToEnd() throws {
+    let store = try store()
+    let other = try self.store()
+    store.assembler.beatMilliseconds = 0
+    let batch = try batch(store, [image("good.jpg", "good")] + segments("large.png", Self.large, id: "large"))
+    func isHeld() -> Bool {
+      defer { other.catalog.database.rollback() }
+      return (try? other.catalog.database.tryBegin()) == false
+    }
+    var held: [Bool] = []
+    let outcome = try store.store(batch) {
+      held.append(isHeld())
+      return false
+    }
+    guard case .givenUp = outcome else {
+      Issue.record("it did not end: \(outcome)")
+      return
+    }
+    #expect(held == [true])
+    #expect(!isHeld())
+    #expect(try scratch.read("rows.csv").split(separator: "\n").count == 1)
+    #expect(try scratch.names("out/.image-pipeline/consumer-1/incoming") == [])
+    // Nothing is lost by that.
+    func storeAll() throws -> Int {
+      var polls = 0
+      let outcome = try store.store(batch) {
+        polls += 1
+        return true
+      }
+      guard case .stored(let stored) = outcome else {
+        Issue.record("it was not stored")
+        return 0
+      }
+      #expect(stored.images.count + stored.unchanged == 2)
+      return polls
+    }
+    #expect(try storeAll() >= 2)
+    #expect(try scratch.read("rows.csv").split(separator: "\n").count == 3)
+    #expect(try letters.isEmpty)
+  }
+
+  @Test func whoeverComparesALargeImageThatComesAgainGoesOnPolling() throws {
+    let store = try store()
+    let parts = segments("large.png", Self.large, id: "large")
+    let all = try batch(store, parts + parts)
+    _ = try storeAll(part(all, 0..<2, of: store), in: store)
+    // Copied back, as it seems: its bytes decide.
+    #expect(utimes(scratch / "out/large.png", nil) == 0)
+    store.assembler.beatMilliseconds = 0
+    var polls = 0
+    let outcome = try store.store(part(all, 2..<4, of: store)) {
+      polls += 1
+      return true
+    }
+    guard case .stored(let stored) = outcome else {
+      Issue.record("it was not stored")
+      return
+    }
+    #expect(stored.unchanged == 1)
+    #expect(polls >= 2)
+  }
+
+  @Test func whoeverReadsThePartsOfABadImageAgainGoesOnPollingAndMayBeToldToEnd() throws {
+    let store = try store()
+    store.assembler.beatMilliseconds = 0
+    let wrong = segments("bad.jpg", "bad one", digest: digest(of: "another"))
+    let batch = try batch(store, [wrong[0], image("good.jpg", "good"), wrong[1]])
+    guard case .stored(let stored) = try store.store(batch, whileWaiting: { true }), let rest = stored.rest else {
+      Issue.record("nothing was stored before the letter")
+      return
+    }
+    var polls = 0
+    store.letters.whileWaiting = {
+      polls += 1
+      return polls < 2
+    }
+    guard case .givenUp = try store.store(rest, whileWaiting: { true }) else {
+      Issue.record("it did not end")
+      return
+    }
+    #expect(polls == 2)
+    store.letters.whileWaiting = { true }
+    #expect(try storeAll(rest, in: store).reduce(0) { $0 + $1.letters } == 2)
+    #expect(try reasons == ["DigestMismatch", "DigestMismatch"])
   }
 
   @Test func aTopicWithTheLongestNameHasItsLettersOnDisk() throws {

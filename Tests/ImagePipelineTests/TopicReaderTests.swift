@@ -11,25 +11,37 @@ import Testing
   private let cluster: EmbeddedCluster
   private let consumer: KafkaConsumer
   private let reader: TopicReader
+  private let lines = LogLines()
 
   init() throws {
     scratch = try Scratch()
     catalog = try Catalog(in: scratch.folder("reserved"), exclusive: false)
     cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
-    var settings = KafkaSettings()
-    settings.set("bootstrap.servers", cluster.bootstrapServers)
-    settings.set("group.id", "group")
+    let settings = Self.settings(cluster)
     consumer = try KafkaConsumer(settings, topic: "images")
-    let log = LogLines().log
+    let log = lines.log
     reader = try TopicReader(
       consumer: consumer, catalog: catalog, cluster: "c", topic: "images", events: ConsumerEvents(log: log), log: log)
-    try consumer.subscribe()
+    // What is done before may take its time.
+    try #require(!reader.hasNoPlace(forMilliseconds: -1))
+    try reader.subscribe()
+    try #require(reader.hasNoPlace(forMilliseconds: -1))
     let deadline = Clock.monotonicMilliseconds + 30_000
     while !reader.isCaughtUp, Clock.monotonicMilliseconds < deadline {
       _ = try reader.pump(maximum: 10, timeoutMilliseconds: 50)
     }
     try #require(reader.isCaughtUp)
+    try #require(!reader.hasNoPlace(forMilliseconds: -1))
+  }
+
+  private static func settings(_ cluster: EmbeddedCluster) -> KafkaSettings {
+    var settings = KafkaSettings()
+    settings.set("bootstrap.servers", cluster.bootstrapServers)
+    settings.set("group.id", "group")
+    settings.set("session.timeout.ms", "4000")
+    settings.set("heartbeat.interval.ms", "500")
+    return settings
   }
 
   private var generation: Int64 { get throws { try catalog.generation(of: reader.topic) } }
@@ -63,5 +75,49 @@ import Testing
     #expect(try generation == 1)
     _ = try reader.pump(maximum: 1, timeoutMilliseconds: 0)
     #expect(try generation == 2)
+  }
+
+  @Test func aCommitThatFailsIsRepeatedThoughNothingElseComes() throws {
+    reader.recommitMilliseconds = 200
+    // Not authorized, for once.
+    cluster.failNextRequests(api: 8, errors: [30])
+    let deadline = Clock.monotonicMilliseconds + 10_000
+    var committed: [Int32: Int64] = [:]
+    while committed.isEmpty, Clock.monotonicMilliseconds < deadline {
+      reader.commitEnds()
+      _ = try reader.pump(maximum: 10, timeoutMilliseconds: 50)
+      committed = try consumer.committed(partitions: [0], timeoutMilliseconds: 5_000)
+    }
+    #expect(committed == [0: 0])
+    #expect(lines.all.count { $0.contains("commit of topic images") } == 1, "\(lines.all)")
+  }
+
+  /// A large image is read for so long that the group may be arranged anew meanwhile.
+  @Test func partitionsMayGoInTheMidstOfATransactionWhichStaysWhole() throws {
+    #expect(try catalog.database.tryBegin())
+    let other = try KafkaConsumer(Self.settings(cluster), topic: "images")
+    defer { other.unsubscribeAndClose() }
+    try other.subscribe()
+    let stop = StopFlag()
+    let deadline = Clock.monotonicMilliseconds + 60_000
+    var isVoid = false
+    while !isVoid, Clock.monotonicMilliseconds < deadline {
+      _ = other.poll(maximum: 1, timeoutMilliseconds: 20)
+      isVoid = !reader.keepAlive(stop)
+    }
+    #expect(isVoid, "what is being stored may be another consumer's by now")
+    try catalog.set(Catalog.Position(next: 3, last: nil), reader.topic, partition: 0)
+    try catalog.database.commit()
+    // And again, with partitions to be placed.
+    #expect(try catalog.database.tryBegin())
+    while reader.partitions.isEmpty && other.assignment.isEmpty, Clock.monotonicMilliseconds < deadline {
+      _ = other.poll(maximum: 1, timeoutMilliseconds: 20)
+      _ = reader.keepAlive(stop)
+    }
+    try catalog.database.commit()
+    #expect(!reader.partitions.isEmpty || !other.assignment.isEmpty)
+    _ = try reader.pump(maximum: 1, timeoutMilliseconds: 0)
+    #expect(try catalog.position(reader.topic, partition: 0)?.next == 3)
+    #expect(try generation == 1)
   }
 }

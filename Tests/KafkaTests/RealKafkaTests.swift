@@ -95,6 +95,25 @@ struct RealKafkaTests {
     #expect(error?.isUnknownTopic == true)
   }
 
+  @Test func aPartitionThatATopicMadeAnewHasNoMoreIsNoted() throws {
+    let producer = try KafkaProducer(settings()) { _ in }
+    defer { producer.close() }
+    #expect(try producer.createTopic(topic, partitions: 2, timeoutMilliseconds: patience))
+    try send(["a"], 1)
+    let reader = try PartitionReader(settings())
+    #expect(try reader.read(topic: topic, partition: 1, offset: 0, timeoutMilliseconds: patience) != nil)
+    #expect(try producer.deleteTopic(topic, timeoutMilliseconds: patience))
+    #expect(try producer.createTopic(topic, partitions: 1, timeoutMilliseconds: patience))
+    var last: KafkaError?
+    #expect(
+      eventually {
+        do { _ = try reader.read(topic: topic, partition: 1, offset: 0, timeoutMilliseconds: 500) } catch {
+          last = error as? KafkaError
+        }
+        return last?.isUnknownTopic == true
+      }, "\(last.map { "\($0)" } ?? "no error")")
+  }
+
   @Test func positionThatIsNotThereIsAnEventAndSeekCuresIt() throws {
     let producer = try KafkaProducer(settings()) { _ in }
     #expect(try producer.createTopic(topic, partitions: 2, timeoutMilliseconds: patience))

@@ -22,12 +22,17 @@ import Testing
   // MARK: Rights
 
   /// A program without the rights of root, which no mode stops.
-  private func unprivileged(_ arguments: [String], _ broker: Broker) throws -> Program {
-    guard geteuid() == 0 else { return try Program(arguments, in: folder, environment: broker.environment()) }
+  /// - Parameter give: hands over what is to be its own.
+  private func unprivileged(
+    _ arguments: [String], _ broker: Broker, _ more: [String: String] = [:], give: () -> Void = {}
+  ) throws -> Program {
+    let environment = broker.environment(more)
+    guard geteuid() == 0 else { return try Program(arguments, in: folder, environment: environment) }
     #expect(chown(folder.path, 65_534, 65_534) == 0)
+    give()
     return try Program(
       ["--reuid=65534", "--regid=65534", "--clear-groups", Program.path] + arguments, in: folder,
-      environment: broker.environment(["HOME": "/tmp"]), executable: "/usr/bin/setpriv")
+      environment: environment.merging(["HOME": "/tmp"]) { $1 }, executable: "/usr/bin/setpriv")
   }
 
   @Test func anOutputThatMayNotBeWrittenAnyMoreIsWaitedFor() throws {
@@ -174,6 +179,22 @@ import Testing
     for aside in asides { #expect(folder.text(aside) == cut) }
   }
 
+  @Test func anAlteredCSVFileInAFolderThatMayNotBeWrittenIsKeptInTheOutput() throws {
+    let broker = try Broker.preferred()
+    try folder.write("closed/data.csv", Array("my own notes".utf8))
+    #expect(chmod(folder.path + "/closed", 0o555) == 0)
+    defer { chmod(folder.path + "/closed", 0o755) }
+    try broker.send([.image("1.jpg", [1])])
+    let consumer = try unprivileged(["consumer", "--until-idle", "0.3"], broker, ["CSV_PATH": "closed/data.csv"]) {
+      #expect(chown(folder.path + "/closed/data.csv", 65_534, 65_534) == 0)
+    }
+    #expect(consumer.exitCode() == 0, "\(consumer.output)")
+    let asides = try folder.leftovers()
+    try #require(asides.count == 1 && asides[0].hasPrefix(Scratch.output + "/.image-pipeline/data.csv.aside-"))
+    #expect(folder.text(asides[0]) == "my own notes")
+    #expect(folder.text("closed/data.csv").split(separator: "\n").count == 2)
+  }
+
   @Test func twoOutputsAtOnceDoNotTakeOneCSVFile() throws {
     let broker = try Broker.preferred()
     try broker.send([.image("1.jpg", [1])])
@@ -195,6 +216,43 @@ import Testing
     first.signal(SIGTERM)
     #expect(first.exitCode() == 0, "\(first.output)")
     try expectStored(["1.jpg": [1], "2.jpg": [2]], in: folder)
+  }
+
+  /// As with two working directories, or two containers that share the images and not the folder of the CSV file.
+  @Test func consumersOfOneOutputThatFindOtherFilesUnderTheSamePathDoNotFightOverThem() throws {
+    let broker = try Broker.preferred(partitions: 2)
+    let elsewhere = Scratch()
+    let environment = broker.environment(["PROCESSED_IMAGES_DIR": folder.path + "/" + Scratch.output])
+    func send(_ numbers: ClosedRange<Int>) throws {
+      try broker.send(numbers.map { .image("\($0).jpg", [UInt8($0)]) })
+    }
+    try send(1...10)
+    let first = try Program(["consumer"], in: folder, environment: environment)
+    #expect(eventually { folder.rows.count == 10 }, "\(first.output)")
+    for _ in 1...2 {
+      let second = try Program(["consumer"], in: elsewhere, environment: environment)
+      #expect(second.exitCode() == 1, "\(second.output)")
+      #expect(second.output.contains("CSV_PATH") && second.output.contains("absolute"), "\(second.output)")
+    }
+    #expect(!elsewhere.exists(Scratch.csv))
+    try send(11...20)
+    #expect(eventually { folder.rows.count == 20 }, "\(first.output)")
+    // Beside one that finds the same file it works.
+    let third = try Program(["consumer"], in: folder, environment: environment)
+    #expect(eventually { third.output.contains("partitions assigned") }, "\(third.output)")
+    // Deleted, it is made anew, and is the same one for both.
+    try folder.remove(Scratch.csv)
+    try send(21...40)
+    #expect(eventually { folder.rows.count == 40 }, "\(first.output)\n\(third.output)")
+    try send(41...60)
+    #expect(eventually { folder.rows.count == 60 }, "\(first.output)\n\(third.output)")
+    for consumer in [first, third] { #expect(consumer.terminate() == 0, "\(consumer.output)") }
+    #expect(try folder.leftovers() == [])
+    // Alone it may be moved.
+    let moved = try Program(["consumer", "--until-idle", "0.3"], in: elsewhere, environment: environment)
+    #expect(moved.exitCode() == 0, "\(moved.output)")
+    #expect(elsewhere.rows.count == 60)
+    #expect(try folder.leftovers() + elsewhere.leftovers() == [])
   }
 
   /// The drop-in case: images and rows of the Python script are there, and the topic still holds their messages.

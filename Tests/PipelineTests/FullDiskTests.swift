@@ -53,6 +53,42 @@ import Testing
     try expectStored(images, in: folder)
   }
 
+  /// Each attempt at the new file must not leave its own beginning beside it, to be moved aside by the next.
+  @Test(arguments: ["renamed", "copied"])
+  func aCSVFileThatIsWrittenAnewOnAFullDiskIsMovedAsideOnce(how: String) throws {
+    let disk = try SmallDisk(at: folder.path + "/disk", bytes: 1 << 20)
+    defer { disk.remove() }
+    let broker = try Broker.preferred()
+    var images = sampleImages(400, bytes: 10)
+    let environment = broker.environment(["CSV_PATH": "disk/data.csv"])
+    try broker.send(images.map { .image($0.key, $0.value) })
+    _ = try Program.storeAll(in: folder, broker, ["CSV_PATH": "disk/data.csv"])
+    let csv = folder.path + "/disk/data.csv"
+    let bind = how == "copied" ? try BindMount(csv, at: csv) : nil
+    defer { bind?.remove() }
+    let consumer = try Program(["consumer"], in: folder, environment: environment)
+    #expect(eventually { consumer.output.contains("partitions assigned") }, "\(consumer.output)")
+    try folder.append(Array("mine\n".utf8), to: File.open(csv, .readWrite))
+    let altered = folder.text("disk/data.csv")
+    // Room for a part of it.
+    try folder.fill("disk/ballast", leaving: 16 << 10)
+    images["last.jpg"] = [1]
+    try broker.send([.image("last.jpg", [1])])
+    func asides() throws -> [String] {
+      try Folder.open(folder.path + "/disk").names().filter { $0.contains(".aside-") }
+    }
+    #expect(
+      eventually { consumer.output.count(of: "no space left on device") >= 4 }, "\(consumer.output)")
+    #expect(try asides().count <= 1)
+    try folder.remove("disk/ballast")
+    #expect(eventually { folder.text("disk/data.csv").contains("last.jpg") }, "\(consumer.output)")
+    #expect(consumer.terminate() == 0, "\(consumer.output)")
+    #expect(try asides().map { folder.text("disk/" + $0) } == [altered])
+    try folder.write(Scratch.csv, folder.read("disk/data.csv") ?? [])
+    #expect(folder.rowNames.sorted() == images.keys.sorted())
+    #expect(try Program(["repair"], in: folder, environment: environment).exitCode() == 0)
+  }
+
   @Test func aFullDiskOfTheLedgerIsSaidAndNothingIsForgotten() throws {
     let disk = try SmallDisk(at: folder.path + "/disk", bytes: 1 << 20)
     defer { disk.remove() }
@@ -62,16 +98,11 @@ import Testing
     try folder.makeFolder("images")
     let producer = try Program(["producer"], in: folder, environment: environment)
     #expect(producer.isWatching(folder, topic), "\(producer.output)")
-    // Whatever is left of the disk, to the last page.
-    let ballast = try File.open(folder.path + "/disk/ballast", .create)
-    var size = 0
-    let page = [UInt8](repeating: 1, count: 4_096)
-    while (try? page.withUnsafeBytes({ try ballast.write($0, at: size) })) != nil { size += page.count }
+    try folder.fill("disk/ballast", leaving: 0)
     for number in 0..<300 { try folder.write("images/\(number).jpg", [UInt8(number % 256)]) }
     #expect(eventually { producer.output.contains("the ledger cannot be written") }, "\(producer.output)")
     #expect(producer.output.contains("Free space"), "\(producer.output)")
     try folder.remove("disk/ballast")
-    try ballast.truncate(to: 0)
     #expect(eventually { try topic.names().count == 301 })
     #expect(producer.terminate() == 0, "\(producer.output)")
     let again = try Program(["producer", "--once"], in: folder, environment: environment)
@@ -96,4 +127,20 @@ import Testing
       #expect(program.output.contains("writable"), "the cure: \(program.output)")
     }
   }
+}
+
+extension Scratch {
+  /// Fills the disk that a file lies on, to the last page but so many bytes.
+  fileprivate func fill(_ name: String, leaving room: Int) throws {
+    let file = try File.open(path + "/" + name, .createNew)
+    let page = [UInt8](repeating: 1, count: 4_096)
+    var size = 0
+    while (try? page.withUnsafeBytes({ try file.write($0, at: size) })) != nil { size += page.count }
+    try file.truncate(to: size - room)
+  }
+}
+
+extension String {
+  /// How often a text comes in it.
+  fileprivate func count(of text: String) -> Int { ranges(of: text).count }
 }

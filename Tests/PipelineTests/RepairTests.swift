@@ -173,6 +173,25 @@ import Testing
     return program.output
   }
 
+  /// It stands under its name, and the catalog still waits for its last segment: what the next consumer heals by itself.
+  @Test(arguments: [false, true])
+  func anImageThatWasPutTogetherAndNotCommittedIsLeftToTheNextConsumer(hasOlder: Bool) throws {
+    let broker = try Broker.preferred()
+    let older = hasOlder ? [TestMessage.image("b.png", [1, 2, 3])] : []
+    let image = Scratch.bytes(2_500, seed: 1)
+    try broker.send(older + segments("b.png", image))
+    let victim = try Program(
+      ["consumer", "--until-idle", "0.3"], in: folder,
+      environment: broker.environment(["BATCH_IMAGES": "1", "FAULT_POINT": "imageAssembled"]))
+    #expect(victim.exitCode() == 128 + SIGKILL, "\(victim.output)")
+    #expect(try repair().contains("nothing to repair"))
+    #expect(try Program.storeAll(in: folder, broker).contains("stored 1 image"))
+    try expect(["b.png": image], hasOlder ? ["b.png", "b.png"] : ["b.png"])
+    #expect(try folder.leftovers() == [])
+    #expect(try !broker.hasDeadLetters)
+    #expect(try repair().contains("nothing to repair"))
+  }
+
   @Test func aRepairIsRefusedWhileAConsumerRuns() throws {
     let broker = try Broker.preferred()
     let consumer = try Program(["consumer"], in: folder, environment: broker.environment())

@@ -115,6 +115,18 @@ import Testing
     #expect(try Folder.open(folder.path + "/" + Scratch.output + "/.image-pipeline/dead-letters").names() == [])
   }
 
+  @Test func aLeftOverInAPartitionThatATopicMadeAnewHasNoMoreIsGivenUp() throws {
+    let before = try Broker(partitions: 3)
+    var segment = TestMessage.segments("large.png", Scratch.bytes(9_000, seed: 10), size: 3_000)[0]
+    segment.partition = 2
+    try before.send([segment])
+    try LocalConsumer.storeAll(in: folder, before) { $0.segmentTimeout = 600_000 }
+    #expect(waitingFiles.count == 1)
+    let log = try LocalConsumer.storeAll(in: folder, Broker()) { $0.segmentTimeout = 1 }
+    #expect(log.contains { $0.contains("segments did not all come") && $0.contains("gone_offsets=0") }, "\(log)")
+    #expect(waitingFiles == [])
+  }
+
   @Test func anImageLargerThanTheBrokerKeepsArrives() throws {
     let broker = try Broker.preferred()
     let image = Scratch.bytes(5_000_000, seed: 11)

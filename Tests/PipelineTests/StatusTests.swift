@@ -8,7 +8,7 @@ import Testing
   private let folder = Scratch()
 
   /// A port that nobody has at the moment.
-  private static func freePort() throws -> Int {
+  static func freePort() throws -> Int {
     let server = try HTTPServer(address: "127.0.0.1", port: 0) { _ in nil }
     defer { server.stop() }
     return server.port

@@ -83,4 +83,11 @@ import Testing
     #expect(status.modified == 1_700_000_000_123_456_789)
     #expect(abs(status.changed - Clock.wallNanoseconds) < 60_000_000_000)
   }
+
+  @Test func aFileThatWasDeletedHasNoNameAnyMore() throws {
+    let file = try File.open(temporary.path + "/file", .create)
+    #expect(try file.linkCount() == 1)
+    try Folder.open(temporary.path).remove("file")
+    #expect(try file.linkCount() == 0)
+  }
 }

@@ -34,7 +34,8 @@ public final class ConsumerService: Sendable {
   private func serve() throws {
     let store = try ImageStore(
       outputPath: settings.outputPath, csvPath: settings.csvPath, topic: settings.topic,
-      deadLetterSettings: settings.embeddedCluster == nil ? settings.kafka : nil, log: log, stop: stop)
+      deadLetterSettings: settings.embeddedCluster == nil ? settings.kafka : nil, log: log,
+      health: events.health, stop: stop)
     defer { store.letters.close() }
     var isFirst = true
     while true {
@@ -81,7 +82,7 @@ public final class ConsumerService: Sendable {
       return
     }
     try store.lookForPast()
-    try consumer.subscribe()
+    try reader.subscribe()
     try loop(
       reader, store, patience: Self.sessionsWithoutPlace * (Int(kafka.values["session.timeout.ms"] ?? "") ?? 10_000))
     reader.commitAndWait(timeoutMilliseconds: 5_000)
@@ -117,7 +118,7 @@ public final class ConsumerService: Sendable {
       let outcome: ImageStore.Outcome
       do {
         guard try reader.isStillOf(batch) else { return }
-        outcome = try store.store(batch, whileWaiting: { reader.keepAlive(stop) })
+        outcome = try store.store(batch, whileWaiting: { [stop] in reader.keepAlive(stop) })
       } catch {
         if CatalogError.final(error, path: store.catalog.path) != nil { throw error }
         events.storingFailed(error, retryMilliseconds: delay)

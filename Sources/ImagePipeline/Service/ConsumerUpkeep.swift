@@ -46,14 +46,14 @@ struct ConsumerUpkeep {
 
   /// Only at the topic's end: what is still to be read may hold the missing segments.
   private mutating func tidy(_ reader: TopicReader, _ store: ImageStore) throws {
-    if Clock.monotonicMilliseconds >= nextCleaning {
+    if Clock.monotonicMilliseconds >= nextCleaning, try store.removeOrphans(olderThan: settings.segmentTimeout) {
       nextCleaning = Clock.monotonicMilliseconds + Int64(settings.segmentTimeout)
-      try store.removeOrphans(olderThan: settings.segmentTimeout)
     }
     // Letters that waited for the broker have stopped the fetching.
     defer { reader.resume() }
     let expired = try store.expire(
-      reader.topic, settings.topic, after: settings.segmentTimeout, in: Set(reader.partitions))
+      reader.topic, settings.topic, after: settings.segmentTimeout, in: Set(reader.partitions),
+      partitionCount: reader.partitionCount)
     for image in expired ?? [] { events.expired(image) }
   }
 }

@@ -5,7 +5,7 @@ import Synchronization
 public final class Health: Sendable {
   /// What can keep a side from working.
   enum Part: String, Sendable {
-    case broker, output, partitions, input, ledger, acknowledgements
+    case broker, output, csv, partitions, input, ledger, acknowledgements
   }
 
   private struct State {

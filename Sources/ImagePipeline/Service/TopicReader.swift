@@ -22,8 +22,9 @@ final class TopicReader {
   private var epoch = 0
   private var isPaused = false
   private var wasAssigned = false
-  /// Since when the group has given this consumer neither partitions nor the word that there are none; nil: it has.
-  private var withoutPlaceSince: Int64? = Clock.monotonicMilliseconds
+  /// Since when the group has given this consumer neither partitions nor the word that there are none; nil: it has, or was
+  /// not asked yet.
+  private var withoutPlaceSince: Int64?
   /// Another topic stands under the name. Acted upon by `pump` alone: within `keepAlive` the catalog may be in the midst
   /// of a transaction.
   private var topicIsNew = false
@@ -34,6 +35,9 @@ final class TopicReader {
   private var nextPlacing: Int64 = 0
   private var failure: (any Error)?
   private var lastCommits: [Int32: Int64] = [:]
+  private var nextCommit: Int64 = 0
+  /// What the group's coordinator has refused is not told it again in less, in ms.
+  var recommitMilliseconds: Int64 = 5_000
   private var waker = FetchWaker()
 
   var partitions: [Int32] { Array(trackers.keys) }
@@ -54,6 +58,12 @@ final class TopicReader {
   }
 
   // MARK: Assignment
+
+  /// Joins the group.
+  func subscribe() throws {
+    try consumer.subscribe()
+    withoutPlaceSince = Clock.monotonicMilliseconds
+  }
 
   private func assigned(_ partitions: [Int32]) -> [Int32: KafkaConsumer.StartOffset] {
     drop()
@@ -176,10 +186,18 @@ final class TopicReader {
       guard trackers[partition] != nil else { return }
       trackers[partition]!.outOfRange()
       unplaced[partition] = .beginning
-    case .failure(let error):
-      if error.isFatal { throw error }
-      log.warning("the Kafka client reports: \(error)")
+    case .commitFailed(let error):
+      // Nothing else may come for long, to be committed with it.
+      lastCommits = [:]
+      nextCommit = Clock.monotonicMilliseconds + recommitMilliseconds
+      try report(error)
+    case .failure(let error): try report(error)
     }
+  }
+
+  private func report(_ error: KafkaError) throws {
+    if error.isFatal { throw error }
+    log.warning("the Kafka client reports: \(error)")
   }
 
   private func sayGap(of partition: Int32) {
@@ -265,7 +283,7 @@ final class TopicReader {
 
   private func commit() {
     let commits = trackers.compactMapValues(\.committable)
-    guard !commits.isEmpty, commits != lastCommits else { return }
+    guard !commits.isEmpty, commits != lastCommits, Clock.monotonicMilliseconds >= nextCommit else { return }
     lastCommits = commits
     consumer.commit(commits)
     FaultPoint.offsetsCommitted.reached()
@@ -278,6 +296,9 @@ final class TopicReader {
       log.warning("the group's offsets could not be committed, which only monitoring will notice: \(error)")
     }
   }
+
+  /// How many partitions the topic has now; nil where the broker does not say it.
+  func partitionCount() -> Int? { try? consumer.partitionCount(of: topicName, timeoutMilliseconds: 5_000) }
 
   // MARK: How much is left
 

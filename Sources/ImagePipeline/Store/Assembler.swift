@@ -13,6 +13,8 @@ final class Assembler {
 
   /// Whether the catalog knows of messages before its positions.
   var hasPast = false
+  /// How often long work polls, in ms.
+  var beatMilliseconds = 1_000
 
   init(output: OutputFolder, catalog: Catalog, letters: DeadLetters) {
     self.output = output
@@ -23,14 +25,17 @@ final class Assembler {
   enum Outcome {
     case incomplete
     /// The image stands under its name. The files in `leftovers` are of no use once the transaction is committed.
-    case complete(ImageProbe, FileStatus, leftovers: [String])
+    case complete(ImageProbe, FileStatus, leftovers: [Catalog.SegmentFile])
     /// It is an older version, which has its row; its file is among the leftovers.
-    case past(leftovers: [String])
+    case past(leftovers: [Catalog.SegmentFile])
     case obstacle(Obstacle)
   }
 
+  /// - Throws: `SegmentFileGone` where the part has to be written again.
   /// - Parameter mayComplete: false where the name was taken in this transaction: see `Obstacle.transaction`.
-  func add(_ part: PreparedPart, _ message: KafkaMessage, _ topic: Catalog.Topic, mayComplete: Bool) throws -> Outcome {
+  func add(
+    _ part: PreparedPart, _ message: KafkaMessage, _ topic: Catalog.Topic, mayComplete: Bool, _ heart: Heartbeat
+  ) throws -> Outcome {
     let segment = part.segment
     let assembly =
       try catalog.assembly(segmentID: segment.id, count: segment.count)
@@ -43,13 +48,22 @@ final class Assembler {
           "segment \(segment.id) belongs to \(assembly.name), \(assembly.length) bytes, hash \(assembly.digest)")
       return .obstacle(.messages([DeadLetter(message: message, reason: reason)]))
     }
+    try check(part)
     let added = Catalog.Part(
       number: segment.index, size: part.size, partition: message.partition, offset: message.offset)
-    let have = try catalog.add(added, to: assembly, time: Clock.wallMilliseconds)
+    let have = try catalog.add(added, to: assembly, of: topic, time: Clock.wallMilliseconds)
     // By its bytes too: parts that claim far places make a file with holes, which would be read to its end.
     guard have.parts == assembly.count, have.bytes >= assembly.length else { return .incomplete }
     if try isPast(part, message, topic) { return .past(leftovers: try forget(assembly)) }
-    return mayComplete ? try complete(assembly, part.name) : .obstacle(.transaction)
+    return mayComplete ? try complete(assembly, part.name, heart) : .obstacle(.transaction)
+  }
+
+  /// Parts are written without the lock: another consumer may have put the image together meanwhile, or given it up, or
+  /// taken a part that waited for too long for nobody's.
+  private func check(_ part: PreparedPart) throws {
+    guard let status = try output.segments.status(part.segment.file.name), status.isSameFile(as: part.status),
+      status.size >= part.segment.position + part.size
+    else { throw SegmentFileGone(name: part.name.value) }
   }
 
   /// Asked once the image is whole: what was begun before another version may be completed after it.
@@ -57,12 +71,13 @@ final class Assembler {
     try hasPast && catalog.isPast(part.name.value, part.digest, from: message.origin, topic)
   }
 
-  private func complete(_ assembly: Catalog.Assembly, _ name: ImageName) throws -> Outcome {
+  private func complete(_ assembly: Catalog.Assembly, _ name: ImageName, _ heart: Heartbeat) throws -> Outcome {
     let file = try output.segments.file(assembly.fileName, .readWrite)
-    if try file.status().size == assembly.length, try file.digest() == assembly.digest {
+    if try file.status().size == assembly.length, try file.digest(heart) == assembly.digest {
       do {
         let probe = try file.probe()
-        let status = try output.place(assembly.fileName, in: output.segments, as: name)
+        let status = try output.place(
+          assembly.fileName, in: output.segments, as: name, over: catalog.entry(name.value))
         FaultPoint.imageAssembled.reached()
         return .complete(probe, status, leftovers: try forget(assembly))
       } catch let refusal as ImageName.Refusal {
@@ -71,7 +86,7 @@ final class Assembler {
     }
     // A batch that was interrupted between rename and commit has placed it already.
     if let status = try output.status(name), status.size == assembly.length, let placed = try output.openFile(name),
-      try placed.digest() == assembly.digest
+      try placed.digest(heart) == assembly.digest
     {
       return .complete(try placed.probe(), status, leftovers: try forget(assembly))
     }
@@ -100,7 +115,10 @@ final class Assembler {
       defer { (pending, bytes) = ([], 0) }
       return try letters.deliver(pending)
     }
+    // Each may have to be read again, for seconds where the broker is slow.
+    let heart = Heartbeat(every: beatMilliseconds, goesOn: letters.whileWaiting)
     for part in try catalog.parts(of: assembly) {
+      do { try heart.beat() } catch { return nil }
       let atHand = messages.first { $0.partition == part.partition && $0.offset == part.offset }
       // Where the topic was made anew, another message stands there.
       guard let message = try atHand ?? reread(topic, part.partition, part.offset),
@@ -122,14 +140,20 @@ final class Assembler {
 
   /// Forgets an image and all other cuts of it, which have lost their purpose too. Within the transaction.
   /// - Returns: files among the segments that are of no use once that is committed.
-  func forget(_ assembly: Catalog.Assembly) throws -> [String] {
+  func forget(_ assembly: Catalog.Assembly) throws -> [Catalog.SegmentFile] {
     let all = try catalog.assemblies(segmentID: assembly.segmentID)
     for other in all { try catalog.remove(other) }
-    return all.map(\.fileName)
+    return all.map(\.file)
   }
 
   private static func isPart(_ message: KafkaMessage, _ number: Int, of assembly: Catalog.Assembly) -> Bool {
     guard let segment = (try? ImageHeaders(message.header))?.segment else { return false }
     return segment.id == assembly.segmentID && segment.count == assembly.count && segment.index == number
   }
+}
+
+/// A part of an image was removed before the transaction could record it.
+struct SegmentFileGone: Error, CustomStringConvertible {
+  let name: String
+  var description: String { "segments of \(name) were removed again and again before they could be recorded" }
 }

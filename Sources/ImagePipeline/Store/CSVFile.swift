@@ -1,4 +1,3 @@
-import Glibc
 import Platform
 import SQLite
 import Telemetry
@@ -7,16 +6,21 @@ import Telemetry
 ///
 /// Each call of `synchronize` runs within the catalog's transaction, so one consumer at a time writes.
 final class CSVFile {
-  let path: String
+  private let place: CSVPlace
   /// What each of our rows begins with.
   private let outputPath: String
-  private let catalog: Catalog
+  let catalog: Catalog
   private let log: Log
-  /// The file that this output has claimed: users delete it, and another one stands there then.
-  private var claimed: (file: File, status: FileStatus)?
 
-  init(path: String, outputPath: String, catalog: Catalog, log: Log) {
-    self.path = path
+  var path: String { place.path }
+
+  /// - Parameters:
+  ///   - slot: the consumer's place among those of the output; nil where it is the only one.
+  ///   - health: told where what is written goes to nobody.
+  init(
+    path: String, outputPath: String, catalog: Catalog, slot: ConsumerSlot? = nil, log: Log, health: Health = Health()
+  ) {
+    place = CSVPlace(path: path, catalogID: catalog.id, slot: slot, log: log, health: health)
     self.outputPath = outputPath
     self.catalog = catalog
     self.log = log
@@ -33,13 +37,13 @@ final class CSVFile {
   ///
   /// What an interrupted batch appended is cut off first; a file that is shorter or other than recorded is moved aside
   /// and written anew.
-  func synchronize() throws {
+  func synchronize(_ heart: Heartbeat? = nil) throws {
     let known = try catalog.prepared(
       "SELECT length, last_stored, last_line FROM csv_files WHERE path = ?"
     ).first(.text(path)) {
       Record(length: Int($0.integer(0)), lastStored: $0.integer(1), lastLine: $0.blob(2))
     }
-    var file = try openOwn()
+    var file = try place.open()
     var record = known ?? Record()
     switch try state(of: file, record) {
     case .asRecorded: break
@@ -48,17 +52,31 @@ final class CSVFile {
       log.warning("the CSV file was gone or empty: written anew", ["file": .string(path)])
       record = Record()
     case .foreign(let reason):
-      let aside = try moveAside(file)
+      let aside = try moveAside(file, heart)
       log.warning(
         "the CSV file was not as this pipeline left it: moved aside, written anew",
         ["file": .string(path), "reason": .string(reason), "aside": .string(aside)])
-      file = try openOwn()
+      file = try place.open()
       record = Record()
     }
-    let before = record.lastStored
-    if record.length == 0 {
-      try write(CSVLine.header, to: file, &record)
+    let isNew = record.length == 0
+    do {
+      let before = record.lastStored
+      try writeRows(to: file, &record, heart)
+      guard record.lastStored != before || record.length != known?.length else { return }
+      FaultPoint.rowsWritten.reached()
+      try file.sync()
+      FaultPoint.rowsSynced.reached()
+      try write(record)
+    } catch {
+      // The beginning of a new file would be taken for somebody's, and moved aside, with each attempt another one.
+      if isNew { try? file.truncate(to: 0) }
+      throw error
     }
+  }
+
+  private func writeRows(to file: File, _ record: inout Record, _ heart: Heartbeat?) throws {
+    if record.length == 0 { try write(CSVLine.header, to: file, &record) }
     var pending: [UInt8] = []
     try catalog.rows(after: record.lastStored) { id, row in
       let line = CSVLine.bytes(row)
@@ -68,30 +86,15 @@ final class CSVFile {
       if pending.count > 1 << 20 {
         try append(pending, to: file, &record)
         pending = []
+        try heart?.beat()
       }
     }
     try append(pending, to: file, &record)
-    guard record.lastStored != before || known == nil || record.length != known?.length else { return }
-    FaultPoint.rowsWritten.reached()
-    try file.sync()
-    FaultPoint.rowsSynced.reached()
-    try write(record)
   }
 
   private func write(_ record: Record) throws {
     try catalog.prepared("REPLACE INTO csv_files VALUES (?, ?, ?, ?)").run(
       .text(path), .integer(Int64(record.length)), .integer(record.lastStored), .blob(record.lastLine))
-  }
-
-  /// Opens the file for this output alone: two outputs would move each other's rows aside in turn.
-  private func openOwn() throws -> File {
-    let file = try File.open(path, .create)
-    let status = try file.status()
-    if let claimed, claimed.status.inode == status.inode, claimed.status.device == status.device { return file }
-    let owner = Array(catalog.id.utf8).withUnsafeBytes { SHA256.hash($0) }.bytes.prefix(8)
-    guard try file.claim(for: owner.reduce(0) { $0 << 8 | UInt64($1) }) else { throw CSVInUse(path: path) }
-    claimed = (file, status)
-    return file
   }
 
   private func write(_ line: [UInt8], to file: File, _ record: inout Record) throws {
@@ -117,7 +120,7 @@ final class CSVFile {
 
   /// Takes the file for what this output has written, with all rows of the catalog: to be called where it is whole.
   func adopt() throws {
-    let length = try openOwn().status().size
+    let length = try place.open().status().size
     var record = Record(length: length, lastStored: 0, lastLine: CSVLine.header)
     try catalog.rows(after: 0) { id, row in
       record.lastStored = id
@@ -201,33 +204,5 @@ final class CSVFile {
       ours = ours && (start.hasPrefix(outputPath) || outputPath.hasPrefix(start))
     }
     return ours
-  }
-
-  /// Renames the file, or copies and empties it where it is a mount point of its own. Returns where it is now.
-  private func moveAside(_ file: File) throws -> String {
-    let aside = path + ".aside-" + String(Clock.wallMilliseconds)
-    if Glibc.rename(path, aside) == 0 { return aside }
-    let code = errno
-    guard code == EBUSY || code == EXDEV else { throw SystemError("rename", path, code: code) }
-    let copy = try File.open(aside, .createNew)
-    var place = 0
-    var buffer = [UInt8](repeating: 0, count: 1 << 20)
-    while true {
-      let count = try buffer.withUnsafeMutableBytes { try file.read(into: $0, at: place) }
-      if count == 0 { break }
-      try buffer.withUnsafeBytes { try copy.write(UnsafeRawBufferPointer(rebasing: $0[..<count]), at: place) }
-      place += count
-    }
-    try copy.sync()
-    try file.truncate(to: 0)
-    return aside
-  }
-}
-
-struct CSVInUse: Error, CustomStringConvertible {
-  let path: String
-  var description: String {
-    "a consumer of another output writes \(path): each output has a CSV file of its own. Set another CSV_PATH, or stop the other "
-      + "consumer"
   }
 }

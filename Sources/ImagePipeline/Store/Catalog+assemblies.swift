@@ -10,12 +10,20 @@ extension Catalog {
     let name: String
     let digest: Digest
     let length: Int
+    /// The topic's, when a segment came last.
+    let generation: Int64
 
-    /// The name of its file among the segments. Ids come from messages: a hash of one cannot leave the folder.
-    var fileName: String { Self.fileName(segmentID: segmentID, count: count) }
-    static func fileName(segmentID: String, count: Int) -> String {
-      Array("\(segmentID) \(count)".utf8).withUnsafeBytes { SHA256.hash($0) }.hex + ".part"
-    }
+    var file: SegmentFile { SegmentFile(segmentID: segmentID, count: count) }
+    var fileName: String { file.name }
+  }
+
+  /// The file, among the segments, in which an image is put together.
+  struct SegmentFile: Hashable {
+    let segmentID: String
+    let count: Int
+
+    /// Ids come from messages: a hash of one cannot leave the folder.
+    var name: String { Array("\(segmentID) \(count)".utf8).withUnsafeBytes { SHA256.hash($0) }.hex + ".part" }
   }
 
   struct Part {
@@ -25,12 +33,12 @@ extension Catalog {
     let offset: Int64
   }
 
-  private static let columns = "id, segment_id, count, name, digest, length"
+  private static let columns = "id, segment_id, count, name, digest, length, generation"
 
   private static func assembly(_ row: Row) throws -> Assembly {
     Assembly(
       id: row.integer(0), segmentID: row.text(1), count: Int(row.integer(2)), name: row.text(3),
-      digest: try row.digest(4), length: Int(row.integer(5)))
+      digest: try row.digest(4), length: Int(row.integer(5)), generation: row.integer(6))
   }
 
   func assembly(segmentID: String, count: Int) throws -> Assembly? {
@@ -43,9 +51,15 @@ extension Catalog {
     try list("segment_id = ?", .text(segmentID))
   }
 
-  /// Those of this incarnation of a topic to which nothing was added since `time` (ms since 1970).
+  /// Those of a topic, whatever its incarnation, to which nothing was added since `time` (ms since 1970).
   func assemblies(of topic: Topic, untouchedSince time: Int64) throws -> [Assembly] {
     try list("topic = ? AND updated < ?", .integer(topic.id), .integer(time))
+  }
+
+  /// True where segments of this version of an image have come.
+  func awaits(_ name: String, _ digest: Digest) throws -> Bool {
+    try prepared("SELECT 1 FROM assemblies WHERE name = ? AND digest = ?")
+      .first(.text(name), .blob(digest.bytes)) { _ in true } ?? false
   }
 
   func allAssemblies() throws -> [Assembly] { try list("1 = 1") }
@@ -73,16 +87,17 @@ extension Catalog {
       .integer(topic.id), .integer(topic.generation))
     return Assembly(
       id: database.lastInsertedRow, segmentID: segment.id, count: segment.count, name: name, digest: digest,
-      length: length)
+      length: length, generation: topic.generation)
   }
 
   /// Records a part; one that comes again counts as it came last: its producer may cut the image otherwise by now.
   /// Returns how many parts and how many bytes are there now.
-  func add(_ part: Part, to assembly: Assembly, time: Int64) throws -> (parts: Int, bytes: Int) {
+  func add(_ part: Part, to assembly: Assembly, of topic: Topic, time: Int64) throws -> (parts: Int, bytes: Int) {
     try prepared("REPLACE INTO parts VALUES (?, ?, ?, ?, ?)").run(
       .integer(assembly.id), .integer(Int64(part.number)), .integer(Int64(part.size)),
       .integer(Int64(part.partition)), .integer(part.offset))
-    try prepared("UPDATE assemblies SET updated = ? WHERE id = ?").run(.integer(time), .integer(assembly.id))
+    try prepared("UPDATE assemblies SET updated = ?, topic = ?, generation = ? WHERE id = ?").run(
+      .integer(time), .integer(topic.id), .integer(topic.generation), .integer(assembly.id))
     return try prepared("SELECT count(*), total(size) FROM parts WHERE assembly = ?")
       .first(.integer(assembly.id)) { (Int($0.integer(0)), Int($0.integer(1))) } ?? (0, 0)
   }

@@ -13,13 +13,15 @@ final class Catalog {
   /// Made once with the catalog; part of the consumers' `group.instance.id`.
   let id: String
 
-  /// - Parameter folder: the output's `.image-pipeline`.
+  /// The output's `.image-pipeline`.
+  let folder: Folder
   private let wait: LockWait?
 
   /// - Parameters:
   ///   - exclusive: where the file system has no memory that processes could share; then one consumer only.
   ///   - wait: says when another consumer keeps the lock, and ends the wait with the run.
   init(in folder: Folder, exclusive: Bool, wait: LockWait? = nil) throws {
+    self.folder = folder
     self.wait = wait
     let refusal = exclusive ? SlotError(path: folder.path, alone: true) : nil
     let path = folder.path + "/" + Self.fileName

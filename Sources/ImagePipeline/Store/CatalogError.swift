@@ -1,7 +1,7 @@
 import Platform
 import SQLite
 
-/// Why a catalog cannot be used, and what to do. None of these passes by itself.
+/// Why a catalog, or the CSV file beside it, cannot be used, and what to do. None of these passes by itself.
 enum CatalogError: Error, CustomStringConvertible {
   case foreignVersion(Int, path: String)
   /// It is not what was written.
@@ -10,6 +10,8 @@ enum CatalogError: Error, CustomStringConvertible {
   case gone(path: String)
   /// It is new, and what lies around it is not.
   case lost(path: String, csv: String)
+  /// Another consumer of the output finds another CSV file under the same path.
+  case csvDivided(path: String, slot: Int)
 
   var description: String {
     switch self {
@@ -25,6 +27,10 @@ enum CatalogError: Error, CustomStringConvertible {
     case .lost(let path, let csv):
       "the catalog \(path) is not there or empty, but there are images, and \(csv) has rows of this output. To make a new one "
         + "from them: image-pipeline repair (with the same PROCESSED_IMAGES_DIR and CSV_PATH). To begin anew: move \(csv) away"
+    case .csvDivided(let path, let slot):
+      "CSV_PATH \(path) is another file here than for the consumer in slot \(slot) of the same output: they have different working "
+        + "directories, or each a container with a folder of its own there. Give all consumers of an output one CSV file: an "
+        + "absolute CSV_PATH in a folder that they share. Where the file was replaced under a running container, restart that one"
     }
   }
 

@@ -8,30 +8,72 @@ final class ConsumerSlot {
   let number: Int
   /// Temporary files. Only the holder touches them.
   let incoming: Folder
+  private let reserved: Folder
   private let lock: File
 
   /// More consumers than this at one output would only wait for each other.
   static let most = 256
+  private static let lockName = "lock"
+  /// In bytes; longer than any path.
+  private static let longestAnnouncement = 8_192
 
   /// Takes the first free slot.
   /// - Parameter reserved: the output's `.image-pipeline`.
   /// - Parameter alone: take the first slot or none, on a file system that other hosts may use.
   static func claim(in reserved: Folder, alone: Bool) throws -> ConsumerSlot {
     for number in 1...(alone ? 1 : most) {
-      let folder = try reserved.folder("consumer-\(number)", creating: true)
-      let lock = try folder.file("lock", .create)
+      let folder = try reserved.folder(name(number), creating: true)
+      let lock = try folder.file(lockName, .create)
       guard try lock.lockExclusively() else { continue }
+      try lock.truncate(to: 0)
       let incoming = try folder.folder("incoming", creating: true)
       for name in try incoming.names() { try incoming.remove(name) }
-      return ConsumerSlot(number: number, incoming: incoming, lock: lock)
+      return ConsumerSlot(number: number, incoming: incoming, reserved: reserved, lock: lock)
     }
     throw SlotError(path: reserved.path, alone: alone)
   }
 
-  private init(number: Int, incoming: Folder, lock: File) {
+  private init(number: Int, incoming: Folder, reserved: Folder, lock: File) {
     self.number = number
     self.incoming = incoming
+    self.reserved = reserved
     self.lock = lock
+  }
+
+  private static func name(_ number: Int) -> String { "consumer-\(number)" }
+
+  // MARK: What consumers tell each other
+
+  /// Tells the others something for as long as this consumer runs, in place of what it told them before.
+  func announce(_ text: String) throws {
+    try lock.truncate(to: 0)
+    try Array(text.utf8).withUnsafeBytes { try lock.write($0, at: 0) }
+  }
+
+  /// Another place at the output, which a consumer holds or has held.
+  struct Other {
+    let number: Int
+    fileprivate let lock: File
+
+    /// What its holder announced; empty where that is nothing.
+    func announced() throws -> String {
+      try withUnsafeTemporaryAllocation(byteCount: longestAnnouncement, alignment: 1) { buffer in
+        let count = try lock.read(into: buffer, at: 0)
+        return String(decoding: buffer[..<count], as: UTF8.self)
+      }
+    }
+
+    /// Whether a consumer holds it.
+    func isTaken() throws -> Bool { try !lock.lockShared() }
+  }
+
+  func others() throws -> [Other] {
+    try (1...Self.most).filter { $0 != number }.compactMap { number in
+      guard try reserved.status(Self.name(number))?.kind == .folder else { return nil }
+      let folder = try reserved.folder(Self.name(number), creating: false)
+      guard try folder.status(Self.lockName)?.kind == .regular else { return nil }
+      return Other(number: number, lock: try folder.file(Self.lockName, .read))
+    }
   }
 }
 

@@ -4,9 +4,13 @@ extension File {
   private static let pieceSize = 1 << 20
 
   /// SHA-256 of the whole file, read a piece at a time.
-  func digest() throws -> Digest {
+  /// - Throws: `Heartbeat.GivenUp` where the heartbeat says so.
+  func digest(_ heart: Heartbeat? = nil) throws -> Digest {
     var hash = SHA256()
-    try eachPiece { hash.update($0) }
+    try eachPiece {
+      hash.update($0)
+      try heart?.beat()
+    }
     return hash.finish()
   }
 

@@ -13,8 +13,8 @@ enum Obstacle {
   case transaction
 }
 
-/// What earlier attempts have found out about a batch's messages; shared by all attempts, so that what is tried again
-/// does not send its letters again.
+/// Which of a batch's messages have their letters; shared by all attempts, so that what is tried again does not send them
+/// again.
 final class Findings {
   /// A message that is only passed over, since its letters are safe.
   struct Finding {
@@ -24,8 +24,6 @@ final class Findings {
   }
 
   var settled: [KafkaMessage.Place: Finding] = [:]
-  /// Concerns the first message, and still needs its letters.
-  var obstacle: Obstacle?
 }
 
 extension KafkaMessage {
@@ -47,18 +45,18 @@ extension ImageStore {
   /// Delivers what the transaction before could not.
   /// - Returns: false where that was given up.
   func deliverLetters(of batch: Batch) throws -> Bool {
-    switch batch.findings.obstacle {
+    switch batch.obstacle {
     case .messages(let refused):
-      guard try deliver(refused, batch.findings) else { return false }
+      return try deliver(refused.filter { batch.findings.settled[$0.message.place] == nil }, batch.findings)
     case .image(let assembly, let reason):
-      guard let first = batch.messages.first,
-        let sent = try assembler.deliverLetters(of: assembly, reason, first.topic, having: batch.messages)
-      else { return false }
+      guard let first = batch.messages.first, batch.findings.settled[first.place] == nil else { return true }
+      guard let sent = try assembler.deliverLetters(of: assembly, reason, first.topic, having: batch.messages) else {
+        return false
+      }
       batch.findings.settled[first.place] = Findings.Finding(letters: sent.found, image: assembly)
-    case .transaction, nil: break
+      return true
+    case .transaction, nil: return true
     }
-    batch.findings.obstacle = nil
-    return true
   }
 
   /// The part of a batch that the open transaction leaves for the next one.
@@ -66,18 +64,19 @@ extension ImageStore {
     of batch: Batch, from number: Int, _ obstacle: Obstacle, _ prepared: [Prepared],
     _ positions: [Int32: Catalog.Position]
   ) throws -> Batch {
-    let messages = Array(batch.messages[number...])
-    batch.findings.obstacle = obstacle
+    var rest = Batch(
+      topic: batch.topic, messages: Array(batch.messages[number...]),
+      base: batch.base.merging(positions.mapValues { .some($0) }) { $1 }, findings: batch.findings, obstacle: obstacle)
     if case .messages(var refused) = obstacle {
       // Where one name cannot be had, others may be the same: all letters of a batch are sent together.
       for (message, result) in zip(batch.messages, prepared).dropFirst(number + 1) {
-        guard case .image(let image) = result, let refusal = try output.refusal(of: image.name) else { continue }
+        guard case .image(let image) = result,
+          let refusal = try output.refusal(of: image.name, over: catalog.entry(image.name.value))
+        else { continue }
         refused.append(DeadLetter(message: message, reason: BadMessage(refusal)))
       }
-      batch.findings.obstacle = .messages(refused)
+      rest.obstacle = .messages(refused)
     }
-    return Batch(
-      topic: batch.topic, messages: messages, base: batch.base.merging(positions.mapValues { .some($0) }) { $1 },
-      findings: batch.findings)
+    return rest
   }
 }

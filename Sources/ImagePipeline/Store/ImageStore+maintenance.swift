@@ -19,11 +19,15 @@ extension ImageStore {
   ///
   /// The letters are delivered first and without the lock. Where the image goes on in the midst of it, they are there
   /// besides: sent back, they change nothing.
-  /// - Parameter partitions: only images whose segments lie there are touched.
+  /// - Parameters:
+  ///   - partitions: this consumer's. What lies in none of them is another one's to give up.
+  ///   - partitionCount: how many the topic has; nil where that is not known. Nobody's are those that a larger one had before
+  ///     it was made anew.
   /// - Returns: nil where another consumer holds the lock at the moment, or where the wait for the broker was given up.
-  func expire(_ topic: Catalog.Topic, _ topicName: String, after milliseconds: Int, in partitions: Set<Int32>) throws
-    -> [Expired]?
-  {
+  func expire(
+    _ topic: Catalog.Topic, _ topicName: String, after milliseconds: Int, in partitions: Set<Int32>,
+    partitionCount: () -> Int? = { nil }
+  ) throws -> [Expired]? {
     let due = Clock.wallMilliseconds - Int64(milliseconds)
     let waiting = try catalog.assemblies(of: topic, untouchedSince: due)
     guard !waiting.isEmpty else { return [] }
@@ -31,9 +35,15 @@ extension ImageStore {
     guard try catalog.database.tryBegin() else { return nil }
     catalog.database.rollback()
     var expired: [Expired] = []
+    lazy var existing = partitionCount().map { Int32(clamping: $0) } ?? .max
     for assembly in waiting {
       let parts = try catalog.parts(of: assembly)
-      guard parts.allSatisfy({ partitions.contains($0.partition) }) else { continue }
+      // Of an older incarnation of the topic nothing is still to come. Where segments of one image lie in several
+      // consumers' partitions, each may give it up: the letters count once.
+      guard
+        assembly.generation != topic.generation || parts.contains(where: { partitions.contains($0.partition) })
+          || parts.allSatisfy({ $0.partition >= existing })
+      else { continue }
       let reason = BadMessage(
         stage: .storing, kind: "SegmentTimeout",
         description: "\(parts.count) of \(assembly.count) segments of \(assembly.name) came, the last one more than "
@@ -60,7 +70,7 @@ extension ImageStore {
       }
       let leftovers = try assembler.forget(assembly)
       try catalog.database.commit()
-      for name in leftovers { try? output.segments.remove(name) }
+      try? removeLeftovers(leftovers)
       return true
     } catch {
       catalog.database.rollback()
@@ -70,12 +80,16 @@ extension ImageStore {
 
   /// Removes segment files that no image of the catalog waits for: a batch that was interrupted wrote them. Young ones
   /// may be another consumer's, in the midst of its batch.
-  func removeOrphans(olderThan milliseconds: Int) throws {
+  /// - Returns: false where another consumer holds the lock at the moment: what is there may be about to be recorded.
+  func removeOrphans(olderThan milliseconds: Int) throws -> Bool {
+    guard try catalog.database.tryBegin() else { return false }
+    defer { catalog.database.rollback() }
     let known = Set(try catalog.allAssemblies().map(\.fileName))
     let due = Clock.wallNanoseconds - Int64(milliseconds) * 1_000_000
     for name in try output.segments.names() where !known.contains(name) {
       guard let status = try output.segments.status(name), status.modified < due else { continue }
       try output.segments.remove(name)
     }
+    return true
   }
 }

@@ -7,14 +7,14 @@ extension ImageStore {
   struct Attempt {
     var stored = Stored()
     /// Files among the segments that are of no use once it is committed.
-    var leftovers: [String] = []
+    var leftovers: [Catalog.SegmentFile] = []
     /// Names that stand by now, by their bytes, and whether they were put together from segments.
     var placed: [[UInt8]: Bool] = [:]
   }
 
   /// - Returns: what keeps the message from being stored in this transaction; nil where nothing does.
   func apply(
-    _ result: Prepared, _ message: KafkaMessage, _ batch: Batch, _ attempt: inout Attempt
+    _ result: Prepared, _ message: KafkaMessage, _ batch: Batch, _ attempt: inout Attempt, _ heart: Heartbeat
   ) throws -> Obstacle? {
     switch result {
     // Its letter has been delivered just before.
@@ -24,7 +24,7 @@ extension ImageStore {
       attempt.stored.letters += finding.letters
       if let image = finding.image { attempt.leftovers += try assembler.forget(image) }
     case .image(let image):
-      if try isThere(image.name, image.digest) {
+      if try isThere(image.name, image.digest, heart) {
         attempt.stored.unchanged += 1
         break
       }
@@ -35,32 +35,35 @@ extension ImageStore {
       // Renamed over one that was put together, it would leave nothing to repeat that from after a crash.
       if attempt.placed[image.name.value.pathKey] == true { return .transaction }
       let status: FileStatus
-      do { status = try output.place(image.temporary, in: slot.incoming, as: image.name) } catch let refusal
-        as ImageName.Refusal
-      {
+      do {
+        status = try output.place(
+          image.temporary, in: slot.incoming, as: image.name, over: catalog.entry(image.name.value))
+      } catch let refusal as ImageName.Refusal {
         return .messages([DeadLetter(message: message, reason: BadMessage(refusal))])
       }
       FaultPoint.imageRenamed.reached()
       attempt.placed[image.name.value.pathKey] = false
       try record(image.name, image.digest, image.probe, status, message)
       attempt.stored.images.append((image.name.value, image.size, message.timestamp))
-    case .part(let part): return try apply(part, message, batch.topic, &attempt)
+    case .part(let part): return try apply(part, message, batch.topic, &attempt, heart)
     }
     return nil
   }
 
   private func apply(
-    _ part: PreparedPart, _ message: KafkaMessage, _ topic: Catalog.Topic, _ attempt: inout Attempt
+    _ part: PreparedPart, _ message: KafkaMessage, _ topic: Catalog.Topic, _ attempt: inout Attempt,
+    _ heart: Heartbeat
   ) throws -> Obstacle? {
     if try catalog.assembly(segmentID: part.segment.id, count: part.segment.count) == nil,
-      try isThere(part.name, part.digest)
+      try isThere(part.name, part.digest, heart)
     {
       // A re-sent part of an image that is complete.
       if part.segment.index == part.segment.count - 1 { attempt.stored.unchanged += 1 }
-      attempt.leftovers.append(Catalog.Assembly.fileName(segmentID: part.segment.id, count: part.segment.count))
+      attempt.leftovers.append(part.segment.file)
       return nil
     }
-    switch try assembler.add(part, message, topic, mayComplete: attempt.placed[part.name.value.pathKey] == nil) {
+    let mayComplete = attempt.placed[part.name.value.pathKey] == nil
+    switch try assembler.add(part, message, topic, mayComplete: mayComplete, heart) {
     case .incomplete:
       FaultPoint.segmentRecorded.reached()
       return nil
@@ -79,13 +82,13 @@ extension ImageStore {
   }
 
   /// True where the very same image stands under the name, as the catalog and the disk have it.
-  private func isThere(_ name: ImageName, _ digest: Digest) throws -> Bool {
+  private func isThere(_ name: ImageName, _ digest: Digest, _ heart: Heartbeat) throws -> Bool {
     guard let entry = try catalog.entry(name.value), entry.digest == digest, let status = try output.status(name),
       status.size == entry.size
     else { return false }
-    if status.modified == entry.modified, status.inode == entry.inode { return true }
+    if entry.isStampOf(status) { return true }
     // Moved, restored or altered: its bytes decide.
-    guard let file = try output.openFile(name), try file.digest() == digest else { return false }
+    guard let file = try output.openFile(name), try file.digest(heart) == digest else { return false }
     try catalog.set(Catalog.Entry(digest, status), name: name.value)
     return true
   }
@@ -108,6 +111,11 @@ extension ImageStore {
 extension Catalog.Entry {
   init(_ digest: Digest, _ status: FileStatus) {
     self.init(digest: digest, size: status.size, modified: status.modified, inode: status.inode)
+  }
+
+  /// Whether it is the very file that was stored, unaltered as far as its status tells.
+  func isStampOf(_ status: FileStatus) -> Bool {
+    status.size == size && status.modified == modified && status.inode == inode
   }
 }
 

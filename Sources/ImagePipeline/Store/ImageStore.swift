@@ -21,6 +21,8 @@ final class ImageStore {
   private let decoder: MessageDecoder
   private let wait: LockWait
   let assembler: Assembler
+  /// Files among the segments that are to be removed where no image needs them any more.
+  private var leftovers: Set<Catalog.SegmentFile> = []
 
   /// Below this many files a sync of each costs less than one of the whole file system, which also waits for what
   /// others wrote there.
@@ -28,14 +30,17 @@ final class ImageStore {
   private static let decodingThreads = 2
   /// Syncing one by one is waiting: more threads than processors.
   private static let syncingThreads = 16
+  /// How often a batch is written whose segments somebody removes.
+  private static let mostPreparations = 4
 
   /// - Parameters:
   ///   - deadLetterSettings: nil writes dead letters to disk alone.
+  ///   - health: told of the CSV file's; of the rest its user tells.
   ///   - stop: ends the wait for a lock that another consumer keeps.
   /// - Throws: `LockWait.Ended` then.
   init(
     outputPath: String, csvPath: String, topic: String, deadLetterSettings: KafkaSettings?, log: Log,
-    stop: StopFlag = StopFlag()
+    health: Health = Health(), stop: StopFlag = StopFlag()
   ) throws {
     output = try OutputFolder(path: outputPath, csvPath: csvPath)
     let alone = output.fileSystem.isShared
@@ -43,7 +48,7 @@ final class ImageStore {
     slot = try ConsumerSlot.claim(in: output.reserved, alone: alone)
     wait = LockWait(path: output.reserved.path + "/" + Catalog.fileName, log: log, stop: stop)
     catalog = try Catalog(in: output.reserved, exclusive: alone, wait: wait)
-    csv = CSVFile(path: csvPath, outputPath: output.path, catalog: catalog, log: log)
+    csv = CSVFile(path: csvPath, outputPath: output.path, catalog: catalog, slot: slot, log: log, health: health)
     letters = try DeadLetters(
       topic: topic, settings: deadLetterSettings, reserved: output.reserved, incoming: slot.incoming, log: log)
     decoder = MessageDecoder(incoming: slot.incoming, segments: output.segments)
@@ -68,6 +73,9 @@ final class ImageStore {
     let base: [Int32: Catalog.Position?]
     /// What is known of its messages by now.
     var findings = Findings()
+    /// Concerns the first message, and needs its letters. A value: a transaction that comes to nothing leaves the batch
+    /// that is tried again as it was.
+    var obstacle: Obstacle?
   }
 
   struct Stored {
@@ -93,12 +101,20 @@ final class ImageStore {
 
   /// Stores the batch in one transaction, or the part of it before a message that turns out to be unusable only there: no
   /// letter is sent while the lock is held.
-  /// - Parameter whileWaiting: called while another consumer holds the lock; returns false to give the batch up.
+  /// - Parameter whileWaiting: called while another consumer holds the lock, and now and then while this one does and reads
+  ///   large files; returns false to give the batch up.
   /// - Throws: what the system is at fault for (a full disk), and the same batch can be tried again; or what
   ///   `CatalogError.final` knows, and it cannot.
-  func store(_ batch: Batch, whileWaiting: () -> Bool) throws -> Outcome {
+  func store(_ batch: Batch, whileWaiting: @escaping () -> Bool) throws -> Outcome {
     try catalog.checkPlace()
     guard try deliverLetters(of: batch) else { return .givenUp }
+    for _ in 1..<Self.mostPreparations {
+      do { return try tryStoring(batch, whileWaiting) } catch is SegmentFileGone { continue }
+    }
+    return try tryStoring(batch, whileWaiting)
+  }
+
+  private func tryStoring(_ batch: Batch, _ whileWaiting: @escaping () -> Bool) throws -> Outcome {
     let prepared = try prepare(batch)
     let refused = zip(batch.messages, prepared).compactMap { message, result in
       if case .refused(let reason) = result { DeadLetter(message: message, reason: reason) } else { nil }
@@ -123,8 +139,9 @@ final class ImageStore {
       }
       FaultPoint.lockTaken.reached()
       var attempt = Attempt()
+      let heart = Heartbeat(every: assembler.beatMilliseconds, goesOn: whileWaiting)
       for (number, (message, result)) in zip(batch.messages, prepared).enumerated() {
-        if let obstacle = try apply(result, message, batch, &attempt) {
+        if let obstacle = try apply(result, message, batch, &attempt, heart) {
           attempt.stored.rest = try rest(of: batch, from: number, obstacle, prepared, attempt.stored.positions)
           break
         }
@@ -132,20 +149,23 @@ final class ImageStore {
       }
       try output.syncTouched()
       FaultPoint.foldersSynced.reached()
-      try csv.synchronize()
+      try csv.synchronize(heart)
       for (partition, position) in attempt.stored.positions {
         try catalog.set(position, batch.topic, partition: partition)
       }
       FaultPoint.positionsRecorded.reached()
       try catalog.database.commit()
       FaultPoint.transactionCommitted.reached()
-      // It is stored, whatever becomes of these: the next start removes them.
-      for name in attempt.leftovers { try? output.segments.remove(name) }
+      // It is stored, whatever becomes of these.
+      try? removeLeftovers(attempt.leftovers)
       dropTemporaries(prepared)
       return .stored(attempt.stored)
     } catch {
+      // What has its name already is found again, as after a crash.
       catalog.database.rollback()
-      throw error
+      guard error is Heartbeat.GivenUp else { throw error }
+      dropTemporaries(prepared)
+      return .givenUp
     }
   }
 
@@ -166,6 +186,19 @@ final class ImageStore {
   /// Images that were there already, could not be had under their name, or were another consumer's to store.
   private func dropTemporaries(_ prepared: [Prepared]) {
     for case .image(let image) in prepared { try? slot.incoming.remove(image.temporary) }
+  }
+
+  /// Removes segment files, but for those that an image waits for, by now, too. What cannot be removed at the moment, since
+  /// another consumer has the lock, is with the next ones.
+  func removeLeftovers(_ files: [Catalog.SegmentFile]) throws {
+    leftovers.formUnion(files)
+    // Within the lock: without it another consumer may record a part in one that it has found to be there.
+    guard !leftovers.isEmpty, try catalog.database.tryBegin() else { return }
+    defer { catalog.database.rollback() }
+    for file in leftovers where try catalog.assembly(segmentID: file.segmentID, count: file.count) == nil {
+      try output.segments.remove(file.name)
+    }
+    leftovers = []
   }
 
   private func isOurs(_ batch: Batch) throws -> Bool {

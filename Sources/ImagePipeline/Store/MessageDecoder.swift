@@ -28,6 +28,12 @@ struct PreparedPart: Sendable {
   let length: Int
   let size: Int
   let segment: ImageHeaders.Segment
+  /// Of the image's file, with this part in it.
+  let status: FileStatus
+}
+
+extension ImageHeaders.Segment {
+  var file: Catalog.SegmentFile { Catalog.SegmentFile(segmentID: id, count: count) }
 }
 
 /// Why a message cannot be used: what a dead letter says.
@@ -124,8 +130,7 @@ final class MessageDecoder: Sendable {
         stage: .conversion, kind: "LengthMismatch",
         description: "\(bytes.count) bytes at byte \(segment.position) are no part of an image of \(length) bytes")
     }
-    let file = try segments.file(
-      Catalog.Assembly.fileName(segmentID: segment.id, count: segment.count), .create)
+    let file = try segments.file(segment.file.name, .create)
     do { try file.write(bytes, at: segment.position) } catch {
       guard error.code == EFBIG || error.code == EINVAL else { throw error }
       // Tried again it would fail again, and nothing behind it would ever be stored.
@@ -135,6 +140,7 @@ final class MessageDecoder: Sendable {
     }
     FaultPoint.temporaryWritten.reached()
     if syncing { try file.sync() }
-    return PreparedPart(name: name, digest: digest, length: length, size: bytes.count, segment: segment)
+    return PreparedPart(
+      name: name, digest: digest, length: length, size: bytes.count, segment: segment, status: try file.status())
   }
 }

@@ -21,9 +21,13 @@ extension Repair {
     guard let name = try? ImageName(text) else { return remains(text, "it has a name that is never stored") }
     var correct = Catalog.Entry(digest: entry.digest, size: entry.size, modified: 0, inode: 0)
     if let status = try output.status(name), let file = try output.openFile(name) {
-      if try file.digest() == entry.digest {
+      let digest = try file.digest()
+      if digest == entry.digest {
         result.sound += 1
         correct = Catalog.Entry(entry.digest, status)
+      } else if try catalog.awaits(text, digest) {
+        // Put together and not committed: its last message comes again and finds it.
+        result.sound += 1
       } else {
         remains(text, "it has other bytes than those that were stored")
       }
@@ -31,6 +35,15 @@ extension Repair {
       remains(text, "it is missing")
     }
     if correct != entry { try catalog.set(correct, name: text) }
+  }
+
+  /// True where an image that the catalog still waits for stands under its name: a consumer that was killed between rename
+  /// and commit leaves it so, and the next one heals it.
+  func isPlaced(_ assembly: Catalog.Assembly) throws -> Bool {
+    guard let name = try? ImageName(assembly.name), try output.status(name)?.size == assembly.length,
+      let file = try output.openFile(name)
+    else { return false }
+    return try file.digest() == assembly.digest
   }
 
   /// Logs the images of which no row tells: what a file says of itself, and no message.

@@ -154,7 +154,7 @@ public final class Repair {
     }
     let waiting = try catalog.allAssemblies()
     let files = Set(try output.segments.names())
-    for assembly in waiting where !files.contains(assembly.fileName) {
+    for assembly in waiting where try !files.contains(assembly.fileName) && !isPlaced(assembly) {
       try catalog.transaction { try catalog.remove(assembly) }
       remains(assembly.name, "segments of it had come, and their file is gone")
     }

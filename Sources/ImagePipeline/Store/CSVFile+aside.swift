@@ -1,0 +1,42 @@
+import Glibc
+import Platform
+
+extension CSVFile {
+  /// Renames the file; or copies and empties it, where it is mounted alone or its folder must not be changed. The copy then
+  /// lies beside it, or else among what the consumer keeps for itself. Returns where it is now.
+  func moveAside(_ file: File, _ heart: Heartbeat?) throws -> String {
+    let suffix = ".aside-" + String(Clock.wallMilliseconds)
+    if Glibc.rename(path, path + suffix) == 0 { return path + suffix }
+    let code = errno
+    guard code == EBUSY || code == EXDEV || Self.forbidsNewFiles(code) else {
+      throw SystemError("rename", path, code: code)
+    }
+    let copy = try makeCopy(suffix)
+    do { try fill(copy, from: file, heart) } catch {
+      // A part of it is of no use to anybody, and takes the room that the next attempt needs.
+      unlink(copy.path)
+      throw error
+    }
+    try file.truncate(to: 0)
+    return copy.path
+  }
+
+  private static func forbidsNewFiles(_ code: CInt) -> Bool { [EROFS, EACCES, EPERM].contains(code) }
+
+  private func makeCopy(_ suffix: String) throws(SystemError) -> File {
+    do { return try File.open(path + suffix, .createNew) } catch {
+      guard Self.forbidsNewFiles(error.code) else { throw error }
+    }
+    return try catalog.folder.file(path.lastComponent + suffix, .createNew)
+  }
+
+  private func fill(_ copy: File, from file: File, _ heart: Heartbeat?) throws {
+    var place = 0
+    try file.eachPiece { piece in
+      try copy.write(piece, at: place)
+      place += piece.count
+      try heart?.beat()
+    }
+    try copy.sync()
+  }
+}

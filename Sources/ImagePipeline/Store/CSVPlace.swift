@@ -1,0 +1,129 @@
+import Platform
+import Telemetry
+
+/// The file that a CSV path leads to, for one output and all of its consumers: those of another output, and those who find
+/// another file under the same path, would move each other's rows aside in turn.
+///
+/// Used within the catalog's transaction, so by one consumer at a time.
+final class CSVPlace {
+  let path: String
+  /// What claims the file for its output.
+  private let owner: UInt64
+  /// nil: no other consumer is there.
+  private let slot: ConsumerSlot?
+  /// The file that this output has claimed: users delete it, and another one stands there then.
+  private var claimed: (file: File, status: FileStatus)?
+  private let log: Log
+  private let health: Health
+  private var isNameless = false
+
+  /// - Parameter catalogID: the output's identity.
+  init(path: String, catalogID: String, slot: ConsumerSlot?, log: Log, health: Health) {
+    self.path = path
+    self.slot = slot
+    self.log = log
+    self.health = health
+    let hash = Array(catalogID.utf8).withUnsafeBytes { SHA256.hash($0) }
+    owner = hash.bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+  }
+
+  /// Opens the file; where there is none, makes it.
+  /// - Throws: `CatalogError.csvDivided` where a consumer that runs finds another file; `CSVInUse`; `SystemError`.
+  func open() throws -> File {
+    let file = try openAgreed()
+    try lookForName(of: file)
+    return file
+  }
+
+  /// A file that is mounted into a container stays the one that it was, whatever becomes of it outside: deleted or replaced
+  /// there, it is written for nobody.
+  private func lookForName(of file: File) throws {
+    let wasNameless = isNameless
+    isNameless = try file.linkCount() == 0
+    guard isNameless != wasNameless else { return }
+    guard isNameless else {
+      health.well(.csv)
+      return log.info("the CSV file has a name again", ["file": .string(path)])
+    }
+    let reason =
+      "the CSV file \(path) was deleted or replaced, and this consumer still has the old one, which has no name any more: as "
+      + "one that is mounted into its container. Start it anew: no row is lost, the catalog has all and writes them to the "
+      + "new file then"
+    health.trouble(.csv, reason)
+    log.error(reason)
+  }
+
+  private func openAgreed() throws -> File {
+    if let claimed, try FileStatus.of(path)?.isSameFile(as: claimed.status) == true {
+      return try File.open(path, .create)
+    }
+    // Before one is made where none should be.
+    try agree(on: Finding(path: path, file: FileStatus.of(path), folder: folderStatus()))
+    let file = try File.open(path, .create)
+    let status = try file.status()
+    guard try file.claim(for: owner) else { throw CSVInUse(path: path) }
+    try slot?.announce(Finding(path: path, file: status, folder: folderStatus()).text)
+    claimed = (file, status)
+    return file
+  }
+
+  private func folderStatus() throws -> FileStatus? {
+    let folder = path.dropLast(path.lastComponent.count)
+    return try FileStatus.of(folder.isEmpty ? "." : String(folder))
+  }
+
+  private func agree(on mine: Finding) throws {
+    guard let slot else { return }
+    for other in try slot.others() {
+      func contradicts() throws -> Bool {
+        guard let theirs = Finding(try other.announced()), theirs.contradicts(mine) else { return false }
+        return try other.isTaken()
+      }
+      guard try contradicts() else { continue }
+      // Who has just taken a slot may not have removed yet what its last holder announced.
+      Clock.sleep(milliseconds: 100)
+      if try contradicts() { throw CatalogError.csvDivided(path: path, slot: other.number) }
+    }
+  }
+
+  /// What a consumer finds under its CSV path.
+  private struct Finding: Equatable {
+    private let path: String
+    /// Device and inode.
+    private let file: [UInt64]
+    private let folder: [UInt64]
+
+    init(path: String, file: FileStatus?, folder: FileStatus?) {
+      self.path = path
+      self.file = file.map { [$0.device, $0.inode] } ?? []
+      self.folder = folder.map { [$0.device, $0.inode] } ?? []
+    }
+
+    /// nil for a text that is none.
+    init?(_ text: String) {
+      let parts = text.split(separator: "\n", maxSplits: 2, omittingEmptySubsequences: false)
+      guard parts.count == 3 else { return nil }
+      func numbers(_ text: Substring) -> [UInt64] { text.split(separator: " ").compactMap { UInt64($0) } }
+      (file, folder, path) = (numbers(parts[0]), numbers(parts[1]), String(parts[2]))
+    }
+
+    var text: String {
+      func line(_ numbers: [UInt64]) -> String { numbers.map { String($0) }.joined(separator: " ") }
+      return line(file) + "\n" + line(folder) + "\n" + path
+    }
+
+    /// One of the two may be seen in two places: a file that is mounted alone lies in a folder of each container's own, and
+    /// in one folder the file is another one after it was deleted, the same for all who look.
+    func contradicts(_ other: Finding) -> Bool {
+      path.utf8.elementsEqual(other.path.utf8) && file != other.file && folder != other.folder
+    }
+  }
+}
+
+struct CSVInUse: Error, CustomStringConvertible {
+  let path: String
+  var description: String {
+    "a consumer of another output writes \(path): each output has a CSV file of its own. Set another CSV_PATH, or stop the other "
+      + "consumer"
+  }
+}

@@ -1,0 +1,71 @@
+import Glibc
+import Kafka
+import Platform
+import Testing
+
+/// An output on a file system that takes several spellings for one name.
+@Suite(.ownThread, .enabled("no file system that folds names is to be had") { FoldingDisk.isPermitted })
+struct FoldedNameTests {
+  private let folder = Scratch()
+
+  @Test func namesThatAreOneThereReplaceNothingInSilence() throws {
+    let disk = try FoldingDisk()
+    let broker = try Broker.preferred()
+    let environment = ["PROCESSED_IMAGES_DIR": disk.path + "/out", "CSV_PATH": disk.path + "/out/data.csv"]
+    let reserved = try FileStatus.of(disk.path + "/out/.image-pipeline/catalog.sqlite")
+    #expect(reserved == nil)
+    let hostile = [
+      ".IMAGE-PIPELINE/catalog.sqlite", ".Image-Pipeline/in-use.lock", ".IMAGE-pipeline/consumer-1/lock", "DATA.CSV",
+      "Data.csv",
+    ]
+    let large = TestMessage.segments("CAT/Large.png", Scratch.bytes(3_000, seed: 2), size: 1_000)
+    try broker.send(
+      [.image("a.jpg", [1]), .image("A.jpg", [2]), .image("cat/large.png", [3])] + large
+        + hostile.map { .image($0, Array("hostile".utf8)) } + [.image("Cat/other.jpg", [4]), .image("a.jpg", [5])])
+    #expect(try Program.storeAll(in: folder, broker, environment).contains("stored 4 images"))
+    let letters = try broker.deadLetters()
+    try #require(letters.count == 1 + 3 + hostile.count)
+    #expect(letters.allSatisfy { $0.header("__connect.errors.exception.class.name") == "NameRefusal" })
+    let reasons = letters.map { $0.header("__connect.errors.exception.message") ?? "" }
+    #expect(reasons[0].contains("\"a.jpg\" stands there, and this file system takes both for one"), "\(reasons)")
+    #expect(reasons.count { $0.contains("belongs to the consumer") } == 3, "\(reasons)")
+    #expect(reasons.count { $0.contains("the CSV file's") } == 2, "\(reasons)")
+    func bytes(_ name: String) throws -> [UInt8] {
+      var bytes = [UInt8](repeating: 0, count: 10)
+      let count = try bytes.withUnsafeMutableBytes {
+        try File.open(disk.path + "/out/" + name, .read).read(into: $0, at: 0)
+      }
+      return Array(bytes.prefix(count))
+    }
+    #expect(try bytes("a.jpg") == [5])
+    #expect(try bytes("cat/large.png") == [3])
+    #expect(try bytes("cat/other.jpg") == [4])
+    // All of it comes again, and a restart finds what it left.
+    try broker.send([.image("a.jpg", [5]), .image("cat/large.png", [3]), .image("cat/new.jpg", [6])])
+    #expect(try Program.storeAll(in: folder, broker, environment).contains("stored 1 image,"))
+    let repair = try Program(["repair"], in: folder, environment: environment)
+    #expect(repair.exitCode() == 0 && repair.output.contains("nothing to repair"), "\(repair.output)")
+  }
+
+  /// With the CSV file deleted nothing stands under its name, and the end of the batch makes it.
+  @Test func anImageDoesNotTakeTheCSVFilesPlaceWhileItIsGone() throws {
+    let disk = try FoldingDisk()
+    let broker = try Broker.preferred()
+    let consumer = try Program(
+      ["consumer"], in: folder,
+      environment: broker.environment([
+        "PROCESSED_IMAGES_DIR": disk.path + "/out", "CSV_PATH": disk.path + "/out/data.csv",
+      ]))
+    func names() throws -> [String] {
+      try Folder.open(disk.path + "/out").names().filter { !$0.hasPrefix(".") }.sorted()
+    }
+    try broker.send([.image("a.jpg", [1])])
+    #expect(eventually { try names() == ["a.jpg", "data.csv"] }, "\(consumer.output)")
+    try Folder.open(disk.path + "/out").remove("data.csv")
+    try broker.send([.image("DATA.csv", [2]), .image("b.jpg", [3])])
+    #expect(eventually { try names().contains("b.jpg") }, "\(consumer.output)")
+    #expect(consumer.terminate() == 0, "\(consumer.output)")
+    #expect(try names() == ["a.jpg", "b.jpg", "data.csv"])
+    #expect(try broker.deadLetters().count == 1)
+  }
+}

@@ -1,0 +1,136 @@
+import Glibc
+import Kafka
+import Platform
+import Telemetry
+import Testing
+
+/// An output in which something is mounted, as only root can do it.
+@Suite(.ownThread, .enabled("mounting is not permitted") { SmallDisk.isPermitted }) struct MountedOutputTests {
+  private let folder = Scratch()
+
+  private func kinds(_ broker: Broker) throws -> [String] {
+    try broker.deadLetters().map { $0.header("__connect.errors.exception.class.name") ?? "" }
+  }
+
+  /// No file can be renamed there: what is tried again and again would stop all that comes behind it.
+  @Test(arguments: ["disk", "read-only disk", "folder", "read-only folder"])
+  func namesBelowAMountPointAreDeadLettersAndTheRestIsStored(kind: String) throws {
+    let broker = try Broker.preferred()
+    try broker.send([.image("cat/first.jpg", [1])])
+    _ = try Program.storeAll(in: folder, broker)
+    let place = folder.path + "/" + Scratch.output + "/cat"
+    var disk: SmallDisk?
+    var bind: BindMount?
+    if kind.hasSuffix("disk") {
+      disk = try SmallDisk(at: place, bytes: 1 << 20)
+      if kind.hasPrefix("read-only") { try disk?.makeReadOnly() }
+    } else {
+      try folder.makeFolder("elsewhere")
+      bind = try BindMount(folder.path + "/elsewhere", at: place)
+      if kind.hasPrefix("read-only") { try bind?.makeReadOnly() }
+    }
+    defer {
+      disk?.remove()
+      bind?.remove()
+    }
+    let large = TestMessage.segments("cat/large.png", Scratch.bytes(2_500, seed: 1), size: 1_000)
+    try broker.send(
+      [.image("cat/1.jpg", [2])] + large + [.image("cat/deep/2.jpg", [3]), .image("good.jpg", [4])])
+    #expect(try Program.storeAll(in: folder, broker).contains("stored 1 image,"))
+    #expect(try kinds(broker) == Array(repeating: "NameRefusal", count: 5))
+    let reason = try broker.deadLetters().first?.header("__connect.errors.exception.message") ?? ""
+    #expect(reason.contains("a mount point"), "\(reason)")
+    #expect(folder.rowNames == ["cat/first.jpg", "good.jpg"])
+    #expect(folder.read(Scratch.output + "/good.jpg") == [4])
+    #expect(try folder.leftovers() == [])
+    // Sent back once the cause is cured, they are stored.
+    disk?.remove()
+    bind?.remove()
+    let replay = try Program(["dead-letters", "--replay"], in: folder, environment: broker.environment())
+    #expect(replay.exitCode() == 0, "\(replay.output)")
+    #expect(try Program.storeAll(in: folder, broker).contains("stored 3 images"))
+  }
+
+  @Test func aNameThatIsAMountPointIsADeadLetter() throws {
+    let broker = try Broker.preferred()
+    try broker.send([.image("1.jpg", [1])])
+    _ = try Program.storeAll(in: folder, broker)
+    let mounted = try folder.write("mounted", [9])
+    let bind = try BindMount(mounted, at: folder.path + "/" + Scratch.output + "/1.jpg")
+    defer { bind.remove() }
+    try broker.send([.image("1.jpg", [2]), .image("2.jpg", [3])])
+    #expect(try Program.storeAll(in: folder, broker).contains("stored 1 image,"))
+    #expect(try kinds(broker) == ["NameRefusal"])
+    #expect(folder.read("mounted") == [9])
+  }
+
+  // MARK: A CSV file that is mounted alone
+
+  /// As in a container with a read-only root: neither can the file be renamed, nor another one be made beside it.
+  @Test func anAlteredCSVFileInAReadOnlyFolderIsKeptInTheOutput() throws {
+    let broker = try Broker.preferred()
+    let disk = try SmallDisk(at: folder.path + "/root", bytes: 1 << 20)
+    defer { disk.remove() }
+    try folder.write("root/data.csv", [])
+    try disk.makeReadOnly()
+    let theirs = "file_path,image_label\nprocessed_images/0.jpg,0.jpg\n"
+    let host = try folder.write("host.csv", Array(theirs.utf8))
+    let bind = try BindMount(host, at: folder.path + "/root/data.csv")
+    defer { bind.remove() }
+    try broker.send([.image("1.jpg", [1]), .image("2.jpg", [2])])
+    let said = try Program.storeAll(in: folder, broker, ["CSV_PATH": "root/data.csv"])
+    let reserved = Scratch.output + "/.image-pipeline"
+    let asides = try Folder.open(folder.path + "/" + reserved).names().filter { $0.hasPrefix("data.csv.aside-") }
+    try #require(asides.count == 1)
+    #expect(folder.text(reserved + "/" + asides[0]) == theirs)
+    #expect(said.contains("aside=" + reserved + "/" + asides[0]), "\(said)")
+    #expect(folder.text("host.csv").split(separator: "\n").count == 3)
+    #expect(try Program.storeAll(in: folder, broker, ["CSV_PATH": "root/data.csv"]).contains("stored 0 images"))
+    let repair = try Program(["repair"], in: folder, environment: ["CSV_PATH": "root/data.csv"])
+    #expect(repair.exitCode() == 0 && repair.output.contains("nothing to repair"), "\(repair.output)")
+  }
+
+  /// What is written to a file without a name, nobody reads: the mount keeps the old one until it is made anew.
+  @Test(arguments: ["deleted", "replaced"])
+  func aMountedCSVFileThatIsGoneFromItsHostIsSaidUntilItIsMountedAnew(how: String) throws {
+    let broker = try Broker.preferred()
+    let host = try folder.write("host/data.csv", [])
+    try folder.write("inside/data.csv", [])
+    let bind = try BindMount(host, at: folder.path + "/inside/data.csv")
+    defer { bind.remove() }
+    let port = try StatusTests.freePort()
+    let consumer = try Program(
+      ["consumer"], in: folder,
+      environment: broker.environment([
+        "CSV_PATH": "inside/data.csv", "HTTP_PORT": "\(port)", "HTTP_ADDRESS": "127.0.0.1",
+      ]))
+    func send(_ number: UInt8) throws { try broker.send([.image("\(number).jpg", [number])]) }
+    func ready() -> HTTPProbe.Answer? { HTTPProbe.get(port: port, path: "/readyz", seconds: 5) }
+    func said() -> Int { consumer.output.ranges(of: "has no name any more").count }
+    try send(1)
+    #expect(eventually { folder.text("host/data.csv").contains("1.jpg") }, "\(consumer.output)")
+    #expect(eventually { ready()?.status == 200 })
+    if how == "deleted" {
+      try folder.remove("host/data.csv")
+    } else {
+      try folder.write("host/new.csv", [])
+      try folder.move("host/new.csv", to: "host/data.csv")
+    }
+    try send(2)
+    #expect(eventually { said() == 1 }, "\(consumer.output)")
+    #expect(consumer.output.contains("Start it anew"), "\(consumer.output)")
+    #expect(eventually { ready()?.status == 503 && ready()?.body.hasPrefix("csv: ") == true }, "\(ready()?.body ?? "")")
+    try send(3)
+    #expect(eventually { folder.text("inside/data.csv").contains("3.jpg") }, "\(consumer.output)")
+    #expect(said() == 1)
+    #expect(try folder.files(Scratch.output) == ["1.jpg", "2.jpg", "3.jpg"])
+    bind.remove()
+    let anew = how == "replaced" ? try BindMount(host, at: folder.path + "/inside/data.csv") : nil
+    defer { anew?.remove() }
+    try send(4)
+    #expect(eventually { folder.text("inside/data.csv").split(separator: "\n").count == 5 }, "\(consumer.output)")
+    #expect(eventually { ready()?.status == 200 }, "\(ready()?.body ?? "")")
+    #expect(consumer.terminate() == 0, "\(consumer.output)")
+    #expect(try folder.leftovers() == [])
+  }
+}
