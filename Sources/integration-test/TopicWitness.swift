@@ -12,8 +12,13 @@ struct TopicWitness {
   }
 
   private struct Value: Decodable {
-    let image_name: String
-    let image_content: Data
+    let name: String
+    let content: Data
+
+    enum CodingKeys: String, CodingKey {
+      case name = "image_name"
+      case content = "image_content"
+    }
   }
 
   private(set) var sightings: Set<Sighting> = []
@@ -44,8 +49,8 @@ struct TopicWitness {
     }
     let key = message.key.map { String(decoding: $0, as: UTF8.self) }
     keys[place] = key
-    if key.map({ $0.utf8.elementsEqual(decoded.image_name.utf8) }) != true {
-      faults.append("the message at \(place) has the key \(key ?? "null") and the image_name \(decoded.image_name)")
+    if key.map({ $0.utf8.elementsEqual(decoded.name.utf8) }) != true {
+      faults.append("the message at \(place) has the key \(key ?? "null") and the image_name \(decoded.name)")
     }
     func header(_ name: String) -> String? { message.header(name).map { String(decoding: $0, as: UTF8.self) } }
     let digest: String
@@ -53,20 +58,20 @@ struct TopicWitness {
       let count = header("segment-count").flatMap(Int.init)
     {
       segments += 1
-      parts[id, default: [:]][index] = decoded.image_content
+      parts[id, default: [:]][index] = decoded.content
       guard let all = parts[id], all.count == count else { return }
       var hash = SHA256()
       for index in 0..<count { all[index]?.withUnsafeBytes { hash.update($0) } }
       digest = hash.finish().hex
       parts[id] = nil
     } else {
-      digest = decoded.image_content.withUnsafeBytes { SHA256.hash($0) }.hex
+      digest = decoded.content.withUnsafeBytes { SHA256.hash($0) }.hex
     }
     if header("image-sha256") != digest {
       faults.append(
         "the image at \(place) has the hash \(digest), its header says \(header("image-sha256") ?? "nothing")")
     }
-    sightings.insert(Sighting(name: decoded.image_name, digest: digest))
+    sightings.insert(Sighting(name: decoded.name, digest: digest))
   }
 
   // MARK: Where it ends, and how far the group is
