@@ -34,6 +34,13 @@ say ""
 say "Building and starting (the first time takes some minutes: images are pulled and the program is compiled) ..."
 docker compose "${files[@]}" up -d --build --remove-orphans --quiet-pull ${CONSUMERS:+--scale "consumer=$CONSUMERS"}
 
+# What was mounted and is gone by now, a deleted CSV file above all, is found again by a new start alone.
+if [[ -n $(docker ps --quiet --filter label=com.docker.compose.project=image-pipeline --filter label=com.docker.compose.service=consumer \
+  --filter health=unhealthy) ]]; then
+  say "Starting the consumers anew: one of them lacks something ..."
+  docker compose "${files[@]}" restart consumer
+fi
+
 say "Waiting until producer and consumer work (at most $WAIT_SECONDS s) ..."
 if ! docker compose "${files[@]}" up -d --no-recreate --wait --wait-timeout "$WAIT_SECONDS" \
   ${CONSUMERS:+--scale "consumer=$CONSUMERS"} broker producer consumer; then
