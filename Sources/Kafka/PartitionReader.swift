@@ -34,10 +34,15 @@ public final class PartitionReader {
       throw handle.error(rd_kafka_last_error(), place)
     }
     defer { rd_kafka_consume_stop(local, partition) }
+    var wait: Int32 = 10
     repeat {
       // Errors and logs of the client come by another queue.
       rd_kafka_poll(handle.client, 0)
-      guard let message = rd_kafka_consume(local, partition, deadline.remaining(atMost: 100)) else { continue }
+      guard let message = rd_kafka_consume(local, partition, deadline.remaining(atMost: wait)) else {
+        wake(topic, partition, deadline)
+        wait = min(wait * 2, 100)
+        continue
+      }
       let code = message.pointee.err
       if code == RD_KAFKA_RESP_ERR_NO_ERROR {
         let found = KafkaMessage(taking: message, of: handle)
@@ -55,6 +60,13 @@ public final class PartitionReader {
     partitionCounts[topic] = nil
     throw KafkaError(
       RD_KAFKA_RESP_ERR__TIMED_OUT, place, reason: "the partition did not answer within \(timeoutMilliseconds) ms")
+  }
+
+  /// The library's thread that fetches may have gone to sleep for a second just before it was told of the partition. Any
+  /// question to the partition's leader wakes it; whether that answers is of no concern.
+  private func wake(_ topic: String, _ partition: Int32, _ deadline: Deadline) {
+    let list = PartitionList(topic, offsets: [partition: Int64(RD_KAFKA_OFFSET_END)])
+    _ = rd_kafka_offsets_for_times(handle.client, list.pointer, deadline.remaining(atMost: 100))
   }
 
   /// The library itself waits in silence for a partition that is not there.

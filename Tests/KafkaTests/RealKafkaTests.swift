@@ -1,5 +1,6 @@
 import Glibc
 import Kafka
+import Platform
 import Testing
 
 private let realServers = getenv("KAFKA_TEST_BOOTSTRAP_SERVERS").map { String(cString: $0) } ?? ""
@@ -71,6 +72,24 @@ struct RealKafkaTests {
     let report = try #require(reports.all(atLeast: 1).first)
     #expect(report.token == 7 && report.error?.isMessageTooLarge == true && !report.mayHaveArrived)
     producer.close()
+  }
+
+  /// By itself the library looks once a second whether there is a partition to be read.
+  @Test func singleMessagesAreReadWithoutWaitingForTheLibrarysNextLook() throws {
+    let producer = try KafkaProducer(settings()) { _ in }
+    _ = try producer.createTopic(topic, partitions: 2, timeoutMilliseconds: patience)
+    producer.close()
+    for partition: Int32 in 0..<2 { try send((0..<30).map { "\($0)" }, partition) }
+    let reader = try PartitionReader(settings(["fetch.wait.max.ms": "20"]))
+    let times = try (0..<60).map { number in
+      let start = Clock.monotonicMilliseconds
+      let message = try reader.read(
+        topic: topic, partition: Int32(number % 2), offset: Int64(number / 2), timeoutMilliseconds: patience)
+      #expect(message?.offset == Int64(number / 2))
+      return Clock.monotonicMilliseconds - start
+    }
+    // A machine under load may be slow once or twice.
+    #expect(times.count { $0 >= 900 } <= 2, "\(times)")
   }
 
   @Test func clusterIDIsTheSameForAll() throws {
