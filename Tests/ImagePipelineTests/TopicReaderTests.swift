@@ -23,12 +23,16 @@ import Testing
     let log = lines.log
     reader = try TopicReader(
       consumer: consumer, catalog: catalog, cluster: "c", topic: "images", events: ConsumerEvents(log: log), log: log)
-    try consumer.subscribe()
+    // What is done before may take its time.
+    try #require(!reader.hasNoPlace(forMilliseconds: -1))
+    try reader.subscribe()
+    try #require(reader.hasNoPlace(forMilliseconds: -1))
     let deadline = Clock.monotonicMilliseconds + 30_000
     while !reader.isCaughtUp, Clock.monotonicMilliseconds < deadline {
       _ = try reader.pump(maximum: 10, timeoutMilliseconds: 50)
     }
     try #require(reader.isCaughtUp)
+    try #require(!reader.hasNoPlace(forMilliseconds: -1))
   }
 
   private static func settings(_ cluster: EmbeddedCluster) -> KafkaSettings {

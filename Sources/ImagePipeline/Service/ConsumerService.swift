@@ -79,7 +79,7 @@ public final class ConsumerService: Sendable {
       return
     }
     try store.lookForPast()
-    try consumer.subscribe()
+    try reader.subscribe()
     try loop(
       reader, store, patience: Self.sessionsWithoutPlace * (Int(kafka.values["session.timeout.ms"] ?? "") ?? 10_000))
     reader.commitAndWait(timeoutMilliseconds: 5_000)

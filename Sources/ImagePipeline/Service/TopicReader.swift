@@ -22,8 +22,9 @@ final class TopicReader {
   private var epoch = 0
   private var isPaused = false
   private var wasAssigned = false
-  /// Since when the group has given this consumer neither partitions nor the word that there are none; nil: it has.
-  private var withoutPlaceSince: Int64? = Clock.monotonicMilliseconds
+  /// Since when the group has given this consumer neither partitions nor the word that there are none; nil: it has, or was
+  /// not asked yet.
+  private var withoutPlaceSince: Int64?
   /// Another topic stands under the name. Acted upon by `pump` alone: within `keepAlive` the catalog may be in the midst
   /// of a transaction.
   private var topicIsNew = false
@@ -57,6 +58,12 @@ final class TopicReader {
   }
 
   // MARK: Assignment
+
+  /// Joins the group.
+  func subscribe() throws {
+    try consumer.subscribe()
+    withoutPlaceSince = Clock.monotonicMilliseconds
+  }
 
   private func assigned(_ partitions: [Int32]) -> [Int32: KafkaConsumer.StartOffset] {
     drop()
