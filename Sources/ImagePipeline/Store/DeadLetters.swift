@@ -81,6 +81,9 @@ final class DeadLetters {
     }
   }
 
+  /// What a letters' topic must not leave to the broker, which usually drops messages after a week.
+  private static let keeping = ["retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"]
+
   /// The letters' topic takes what the source takes, and the headers on top of it. Where the broker does not answer, it
   /// is asked again with the letters of a minute later: the question holds them up.
   private func makeTopic(_ client: KafkaClient) {
@@ -98,14 +101,24 @@ final class DeadLetters {
       if error.isRetriable { nextMaking = again }
       log.warning("how large the topic's messages may be is not known: \(error)", ["topic": .string(source)])
     }
-    do {
-      _ = try client.createTopic(
-        topic, settings: limit.map { ["max.message.bytes": String($0 + Self.extraBytes)] } ?? [:],
-        timeoutMilliseconds: answerMilliseconds)
+    let size = limit.map { ["max.message.bytes": String($0 + Self.extraBytes)] } ?? [:]
+    do throws(KafkaError) {
+      do throws(KafkaError) { try make(client, size.merging(Self.keeping) { $1 }) } catch {
+        guard error.isInvalidRequest else { throw error }
+        // Some hosted brokers let nobody keep messages for ever.
+        try make(client, size)
+        log.warning(
+          "the dead letters' topic keeps its messages only for as long as the broker does: \(error)",
+          ["topic": .string(topic)])
+      }
     } catch {
       if error.isRetriable { nextMaking = again }
       log.warning("the dead letters' topic could not be made: \(error)", ["topic": .string(topic)])
     }
+  }
+
+  private func make(_ client: KafkaClient, _ settings: [String: String]) throws(KafkaError) {
+    _ = try client.createTopic(topic, settings: settings, timeoutMilliseconds: answerMilliseconds)
   }
 
   // MARK: Disk
