@@ -6,6 +6,11 @@ struct DeadLetter {
   let message: KafkaMessage
   let reason: BadMessage
 
+  var origin: LetterRecord.Origin {
+    LetterRecord.Origin(
+      topic: message.topic, partition: message.partition, offset: message.offset, timestamp: message.timestamp)
+  }
+
   /// As it is sent, or written to disk.
   var record: LetterRecord {
     LetterRecord(key: message.key, value: message.value, headers: headers, owner: message)
@@ -68,7 +73,7 @@ struct LetterRecord {
   }
 
   /// Where the message stood.
-  struct Origin: Equatable {
+  struct Origin: Hashable {
     let topic: String
     let partition: Int32
     let offset: Int64
