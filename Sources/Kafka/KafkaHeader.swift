@@ -2,24 +2,28 @@ import Crdkafka
 
 /// A message's header: a name, which need not be unique within the message, and any bytes.
 public struct KafkaHeader: Sendable, Equatable {
-  public let name: String
+  /// Kafka wants UTF-8 and takes any bytes. A NUL ends a name that is read: the library tells no more of it.
+  public let nameBytes: [UInt8]
   /// Empty where it is null.
   public let value: [UInt8]
   /// Kafka tells a null value from an empty one.
   public let isNull: Bool
 
-  public init(name: String, value: [UInt8]) {
-    self.name = name
-    self.value = value
-    isNull = false
+  public init(name: String, value: [UInt8]) { self.init(name: name, nullableValue: value) }
+
+  /// nil is Kafka's null.
+  public init(name: String, nullableValue: [UInt8]?) {
+    self.init(nameBytes: Array(name.utf8), nullableValue: nullableValue)
   }
 
-  /// As ``KafkaMessage/headers()`` tells it: nil is Kafka's null.
-  public init(name: String, nullableValue: [UInt8]?) {
-    self.name = name
+  public init(nameBytes: [UInt8], nullableValue: [UInt8]?) {
+    self.nameBytes = nameBytes
     value = nullableValue ?? []
     isNull = nullableValue == nil
   }
+
+  /// With the replacement character where the bytes are no UTF-8.
+  public var name: String { String(decoding: nameBytes, as: UTF8.self) }
 }
 
 extension [KafkaHeader] {
@@ -27,14 +31,12 @@ extension [KafkaHeader] {
   func makeNative() -> OpaquePointer? {
     guard !isEmpty, let list = rd_kafka_headers_new(count) else { return nil }
     for header in self {
-      var name = header.name
-      name.withUTF8 { name in
+      header.nameBytes.withUnsafeBytes { name in
         header.value.withUnsafeBytes { value in
-          name.withMemoryRebound(to: CChar.self) {
-            // A size of 0 means none, not "up to the NUL"; without an address any will do.
-            crdkafka_add_header(
-              list, $0.baseAddress ?? emptyName, name.count, value.baseAddress, value.count, header.isNull ? 1 : 0)
-          }
+          // A size of 0 means none, not "up to the NUL"; without an address any will do.
+          crdkafka_add_header(
+            list, name.assumingMemoryBound(to: CChar.self).baseAddress ?? emptyName, name.count, value.baseAddress,
+            value.count, header.isNull ? 1 : 0)
         }
       }
     }

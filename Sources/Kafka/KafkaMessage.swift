@@ -1,4 +1,5 @@
 import Crdkafka
+import Glibc
 
 /// A message that was read. Its pointers are valid as long as it lives; it may outlive its consumer.
 ///
@@ -30,7 +31,7 @@ public final class KafkaMessage: @unchecked Sendable {
     var list: OpaquePointer?
     nativeHeaders = rd_kafka_message_headers(raw, &list) == RD_KAFKA_RESP_ERR_NO_ERROR ? list : nil
     var size = raw.pointee.key_len + raw.pointee.len
-    eachHeader(of: nativeHeaders) { name, value in size += name.utf8.count + value.count }
+    eachHeader(of: nativeHeaders) { name, value in size += name.count + value.count }
     self.size = size
   }
 
@@ -58,18 +59,20 @@ public final class KafkaMessage: @unchecked Sendable {
     return UnsafeRawBufferPointer(start: start, count: start == nil ? 0 : size)
   }
 
-  /// All headers in the message's order; a nil value is Kafka's null.
-  public func headers() -> [(name: String, value: [UInt8]?)] {
-    var headers: [(name: String, value: [UInt8]?)] = []
+  /// All headers in the message's order.
+  public func headers() -> [KafkaHeader] {
+    var headers: [KafkaHeader] = []
     eachHeader(of: nativeHeaders) { name, value in
-      headers.append((name, value.baseAddress == nil ? nil : Array(value)))
+      headers.append(KafkaHeader(nameBytes: Array(name), nullableValue: value.baseAddress == nil ? nil : Array(value)))
     }
     return headers
   }
 }
 
 /// A null value comes without an address.
-private func eachHeader(of list: OpaquePointer?, _ body: (String, UnsafeRawBufferPointer) -> Void) {
+private func eachHeader(
+  of list: OpaquePointer?, _ body: (_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Void
+) {
   guard let list else { return }
   var index = 0
   var name: UnsafePointer<CChar>?
@@ -77,7 +80,7 @@ private func eachHeader(of list: OpaquePointer?, _ body: (String, UnsafeRawBuffe
   var size = 0
   while rd_kafka_header_get_all(list, index, &name, &start, &size) == RD_KAFKA_RESP_ERR_NO_ERROR {
     let value = UnsafeRawBufferPointer(start: start, count: start == nil ? 0 : size)
-    body(name.map { String(cString: $0) } ?? "", value)
+    body(UnsafeRawBufferPointer(start: name, count: name.map { strlen($0) } ?? 0), value)
     index += 1
   }
 }

@@ -52,6 +52,7 @@ import Testing
           KafkaHeader(name: "image-length", value: Array("3".utf8)), KafkaHeader(name: "null", nullableValue: nil),
           KafkaHeader(name: "empty", value: []), KafkaHeader(name: "", value: Self.all),
           KafkaHeader(name: "a: b%\n\u{E9}\u{301}", nullableValue: key), KafkaHeader(name: "image-length", value: [0]),
+          KafkaHeader(nameBytes: Self.all, nullableValue: key),
         ]
         let read = try LetterFile.read(try written(letter(key, value, headers, because: "line\nend, 100 %: é")))
         #expect(read.record.key.map { Array($0) } == key)

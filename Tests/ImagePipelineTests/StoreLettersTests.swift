@@ -208,6 +208,53 @@ import Testing
     #expect(lines.all.count { $0.contains("a message cannot be stored") } == 1)
   }
 
+  /// Of two letters Kafka takes one, and the disk not the other.
+  @Test(arguments: ["names", "segments"])
+  func lettersThatKafkaHasAreNotSentAgainWhereTheDiskFails(of kind: String) throws {
+    try cluster.createTopic("t-dlq", partitions: 4)
+    let store = try store(letters: cluster.bootstrapServers)
+    defer { store.letters.close() }
+    store.letters.patience = 10_000
+    store.assembler.mostLetters = 1
+    let bad =
+      kind == "names"
+      // On two partitions, so that each has a request of its own.
+      ? [image("../1", "a"), image("../2", "b")] : segments("a.jpg", "put together", digest: digest(of: "another"))
+    var next = try batch(store, bad)
+    if kind == "segments" {
+      guard case .stored(let stored) = try store.store(next, whileWaiting: { true }), let rest = stored.rest else {
+        Issue.record("there was no obstacle")
+        return
+      }
+      next = rest
+    }
+    let incoming = try Folder.open(scratch / "out/.image-pipeline/consumer-1/incoming")
+    _ = try incoming.folder("letter.part", creating: true)
+    // The second is not authorized.
+    cluster.failNextRequests(api: 0, errors: [0, 29])
+    #expect(throws: SystemError.self) { try store.store(next, whileWaiting: { true }) }
+    try incoming.removeFolder("letter.part")
+    #expect(try storeAll(next, in: store).reduce(0) { $0 + $1.letters } == 2)
+    let offsets = try offsetsInLetterTopic + letters.map { $0.record.error("offset") ?? "" }
+    #expect(offsets.sorted() == ["0", "1"], "\(lines.all)")
+    #expect(lines.all.count { $0.contains("a message cannot be stored") } == 2)
+  }
+
+  private var offsetsInLetterTopic: [String] {
+    get throws {
+      var settings = KafkaSettings()
+      settings.set("bootstrap.servers", cluster.bootstrapServers)
+      var offsets: [String] = []
+      for partition in 0..<Int32(4) {
+        let scan = try PartitionScan(settings, topic: "t-dlq", partition: partition, timeoutMilliseconds: 10_000)
+        while let message = try scan.next(timeoutMilliseconds: 10_000) {
+          offsets.append(LetterRecord(message).error("offset") ?? "")
+        }
+      }
+      return offsets
+    }
+  }
+
   @Test func aCrashBehindTheLettersSendsThemAgainAndLosesNothing() throws {
     try scratch.write("out/cat", "a file")
     let wrong = segments("bad.jpg", "bad one", digest: digest(of: "another"))

@@ -92,6 +92,64 @@ import Testing
     #expect(lines.all.count { $0.contains("commit of topic images") } == 1, "\(lines.all)")
   }
 
+  // MARK: A disk that is full
+
+  /// Until `isDone`, with a bound; in the midst of it the catalog can be written again.
+  private func pump(_ reader: TopicReader, until isDone: () throws -> Bool) throws {
+    let deadline = Clock.monotonicMilliseconds + 30_000
+    while try !isDone(), Clock.monotonicMilliseconds < deadline {
+      _ = try reader.pump(maximum: 10, timeoutMilliseconds: 20)
+    }
+    #expect(try isDone(), "\(lines.all)")
+  }
+
+  private func saysThatItWaits(_ times: Int = 1) -> Bool {
+    lines.all.count { $0.contains("positions cannot be had") && $0.contains("retry_ms") } >= times
+  }
+
+  private func send(_ text: String) throws {
+    let producer = try KafkaProducer(Self.settings(cluster)) { _ in }
+    defer { producer.close() }
+    try Array(text.utf8).withUnsafeBytes {
+      _ = try producer.send(topic: "images", key: $0, copying: $0, headers: [], token: 0)
+    }
+    #expect(producer.flush(timeoutMilliseconds: 10_000))
+  }
+
+  @Test func aTopicThatWasMadeAnewIsBegunOnceTheCatalogCanBeWritten() throws {
+    try showAnotherTopic()
+    try catalog.database.execute("PRAGMA query_only = ON")
+    try pump(reader) { saysThatItWaits() }
+    try send("of the new topic")
+    try pump(reader) { saysThatItWaits(2) }
+    #expect(reader.waiting.isEmpty && !reader.isCaughtUp)
+    #expect(try generation == 1)
+    try catalog.database.execute("PRAGMA query_only = OFF")
+    try pump(reader) { reader.waiting.count == 1 }
+    #expect(try generation == 2)
+  }
+
+  @Test func partitionsWhosePositionsCannotBeReadAreReadLater() throws {
+    try send("first")
+    let catalog = try Catalog(in: scratch.folder("another"), exclusive: false)
+    var settings = Self.settings(cluster)
+    settings.set("group.id", "another")
+    let consumer = try KafkaConsumer(settings, topic: "images")
+    defer { consumer.unsubscribeAndClose() }
+    let events = ConsumerEvents(log: lines.log)
+    let reader = try TopicReader(
+      consumer: consumer, catalog: catalog, cluster: "c", topic: "images", events: events, log: lines.log)
+    try catalog.database.execute("DELETE FROM topics")
+    try catalog.database.execute("PRAGMA query_only = ON")
+    try reader.subscribe()
+    try pump(reader) { saysThatItWaits(2) }
+    #expect(reader.waiting.isEmpty && !reader.isCaughtUp && reader.partitions == [0])
+    #expect(events.health.report().reasons.contains { $0.contains("output") }, "\(events.health.report())")
+    try catalog.database.execute("PRAGMA query_only = OFF")
+    try pump(reader) { reader.waiting.count == 1 }
+    #expect(!events.health.report().reasons.contains { $0.contains("output") })
+  }
+
   /// A large image is read for so long that the group may be arranged anew meanwhile.
   @Test func partitionsMayGoInTheMidstOfATransactionWhichStaysWhole() throws {
     #expect(try catalog.database.tryBegin())

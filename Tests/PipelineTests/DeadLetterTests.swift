@@ -56,6 +56,21 @@ import Testing
     #expect(json.last?.hasPrefix("{\"total\":4,\"in_topic\":4,\"on_disk\":0,") == true)
   }
 
+  @Test(.enabled("no Apache Kafka is named") { Broker.realServers != nil })
+  func theirTopicKeepsThemUntilSomebodyHasSeenToThem() throws {
+    let broker = try Broker.preferred()
+    try broker.send([.text("one")])
+    _ = try Program.storeAll(in: folder, broker)
+    let client = try KafkaProducer(broker.settings()) { _ in }
+    defer { client.close() }
+    let source = try client.topicSettings(broker.topic, timeoutMilliseconds: 30_000)
+    let letters = try client.topicSettings(broker.topic + "-dlq", timeoutMilliseconds: 30_000)
+    #expect(letters["retention.ms"] == "-1" && letters["retention.bytes"] == "-1")
+    #expect(letters["cleanup.policy"] == "delete")
+    let limits = [letters, source].map { $0["max.message.bytes"].flatMap { Int($0) } ?? 0 }
+    #expect(limits[0] == limits[1] + 65_536)
+  }
+
   @Test func whereThereAreNoneThatIsSaid() throws {
     #expect(try run(try Broker.preferred()) == ["no dead letters"])
     // Looking makes nothing.

@@ -83,6 +83,14 @@ public final class ConsumerEvents: Sendable {
     log.error("a batch could not be stored, and nothing of it is lost: \(error)", ["retry_ms": .of(retryMilliseconds)])
   }
 
+  func readingPositionsFailed(_ error: any Error, retryMilliseconds: Int) {
+    health.trouble(.output, "\(error)")
+    log.error(
+      "the catalog's positions cannot be had, and nothing is lost: \(error)", ["retry_ms": .of(retryMilliseconds)])
+  }
+
+  func catalogIsWell() { health.well(.output) }
+
   func expiringFailed(_ error: any Error, retryMilliseconds: Int) {
     log.error(
       "segments that wait for too long could not be made dead letters: \(error)", ["retry_ms": .of(retryMilliseconds)])

@@ -1,44 +1,48 @@
 import Kafka
 import Platform
+import SQLite
 import Telemetry
 
 /// Keeps a consumer's assignment and the catalog in step: every assignment starts at the catalog's positions, and what
 /// is handed out is new to it.
 final class TopicReader {
-  private let consumer: KafkaConsumer
+  let consumer: KafkaConsumer
   private let catalog: Catalog
-  private let log: Log
+  let log: Log
   private let events: ConsumerEvents
-  private let topicName: String
+  let topicName: String
   private let cluster: String
 
   private(set) var topic: Catalog.Topic
-  private var trackers: [Int32: PartitionTracker] = [:]
+  var trackers: [Int32: PartitionTracker] = [:]
   /// Delivered and not yet handed out in a batch.
-  private(set) var waiting: [KafkaMessage] = []
-  private var waitingBytes = 0
-  private var waitingSince: Int64 = 0
+  var waiting: [KafkaMessage] = []
+  var waitingBytes = 0
+  var waitingSince: Int64 = 0
   /// Grows with each change of the assignment: what was begun before is void.
   private var epoch = 0
   private var isPaused = false
-  private var wasAssigned = false
+  var wasAssigned = false
   /// Since when the group has given this consumer neither partitions nor the word that there are none; nil: it has, or was
   /// not asked yet.
   private var withoutPlaceSince: Int64?
   /// Another topic stands under the name. Acted upon by `pump` alone: within `keepAlive` the catalog may be in the midst
   /// of a transaction.
-  private var topicIsNew = false
+  var topicIsNew = false
+  /// The catalog's positions are to be read: until they are, nothing is taken from the topic.
+  var isStale = false
+  private var renewal = Renewal()
   /// nil: the topic cannot be made anew while this runs.
   var doubt: TopicDoubt?
   /// Where partitions are to be read from, as far as that has not been brought about.
   private var unplaced: [Int32: KafkaConsumer.StartOffset] = [:]
   private var nextPlacing: Int64 = 0
   private var failure: (any Error)?
-  private var lastCommits: [Int32: Int64] = [:]
-  private var nextCommit: Int64 = 0
+  var lastCommits: [Int32: Int64] = [:]
+  var nextCommit: Int64 = 0
   /// What the group's coordinator has refused is not told it again in less, in ms.
   var recommitMilliseconds: Int64 = 5_000
-  private var waker = FetchWaker()
+  var waker = FetchWaker()
 
   var partitions: [Int32] { Array(trackers.keys) }
   var fatalError: KafkaError? { consumer.fatalError }
@@ -74,9 +78,12 @@ final class TopicReader {
       for partition in partitions {
         trackers[partition] = PartitionTracker(try catalog.position(topic, partition: partition))
       }
+      if renewal.isOver() { events.catalogIsWell() }
     } catch {
+      for partition in partitions { trackers[partition] = PartitionTracker(nil) }
+      isStale = true
       // Within the client's callback nothing can be thrown: the next pump does.
-      failure = error
+      do { try postpone(error) } catch { failure = error }
     }
     events.assigned()
     log.info("partitions assigned", ["partitions": .string(listed(partitions))])
@@ -102,6 +109,7 @@ final class TopicReader {
   private func drop() {
     epoch += 1
     topicIsNew = false
+    isStale = false
     doubt?.dispel()
     unplaced = [:]
     waiting = []
@@ -110,15 +118,47 @@ final class TopicReader {
 
   /// Reads the positions again and goes on there: another consumer has moved them, or the topic is a new one.
   func reload() throws {
-    let partitions = Array(trackers.keys)
     drop()
+    isStale = true
+    renewal.next = 0
+    try renew()
+  }
+
+  /// Brings catalog and topic in step again. What the host is at fault for, a full disk, is tried again by the next pumps.
+  private func renew() throws {
+    guard Clock.monotonicMilliseconds >= renewal.next else {
+      // Of another topic, or from nobody knows where.
+      (waiting, waitingBytes) = ([], 0)
+      return
+    }
+    do {
+      if topicIsNew {
+        try catalog.advance(topic)
+        log.warning(
+          "the topic was made anew: it holds other messages than those stored from it. Starting at its beginning",
+          ["topic": .string(topicName)])
+      }
+      try readPositions()
+    } catch { try postpone(error) }
+  }
+
+  private func readPositions() throws {
+    drop()
+    isStale = true
     topic = try catalog.topic(topicName, cluster: cluster)
     for partition in partitions {
       let tracker = PartitionTracker(try catalog.position(topic, partition: partition))
       trackers[partition] = tracker
       unplaced[partition] = tracker.start.map { .at($0) } ?? .beginning
     }
+    isStale = false
+    if renewal.isOver() { events.catalogIsWell() }
     place()
+  }
+
+  private func postpone(_ error: any Error) throws {
+    guard (error as? SQLiteError)?.isEnvironmental == true else { throw error }
+    events.readingPositionsFailed(error, retryMilliseconds: renewal.postpone())
   }
 
   /// Seeks where that is to be done. Where it cannot be at the moment, it is tried again a second later.
@@ -141,12 +181,8 @@ final class TopicReader {
   func pump(maximum: Int, timeoutMilliseconds: Int) throws -> Bool {
     let before = waiting.count
     try poll(maximum: maximum, timeoutMilliseconds: timeoutMilliseconds)
-    if topicIsNew {
-      log.warning(
-        "the topic was made anew: it holds other messages than those stored from it. Starting at its beginning",
-        ["topic": .string(topicName)])
-      try catalog.advance(topic)
-      try reload()
+    if topicIsNew || isStale {
+      try renew()
       return false
     }
     return waiting.count > before
@@ -165,6 +201,7 @@ final class TopicReader {
 
   func handle(_ event: KafkaConsumer.Event) throws {
     switch event {
+    case .message where isStale, .endOfPartition where isStale, .offsetOutOfRange where isStale: break
     // From the place that is to be left: taken for new, it would hide what lies before it.
     case .message(let message) where unplaced[message.partition] != nil: break
     case .endOfPartition(let partition, _) where unplaced[partition] != nil: break
@@ -228,91 +265,4 @@ final class TopicReader {
     isPaused = false
     try? consumer.resumeAll()
   }
-
-  // MARK: Batches
-
-  /// True where what waits should be stored: enough of it, for long enough, or nothing more is coming.
-  func isDue(room: Int, bytes: Int, quiet: Bool) -> Bool {
-    guard !waiting.isEmpty else { return false }
-    return waiting.count >= room || waitingBytes >= bytes || quiet
-      || Clock.monotonicMilliseconds - waitingSince >= 100
-  }
-
-  /// - Parameter room: the most messages.
-  func takeBatch(room: Int) -> ImageStore.Batch {
-    let messages = Array(waiting.prefix(room))
-    waiting.removeFirst(messages.count)
-    waitingBytes = waiting.reduce(0) { $0 + $1.size }
-    var base: [Int32: Catalog.Position?] = [:]
-    for message in messages { base[message.partition] = .some(trackers[message.partition]?.stored) }
-    wakeFetchers()
-    return ImageStore.Batch(topic: topic, messages: messages, base: base)
-  }
-
-  private func wakeFetchers() {
-    var left: [Int32: Int64] = [:]
-    for (partition, tracker) in trackers {
-      guard let end = consumer.knownEnd(partition: partition), end > tracker.expected else { continue }
-      left[partition] = end - tracker.expected
-    }
-    waker.wake(consumer, topicName, left: left)
-  }
-
-  /// False where the messages of a batch are another topic's than what is stored: the next pump begins it anew.
-  func isStillOf(_ batch: ImageStore.Batch) throws -> Bool {
-    for (partition, position) in batch.base {
-      guard let last = position?.last, try doubt?.isConfirmed(partition, last) == false else { continue }
-      topicIsNew = true
-      return false
-    }
-    return true
-  }
-
-  /// To be called every now and then with everything stored: nothing else would tell that the topic was made anew and
-  /// ends where it did.
-  func lookForAnotherTopic() {
-    let marks = trackers.compactMapValues { $0.stored?.last }
-    if doubt?.isAnother(marks) == true { topicIsNew = true }
-  }
-
-  /// The catalog has these now; Kafka is told too, for those who watch the group.
-  func committed(_ positions: [Int32: Catalog.Position]) {
-    for (partition, position) in positions { trackers[partition]?.committed(position) }
-    commit()
-  }
-
-  private func commit() {
-    let commits = trackers.compactMapValues(\.committable)
-    guard !commits.isEmpty, commits != lastCommits, Clock.monotonicMilliseconds >= nextCommit else { return }
-    lastCommits = commits
-    consumer.commit(commits)
-    FaultPoint.offsetsCommitted.reached()
-  }
-
-  func commitAndWait(timeoutMilliseconds: Int) {
-    let commits = trackers.compactMapValues(\.committable)
-    guard !commits.isEmpty else { return }
-    do { try consumer.commitAndWait(commits, timeoutMilliseconds: timeoutMilliseconds) } catch {
-      log.warning("the group's offsets could not be committed, which only monitoring will notice: \(error)")
-    }
-  }
-
-  /// How many partitions the topic has now; nil where the broker does not say it.
-  func partitionCount() -> Int? { try? consumer.partitionCount(of: topicName, timeoutMilliseconds: 5_000) }
-
-  // MARK: How much is left
-
-  /// Messages of the assigned partitions that are not stored, as far as the last fetches tell.
-  var lag: Int {
-    trackers.reduce(0) { sum, entry in
-      guard let high = consumer.knownEnd(partition: entry.key) else { return sum }
-      return sum + Int(max(0, high - max(entry.value.stored?.next ?? 0, entry.value.end ?? 0)))
-    }
-  }
-
-  /// True where everything in the assigned partitions is stored, to the end that the broker has shown.
-  var isCaughtUp: Bool { wasAssigned && waiting.isEmpty && trackers.values.allSatisfy(\.isAtEnd) }
-
-  /// Behind the last message there may be control records: whoever waits for the group's end wants to see it reached.
-  func commitEnds() { if isCaughtUp { commit() } }
 }

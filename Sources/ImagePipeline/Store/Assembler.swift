@@ -15,6 +15,8 @@ final class Assembler {
   var hasPast = false
   /// How often long work polls, in ms.
   var beatMilliseconds = 1_000
+  /// How many letters are sent together.
+  var mostLetters = 500
 
   init(output: OutputFolder, catalog: Catalog, letters: DeadLetters) {
     self.output = output
@@ -97,9 +99,8 @@ final class Assembler {
     return .obstacle(.image(assembly, reason))
   }
 
-  /// Letters that are sent together: bytes of messages, and how many.
+  /// Letters that are sent together: bytes of messages.
   private static let letterBytes = 8 << 20
-  private static let letterCount = 500
 
   /// Delivers the letters of all of an image's messages, some at a time, whatever the image's size. Outside of any
   /// transaction.
@@ -130,7 +131,7 @@ final class Assembler {
       count += 1
       pending.append(DeadLetter(message: message, reason: reason))
       bytes += message.size
-      if bytes >= Self.letterBytes || pending.count >= Self.letterCount {
+      if bytes >= Self.letterBytes || pending.count >= mostLetters {
         guard try flush() else { return nil }
       }
     }

@@ -6,6 +6,11 @@ struct DeadLetter {
   let message: KafkaMessage
   let reason: BadMessage
 
+  var origin: LetterRecord.Origin {
+    LetterRecord.Origin(
+      topic: message.topic, partition: message.partition, offset: message.offset, timestamp: message.timestamp)
+  }
+
   /// As it is sent, or written to disk.
   var record: LetterRecord {
     LetterRecord(key: message.key, value: message.value, headers: headers, owner: message)
@@ -13,7 +18,6 @@ struct DeadLetter {
 
   /// Kafka Connect's names, so that its tools understand them; behind the message's own headers.
   var headers: [KafkaHeader] {
-    let own = message.headers().map { KafkaHeader(name: $0.name, nullableValue: $0.value) }
     var added = [
       ("topic", message.topic), ("partition", String(message.partition)), ("offset", String(message.offset)),
       ("connector.name", "image-pipeline"), ("task.id", "0"), ("stage", reason.stage.rawValue),
@@ -22,7 +26,7 @@ struct DeadLetter {
     ]
     // Not one of Kafka Connect's: a topic that was made anew has the same offsets again, and only the time differs.
     if let time = message.timestamp { added.append(("timestamp", String(time))) }
-    return own + added.map { KafkaHeader(name: LetterRecord.prefix + $0.0, value: Array($0.1.utf8)) }
+    return message.headers() + added.map { KafkaHeader(name: LetterRecord.prefix + $0.0, value: Array($0.1.utf8)) }
   }
 }
 
@@ -47,28 +51,29 @@ struct LetterRecord {
 
   init(_ message: KafkaMessage) {
     self.init(
-      key: message.key, value: message.value,
-      headers: message.headers().map { KafkaHeader(name: $0.name, nullableValue: $0.value) }, owner: message)
+      key: message.key, value: message.value, headers: message.headers(), owner: message)
   }
 
   /// Bytes of key, value and headers.
   var size: Int {
-    (key?.count ?? 0) + (value?.count ?? 0) + headers.reduce(0) { $0 + $1.name.utf8.count + $1.value.count }
+    (key?.count ?? 0) + (value?.count ?? 0) + headers.reduce(0) { $0 + $1.nameBytes.count + $1.value.count }
   }
 
   /// The message as it was before it became a letter.
   var original: LetterRecord {
     LetterRecord(
-      key: key, value: value, headers: headers.filter { !$0.name.utf8.starts(with: Self.prefix.utf8) }, owner: owner)
+      key: key, value: value, headers: headers.filter { !$0.nameBytes.starts(with: Self.prefix.utf8) }, owner: owner)
   }
 
   /// What a header says that a letter has; of two the last counts, as the one that was added last.
   func error(_ name: String) -> String? {
-    headers.last { $0.name == Self.prefix + name && !$0.isNull }.map { String(decoding: $0.value, as: UTF8.self) }
+    headers.last { $0.nameBytes.elementsEqual((Self.prefix + name).utf8) && !$0.isNull }.map {
+      String(decoding: $0.value, as: UTF8.self)
+    }
   }
 
   /// Where the message stood.
-  struct Origin: Equatable {
+  struct Origin: Hashable {
     let topic: String
     let partition: Int32
     let offset: Int64
@@ -100,7 +105,7 @@ struct LetterRecord {
     add(key)
     add(value)
     for header in original.headers {
-      Array(header.name.utf8).withUnsafeBytes { add($0) }
+      header.nameBytes.withUnsafeBytes { add($0) }
       header.value.withUnsafeBytes { add(header.isNull ? nil : $0) }
     }
     return hash.finish().bytes.prefix(16).reduce(0) { $0 << 8 | UInt128($1) }

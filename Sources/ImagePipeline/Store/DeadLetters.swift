@@ -15,6 +15,9 @@ final class DeadLetters {
   private var sender: AcknowledgedSender?
   /// When the topic is to be made, where it is not known to be there; nil: never again.
   private var nextMaking: Int64? = 0
+  /// Messages whose letters are safe while the catalog's positions are before them: what is tried again, because another
+  /// letter's file cannot be written, say, must not send them each time.
+  private var delivered: Set<LetterRecord.Origin> = []
   /// Called every now and then while letters wait for the broker: their consumer must go on polling. Returns false to
   /// wait no longer.
   var whileWaiting: () -> Bool = { true }
@@ -43,23 +46,34 @@ final class DeadLetters {
   /// Returns when every letter is safe. At least once: a crash before the position moves on sends them again.
   /// - Returns: false where `whileWaiting` said so; some of them may be safe all the same.
   func deliver(_ letters: [DeadLetter]) throws -> Bool {
+    let letters = letters.filter { !delivered.contains($0.origin) }
     guard !letters.isEmpty else { return true }
     let records = letters.map(\.record)
     guard let failures = try send(records) else { return false }
-    for (letter, (record, failure)) in zip(letters, zip(records, failures)) {
-      if let failure { try write(record, letter.message, because: "not in \(topic): \(failure)") }
+    let sent = zip(letters, zip(records, failures))
+    for (letter, (_, failure)) in sent where failure == nil { isSafe(letter, in: topic) }
+    let refused = sent.filter { $1.1 != nil }
+    guard !refused.isEmpty else { return true }
+    for (letter, (record, failure)) in refused {
+      try write(record, letter.origin, because: "not in \(topic): \(failure!)")
     }
-    if failures.contains(where: { $0 != nil }) { try folder.sync() }
-    for (letter, failure) in zip(letters, failures) {
-      log.warning(
-        "a message cannot be stored: \(letter.reason.description)",
-        [
-          "partition": .of(letter.message.partition), "offset": .of(letter.message.offset),
-          "dead_letters": .string(failure == nil ? topic : folder.path),
-        ])
-    }
+    try folder.sync()
+    for (letter, _) in refused { isSafe(letter, in: folder.path) }
     return true
   }
+
+  private func isSafe(_ letter: DeadLetter, in place: String) {
+    delivered.insert(letter.origin)
+    log.warning(
+      "a message cannot be stored: \(letter.reason.description)",
+      [
+        "partition": .of(letter.message.partition), "offset": .of(letter.message.offset),
+        "dead_letters": .string(place),
+      ])
+  }
+
+  /// To be called when what the letters were about is in the catalog.
+  func settled() { delivered = [] }
 
   func close() { sender?.close() }
 
@@ -81,6 +95,9 @@ final class DeadLetters {
     }
   }
 
+  /// What a letters' topic must not leave to the broker, which usually drops messages after a week.
+  private static let keeping = ["retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"]
+
   /// The letters' topic takes what the source takes, and the headers on top of it. Where the broker does not answer, it
   /// is asked again with the letters of a minute later: the question holds them up.
   private func makeTopic(_ client: KafkaClient) {
@@ -98,25 +115,33 @@ final class DeadLetters {
       if error.isRetriable { nextMaking = again }
       log.warning("how large the topic's messages may be is not known: \(error)", ["topic": .string(source)])
     }
-    do {
-      _ = try client.createTopic(
-        topic, settings: limit.map { ["max.message.bytes": String($0 + Self.extraBytes)] } ?? [:],
-        timeoutMilliseconds: answerMilliseconds)
+    let size = limit.map { ["max.message.bytes": String($0 + Self.extraBytes)] } ?? [:]
+    do throws(KafkaError) {
+      do throws(KafkaError) { try make(client, size.merging(Self.keeping) { $1 }) } catch {
+        guard error.isInvalidRequest else { throw error }
+        // Some hosted brokers let nobody keep messages for ever.
+        try make(client, size)
+        log.warning(
+          "the dead letters' topic keeps its messages only for as long as the broker does: \(error)",
+          ["topic": .string(topic)])
+      }
     } catch {
       if error.isRetriable { nextMaking = again }
       log.warning("the dead letters' topic could not be made: \(error)", ["topic": .string(topic)])
     }
   }
 
+  private func make(_ client: KafkaClient, _ settings: [String: String]) throws(KafkaError) {
+    _ = try client.createTopic(topic, settings: settings, timeoutMilliseconds: answerMilliseconds)
+  }
+
   // MARK: Disk
 
   /// One file, renamed when it is whole; named after the message, so that the same letter is written once.
-  private func write(_ record: LetterRecord, _ message: KafkaMessage, because reason: String) throws {
-    let origin = LetterRecord.Origin(
-      topic: message.topic, partition: message.partition, offset: message.offset, timestamp: message.timestamp)
+  private func write(_ record: LetterRecord, _ origin: LetterRecord.Origin, because reason: String) throws {
     let identity = String(record.identity(origin), radix: 16)
     // A topic's name may be as long as a file's: a part of it is for people, the identity tells letters apart.
-    let name = "\(message.topic.prefix(100))-\(message.partition)-\(message.offset)-\(identity)" + LetterFile.suffix
+    let name = "\(origin.topic.prefix(100))-\(origin.partition)-\(origin.offset)-\(identity)" + LetterFile.suffix
     let file = try incoming.file("letter.part", .createEmpty)
     let written = Clock.iso8601(milliseconds: Clock.wallMilliseconds)
     try LetterFile(written: written, because: reason, record: record).write(to: file)

@@ -70,6 +70,7 @@ extension ImageStore {
       }
       let leftovers = try assembler.forget(assembly)
       try catalog.database.commit()
+      letters.settled()
       try? removeLeftovers(leftovers)
       return true
     } catch {

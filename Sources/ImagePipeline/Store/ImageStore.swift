@@ -156,6 +156,7 @@ final class ImageStore {
       FaultPoint.positionsRecorded.reached()
       try catalog.database.commit()
       FaultPoint.transactionCommitted.reached()
+      letters.settled()
       // It is stored, whatever becomes of these.
       try? removeLeftovers(attempt.leftovers)
       dropTemporaries(prepared)

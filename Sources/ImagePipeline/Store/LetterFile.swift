@@ -32,7 +32,7 @@ struct LetterFile {
     ]
     if let key = record.key { lines.append("key: " + Self.encoded(key)) }
     for header in record.headers {
-      let name = "header: " + Self.encoded(header.name.utf8, andColon: true)
+      let name = "header: " + Self.encoded(header.nameBytes, andColon: true)
       lines.append(header.isNull ? name : name + ": " + Self.encoded(header.value))
     }
     lines.append("value: " + (record.value.map { "\($0.count) bytes" } ?? "null"))
@@ -112,11 +112,11 @@ struct LetterFile {
 
   private static func header(_ text: Slice<UnsafeRawBufferPointer>) throws(Malformed) -> KafkaHeader {
     guard let colon = text.firstIndex(of: UInt8(ascii: ":")) else {
-      return KafkaHeader(name: String(decoding: try decoded(text), as: UTF8.self), nullableValue: nil)
+      return KafkaHeader(nameBytes: try decoded(text), nullableValue: nil)
     }
     guard colon + 1 < text.endIndex, text[colon + 1] == 0x20 else { throw Malformed(reason: "a header's colon") }
-    let name = String(decoding: try decoded(text[..<colon]), as: UTF8.self)
-    return KafkaHeader(name: name, value: try decoded(text[(colon + 2)...]))
+    return KafkaHeader(
+      nameBytes: try decoded(text[..<colon]), nullableValue: try decoded(text[(colon + 2)...]))
   }
 
   /// The file's bytes and the key's, as long as the record lives.

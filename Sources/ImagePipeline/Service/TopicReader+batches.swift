@@ -1,0 +1,94 @@
+import Kafka
+import Platform
+
+/// What is handed out of a topic, what of it is stored, and how much is left.
+extension TopicReader {
+  // MARK: Batches
+
+  /// True where what waits should be stored: enough of it, for long enough, or nothing more is coming.
+  func isDue(room: Int, bytes: Int, quiet: Bool) -> Bool {
+    guard !waiting.isEmpty else { return false }
+    return waiting.count >= room || waitingBytes >= bytes || quiet
+      || Clock.monotonicMilliseconds - waitingSince >= 100
+  }
+
+  /// - Parameter room: the most messages.
+  func takeBatch(room: Int) -> ImageStore.Batch {
+    let messages = Array(waiting.prefix(room))
+    waiting.removeFirst(messages.count)
+    waitingBytes = waiting.reduce(0) { $0 + $1.size }
+    var base: [Int32: Catalog.Position?] = [:]
+    for message in messages { base[message.partition] = .some(trackers[message.partition]?.stored) }
+    wakeFetchers()
+    return ImageStore.Batch(topic: topic, messages: messages, base: base)
+  }
+
+  private func wakeFetchers() {
+    var left: [Int32: Int64] = [:]
+    for (partition, tracker) in trackers {
+      guard let end = consumer.knownEnd(partition: partition), end > tracker.expected else { continue }
+      left[partition] = end - tracker.expected
+    }
+    waker.wake(consumer, topicName, left: left)
+  }
+
+  /// False where the messages of a batch are another topic's than what is stored: the next pump begins it anew.
+  func isStillOf(_ batch: ImageStore.Batch) throws -> Bool {
+    for (partition, position) in batch.base {
+      guard let last = position?.last, try doubt?.isConfirmed(partition, last) == false else { continue }
+      topicIsNew = true
+      return false
+    }
+    return true
+  }
+
+  /// To be called every now and then with everything stored: nothing else would tell that the topic was made anew and
+  /// ends where it did.
+  func lookForAnotherTopic() {
+    let marks = trackers.compactMapValues { $0.stored?.last }
+    if doubt?.isAnother(marks) == true { topicIsNew = true }
+  }
+
+  /// The catalog has these now; Kafka is told too, for those who watch the group.
+  func committed(_ positions: [Int32: Catalog.Position]) {
+    for (partition, position) in positions { trackers[partition]?.committed(position) }
+    commit()
+  }
+
+  private func commit() {
+    let commits = trackers.compactMapValues(\.committable)
+    guard !commits.isEmpty, commits != lastCommits, Clock.monotonicMilliseconds >= nextCommit else { return }
+    lastCommits = commits
+    consumer.commit(commits)
+    FaultPoint.offsetsCommitted.reached()
+  }
+
+  func commitAndWait(timeoutMilliseconds: Int) {
+    let commits = trackers.compactMapValues(\.committable)
+    guard !commits.isEmpty else { return }
+    do { try consumer.commitAndWait(commits, timeoutMilliseconds: timeoutMilliseconds) } catch {
+      log.warning("the group's offsets could not be committed, which only monitoring will notice: \(error)")
+    }
+  }
+
+  /// How many partitions the topic has now; nil where the broker does not say it.
+  func partitionCount() -> Int? { try? consumer.partitionCount(of: topicName, timeoutMilliseconds: 5_000) }
+
+  // MARK: How much is left
+
+  /// Messages of the assigned partitions that are not stored, as far as the last fetches tell.
+  var lag: Int {
+    trackers.reduce(0) { sum, entry in
+      guard let high = consumer.knownEnd(partition: entry.key) else { return sum }
+      return sum + Int(max(0, high - max(entry.value.stored?.next ?? 0, entry.value.end ?? 0)))
+    }
+  }
+
+  /// True where everything in the assigned partitions is stored, to the end that the broker has shown.
+  var isCaughtUp: Bool {
+    wasAssigned && !isStale && !topicIsNew && waiting.isEmpty && trackers.values.allSatisfy(\.isAtEnd)
+  }
+
+  /// Behind the last message there may be control records: whoever waits for the group's end wants to see it reached.
+  func commitEnds() { if isCaughtUp { commit() } }
+}
