@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/resource.h>
+#include <sys/timex.h>
 #include <sys/vfs.h>
 
 // glibc declares these to GNU sources alone, which Swift's Glibc module is not.
@@ -28,6 +29,12 @@ static inline int system_is_range_locked(int descriptor, long long position, lon
 static inline unsigned long system_open_file_limit(void) {
   struct rlimit limit;
   return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? (unsigned long)limit.rlim_cur : 0;
+}
+
+// Asks the kernel whether something keeps its clock right: 1, 0, or -1 where it does not say.
+static inline int system_clock_is_synchronised(void) {
+  struct timex clock = {.modes = 0};
+  return adjtimex(&clock) == -1 ? -1 : !(clock.status & STA_UNSYNC);
 }
 
 // Glibc's `environ` is a variable that Swift 6 rightly calls shared mutable state; it is read once, at the start.

@@ -1,3 +1,4 @@
+internal import CSystem
 import Glibc
 
 /// The time, in whole units, without Foundation.
@@ -10,6 +11,15 @@ public enum Clock {
 
   /// Nanoseconds since 1970, UTC: comparable with `FileStatus`.
   public static var wallNanoseconds: Int64 { nanoseconds(CLOCK_REALTIME) }
+
+  /// Whether something (NTP) keeps the wall clock right, as the kernel was told; nil where it does not say.
+  public static var isSynchronised: Bool? {
+    switch system_clock_is_synchronised() {
+    case 0: false
+    case 1: true
+    default: nil
+    }
+  }
 
   /// `2026-11-23T23:31:16.123Z` (RFC 3339), in UTC. A year outside 0...9999, which only a broken timestamp has, gets a
   /// sign and at least six digits (ISO 8601, expanded).

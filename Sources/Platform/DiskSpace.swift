@@ -1,10 +1,18 @@
 import Glibc
 
-/// How much room a file system has, in bytes.
+/// How much room a file system has, in bytes and in files.
 public struct DiskSpace: Equatable, Sendable {
   public let size: Int
   /// What a process without privileges may still write.
   public let free: Int
+  /// How many files may still be made; nil where the file system sets no limit of its own (btrfs).
+  public let freeFiles: Int?
+
+  public init(size: Int, free: Int, freeFiles: Int?) {
+    self.size = size
+    self.free = free
+    self.freeFiles = freeFiles
+  }
 
   /// - Parameter path: anything on the file system.
   /// - Returns: nil where nothing is there.
@@ -12,6 +20,8 @@ public struct DiskSpace: Equatable, Sendable {
     var status = statvfs()
     guard statvfs(path, &status) == 0 else { return nil }
     let unit = Int(status.f_frsize)
-    return DiskSpace(size: Int(status.f_blocks) * unit, free: Int(status.f_bavail) * unit)
+    return DiskSpace(
+      size: Int(status.f_blocks) * unit, free: Int(status.f_bavail) * unit,
+      freeFiles: status.f_files == 0 ? nil : Int(status.f_favail))
   }
 }

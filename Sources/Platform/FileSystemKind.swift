@@ -28,6 +28,23 @@ public enum FileSystemKind: Sendable, Equatable {
       }
   }
 
+  /// As `mount` calls it; a number where nobody here knows it.
+  public var name: String {
+    switch self {
+    case .ext4: "ext4"
+    case .xfs: "xfs"
+    case .btrfs: "btrfs"
+    case .tmpfs: "tmpfs"
+    case .overlay: "overlay"
+    case .nfs: "nfs"
+    case .cifs: "cifs"
+    case .fuse: "fuse"
+    case .other(0x0102_1997): "9p"
+    case .other(0x786F_4256): "vboxsf"
+    case .other(let number): "0x" + String(number, radix: 16)
+    }
+  }
+
   /// Whether one syncfs makes many files durable *and* reports what was lost. Linux reports since 5.8, and only these
   /// file systems are known to flush the disk's cache with it.
   public var syncsAsAWhole: Bool {

@@ -4,12 +4,7 @@ import Glibc
 struct KernelVersion: Comparable {
   let major, minor: Int
 
-  static let current: KernelVersion = {
-    var name = utsname()
-    _ = uname(&name)
-    let release = withUnsafeBytes(of: &name.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-    return KernelVersion(release: release)
-  }()
+  static let current = KernelVersion(release: HostIdentity.kernelRelease)
 
   init(major: Int, minor: Int) {
     self.major = major

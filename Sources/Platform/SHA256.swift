@@ -3,6 +3,9 @@ internal import CCrypto
 /// SHA-256 (FIPS 180-4), by libcrypto with the CPU's own instructions. A value: a copy goes its own way from where it
 /// was made. libcrypto without SHA-256 (a broken OPENSSL_CONF) and no memory end the process.
 public struct SHA256: Sendable {
+  /// The version of libcrypto that runs: `3.0.15`.
+  public static var libraryVersion: String { OpenSSL_version(OPENSSL_VERSION_STRING).map { String(cString: $0) } ?? "" }
+
   // OpenSSL 3 looks an algorithm up by name each time that one is not fetched, which costs more than a small image.
   nonisolated(unsafe) fileprivate static let algorithm: OpaquePointer = {
     guard let algorithm = EVP_MD_fetch(nil, "SHA256", nil) else {

@@ -19,10 +19,10 @@ public struct SystemError: Error, CustomStringConvertible, Sendable, Equatable {
   }
 
   /// One or two sentences: `cannot open images/a.jpg: permission denied. Give uid 1000 read access ...`.
-  public var description: String {
-    let what = "cannot \(operation) \(subject): \(meaning)"
-    return cure.map { "\(what). \($0)" } ?? what
-  }
+  public var description: String { cure.map { "\(summary). \($0)" } ?? summary }
+
+  /// Without the cure: `cannot open images/a.jpg: permission denied`.
+  public var summary: String { "cannot \(operation) \(subject): \(meaning)" }
 
   /// Whether the host is at fault (space, quota, rights, descriptors, memory, disk) and not the name or the bytes:
   /// then the same call may succeed later, unchanged.
@@ -48,7 +48,8 @@ extension SystemError {
   /// The verb of `FolderEvents`, whose ENOSPC and EMFILE are not about disks and descriptors.
   static let watching = "watch"
 
-  private var cure: String? {
+  /// What to do about it, a sentence without its full stop; nil where that depends.
+  public var cure: String? {
     switch code {
     case EACCES, EPERM:
       let identity = HostIdentity.userAndGroup

@@ -1,8 +1,12 @@
 internal import CSQLite
+import Glibc
 
 /// One connection to an SQLite database. Used by one thread at a time; unchecked because SQLite serialises the calls
 /// itself (SQLITE_OPEN_FULLMUTEX), so that even a mistake there breaks no memory.
 public final class Database: @unchecked Sendable {
+  /// The version of SQLite that runs: `3.40.1`.
+  public static var libraryVersion: String { String(cString: sqlite3_libversion()) }
+
   let path: String
   /// nil once it is closed.
   private(set) var handle: OpaquePointer?
@@ -27,6 +31,33 @@ public final class Database: @unchecked Sendable {
     guard result == SQLITE_OK else { throw error(result, sql: nil) }
     sqlite3_busy_timeout(handle, CInt(clamping: busyTimeoutMilliseconds))
     try configure(exclusive: exclusive, retryingFor: busyTimeoutMilliseconds)
+  }
+
+  /// Opens a database that is there, to look at it beside those who use it: nothing of it is changed, and nobody waits.
+  ///
+  /// While others use it, what they have committed is seen. Where nobody does, or left it in a crash, the file alone is
+  /// read, as it is: SQLite's own files beside it would have to be made, and they would be this user's.
+  /// - Throws: SQLITE_CANTOPEN, SQLITE_NOTADB, and busy when another connection keeps its lock.
+  public init(reading path: String) throws(SQLiteError) {
+    self.path = path
+    let flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_EXRESCODE
+    let isShared = access(path + "-wal", R_OK) == 0 && access(path + "-shm", R_OK | W_OK) == 0
+    let result = sqlite3_open_v2(Self.address(path) + (isShared ? "" : "?immutable=1"), &handle, flags, nil)
+    guard result == SQLITE_OK else { throw error(result, sql: nil) }
+  }
+
+  /// A path as SQLite reads addresses (sqlite.org/uri.html).
+  private static func address(_ path: String) -> String {
+    var address = Array("file:".utf8)
+    for byte in path.utf8 {
+      switch byte {
+      case UInt8(ascii: "%"): address += "%25".utf8
+      case UInt8(ascii: "?"): address += "%3f".utf8
+      case UInt8(ascii: "#"): address += "%23".utf8
+      default: address.append(byte)
+      }
+    }
+    return String(decoding: address, as: UTF8.self)
   }
 
   deinit {

@@ -20,10 +20,12 @@ public struct SQLiteError: Error, CustomStringConvertible, Sendable {
 
   /// One to three sentences: `cannot use images.db: database is locked (SQLite 5). Another process ...`.
   public var description: String {
-    let what = "cannot use the database \(path): \(message) (SQLite \(code))"
     let statement = sql.map { ", in: \($0)" } ?? ""
-    return what + statement + (cure.map { ". \($0)" } ?? "")
+    return summary + statement + (cure.map { ". \($0)" } ?? "")
   }
+
+  /// Without the statement and the cure.
+  public var summary: String { "cannot use the database \(path): \(message) (SQLite \(code))" }
 
   /// Another connection holds a lock: the same call may succeed later. Covers every extension of SQLITE_BUSY
   /// (BUSY_SNAPSHOT, BUSY_RECOVERY) and of SQLITE_LOCKED.
@@ -43,7 +45,8 @@ public struct SQLiteError: Error, CustomStringConvertible, Sendable {
   /// The extended code for a file system that cannot share memory between processes (SQLITE_IOERR_SHMMAP).
   static let noSharedMemory = SQLITE_IOERR | 21 << 8
 
-  private var cure: String? {
+  /// What to do about it, a sentence without its full stop; nil where that depends.
+  public var cure: String? {
     if code == Self.noSharedMemory { return "Put it on a local file system, or open it for one process alone" }
     return switch primaryCode {
     case SQLITE_BUSY, SQLITE_LOCKED: "Another process uses it: let that one finish, or end it"

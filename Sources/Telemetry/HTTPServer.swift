@@ -18,6 +18,9 @@ public struct HTTPResponse: Sendable {
 /// A small HTTP server, for those who look after the process: probes, Prometheus, a person with a browser. GET and HEAD
 /// alone, answered one after the other on one thread; everything else is libevent's.
 public final class HTTPServer: Sendable {
+  /// The version of libevent that runs: `2.1.12-stable`.
+  public static var libraryVersion: String { String(cString: event_get_version()) }
+
   /// The one that was asked for, or that the system chose for 0.
   public let port: Int
   private let thread: BackgroundThread

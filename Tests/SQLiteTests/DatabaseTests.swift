@@ -21,6 +21,72 @@ import Testing
     }
   }
 
+  private func files() throws -> [String] {
+    let stream = try #require(opendir(temporary.folder))
+    defer { closedir(stream) }
+    var names: [String] = []
+    while let entry = readdir(stream) {
+      names.append(
+        withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
+    }
+    return names.filter { !$0.hasPrefix(".") }.sorted()
+  }
+
+  @Test func whoOnlyLooksSeesWhatIsCommittedAndChangesNothing() throws {
+    let writer = try temporary.open()
+    try writer.execute("CREATE TABLE numbers (value); INSERT INTO numbers VALUES (1)")
+    let reader = try Database(reading: temporary.path)
+    #expect(try number(reader, "SELECT value FROM numbers") == 1)
+    // Beside a transaction that is open.
+    try writer.execute("BEGIN IMMEDIATE; UPDATE numbers SET value = 2")
+    #expect(try number(reader, "SELECT value FROM numbers") == 1)
+    try writer.execute("COMMIT")
+    #expect(try number(reader, "SELECT value FROM numbers") == 2)
+    #expect(throws: SQLiteError.self) { try reader.execute("UPDATE numbers SET value = 3") }
+    reader.close()
+    writer.close()
+
+    let before = try files()
+    #expect(before == ["test.db"])
+    let alone = try Database(reading: temporary.path)
+    #expect(try number(alone, "SELECT value FROM numbers") == 2)
+    alone.close()
+    #expect(try files() == before)
+  }
+
+  @Test func whoOnlyLooksAtWhatACrashLeftLeavesItThere() throws {
+    let writer = try temporary.open()
+    try writer.execute("CREATE TABLE numbers (value); INSERT INTO numbers VALUES (1)")
+    // As after a crash: the log beside the file, and nobody who has it open.
+    let copy = temporary.folder + "/copy?a%b#\u{E9}.db"
+    defer { for suffix in ["", "-wal", "-shm"] { unlink(copy + suffix) } }
+    for suffix in ["", "-wal", "-shm"] { try duplicate(temporary.path + suffix, copy + suffix) }
+    let before = try files()
+    let reader = try Database(reading: copy)
+    #expect(try number(reader, "SELECT value FROM numbers") == 1)
+    reader.close()
+    #expect(try files() == before)
+  }
+
+  private func duplicate(_ from: String, _ to: String) throws {
+    let source = open(from, O_RDONLY)
+    let target = open(to, O_WRONLY | O_CREAT | O_EXCL, 0o644)
+    try #require(source >= 0 && target >= 0)
+    defer {
+      close(source)
+      close(target)
+    }
+    var bytes = [UInt8](repeating: 0, count: 4 << 20)
+    let count = read(source, &bytes, bytes.count)
+    try #require(write(target, bytes, count) == count)
+  }
+
+  @Test func whoOnlyLooksMakesNoDatabase() throws {
+    let refused = failure { _ = try Database(reading: temporary.path) }
+    #expect(refused?.description.contains("unable to open database file") == true, "\(String(describing: refused))")
+    #expect(try files() == [])
+  }
+
   @Test func aDatabaseIsDurableAndChecksItsForeignKeys() throws {
     let database = try temporary.open()
     #expect(try database.prepare("PRAGMA journal_mode").first { $0.text(0) } == "wal")
