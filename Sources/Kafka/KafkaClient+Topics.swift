@@ -1,6 +1,6 @@
 import Crdkafka
 
-/// Topics: made, and asked for their settings. librdkafka's embedded cluster answers neither.
+/// Topics: made, and asked for their settings, as brokers are. librdkafka's embedded cluster answers neither.
 extension KafkaClient {
   /// Makes a topic and waits until each of its partitions has a leader, so that the next call finds it.
   ///
@@ -54,13 +54,29 @@ extension KafkaClient {
 
   /// A topic's settings, those included that it has from the broker, as text. Secret ones are left out.
   public final func topicSettings(_ topic: String, timeoutMilliseconds: Int) throws(KafkaError) -> [String: String] {
-    let handle = try handle(for: place(topic))
-    let resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic)
+    try handle(for: place(topic)).settings(
+      RD_KAFKA_RESOURCE_TOPIC, topic, place(topic), needs: .describeSettings(topic),
+      Deadline(milliseconds: timeoutMilliseconds))
+  }
+
+  /// A broker's settings, as text, asked of itself. Secret ones are left out.
+  public final func brokerSettings(_ id: Int32, timeoutMilliseconds: Int) throws(KafkaError) -> [String: String] {
+    let place = "broker \(id)"
+    return try handle(for: place).settings(
+      RD_KAFKA_RESOURCE_BROKER, String(id), place, needs: .describeBrokerSettings,
+      Deadline(milliseconds: timeoutMilliseconds))
+  }
+}
+
+extension Handle {
+  fileprivate func settings(
+    _ kind: rd_kafka_ResourceType_t, _ name: String, _ place: String, needs: MissingRight.Need, _ deadline: Deadline
+  ) throws(KafkaError) -> [String: String] {
+    let resource = rd_kafka_ConfigResource_new(kind, name)
     defer { rd_kafka_ConfigResource_destroy(resource) }
-    let deadline = Deadline(milliseconds: timeoutMilliseconds)
-    let answer = try handle.ask(RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, place(topic), deadline) { options, queue in
+    let answer = try ask(RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, place, deadline) { options, queue in
       var request = resource
-      rd_kafka_DescribeConfigs(handle.client, &request, 1, options, queue)
+      rd_kafka_DescribeConfigs(client, &request, 1, options, queue)
     }
     defer { rd_kafka_event_destroy(answer) }
     var count = 0
@@ -69,7 +85,7 @@ extension KafkaClient {
     let code = rd_kafka_ConfigResource_error(described)
     guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
       let reason = rd_kafka_ConfigResource_error_string(described).map { String(cString: $0) }
-      throw handle.error(code, place(topic), reason: reason, needs: .describeSettings(topic))
+      throw error(code, place, reason: reason, needs: needs)
     }
     var entryCount = 0
     let entries = rd_kafka_ConfigResource_configs(described, &entryCount)

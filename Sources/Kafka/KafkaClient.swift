@@ -89,9 +89,10 @@ public class KafkaClient: @unchecked Sendable {
 
 /// What the brokers say of one topic.
 struct TopicMetadata {
-  let partitions: Int
+  let description: TopicDescription
+  var partitions: Int { description.partitions.count }
   /// Every partition can be written and read.
-  let isReady: Bool
+  var isReady: Bool { description.partitions.allSatisfy { $0.leader != nil } }
   /// The controller is one of the brokers that there are.
   let hasController: Bool
 }
@@ -131,7 +132,7 @@ extension Handle {
     let brokers = UnsafeBufferPointer(start: answer.pointee.brokers, count: Int(answer.pointee.broker_cnt))
     let controller = rd_kafka_controllerid(client, 0)
     return TopicMetadata(
-      partitions: partitions.count, isReady: partitions.allSatisfy { $0.leader >= 0 },
+      description: TopicDescription(partitions: partitions.map(\.description).sorted { $0.number < $1.number }),
       hasController: brokers.contains { $0.id == controller })
   }
 }

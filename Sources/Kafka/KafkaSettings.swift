@@ -45,6 +45,22 @@ public struct KafkaSettings: Sendable {
   /// The version of librdkafka that runs: `2.0.2`.
   public static var version: String { String(cString: rd_kafka_version_str()) }
 
+  /// What one of the client's properties is with these settings, the library's default where nothing is set; nil where the
+  /// library has no such property, or refuses one of the others.
+  public func effective(_ property: String) -> String? {
+    guard let configuration = try? makeConfiguration() else { return nil }
+    defer { rd_kafka_conf_destroy(configuration) }
+    var size = 0
+    guard rd_kafka_conf_get(configuration, property, nil, &size) == RD_KAFKA_CONF_OK else { return nil }
+    return withUnsafeTemporaryAllocation(of: CChar.self, capacity: size + 1) { buffer in
+      buffer.initialize(repeating: 0)
+      guard rd_kafka_conf_get(configuration, property, buffer.baseAddress, &size) == RD_KAFKA_CONF_OK else {
+        return nil
+      }
+      return String(cString: buffer.baseAddress!)
+    }
+  }
+
   /// Without the properties that begin or are named so.
   func without(_ properties: String...) -> KafkaSettings {
     var settings = self

@@ -17,6 +17,9 @@ public struct MissingRight: Sendable, Equatable, CustomStringConvertible {
     /// A topic's partitions, beginnings and ends.
     case describe(String)
     case describeSettings(String)
+    case describeBrokerSettings
+    /// A group's members.
+    case describeGroup(String)
     /// Messages to a topic.
     case write(String)
     /// Messages of a topic, as a member of a group where there is one.
@@ -37,6 +40,10 @@ public struct MissingRight: Sendable, Equatable, CustomStringConvertible {
     case (RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, .read(let topic, _)): self.init("Read", topic: topic, user)
     case (RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, .read(_, let group?)):
       self.init("Read", "group \(group)", "--group \(group)", user)
+    case (RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, .describeGroup(let group)):
+      self.init("Describe", "group \(group)", "--group \(group)", user)
+    case (RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, .describeBrokerSettings):
+      self.init("DescribeConfigs", "the cluster", "--cluster", user)
     case (RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, .create(let topic)):
       self.init("Create", "the cluster", "--cluster", user, or: "Create on topic \(topic) is enough")
     case (RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, .write),

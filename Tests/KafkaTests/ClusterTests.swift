@@ -34,6 +34,32 @@ import Testing
     producer.close()
   }
 
+  @Test func brokersAndPartitionsAreDescribed() throws {
+    let cluster = try EmbeddedCluster(brokers: 3)
+    try cluster.createTopic("images", partitions: 2)
+    let producer = try KafkaProducer(settings(cluster, ["allow.auto.create.topics": "false"])) { _ in }
+    defer { producer.close() }
+    let brokers = try producer.brokers(timeoutMilliseconds: patience)
+    #expect(brokers.map(\.id) == [1, 2, 3] && brokers.allSatisfy { $0.host == "127.0.0.1" && $0.port > 0 })
+    let partitions = try #require(try producer.description(of: "images", timeoutMilliseconds: patience)).partitions
+    #expect(partitions.map(\.number) == [0, 1])
+    for partition in partitions {
+      #expect(
+        partition.replicas == partition.inSync && partition.leader.map { partition.replicas.contains($0) } == true)
+    }
+    cluster.setTopicError("nowhere", 3)
+    #expect(try producer.description(of: "nowhere", timeoutMilliseconds: patience) == nil)
+    // What it does not know it says at once, and the client is as good as before.
+    let settings = #expect(throws: KafkaError.self) {
+      try producer.brokerSettings(1, timeoutMilliseconds: patience)
+    }
+    let group = #expect(throws: KafkaError.self) {
+      try producer.memberCount(ofGroup: "g", timeoutMilliseconds: patience)
+    }
+    #expect(settings?.isUnsupported == true && group?.isUnsupported == true)
+    #expect(try producer.watermarks(of: "images", partition: 0, timeoutMilliseconds: patience) == (0, 0))
+  }
+
   @Test func anEmbeddedClusterHasNoController() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)

@@ -28,6 +28,18 @@ import Testing
     #expect(settings.values == ["linger.ms": "2", "acks": "all"])
   }
 
+  @Test func whatNobodySetHasTheLibrarysValue() {
+    var settings = KafkaSettings()
+    settings.set("linger.ms", "7")
+    settings.set("max.partition.fetch.bytes", "12345")
+    #expect(settings.effective("linger.ms") == "7" && settings.effective("queue.buffering.max.ms") == "7")
+    #expect(settings.effective("fetch.message.max.bytes") == "12345", "the same by another name")
+    #expect(settings.effective("message.max.bytes") == "1000000")
+    #expect(settings.effective("no.such.property") == nil)
+    settings.set("compression.typo", "x")
+    #expect(settings.effective("linger.ms") == nil)
+  }
+
   @Test func refusedSettingIsNamedWithoutItsValue() throws {
     var settings = KafkaSettings()
     settings.set("compression.typo", "secret")

@@ -74,6 +74,36 @@ struct RealKafkaTests {
     producer.close()
   }
 
+  @Test func brokersTopicsAndGroupsAreDescribed() throws {
+    let producer = try KafkaProducer(settings()) { _ in }
+    defer { producer.close() }
+    #expect(try producer.description(of: topic, timeoutMilliseconds: patience) == nil)
+    #expect(try producer.createTopic(topic, partitions: 2, timeoutMilliseconds: patience))
+    let brokers = try producer.brokers(timeoutMilliseconds: patience)
+    let first = try #require(brokers.first)
+    #expect(realServers.contains("\(first.host):\(first.port)"))
+    let partitions = try #require(try producer.description(of: topic, timeoutMilliseconds: patience)).partitions
+    #expect(partitions.map(\.number) == [0, 1])
+    for partition in partitions {
+      #expect(partition.leader.map { leader in brokers.contains { $0.id == leader } } == true)
+      #expect(partition.replicas.contains(partition.leader ?? -1) && partition.inSync.contains(partition.leader ?? -1))
+    }
+    let limits = try producer.brokerSettings(first.id, timeoutMilliseconds: patience)
+    #expect(limits["socket.request.max.bytes"].flatMap { Int($0) } ?? 0 > 1_000_000)
+    #expect(limits["message.max.bytes"] != nil && limits["replica.fetch.max.bytes"] != nil)
+
+    #expect(try producer.memberCount(ofGroup: topic, timeoutMilliseconds: patience) == 0)
+    let consumer = try KafkaConsumer(settings(["group.id": topic]), topic: topic)
+    try consumer.subscribe()
+    var count = 0
+    for _ in 0..<100 where count == 0 {
+      _ = consumer.poll(maximum: 1, timeoutMilliseconds: 100)
+      count = try producer.memberCount(ofGroup: topic, timeoutMilliseconds: patience)
+    }
+    #expect(count == 1)
+    consumer.unsubscribeAndClose()
+  }
+
   /// By itself the library looks once a second whether there is a partition to be read.
   @Test func singleMessagesAreReadWithoutWaitingForTheLibrarysNextLook() throws {
     let producer = try KafkaProducer(settings()) { _ in }

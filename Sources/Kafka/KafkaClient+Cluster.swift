@@ -1,0 +1,91 @@
+import Crdkafka
+
+/// A broker by the name that it goes by with clients: its `advertised.listeners`.
+public struct KafkaBroker: Sendable, Equatable {
+  public let id: Int32
+  public let host: String
+  public let port: Int
+
+  public init(id: Int32, host: String, port: Int) {
+    self.id = id
+    self.host = host
+    self.port = port
+  }
+}
+
+/// Where a topic's partitions lie.
+public struct TopicDescription: Sendable, Equatable {
+  public struct Partition: Sendable, Equatable {
+    public let number: Int32
+    /// nil: none at the moment; it can be neither written nor read.
+    public let leader: Int32?
+    /// The brokers that are to have it, by their ids.
+    public let replicas: [Int32]
+    /// Those of them that have all of it.
+    public let inSync: [Int32]
+
+    public init(number: Int32, leader: Int32?, replicas: [Int32], inSync: [Int32]) {
+      self.number = number
+      self.leader = leader
+      self.replicas = replicas
+      self.inSync = inSync
+    }
+  }
+
+  /// By their numbers.
+  public let partitions: [Partition]
+
+  public init(partitions: [Partition]) { self.partitions = partitions }
+}
+
+/// What the brokers say of themselves. Nothing of it changes anything; see `partitionCount(of:timeoutMilliseconds:)` for
+/// topics that are made by being asked for.
+extension KafkaClient {
+  /// The brokers of the cluster, by their ids.
+  public final func brokers(timeoutMilliseconds: Int) throws(KafkaError) -> [KafkaBroker] {
+    let handle = try handle(for: "the brokers")
+    var answer: UnsafePointer<rd_kafka_metadata>?
+    let code = rd_kafka_metadata(handle.client, 0, nil, &answer, Int32(clamping: timeoutMilliseconds))
+    guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let answer else { throw handle.error(code, "the brokers") }
+    defer { rd_kafka_metadata_destroy(answer) }
+    let found = UnsafeBufferPointer(start: answer.pointee.brokers, count: Int(answer.pointee.broker_cnt))
+    return found.map { KafkaBroker(id: $0.id, host: $0.host.map { String(cString: $0) } ?? "", port: Int($0.port)) }
+      .sorted { $0.id < $1.id }
+  }
+
+  /// Where a topic's partitions lie; nil when there is no such topic.
+  public final func description(of topic: String, timeoutMilliseconds: Int) throws(KafkaError) -> TopicDescription? {
+    let handle = try handle(for: place(topic))
+    return try handle.metadata(of: topic, deadline: Deadline(milliseconds: timeoutMilliseconds))?.description
+  }
+
+  /// How many members a group has now; 0 for one that is not there, or that this user may not see.
+  ///
+  /// Not by `rd_kafka_DescribeConsumerGroups`: where a broker does not know that request, the one of librdkafka 2.0.2 leaves
+  /// the client's main thread stuck.
+  public final func memberCount(ofGroup group: String, timeoutMilliseconds: Int) throws(KafkaError) -> Int {
+    let place = "group \(group)"
+    let handle = try handle(for: place)
+    var found: UnsafePointer<rd_kafka_group_list>?
+    let code = rd_kafka_list_groups(handle.client, group, &found, Int32(clamping: timeoutMilliseconds))
+    defer { if let found { rd_kafka_group_list_destroy(found) } }
+    guard code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR__PARTIAL, let found else {
+      throw handle.error(code, place, needs: .describeGroup(group))
+    }
+    let groups = UnsafeBufferPointer(start: found.pointee.groups, count: Int(found.pointee.group_cnt))
+    guard let one = groups.first else { return 0 }
+    guard one.err == RD_KAFKA_RESP_ERR_NO_ERROR else {
+      throw handle.error(one.err, place, needs: .describeGroup(group))
+    }
+    return Int(one.member_cnt)
+  }
+}
+
+extension rd_kafka_metadata_partition {
+  var description: TopicDescription.Partition {
+    TopicDescription.Partition(
+      number: id, leader: leader >= 0 ? leader : nil,
+      replicas: Array(UnsafeBufferPointer(start: replicas, count: Int(replica_cnt))),
+      inSync: Array(UnsafeBufferPointer(start: isrs, count: Int(isr_cnt))))
+  }
+}
