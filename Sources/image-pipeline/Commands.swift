@@ -10,7 +10,8 @@ struct Commands {
   let stop: StopFlag
 
   func run() throws -> Int32 {
-    for warning in configuration.warnings { log.warning(warning) }
+    // A doctor has them among its findings.
+    if options.command != .doctor { for warning in configuration.warnings { log.warning(warning) } }
     return switch options.command {
     case .producer: try produce()
     case .consumer: try consume()
@@ -20,6 +21,7 @@ struct Commands {
     case .repair: try repair()
     case .messages: try messages()
     case .health: health()
+    case .doctor: doctor()
     }
   }
 

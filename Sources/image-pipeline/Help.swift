@@ -13,6 +13,7 @@ enum Help {
            image-pipeline dead-letters [--all] [--replay]
            image-pipeline repair   [--output DIR] [--csv FILE]
            image-pipeline health   [--ready]
+           image-pipeline doctor   [--producer] [--consumer] [--outside-canary]
            image-pipeline --help | --version
     """
 
@@ -48,6 +49,12 @@ enum Help {
         --csv FILE        the CSV file; CSV_PATH where not given
       health     asks the producer or consumer at HTTP_PORT of this machine whether it lives; exit 0 where it does
         --ready           whether it does its work: broker, folders and group are there
+
+      doctor     looks at everything on the way from client to disk: clock, rights, brokers, topic, size limits, folders,
+                 events, room; each finding with its cure; exit 1 where there is a problem. It changes nothing
+        --producer        the producer's side alone
+        --consumer        the consumer's side alone; both where neither is given
+        --outside-canary  wait for a file .image-pipeline-canary-* that is made in IMAGES_DIR from outside a container
 
       Exit codes: 0 done, 1 something failed or differs, 2 the command line or the environment is wrong.
 

@@ -1,7 +1,7 @@
 /// What is asked for on the command line. Everything else is the environment's.
 struct Options {
   enum Command: String, CaseIterable {
-    case producer, consumer, demo, verify, messages, repair, health
+    case producer, consumer, demo, verify, messages, repair, health, doctor
     case deadLetters = "dead-letters"
   }
 
@@ -22,6 +22,9 @@ struct Options {
   var replay = false
   var all = false
   var ready = false
+  var lookAtProducer = false
+  var lookAtConsumer = false
+  var outsideCanary = false
 
   /// - Throws: `UsageError` with what is wrong and what would be right.
   static func parse(_ arguments: [String]) throws(UsageError) -> Request {
@@ -52,6 +55,9 @@ struct Options {
       case (.demo, "--input"), (.verify, "--input"): options.input = try value()
       case (.demo, "--output"), (.verify, "--output"), (.repair, "--output"): options.output = try value()
       case (.verify, "--csv"), (.repair, "--csv"): options.csv = try value()
+      case (.doctor, "--producer"): options.lookAtProducer = true
+      case (.doctor, "--consumer"): options.lookAtConsumer = true
+      case (.doctor, "--outside-canary"): options.outsideCanary = true
       case (.deadLetters, "--replay"): options.replay = true
       case (.deadLetters, "--all"): options.all = true
       default: throw UsageError("\(command.rawValue) has no option \(name)")

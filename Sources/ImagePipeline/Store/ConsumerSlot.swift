@@ -13,7 +13,7 @@ final class ConsumerSlot {
 
   /// More consumers than this at one output would only wait for each other.
   static let most = 256
-  private static let lockName = "lock"
+  static let lockName = "lock"
   /// In bytes; longer than any path.
   private static let longestAnnouncement = 8_192
 
@@ -40,7 +40,7 @@ final class ConsumerSlot {
     self.lock = lock
   }
 
-  private static func name(_ number: Int) -> String { "consumer-\(number)" }
+  static func name(_ number: Int) -> String { "consumer-\(number)" }
 
   // MARK: What consumers tell each other
 

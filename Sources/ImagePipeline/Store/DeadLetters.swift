@@ -28,7 +28,7 @@ final class DeadLetters {
 
   static let folderName = "dead-letters"
   /// How much larger a letter may be than the message it holds, in bytes: its headers.
-  private static let extraBytes = 64 << 10
+  static let extraBytes = 64 << 10
 
   static func topic(of source: String) -> String { source + "-dlq" }
 
@@ -96,7 +96,7 @@ final class DeadLetters {
   }
 
   /// What a letters' topic must not leave to the broker, which usually drops messages after a week.
-  private static let keeping = ["retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"]
+  static let keeping = ["retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"]
 
   /// The letters' topic takes what the source takes, and the headers on top of it. Where the broker does not answer, it
   /// is asked again with the letters of a minute later: the question holds them up.

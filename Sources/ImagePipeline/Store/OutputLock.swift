@@ -17,7 +17,7 @@ struct OutputLock {
     return OutputLock(file: file)
   }
 
-  private static let name = "in-use.lock"
+  static let name = "in-use.lock"
 
   struct InUse: Error, CustomStringConvertible {
     let path: String

@@ -1,0 +1,92 @@
+import Platform
+
+/// What is in the topic and not stored yet, against what the topic keeps. Pure: what was found out is given.
+struct Backlog {
+  struct Partition {
+    var number: Int32
+    /// The first offset that it holds, and the one that its next message will get.
+    var low: Int64
+    var high: Int64
+    /// Up to where the group has stored it; nil: nothing yet.
+    var committed: Int64?
+    /// When the oldest message that is not stored was sent, in ms since 1970; nil: not known.
+    var oldest: Int64?
+
+    var next: Int64 { min(high, max(low, committed ?? low)) }
+    var waiting: Int { Int(high - next) }
+    /// Removed from the topic before the group had them.
+    var lost: Int { committed.map { max(0, Int(low - $0)) } ?? 0 }
+  }
+
+  var partitions: [Partition]
+  /// Of the messages that were looked at, in bytes; nil: none were.
+  var averageBytes: Int?
+  /// ms since 1970.
+  var now: Int64
+  /// nil: for ever, or not told.
+  var retentionMilliseconds: Int?
+  /// Of each partition; nil: no limit, or not told.
+  var retentionBytes: Int?
+
+  var waiting: Int { partitions.reduce(0) { $0 + $1.waiting } }
+  /// Of the images, as they will lie on the disk: Base64 makes four bytes of three.
+  var imageBytes: Int? { averageBytes.map { $0 * waiting / 4 * 3 } }
+
+  func findings() -> [Finding] { [lag] + [lost, age, size].compactMap { $0 } }
+
+  private var oldest: Int64? { partitions.filter { $0.waiting > 0 }.compactMap(\.oldest).min() }
+
+  private var lag: Finding {
+    guard waiting > 0 else { return .ok("all messages are stored") }
+    let bytes = imageBytes.map { ", about \(Quantity.bytes($0)) of images" } ?? ""
+    let age = oldest.map { ", the oldest \(Self.age(now - $0)) old" } ?? ""
+    return .ok("not stored yet: \(Quantity.count(waiting, "message"))\(bytes)\(age)")
+  }
+
+  private var lost: Finding? {
+    let lost = partitions.filter { $0.lost > 0 }
+    guard !lost.isEmpty else { return nil }
+    let places = lost.prefix(5).map { "\($0.number) (offsets \($0.committed!) to \($0.low - 1))" }
+    return .problem(
+      "removed from the topic before they were stored: \(Quantity.count(lost.reduce(0) { $0 + $1.lost }, "message")), in "
+        + "partition \(places.joined(separator: ", "))\(lost.count > 5 ? ", ..." : "")",
+      cure:
+        "image-pipeline verify --resend, where the images were sent from; then a longer retention.ms or retention.bytes"
+    )
+  }
+
+  /// How much of the time that the topic keeps messages for the oldest one has used up.
+  private var age: Finding? {
+    guard let retentionMilliseconds, retentionMilliseconds > 0, let oldest else { return nil }
+    let age = max(0, now - oldest)
+    let text =
+      "the oldest message that is not stored is \(Self.age(age)) old, and the topic keeps "
+      + "\(Self.age(Int64(retentionMilliseconds))) (retention.ms=\(retentionMilliseconds))"
+    let cure = "see why the consumer does not come on (make logs), or raise retention.ms of the topic meanwhile"
+    if age > Int64(retentionMilliseconds) / 10 * 9 { return .problem(text, cure: cure) }
+    return age > Int64(retentionMilliseconds) / 2 ? .note(text, cure) : nil
+  }
+
+  private var size: Finding? {
+    guard let retentionBytes, retentionBytes > 0, let averageBytes,
+      let fullest = partitions.max(by: { $0.waiting < $1.waiting })
+    else { return nil }
+    let bytes = fullest.waiting * averageBytes
+    guard bytes > retentionBytes / 2 else { return nil }
+    return .note(
+      "partition \(fullest.number) has about \(Quantity.bytes(bytes)) that are not stored, and the topic keeps "
+        + "\(Quantity.bytes(retentionBytes)) of each (retention.bytes)",
+      "see why the consumer does not come on (make logs), or raise retention.bytes of the topic meanwhile")
+  }
+
+  /// "5 s", "3 min", "2 h", "9 days"
+  static func age(_ milliseconds: Int64) -> String {
+    let seconds = max(0, milliseconds) / 1_000
+    switch seconds {
+    case ..<120: return "\(seconds) s"
+    case ..<7_200: return "\(seconds / 60) min"
+    case ..<172_800: return "\(seconds / 3_600) h"
+    default: return "\(seconds / 86_400) days"
+    }
+  }
+}

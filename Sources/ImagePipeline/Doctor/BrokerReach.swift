@@ -1,0 +1,104 @@
+import Kafka
+import Platform
+
+/// Whether brokers can be spoken to from here, as far as sockets and the client's own words tell.
+enum BrokerReach {
+  /// `bootstrap.servers` as addresses; a part that is none is left out.
+  static func addresses(_ servers: String) -> [TCPProbe.Address] {
+    servers.split(separator: ",").compactMap { part in
+      var text = part.drop { $0 == " " }
+      while text.last == " " { text.removeLast() }
+      // A protocol before the host is allowed, and is not the port.
+      if let start = text.firstRange(of: "://") { text = text[start.upperBound...] }
+      guard let colon = text.utf8.lastIndex(of: UInt8(ascii: ":")), text.utf8.last != UInt8(ascii: "]") else {
+        return text.isEmpty ? nil : TCPProbe.Address(host: bare(text), port: 9092)
+      }
+      guard let port = Int(text[text.index(after: colon)...]), colon != text.startIndex else { return nil }
+      return TCPProbe.Address(host: bare(text[..<colon]), port: port)
+    }
+  }
+
+  private static func bare(_ host: Substring) -> String {
+    host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : String(host)
+  }
+
+  /// No broker answers.
+  /// - Parameters:
+  ///   - tried: whom the client asks first, and what a socket to them met.
+  ///   - words: the client's own, newest last.
+  static func noAnswer(seconds: Int, _ tried: [(TCPProbe.Address, TCPProbe.Outcome)], words: [String]) -> [Finding] {
+    let said = words.last.map { ": \($0)" } ?? ""
+    let servers = tried.map { "\($0.0)" }.joined(separator: ",")
+    var findings: [Finding] = []
+    for (address, outcome) in tried {
+      switch outcome {
+      case .connected:
+        findings.append(
+          .problem("\(address) can be connected to, and speaks no Kafka to this client\(said)", cure: cure(of: words)))
+      case .unresolved(let reason):
+        findings.append(
+          .problem(
+            "the name \(address.host) is not known here: \(reason)",
+            cure:
+              "start the broker, where it is one of compose's (make up), or set KAFKA_BOOTSTRAP_SERVERS to what it is called "
+              + "here: in compose's containers broker:29092, on the host localhost:9092"))
+      case .failed(let reason):
+        findings.append(
+          .problem(
+            "\(address) cannot be connected to: \(reason)",
+            cure: "start the broker (make up; make ps shows how it does), or set KAFKA_BOOTSTRAP_SERVERS"))
+      case .silent:
+        findings.append(
+          .problem(
+            "\(address) does not answer at all",
+            cure: "let this machine through to it (firewall, network of the container), or set KAFKA_BOOTSTRAP_SERVERS")
+        )
+      }
+    }
+    if findings.isEmpty {
+      findings = [
+        .problem(
+          "no broker answered within \(seconds) s\(servers.isEmpty ? "" : " at \(servers)")\(said)",
+          cure: "set KAFKA_BOOTSTRAP_SERVERS to host:port,host:port")
+      ]
+    }
+    return findings
+  }
+
+  /// What the client complains of where the socket itself is there.
+  static func cure(of words: [String]) -> String {
+    let said = words.joined(separator: " ").lowercased()
+    if said.contains("certificate verify failed") {
+      return "set KAFKA_SSL_CA_LOCATION to the CA that signed the broker's certificate"
+    }
+    if said.contains("authentication") || said.contains("sasl") {
+      return "check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD (or _FILE)"
+    }
+    if said.contains("certificate") || said.contains("ssl") {
+      return "check KAFKA_SECURITY_PROTOCOL, KAFKA_SSL_CA_LOCATION, KAFKA_SSL_CERTIFICATE_LOCATION and "
+        + "KAFKA_SSL_KEY_LOCATION"
+    }
+    return
+      "set KAFKA_SECURITY_PROTOCOL to what that listener speaks (PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL); where it is "
+      + "starting, wait"
+  }
+
+  /// Of each broker, whether it can be reached by the name that it gives to clients.
+  static func advertised(_ brokers: [KafkaBroker], _ outcomes: [TCPProbe.Outcome]) -> [Finding] {
+    zip(brokers, outcomes).map { broker, outcome in
+      let address = TCPProbe.Address(host: broker.host, port: broker.port)
+      let reason: String
+      switch outcome {
+      case .connected: return .ok("broker \(broker.id) calls itself \(address), which can be reached from here")
+      case .unresolved: reason = "no such name is known here"
+      case .failed(let words): reason = words
+      case .silent: reason = "no answer"
+      }
+      return .problem(
+        "broker \(broker.id) calls itself \(address), which cannot be reached from here: \(reason)",
+        cure:
+          "set advertised.listeners of that broker (KAFKA_ADVERTISED_LISTENERS) to a name and port that clients here reach, "
+          + "or connect to the listener that is meant for them")
+    }
+  }
+}

@@ -1,0 +1,86 @@
+import Glibc
+import Platform
+
+/// The CSV file, as it stands under its path now.
+struct CSVCheck {
+  enum State: Equatable {
+    case missing(SystemError?)
+    case notAFile(isFolder: Bool)
+    case unusable(SystemError)
+    /// It has no name any more: deleted where it is mounted from.
+    case deleted
+    case empty
+    /// With our header; with rows behind it.
+    case own(hasRows: Bool)
+    case foreign
+  }
+
+  var path: String
+  var state: State
+
+  static func of(_ path: String) -> CSVCheck {
+    do {
+      guard let status = try FileStatus.of(path) else {
+        let there = AccessRights.nearestThere(path)
+        return CSVCheck(path: path, state: .missing(AccessRights.missing([.write, .enter], on: there)))
+      }
+      guard status.kind == .regular else {
+        return CSVCheck(path: path, state: .notAFile(isFolder: status.kind == .folder))
+      }
+      let file = try File.open(path, .readWrite)
+      if try file.linkCount() == 0 { return CSVCheck(path: path, state: .deleted) }
+      let start = try Self.start(of: file)
+      if start.isEmpty { return CSVCheck(path: path, state: .empty) }
+      guard start.starts(with: CSVLine.header) else { return CSVCheck(path: path, state: .foreign) }
+      return CSVCheck(path: path, state: .own(hasRows: start.count > CSVLine.header.count))
+    } catch {
+      // Nothing above throws anything else.
+      return CSVCheck(path: path, state: .unusable(error as? SystemError ?? SystemError("open", path)))
+    }
+  }
+
+  /// As much as the header has, and a byte more where there are rows.
+  private static func start(of file: File) throws -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: CSVLine.header.count + 1)
+    let count = try bytes.withUnsafeMutableBytes { try file.read(into: $0, at: 0) }
+    return Array(bytes.prefix(count))
+  }
+
+  /// - Parameter isOrphan: the output has images, and no catalog.
+  func finding(isOrphan: Bool) -> Finding {
+    let place = "CSV_PATH=\(path)"
+    switch state {
+    case .missing(nil): return .ok("\(place) is not there: it will be made")
+    case .missing(let failure?):
+      return .problem(
+        failure, before: "\(place) is not there and cannot be made", cure: "make its folder writable, or set CSV_PATH")
+    case .notAFile(isFolder: true):
+      return .problem(
+        "\(place) is a folder: Docker makes one where the file that it is to mount is missing",
+        cure: "docker compose down; rmdir the folder on the host; make up (which makes the file), or set CSV_PATH")
+    case .notAFile: return .problem("\(place) is no regular file", cure: "move it away, or set CSV_PATH")
+    case .unusable(let error):
+      let (uid, gid) = HostIdentity.userAndGroup
+      return .problem(
+        "\(place): \(error.summary)",
+        cure: [EACCES, EPERM].contains(error.code)
+          ? "sudo chown \(uid):\(gid) \(path), on the host where this is a container; or set CSV_PATH"
+          : error.cure ?? "set CSV_PATH to another file")
+    case .deleted:
+      return .problem(
+        "\(place) was deleted outside while it is mounted here: nobody can read what is written",
+        cure: "touch it on the host, then: docker compose up -d --force-recreate consumer")
+    case .empty: return .ok("\(place): writable, empty")
+    case .own(hasRows: true) where isOrphan:
+      return .problem(
+        "\(place) has rows of an output whose catalog is not there: the consumer will refuse to begin a new one",
+        cure: "image-pipeline repair, with the consumers stopped")
+    case .own: return .ok("\(place): writable, with our header")
+    case .foreign:
+      return .note(
+        "\(place) was not written by this pipeline",
+        "nothing is lost: the consumer moves it aside (.aside-...) and begins "
+          + "another; or set CSV_PATH")
+    }
+  }
+}

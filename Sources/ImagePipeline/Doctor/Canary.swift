@@ -1,0 +1,135 @@
+import Glibc
+import Platform
+
+/// A file that is made to see whether its making is told: the quick way by which the producer learns of images.
+struct Canary {
+  let folder: Folder
+  let stop: StopFlag
+  /// The clock of the folder's file system less this machine's, in ms; nil: no file was made here.
+  private(set) var clockDifference: Int64?
+
+  init(folder: Folder, stop: StopFlag) {
+    self.folder = folder
+    self.stop = stop
+  }
+
+  /// Hidden, so that the producer does not take it for an image.
+  static let prefix = ".image-pipeline-canary-"
+
+  enum Outcome: Equatable {
+    /// So many ms after the watch stood.
+    case told(Int)
+    /// It was there, and nobody said so.
+    case silent
+    /// Nobody made one.
+    case absent
+    case failed(SystemError)
+  }
+
+  private static let insidePatience = 2_000
+  private static let outsidePatience = 10_000
+
+  /// Makes one in the folder, and removes it.
+  mutating func inside() -> Outcome {
+    let name = "\(Self.prefix)\(getpid())"
+    defer { try? folder.remove(name) }
+    var difference: Int64?
+    let outcome = wait(Self.insidePatience) {
+      let before = Clock.wallMilliseconds
+      difference = FolderTrial.clockDifference(try folder.file(name, .createNew).status(), madeAfter: before)
+    } isOne: {
+      $0 == name
+    }
+    clockDifference = difference
+    return outcome
+  }
+
+  /// Waits for one that somebody makes outside of this container: again and again, since it is not known when this begins.
+  func outside() -> Outcome {
+    let own = "\(Self.prefix)\(getpid())"
+    return wait(Self.outsidePatience) {
+    } isOne: {
+      $0.hasPrefix(Self.prefix) && $0 != own
+    }
+  }
+
+  private func wait(_ milliseconds: Int, make: () throws -> Void, isOne: (String) -> Bool) -> Outcome {
+    do {
+      let events = try FolderEvents()
+      // By the descriptor's own path: whatever was mounted over it since.
+      _ = try events.watch("/proc/self/fd/\(folder.descriptor)")
+      let begun = Clock.monotonicMilliseconds
+      try make()
+      var wasThere = false
+      while !stop.isSet {
+        let passed = Int(Clock.monotonicMilliseconds - begun)
+        guard passed < milliseconds else { break }
+        let found = try events.next(timeoutMilliseconds: min(100, milliseconds - passed))
+        if found.contains(where: { $0.kind == .finished && isOne(String(decoding: $0.name, as: UTF8.self)) }) {
+          return .told(Int(Clock.monotonicMilliseconds - begun))
+        }
+        wasThere = try wasThere || isThere(isOne)
+      }
+      return wasThere ? .silent : .absent
+    } catch let error as SystemError { return .failed(error) } catch { return .absent }
+  }
+
+  /// A look at the folder's first names: hidden ones come in no order.
+  private func isThere(_ isOne: (String) -> Bool) throws -> Bool {
+    let walker = try FolderWalker(root: folder.path) { _ in false }
+    for _ in 0..<10_000 {
+      guard let entry = walker.next() else { return false }
+      if let name = try? entry.get().string, isOne(name) { return true }
+    }
+    return false
+  }
+}
+
+/// What the canaries' fate means for how soon images are seen. Pure.
+struct CanaryVerdict {
+  var kind: FileSystemKind
+  var rescanMilliseconds: Int
+
+  /// - Parameters:
+  ///   - inside: of a file made by this process; nil: none could be made here.
+  ///   - outside: of one made outside; nil: nobody was asked to.
+  func findings(inside: Canary.Outcome?, outside: Canary.Outcome?) -> [Finding] {
+    [inside.flatMap(own), outside.map(foreign)].compactMap { $0 }
+      + (inside == nil && outside == nil ? [expected] : [])
+  }
+
+  private var late: String { "only by scans, up to \(Quantity.duration(milliseconds: rescanMilliseconds)) late" }
+  private var advice: String { "RESCAN_MS (now \(rescanMilliseconds)) is how late: lower it where that matters" }
+
+  private func own(_ outcome: Canary.Outcome) -> Finding? {
+    switch outcome {
+    case .told(let milliseconds):
+      return .ok(
+        "a file that is made in it is told of at once (\(milliseconds) ms)\(kind.isShared ? ", by this host" : "")")
+    case .silent, .absent: return .note("a file that was made in it was not told of: images are seen \(late)", advice)
+    case .failed(let error):
+      return .note("no events: \(error.summary): images are seen \(late)", error.cure ?? advice)
+    }
+  }
+
+  private func foreign(_ outcome: Canary.Outcome) -> Finding {
+    switch outcome {
+    case .told: return .ok("a file that is made outside is told of here")
+    case .silent: return .note("files that are made outside are not told of here: images are seen \(late)", advice)
+    case .absent:
+      return .note(
+        "no file \(Canary.prefix)* that was made outside came to be seen here",
+        "make one while this looks (scripts/doctor.sh does); where one was made, another folder is mounted here: see "
+          + "IMAGES_DIR in .env, and docker compose up -d again")
+    case .failed(let error):
+      return .note("no events: \(error.summary): images are seen \(late)", error.cure ?? advice)
+    }
+  }
+
+  /// Nothing could be tried.
+  private var expected: Finding {
+    kind.isShared
+      ? .note("\(kind.name) tells of nothing that another host makes: images are seen \(late)", advice)
+      : .ok("\(kind.name) tells of files at once, as a rule; not tried: the folder is not writable here")
+  }
+}

@@ -1,0 +1,62 @@
+import Platform
+import SQLite
+
+/// Ledger and catalog: whether they open, and are of a version that this program knows. Neither waits nor locks.
+struct DatabaseCheck {
+  /// "ledger"
+  var kind: String
+  var path: String
+  /// The newest version that this program knows.
+  var version: Int
+  /// What is counted in it, and the noun for that.
+  var table: String
+  var noun: String
+  /// What names another one: `STATE_DIR`.
+  var variable: String
+  var cureOfDamage: String
+
+  static func ledger(in folder: String) -> DatabaseCheck {
+    DatabaseCheck(
+      kind: "ledger", path: "\(folder)/\(Ledger.fileName)", version: LedgerSchema.version, table: "files", noun: "file",
+      variable: "STATE_DIR",
+      cureOfDamage: "move it away, with its -wal and -shm: everything is sent again, and consumers store nothing twice")
+  }
+
+  static func catalog(in output: String) -> DatabaseCheck {
+    DatabaseCheck(
+      kind: "catalog", path: "\(output)/\(ImageName.reserved)/\(Catalog.fileName)", version: CatalogSchema.version,
+      table: "images", noun: "image", variable: "PROCESSED_IMAGES_DIR",
+      cureOfDamage: "image-pipeline repair, with the consumers stopped")
+  }
+
+  /// More are not counted.
+  private static let most = 1_000_000
+
+  /// One finding; the catalog and the ledger may also not be there yet.
+  func finding() -> Finding {
+    do {
+      guard try FileStatus.of(path) != nil else { return .ok("there is no \(kind) yet: it will be made") }
+      if let missing = AccessRights.missing([.read, .write], on: path) { throw missing }
+      let database = try Database(reading: path)
+      defer { database.close() }
+      let found = try database.userVersion()
+      guard found <= version else {
+        return .problem(
+          "the \(kind) \(path) has version \(found), and this program knows \(version)",
+          cure: "use the program that wrote it, or set \(variable) to another folder")
+      }
+      // Not yet in the file itself: its first transaction is in the log beside it.
+      guard found > 0 else { return .ok("the \(kind) has just been made") }
+      let sql = "SELECT count(*) FROM (SELECT 1 FROM \(table) LIMIT \(Self.most))"
+      let count = try database.prepare(sql).first { Int($0.integer(0)) } ?? 0
+      return .ok(
+        "the \(kind) opens: version \(found), \(Quantity.count(count, noun))\(count == Self.most ? " at least" : "")")
+    } catch let error as SQLiteError where error.isBusy {
+      return .ok("the \(kind) is locked by somebody who uses it alone, as on a network file system")
+    } catch let error as SQLiteError where error.isCorrupt {
+      return .problem("the \(kind) \(path) is damaged: \(error.message)", cure: cureOfDamage)
+    } catch {
+      return .problem(error, before: "the \(kind)", cure: "give this user access to it, to its -wal and to its -shm")
+    }
+  }
+}

@@ -1,0 +1,25 @@
+import Telemetry
+
+/// What the side that runs here says of itself, where it has a port for that.
+enum HealthCheck {
+  static func look(_ settings: HTTPSettings?, _ report: DoctorReport) {
+    guard let port = settings?.port else {
+      return report.add(.ok("HTTP_PORT is not set: nobody can be asked"))
+    }
+    let answer = HTTPProbe.get(port: port, path: "/readyz", seconds: 5)
+    report.add(finding(port: port, status: answer?.status, body: answer?.body ?? ""))
+  }
+
+  static func finding(port: Int, status: Int?, body: String) -> Finding {
+    let said = body.split(separator: "\n").joined(separator: "; ")
+    switch status {
+    case nil: return .ok("nobody answers at port \(port): neither side runs here")
+    case 200: return .ok("/readyz at port \(port): \(said)")
+    case 503:
+      return .problem("/readyz at port \(port): \(said)", cure: "see the findings above, and its log (make logs)")
+    default:
+      return .note(
+        "port \(port) answers /readyz with \(status!)", "another program may be there: set HTTP_PORT to a free port")
+    }
+  }
+}

@@ -1,0 +1,144 @@
+import Glibc
+import Platform
+
+/// The input folder: what is in it, whether it can be read, and whether changes in it are told at once.
+struct InputCheck {
+  let settings: ProducerSettings
+  let stop: StopFlag
+
+  /// Bounds of the walk, in entries and in ms.
+  private static let mostEntries = 200_000
+  private static let patience: Int64 = 20_000
+
+  /// - Parameter outside: somebody outside makes files whose names begin with `Canary.prefix`, to see whether that shows.
+  /// - Returns: what was found in it; nil where it cannot be used.
+  func look(_ report: DoctorReport, outside: Bool) -> InputSurvey? {
+    let place = "IMAGES_DIR=\(settings.input)"
+    let path: String
+    let folder: Folder
+    let kind: FileSystemKind
+    do {
+      path = try InputFolder.resolve(settings.input)
+      folder = try Folder.open(path)
+      kind = try folder.fileSystem
+    } catch let error as InputFolder.Unusable {
+      let cure = "mkdir -p \(settings.input), or set IMAGES_DIR to the folder with the images"
+      report.add(
+        error.reason.code == ENOENT
+          ? .problem("\(place): \(error.reason.summary)", cure: cure)
+          : .problem(error.reason, before: place, cure: cure))
+      return nil
+    } catch let error as InputFolder.Refusal {
+      report.add(
+        .problem(
+          "\(place) lies in \(error.output), which a consumer stores into",
+          cure: "set IMAGES_DIR or PROCESSED_IMAGES_DIR to another folder: what came out of Kafka would be sent again"))
+      return nil
+    } catch {
+      report.add(.problem(error, before: place, cure: "give this user access to it"))
+      return nil
+    }
+    if let missing = AccessRights.missing([.read, .enter], on: path) {
+      report.add(.problem(missing, before: place, cure: "chmod a+rX it"))
+      return nil
+    }
+    let refusal = AccessRights.missing([.write], on: path)
+    report.add(
+      .ok(
+        "\(place): \(kind.name), \(refusal == nil ? "writable" : refusal?.code == EROFS ? "read-only" : "not writable")"
+      ))
+    if refusal != nil, settings.afterSent != .keep { report.add(afterSent(refusal!)) }
+    let survey = walk(path)
+    report.add(survey.findings(settings.extensions, afterSent: settings.afterSent))
+    report.add(Self.watches(folders: survey.folders, ProcessLimits.now()))
+    guard !stop.isSet else { return survey }
+    var canary = Canary(folder: folder, stop: stop)
+    let inside = refusal == nil ? canary.inside() : nil
+    report.add(
+      CanaryVerdict(kind: kind, rescanMilliseconds: settings.rescanMilliseconds).findings(
+        inside: inside, outside: outside ? canary.outside() : nil))
+    if let difference = canary.clockDifference {
+      report.add(ClockCheck.fileSystem(settings.input, difference: difference))
+    }
+    return survey
+  }
+
+  private func afterSent(_ error: SystemError) -> Finding {
+    .problem(
+      "AFTER_SENT=\(settings.afterSent.rawValue), and the folder cannot be written: \(error.summary)",
+      cure:
+        "AFTER_SENT=keep, or let uid \(HostIdentity.userAndGroup.0) write there (in compose: IMAGES_READ_ONLY=false)")
+  }
+
+  private func walk(_ path: String) -> InputSurvey {
+    var survey = InputSurvey(filter: FileFilter(extensions: settings.extensions), now: Clock.wallNanoseconds)
+    let filter = FileFilter(extensions: ["*"])
+    var outputs: [String] = []
+    let walker: FolderWalker
+    do {
+      walker = try FolderWalker(root: path) { folder in
+        guard filter.enters(folder.lastComponent) else { return false }
+        guard !InputFolder.isOutput(path + "/" + folder) else {
+          outputs.append(folder)
+          return false
+        }
+        return true
+      }
+    } catch {
+      survey.addFailure(error)
+      return survey
+    }
+    let end = Clock.monotonicMilliseconds + Self.patience
+    while let result = walker.next() {
+      guard !stop.isSet, survey.entries < Self.mostEntries, Clock.monotonicMilliseconds < end else {
+        survey.isCut = true
+        break
+      }
+      switch result {
+      case .failure(let error): survey.addFailure(error)
+      case .success(let entry): add(entry, path, &survey)
+      }
+    }
+    for output in outputs { survey.addOutput(output) }
+    return survey
+  }
+
+  private func add(_ entry: FolderWalker.Entry, _ root: String, _ survey: inout InputSurvey) {
+    guard entry.kind != .folder else { return survey.addFolder() }
+    guard let name = entry.string else { return survey.addUnsendable(entry.relativePath) }
+    guard entry.kind == .regular || entry.kind == .symbolicLink else { return survey.addOther() }
+    guard survey.addFile(name) else { return }
+    do throws(SystemError) {
+      // Gone meanwhile, or a link to a folder, which is not followed.
+      guard let status = try FileStatus.of(root + "/" + name), status.kind == .regular else { return }
+      var failure: SystemError?
+      // Opened, not only asked for: a network file system's server decides then.
+      do throws(SystemError) { _ = try File.open(root + "/" + name, .read) } catch { failure = error }
+      if failure?.code != ENOENT { survey.addImage(name, status, unreadable: failure) }
+    } catch { survey.addFailure(error) }
+  }
+
+  /// The two sides' folders, where both are looked at.
+  static func sameFolder(_ input: String, _ output: String) -> Finding? {
+    guard let one = (try? FileStatus.of(input)) ?? nil, let other = (try? FileStatus.of(output)) ?? nil,
+      one.isSameFile(as: other)
+    else { return nil }
+    return .problem(
+      "IMAGES_DIR=\(input) and PROCESSED_IMAGES_DIR=\(output) are one folder",
+      cure: "set one of them to another folder: what comes out of Kafka would be sent again")
+  }
+
+  /// A folder each takes a watch of inotify's.
+  static func watches(folders: Int, _ limits: ProcessLimits) -> [Finding] {
+    guard let most = limits.inotifyWatches else { return [] }
+    let processes = limits.inotifyInstances.map { ", and \(Quantity.count($0, "watcher"))" } ?? ""
+    let text =
+      "\(Quantity.count(folders, "folder")) to be watched; inotify allows \(Quantity.grouped(most))\(processes)"
+    guard folders > most / 10 * 9 else { return [.ok(text)] }
+    return [
+      .note(
+        text + ": files in the others are seen by scans alone, later",
+        "sysctl fs.inotify.max_user_watches=1048576, on the host where this is a container")
+    ]
+  }
+}

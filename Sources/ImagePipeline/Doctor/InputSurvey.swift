@@ -1,0 +1,164 @@
+import Glibc
+import Platform
+
+/// What lies in the input folder, counted as the producer would take it. Pure: a walk adds to it.
+struct InputSurvey {
+  private(set) var images = 0
+  private(set) var bytes = 0
+  private(set) var largest: (name: String, bytes: Int)?
+  private(set) var folders = 1
+  /// Entries of any kind.
+  private(set) var entries = 0
+  /// The walk ended before the folder did.
+  var isCut = false
+
+  /// Examples with their reasons, and how many there are.
+  private(set) var unreadable: (count: Int, first: SystemError)?
+  private(set) var unsendable: (count: Int, first: String)?
+  private(set) var early: (count: Int, first: String)?
+  private(set) var outputs: [String] = []
+  /// Left alone because of their names: hidden ones, and those that programs give to what they have not finished.
+  private(set) var unfinished = 0
+  private var others: [String: Int] = [:]
+  private(set) var passedBy = 0
+
+  private let filter: FileFilter
+  /// ns since 1970.
+  private let now: Int64
+  /// More extensions than these at once are no extensions.
+  private static let mostExtensions = 1_000
+  /// How far in the future a file's time must be, in ns.
+  private static let slack: Int64 = 60_000_000_000
+
+  init(filter: FileFilter, now: Int64) {
+    self.filter = filter
+    self.now = now
+  }
+
+  mutating func addFolder() {
+    entries += 1
+    folders += 1
+  }
+
+  mutating func addOther() { entries += 1 }
+
+  mutating func addOutput(_ path: String) { outputs.append(path) }
+
+  /// A name that is not UTF-8.
+  mutating func addUnsendable(_ bytes: [UInt8]) {
+    entries += 1
+    let readable = String(decoding: bytes, as: UTF8.self)
+    if filter.accepts(readable.lastComponent) { note(unsendable: readable) }
+  }
+
+  private mutating func note(unsendable name: String) {
+    unsendable = ((unsendable?.count ?? 0) + 1, unsendable?.first ?? name)
+  }
+
+  mutating func addFailure(_ error: SystemError) {
+    entries += 1
+    unreadable = ((unreadable?.count ?? 0) + 1, unreadable?.first ?? error)
+  }
+
+  /// - Returns: whether it is an image, so that the rest about it is worth asking.
+  mutating func addFile(_ path: String) -> Bool {
+    entries += 1
+    let name = path.lastComponent
+    guard !filter.accepts(name) else {
+      guard path.utf8.count > ImageName.longestName else { return true }
+      note(unsendable: String(path.prefix(60)) + "...")
+      return false
+    }
+    if FileFilter(extensions: ["*"]).accepts(name) {
+      passedBy += 1
+      let ending = Self.ending(of: name)
+      if others.count < Self.mostExtensions || others[ending] != nil { others[ending, default: 0] += 1 }
+    } else if !name.hasPrefix(Canary.prefix) {
+      unfinished += 1
+    }
+    return false
+  }
+
+  private static func ending(of name: Substring) -> String {
+    let lower = name.lowercased()
+    return lower.utf8.lastIndex(of: UInt8(ascii: ".")).map { String(lower[lower.utf8.index(after: $0)...]) } ?? ""
+  }
+
+  mutating func addImage(_ path: String, _ status: FileStatus, unreadable error: SystemError?) {
+    if let error {
+      entries -= 1
+      return addFailure(error)
+    }
+    images += 1
+    bytes += status.size
+    if status.size > largest?.bytes ?? -1 { largest = (path, status.size) }
+    if status.modified > now + Self.slack { early = ((early?.count ?? 0) + 1, early?.first ?? path) }
+  }
+
+  // MARK: What that means
+
+  /// - Parameter afterSent: what becomes of files that were sent: then an empty folder is as it should be.
+  func findings(_ extensions: [String], afterSent: AfterSentAction) -> [Finding] {
+    [amount] + [passing(extensions, afterSent), unreadableFiles, unsendableNames, future].compactMap { $0 }
+      + outputFindings
+  }
+
+  private var amount: Finding {
+    let cut = isCut ? ", among the first \(Quantity.grouped(entries)) entries" : ""
+    let most = largest.map { ", the largest \(Quantity.bytes($0.bytes))" } ?? ""
+    return .ok(
+      "\(Quantity.count(images, "image")), \(Quantity.bytes(bytes))\(most), in \(Quantity.count(folders, "folder"))\(cut)"
+        + (unfinished > 0 ? "; \(Quantity.count(unfinished, "hidden or unfinished file")) left alone" : ""))
+  }
+
+  private func passing(_ extensions: [String], _ afterSent: AfterSentAction) -> Finding? {
+    guard passedBy > 0 else {
+      guard images == 0, unreadable == nil, unsendable == nil, afterSent == .keep else { return nil }
+      return .note("there is nothing to send", "put images into the folder, or set IMAGES_DIR to where they are")
+    }
+    let most = others.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(5)
+    let named = most.map { ($0.key.isEmpty ? "without extension" : ".\($0.key)") + " \(Quantity.grouped($0.value))" }
+    let wanted = (extensions + most.map(\.key).filter { !$0.isEmpty }).joined(separator: ",")
+    return .note(
+      "passed by because of their extension: \(Quantity.count(passedBy, "file")) (\(named.joined(separator: ", ")))",
+      "where these are images: IMAGE_EXTENSIONS=\(wanted), or * for every file")
+  }
+
+  private var unreadableFiles: Finding? {
+    guard let unreadable else { return nil }
+    let (uid, gid) = HostIdentity.userAndGroup
+    let isOfRights = [EACCES, EPERM].contains(unreadable.first.code)
+    return .problem(
+      "files and folders that cannot be read: \(Quantity.grouped(unreadable.count)), the first: "
+        + unreadable.first.summary,
+      cure: isOfRights
+        ? "chmod -R a+rX IMAGES_DIR, or give them to uid \(uid), gid \(gid)"
+        : unreadable.first.cure ?? "look at the disk")
+  }
+
+  private var unsendableNames: Finding? {
+    unsendable.map {
+      .problem(
+        "cannot be sent because of the name (not UTF-8, or longer than \(ImageName.longestName) bytes): "
+          + "\(Quantity.count($0.count, "file")), the first: \($0.first)",
+        cure: "rename them: shorter, and in UTF-8 (convmv -f latin1 -t utf8 -r --notest IMAGES_DIR)")
+    }
+  }
+
+  private var future: Finding? {
+    early.map {
+      .note(
+        "changed in the future, by their times: \(Quantity.count($0.count, "file")), the first: \($0.first)",
+        "set the clocks of this machine and of whoever writes there by NTP; or touch the files")
+    }
+  }
+
+  private var outputFindings: [Finding] {
+    guard let first = outputs.first else { return [] }
+    return [
+      .note(
+        "an output lies in it, which is not entered: \(first)\(outputs.count > 1 ? ", and \(outputs.count - 1) more" : "")",
+        "nothing is wrong; where it was meant to be sent, set IMAGES_DIR to it and let the consumer store elsewhere")
+    ]
+  }
+}

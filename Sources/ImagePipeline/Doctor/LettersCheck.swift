@@ -1,0 +1,28 @@
+/// The dead letters' topic, which is to keep its letters until somebody has looked at them. Pure.
+struct LettersCheck {
+  var topic: String
+  /// Letters that were not sent back; some of them may be of one message.
+  var waiting: Int
+  /// nil: not told.
+  var settings: [String: String]?
+
+  func findings() -> [Finding] {
+    var findings = [
+      waiting == 0
+        ? Finding.ok("\(topic): no dead letters wait")
+        : .note(
+          "\(topic): \(Quantity.count(waiting, "dead letter")) at most",
+          "image-pipeline dead-letters lists them with their reasons; with those cured, --replay sends them back")
+    ]
+    let others = DeadLetters.keeping.sorted { $0.key < $1.key }.filter { settings?[$0.key] ?? $0.value != $0.value }
+    if !others.isEmpty {
+      let has = others.map { "\($0.key)=\(settings?[$0.key] ?? "")" }.joined(separator: ", ")
+      let should = others.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
+      findings.append(
+        .note(
+          "\(topic) may lose letters before somebody has looked at them: \(has)",
+          "kafka-configs --alter --entity-type topics --entity-name \(topic) --add-config \(should)"))
+    }
+    return findings
+  }
+}

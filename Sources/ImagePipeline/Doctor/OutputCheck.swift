@@ -1,0 +1,103 @@
+import Platform
+
+/// The folder that images are stored in, with what the consumer keeps there for itself.
+struct OutputCheck {
+  let settings: ConsumerSettings
+  private let path: String
+  private let locks = LockTable.now()
+
+  init(_ settings: ConsumerSettings) {
+    self.settings = settings
+    var trimmed = settings.outputPath
+    while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed.removeLast() }
+    path = trimmed
+  }
+
+  /// - Parameter backlog: what waits in the topic; nil: not known.
+  /// - Returns: what may still be written there, in bytes.
+  func look(_ report: DoctorReport, backlog: Backlog?) -> Int? {
+    let variable = "PROCESSED_IMAGES_DIR"
+    let trial = FolderTrial.of(path, inner: ImageName.reserved)
+    report.add(trial.findings(path, variable, keeps: "the images"))
+    if let kind = trial.fileSystem { report.add(Self.kind(kind, foldsNames: trial.foldsNames)) }
+    if let space = trial.space {
+      let disk = DiskCheck(
+        place: "disk of the output", space: space, bytesToCome: backlog?.imageBytes ?? 0,
+        filesToCome: backlog?.waiting ?? 0)
+      report.add(disk.findings())
+    }
+    let catalog = DatabaseCheck.catalog(in: path)
+    report.add(catalog.finding())
+    let reserved = try? Folder.open("\(path)/\(ImageName.reserved)")
+    if let reserved { report.add(occupants(reserved, trial.fileSystem)) }
+    let isCatalogThere = ((try? FileStatus.of(catalog.path)) ?? nil) != nil
+    report.add(CSVCheck.of(settings.csvPath).finding(isOrphan: !isCatalogThere && hasImages))
+    return trial.space?.free
+  }
+
+  static func kind(_ kind: FileSystemKind, foldsNames: Bool) -> [Finding] {
+    var findings: [Finding] = []
+    if kind.isShared {
+      findings.append(
+        .note(
+          "\(kind.name): other hosts may use it too, so one consumer at a time can store into it, and files are synced one by one",
+          "run one consumer, or put the output on a local file system"))
+    }
+    if foldsNames {
+      findings.append(
+        .note(
+          "upper and lower case are one there: of A.jpg and a.jpg only one can be stored",
+          "give the images names that differ by more, or put the output on another file system"))
+    }
+    return findings
+  }
+
+  /// True where something lies in it that may be an image.
+  private var hasImages: Bool {
+    guard let walker = try? FolderWalker(root: path, enter: { _ in false }) else { return false }
+    // Beside a few hidden ones: there may be millions.
+    for _ in 0..<1_000 {
+      guard let entry = walker.next() else { return false }
+      if let name = try? entry.get().string, !name.hasPrefix(".") { return true }
+    }
+    return false
+  }
+
+  /// Who works on it, as far as that can be seen from here, and what was left.
+  private func occupants(_ reserved: Folder, _ kind: FileSystemKind?) -> [Finding] {
+    let anyDevice = kind == .btrfs || kind == .overlay
+    var (held, leftovers) = (0, 0)
+    for number in 1...ConsumerSlot.most {
+      guard let slot = try? reserved.folder(ConsumerSlot.name(number), creating: false),
+        let lock = (try? slot.status(ConsumerSlot.lockName)) ?? nil
+      else { break }
+      if locks.holder(of: lock, anyDevice: anyDevice) == .one {
+        held += 1
+      } else {
+        leftovers += (try? slot.folder("incoming", creating: false).names().count) ?? 0
+      }
+    }
+    var findings = [
+      Finding.ok("\(Quantity.count(held, "consumer")) at work on it, as far as can be seen from here")
+    ]
+    // A consumer that this process cannot see may be about to rename them.
+    if held == 0, leftovers > 0 {
+      findings.append(.ok("\(Quantity.count(leftovers, "temporary file")) left over: the next consumer removes them"))
+    }
+    if let lock = (try? reserved.status(OutputLock.name)) ?? nil, locks.holder(of: lock, anyDevice: anyDevice) == .one {
+      findings.append(.note("image-pipeline repair works on it", "start the consumers when it has ended"))
+    }
+    if let segments = try? reserved.folder("segments", creating: false).names().count, segments > 0 {
+      findings.append(.ok("\(Quantity.count(segments, "image")) of which segments are still to come"))
+    }
+    let letters = (try? reserved.folder(DeadLetters.folderName, creating: false).names()) ?? []
+    let waiting = letters.count { $0.hasSuffix(LetterFile.suffix) }
+    if waiting > 0 {
+      findings.append(
+        .note(
+          "\(Quantity.count(waiting, "dead letter")) on disk",
+          "image-pipeline dead-letters lists them with their reasons"))
+    }
+    return findings
+  }
+}

@@ -1,0 +1,30 @@
+import Kafka
+import Platform
+
+/// A producer that sends nothing: whether its settings go together, and whether the brokers let this user be one. An
+/// idempotent producer asks for its number at once, which takes the right to write.
+final class SendingTrial {
+  private let producer: KafkaProducer
+  private let begun = Clock.monotonicMilliseconds
+  /// Until the brokers have answered, in ms.
+  private static let patience: Int64 = 2_000
+
+  /// - Throws: where the settings contradict one another.
+  init(_ settings: KafkaSettings) throws(KafkaError) {
+    var own = settings
+    own.set("allow.auto.create.topics", "false")
+    own.onLog = { _, _, _ in }
+    producer = try KafkaProducer(own) { _ in }
+  }
+
+  func close() { producer.close() }
+
+  /// Waits as long as an answer may still come; most of that has passed with other questions.
+  func finding(stop: StopFlag) -> Finding? {
+    while producer.fatalError == nil, Clock.monotonicMilliseconds - begun < Self.patience {
+      if stop.wait(milliseconds: 50) { return nil }
+    }
+    guard let error = producer.fatalError else { return nil }
+    return .problem(error, before: "a producer cannot send here", cure: "look at the broker's log")
+  }
+}

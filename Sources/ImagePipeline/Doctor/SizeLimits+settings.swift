@@ -1,0 +1,26 @@
+import Kafka
+
+extension SizeLimits.Sending {
+  /// - Parameter largest: of the input, where one is known.
+  init(_ settings: ProducerSettings, largest: (name: String, bytes: Int)?) {
+    func number(_ property: String, or usual: Int) -> Int {
+      settings.kafka.effective(property).flatMap { Int($0) } ?? usual
+    }
+    self.init(
+      segmentBytes: settings.segmentBytes, inFlightBytes: settings.inFlightBytes,
+      messageMaximum: number("message.max.bytes", or: 1_000_000), batchSize: number("batch.size", or: 1_000_000),
+      queueBytes: number("queue.buffering.max.kbytes", or: 65_536) << 10, largest: largest)
+  }
+}
+
+extension SizeLimits.Storing {
+  init(_ settings: ConsumerSettings, free: Int?) {
+    func number(_ property: String, or usual: Int) -> Int {
+      settings.kafka.effective(property).flatMap { Int($0) } ?? usual
+    }
+    self.init(
+      fetchMessageMaximum: number("fetch.message.max.bytes", or: 1_048_576),
+      fetchMaximum: number("fetch.max.bytes", or: 52_428_800),
+      receiveMaximum: number("receive.message.max.bytes", or: 100_000_000), batchBytes: settings.batchBytes, free: free)
+  }
+}

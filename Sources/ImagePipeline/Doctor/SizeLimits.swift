@@ -1,0 +1,244 @@
+import Platform
+
+/// Every size limit on the way from client to disk, each against what has to pass it. Pure: what was found out is given.
+struct SizeLimits {
+  /// Of the producer: nil where only the consumer's side is looked at.
+  struct Sending {
+    var segmentBytes: Int
+    var inFlightBytes: Int
+    /// librdkafka's `message.max.bytes`, `batch.size` and `queue.buffering.max.kbytes`, all in bytes.
+    var messageMaximum: Int
+    var batchSize: Int
+    var queueBytes: Int
+    /// The largest image of the input, and its name.
+    var largest: (name: String, bytes: Int)?
+  }
+
+  /// Of the consumer: nil where only the producer's side is looked at.
+  struct Storing {
+    /// librdkafka's `fetch.message.max.bytes`, `fetch.max.bytes` and `receive.message.max.bytes`.
+    var fetchMessageMaximum: Int
+    var fetchMaximum: Int
+    var receiveMaximum: Int
+    var batchBytes: Int
+    /// What may still be written to the output's file system; nil: not known.
+    var free: Int?
+  }
+
+  struct Broker {
+    var id: Int32
+    var settings: [String: String]
+    func number(_ name: String) -> Int? { settings[name].flatMap { Int($0) } }
+  }
+
+  var sending: Sending?
+  var storing: Storing?
+  var topic: String
+  /// The topic's `max.message.bytes` and `retention.bytes`; nil: not told, or there is no topic.
+  var topicMaximum: Int?
+  var topicRetention: Int?
+  var isTopicThere: Bool
+  var brokers: [Broker]
+  /// Of the dead letters' topic.
+  var lettersTopic: String
+  var lettersMaximum: Int?
+
+  /// What a message may hold beside the Base64, in bytes: the longest name, twice, once escaped, and the headers.
+  static let besideContent = 40_000
+  /// What Kafka's requests and answers hold beside messages, and some more.
+  private static let besideMessages = 10_000
+  /// Above this, single messages decide what memory is used, in bytes.
+  private static let largeMessage = 16 << 20
+
+  static func largestMessage(segmentBytes: Int) -> Int { Base64.encodedCount(segmentBytes) + besideContent }
+  /// The most bytes of an image that a message of this size holds.
+  static func segmentBytes(fitting message: Int) -> Int { max(0, (message - besideContent) / 4 * 3) }
+
+  func findings() -> [Finding] {
+    (sending.map(producerLimits) ?? []) + topicLimits + brokers.flatMap(brokerLimits) + letterLimits
+      + (storing.map(consumerLimits) ?? []) + diskLimits
+  }
+
+  /// The largest batch that the producer sends: a message, or several small ones together.
+  private func largestBatch(_ sending: Sending) -> Int {
+    max(Self.largestMessage(segmentBytes: sending.segmentBytes), min(sending.batchSize, sending.messageMaximum))
+  }
+
+  // MARK: Client
+
+  private func producerLimits(_ sending: Sending) -> [Finding] {
+    let message = Self.largestMessage(segmentBytes: sending.segmentBytes)
+    var findings = [
+      Finding.ok("makes messages of up to \(grouped(message)): a third more as Base64, name and headers")
+        .of("SEGMENT_BYTES", grouped(sending.segmentBytes))
+    ]
+    let fits = sending.messageMaximum >= message
+    findings.append(
+      (fits
+        ? Finding.ok("takes \(grouped(message))")
+        : .problem(
+          "the client refuses the largest messages, of \(grouped(message))",
+          cure:
+            "set KAFKA_MESSAGE_MAX_BYTES=\(message), or SEGMENT_BYTES=\(Self.segmentBytes(fitting: sending.messageMaximum))"
+        ))
+        .of("message.max.bytes of the client", grouped(sending.messageMaximum)))
+    findings.append(
+      Finding.ok("small messages travel together, up to so many bytes").of("batch.size", grouped(sending.batchSize)))
+    findings.append(queue(sending, message))
+    findings.append(
+      Finding.ok(
+        sending.inFlightBytes < message ? "a larger message goes alone" : "wait for the broker at most"
+      ).of("IN_FLIGHT_BYTES", grouped(sending.inFlightBytes)))
+    return findings
+  }
+
+  private func queue(_ sending: Sending, _ message: Int) -> Finding {
+    let name = "queue.buffering.max.kbytes"
+    let value = grouped(sending.queueBytes >> 10)
+    if sending.queueBytes < message {
+      return Finding.problem(
+        "a message of \(grouped(message)) bytes never fits into the client's queue",
+        cure: "set KAFKA_QUEUE_BUFFERING_MAX_KBYTES=65536, or leave it unset"
+      ).of(name, value)
+    }
+    if sending.queueBytes < sending.inFlightBytes {
+      return Finding.note(
+        "less than IN_FLIGHT_BYTES=\(sending.inFlightBytes): this bounds what is on the way",
+        "set KAFKA_QUEUE_BUFFERING_MAX_KBYTES=\((sending.inFlightBytes >> 10) + 1_024), or lower IN_FLIGHT_BYTES"
+      ).of(name, value)
+    }
+    return Finding.ok("holds IN_FLIGHT_BYTES").of(name, value)
+  }
+
+  // MARK: Topic and brokers
+
+  private var topicLimits: [Finding] {
+    guard isTopicThere else { return [] }
+    guard let topicMaximum else {
+      return [Finding.ok("not told here").of("max.message.bytes of \(topic)", "?")]
+    }
+    return [
+      passing(
+        topicMaximum,
+        or: "kafka-configs --alter --entity-type topics --entity-name \(topic) --add-config max.message.bytes="
+      ).of("max.message.bytes of \(topic)", grouped(topicMaximum))
+    ]
+  }
+
+  /// What a limit for batches lets through; the cure is a command that a number is added to.
+  private func passing(_ limit: Int, or command: String) -> Finding {
+    guard let sending else { return .ok("the largest batch that may come") }
+    let batch = largestBatch(sending)
+    guard limit < batch else { return .ok("takes batches of \(grouped(batch))") }
+    let segment = Self.segmentBytes(fitting: limit)
+    let smaller = segment < 1_000 ? "" : ", or for the producer: SEGMENT_BYTES=\(segment) KAFKA_BATCH_SIZE=\(limit)"
+    return .problem("batches of up to \(grouped(batch)) are refused", cure: command + String(batch) + smaller)
+  }
+
+  private func brokerLimits(_ broker: Broker) -> [Finding] {
+    var findings: [Finding] = []
+    let file = "in broker \(broker.id)'s server.properties (compose: KAFKA_"
+    if let limit = broker.number("message.max.bytes") {
+      let name = "message.max.bytes of broker \(broker.id)"
+      findings.append(
+        (isTopicThere
+          ? Finding.ok("the topic's own limit counts")
+          : passing(
+            limit,
+            or: "kafka-configs --alter --entity-type brokers --entity-name \(broker.id) --add-config message.max.bytes="
+          )).of(name, grouped(limit)))
+    }
+    let largest = max(topicMaximum ?? 0, sending.map(largestBatch) ?? 0)
+    if let limit = broker.number("replica.fetch.max.bytes") {
+      findings.append(
+        Finding.ok(limit < largest ? "larger batches are copied one at a time" : "takes \(grouped(largest))")
+          .of("replica.fetch.max.bytes of broker \(broker.id)", grouped(limit)))
+    }
+    if let limit = broker.number("socket.request.max.bytes") {
+      let needed = (sending.map(largestBatch) ?? 0) + Self.besideMessages
+      findings.append(
+        (limit < needed
+          ? Finding.problem(
+            "requests of up to \(grouped(needed)) bytes end the connection",
+            cure:
+              "set socket.request.max.bytes=104857600, its default, \(file)SOCKET_REQUEST_MAX_BYTES), and restart it")
+          : .ok("takes whole requests")).of("socket.request.max.bytes of broker \(broker.id)", grouped(limit)))
+    }
+    return findings
+  }
+
+  private var letterLimits: [Finding] {
+    guard let lettersMaximum, let topicMaximum else { return [] }
+    let needed = topicMaximum + DeadLetters.extraBytes
+    let finding =
+      lettersMaximum < needed
+      ? Finding.note(
+        "letters of the largest messages go to disk instead",
+        "kafka-configs --alter --entity-type topics --entity-name \(lettersTopic) --add-config max.message.bytes=\(needed)"
+      )
+      : .ok("takes the topic's largest message, and why it is there")
+    return [finding.of("max.message.bytes of \(lettersTopic)", grouped(lettersMaximum))]
+  }
+
+  // MARK: Consumer and disk
+
+  private func consumerLimits(_ storing: Storing) -> [Finding] {
+    var findings = [
+      Finding.ok("a larger message comes alone").of(
+        "fetch.message.max.bytes", grouped(storing.fetchMessageMaximum)),
+      Finding.ok("a larger message comes alone").of("fetch.max.bytes", grouped(storing.fetchMaximum)),
+    ]
+    let needed = max(topicMaximum ?? 0, storing.fetchMaximum) + 512
+    findings.append(
+      (storing.receiveMaximum < needed
+        ? Finding.problem(
+          "the topic may have batches of \(grouped(needed - 512)), which would never come",
+          cure: "set KAFKA_RECEIVE_MESSAGE_MAX_BYTES=\(needed), or leave it unset")
+        : .ok("takes what the topic may have")).of("receive.message.max.bytes", grouped(storing.receiveMaximum)))
+    findings.append(
+      Finding.ok("are made durable together; a larger message goes alone")
+        .of("BATCH_BYTES", grouped(storing.batchBytes)))
+    if let topicMaximum, topicMaximum > Self.largeMessage {
+      findings.append(
+        Finding.note(
+          "messages of that size are held in memory whole, several times",
+          "leave room for four of them above the usual 96 MB, or lower the topic's limit: our producer needs 1,000,000"
+        ).of("the memory of the consumer", ""))
+    }
+    return findings
+  }
+
+  private var diskLimits: [Finding] {
+    var findings: [Finding] = []
+    if let sending, let largest = sending.largest {
+      let count = max(1, (largest.bytes + sending.segmentBytes - 1) / sending.segmentBytes)
+      let name = "the largest image"
+      let way = count == 1 ? "travels in one message" : "travels in \(grouped(count)) messages"
+      let encoded = Base64.encodedCount(largest.bytes)
+      if let topicRetention, topicRetention > 0, encoded > topicRetention {
+        findings.append(
+          Finding.note(
+            "\(largest.name) \(way), \(Quantity.bytes(encoded)): more than a partition keeps (retention.bytes="
+              + "\(topicRetention)), so a consumer has to read it while it is sent",
+            "kafka-configs --alter --entity-type topics --entity-name \(topic) --add-config retention.bytes=\(encoded * 2)"
+          ).of(name, grouped(largest.bytes)))
+      } else {
+        findings.append(Finding.ok("\(largest.name) \(way)").of(name, grouped(largest.bytes)))
+      }
+    }
+    if let storing, let free = storing.free {
+      // Its parts are put together in a file of its own, beside what stood under its name.
+      let needed = sending?.largest?.bytes ?? 0
+      findings.append(
+        (free < needed
+          ? Finding.problem(
+            "the largest image, of \(grouped(needed)), does not fit",
+            cure: "free some space (df -h), or set another PROCESSED_IMAGES_DIR")
+          : .ok(needed == 0 ? "free for images" : "takes the largest image")).of(
+            "the disk of the output", grouped(free)))
+    }
+    return findings
+  }
+
+  private func grouped(_ number: Int) -> String { Quantity.grouped(number) }
+}

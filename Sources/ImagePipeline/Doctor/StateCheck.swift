@@ -1,0 +1,27 @@
+import Platform
+
+/// The folder of the ledger.
+enum StateCheck {
+  /// What the ledger's log grows to, and some more, in bytes.
+  private static let least = 16 << 20
+
+  static func look(_ settings: ProducerSettings, _ report: DoctorReport) {
+    let path = settings.stateFolder
+    let trial = FolderTrial.of(path)
+    report.add(trial.findings(path, "STATE_DIR", keeps: "the ledger, so that everything is sent again,"))
+    if let space = trial.space {
+      report.add(DiskCheck(place: "disk of STATE_DIR", space: space, least: least).findings())
+    }
+    report.add(DatabaseCheck.ledger(in: path).finding())
+    guard let folder = try? Folder.open(path), let names = try? folder.names() else { return }
+    let locks = LockTable.now()
+    let anyDevice = trial.fileSystem == .btrfs || trial.fileSystem == .overlay
+    let held = names.count { name in
+      guard name.hasPrefix("producer-"), name.hasSuffix(".lock"), let status = (try? folder.status(name)) ?? nil else {
+        return false
+      }
+      return locks.holder(of: status, anyDevice: anyDevice) == .one
+    }
+    report.add(.ok("\(Quantity.count(held, "producer")) at work with it, as far as can be seen from here"))
+  }
+}

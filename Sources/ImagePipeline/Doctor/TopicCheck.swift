@@ -1,0 +1,121 @@
+import Kafka
+import Platform
+
+/// The topic as it is, against what the pipeline needs of it. Pure: what was found out is given.
+struct TopicCheck {
+  var name: String
+  /// nil: it is not there.
+  var description: TopicDescription?
+  /// How it is made, and was to be made.
+  var wanted = NewTopic()
+  /// nil: not told.
+  var settings: [String: String]?
+  /// The group's members; nil: not told, or of no concern.
+  var members: Int?
+  var group = ""
+
+  func findings() -> [Finding] {
+    guard let description else {
+      return [.ok("there is no topic \(name) yet: the first producer or consumer makes it, with \(plan)")]
+    }
+    return shape(description)
+      + [replicas(description), cleanup, otherwise(description), sharing(description)].compactMap { $0 }
+  }
+
+  private var plan: String {
+    func count(_ number: Int32, _ noun: String) -> String {
+      number < 0 ? "the broker's number of \(noun)s" : Quantity.count(Int(number), noun)
+    }
+    let settings = wanted.settings.sorted { $0.key < $1.key }.map { ", \($0.key)=\($0.value)" }
+    return "\(count(wanted.partitions, "partition")), \(count(wanted.replicationFactor, "replica"))\(settings.joined())"
+  }
+
+  private func otherwise(_ description: TopicDescription) -> Finding? {
+    let differences = wanted.differences(partitions: description.partitions.count, settings: settings ?? [:])
+    guard !differences.isEmpty else { return nil }
+    return .note(
+      "it has other settings than a new one would have: \(differences.joined(separator: ", "))",
+      "kafka-topics --alter --partitions, kafka-configs --alter --add-config; or set the variables to what it has")
+  }
+
+  private func shape(_ description: TopicDescription) -> [Finding] {
+    let count = description.partitions.count
+    let replicas = description.partitions.map(\.replicas.count).min() ?? 0
+    var findings = [
+      Finding.ok("\(name): \(Quantity.count(count, "partition")), \(Quantity.count(replicas, "replica")) of each")
+    ]
+    let leaderless = description.partitions.filter { $0.leader == nil }
+    if !leaderless.isEmpty {
+      let homes = Set(leaderless.flatMap(\.replicas)).sorted().map { String($0) }.joined(separator: " or ")
+      findings.append(
+        .problem(
+          "without a leader, so that nobody can write or read them: \(listed(leaderless))",
+          cure: "start broker \(homes)"))
+    }
+    return findings
+  }
+
+  private func replicas(_ description: TopicDescription) -> Finding? {
+    let least = settings?["min.insync.replicas"].flatMap { Int($0) }
+    let alive = description.partitions.filter { $0.leader != nil }
+    let blocked = alive.filter { $0.inSync.count < least ?? 1 }
+    if let least, !blocked.isEmpty {
+      let missing = Set(blocked.flatMap { Set($0.replicas).subtracting($0.inSync) }).sorted().map { String($0) }
+      let start = missing.isEmpty ? "" : "start broker \(missing.joined(separator: ", ")), or "
+      return .problem(
+        "fewer replicas in sync than min.insync.replicas=\(least), so that nothing is acknowledged: \(listed(blocked))",
+        cure: start
+          + "give the topic as many replicas, or: kafka-configs --alter --entity-type topics --entity-name \(name) "
+          + "--add-config min.insync.replicas=\(blocked.map(\.inSync.count).min() ?? 1)")
+    }
+    let behind = alive.filter { $0.inSync.count < $0.replicas.count }
+    if !behind.isEmpty {
+      let missing = Set(behind.flatMap { Set($0.replicas).subtracting($0.inSync) }).sorted().map { String($0) }
+      return .note(
+        "not all replicas are in sync: \(listed(behind))", "look at broker \(missing.joined(separator: ", "))")
+    }
+    let replicas = alive.map(\.replicas.count).min() ?? 0
+    if replicas == 1 {
+      return .note(
+        "1 replica: when its broker's disk is lost, images that are not stored yet are lost",
+        "three brokers (docker/compose.cluster.yml) and a topic that is made with TOPIC_REPLICATION_FACTOR=3; verify --resend "
+          + "sends lost images again")
+    }
+    if replicas > 1, least == 1 {
+      return .note(
+        "min.insync.replicas=1: an acknowledged image may be on one broker alone",
+        "kafka-configs --alter --entity-type topics --entity-name \(name) --add-config min.insync.replicas=2")
+    }
+    return nil
+  }
+
+  private var cleanup: Finding? {
+    guard let policy = settings?["cleanup.policy"] else { return nil }
+    guard policy.split(separator: ",").contains("compact") else { return .ok("cleanup.policy=\(policy)") }
+    return .problem(
+      "cleanup.policy=\(policy): of an image in segments, which have one key, compaction leaves the last one",
+      cure: "kafka-configs --alter --entity-type topics --entity-name \(name) --add-config cleanup.policy=delete")
+  }
+
+  private func sharing(_ description: TopicDescription) -> Finding? {
+    guard let members else { return nil }
+    let count = description.partitions.count
+    let group = "group \(group)"
+    switch members {
+    case 0:
+      return .note("\(group) has no consumer at the moment", "start one, where one should run: image-pipeline consumer")
+    case ...count:
+      return .ok("\(group): \(Quantity.count(members, "consumer")) for \(Quantity.count(count, "partition"))")
+    default:
+      return .note(
+        "\(group): \(members) consumers for \(Quantity.count(count, "partition")): \(members - count) of them have nothing to do",
+        "fewer consumers, or kafka-topics --alter --topic \(name) --partitions \(members) (older versions of an image may then "
+          + "come after newer ones)")
+    }
+  }
+
+  private func listed(_ partitions: [TopicDescription.Partition]) -> String {
+    let shown = partitions.prefix(10).map { String($0.number) }.joined(separator: ",")
+    return "partition\(partitions.count == 1 ? "" : "s") \(shown)\(partitions.count > 10 ? ",..." : "")"
+  }
+}

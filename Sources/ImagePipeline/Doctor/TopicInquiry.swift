@@ -1,0 +1,157 @@
+import Kafka
+import Platform
+
+/// Asks the brokers about the topic, the group's positions and the dead letters. Joins no group, commits nothing.
+struct TopicInquiry {
+  let broker: BrokerCheck
+  let configuration: Configuration
+  let sides: DoctorSides
+  let stop: StopFlag
+
+  private var topic: String { configuration.consumer.topic }
+  private var client: KafkaConsumer { broker.client }
+  private var group: String { broker.settings.values["group.id"] ?? "" }
+
+  /// What later checks want to know.
+  struct Result {
+    var isThere = false
+    var settings: [String: String]?
+    var backlog: Backlog?
+    var lettersMaximum: Int?
+    func number(_ name: String) -> Int? { settings?[name].flatMap { Int($0) } }
+  }
+
+  /// Partitions beyond these are not looked at one by one.
+  private static let mostPartitions = 100
+  /// Of so many partitions messages are read, for their size and age.
+  private static let mostRead = 8
+  /// All partitions together, in ms.
+  private static let patience: Int64 = 20_000
+
+  func look(_ report: DoctorReport) -> Result {
+    var result = Result()
+    var check = TopicCheck(name: topic, wanted: configuration.consumer.newTopic)
+    do {
+      check.description = try client.description(of: topic, timeoutMilliseconds: BrokerCheck.answer)
+    } catch {
+      report.add(
+        .problem(
+          error, before: "the topic cannot be seen", cure: "look at the broker's log, and whether it is still starting")
+      )
+      return result
+    }
+    if let description = check.description, !stop.isSet {
+      result.isThere = true
+      if broker.tellsSettings {
+        do { check.settings = try client.topicSettings(topic, timeoutMilliseconds: BrokerCheck.answer) } catch {
+          report.add(BrokerCheck.untold("the settings of \(topic)", error))
+        }
+      }
+      result.settings = check.settings
+      if sides.consumer { lookAtGroup(&check, report) }
+      report.add(check.findings())
+      if sides.consumer, !stop.isSet {
+        result.backlog = backlog(of: description, check.settings, report)
+        if let backlog = result.backlog { report.add(backlog.findings()) }
+        result.lettersMaximum = letters(report)
+      }
+    } else if !stop.isSet {
+      report.add(check.findings())
+    }
+    return result
+  }
+
+  private func lookAtGroup(_ check: inout TopicCheck, _ report: DoctorReport) {
+    check.group = group
+    do {
+      check.members = try client.memberCount(ofGroup: group, timeoutMilliseconds: BrokerCheck.answer)
+    } catch { report.add(BrokerCheck.untold("the members of group \(group)", error)) }
+  }
+
+  // MARK: Backlog
+
+  private func backlog(
+    of description: TopicDescription, _ settings: [String: String]?, _ report: DoctorReport
+  ) -> Backlog? {
+    func number(_ name: String) -> Int? { settings?[name].flatMap { Int($0) } }
+    var backlog = Backlog(
+      partitions: [], now: Clock.wallMilliseconds, retentionMilliseconds: number("retention.ms"),
+      retentionBytes: number("retention.bytes"))
+    let known = description.partitions.filter { $0.leader != nil }.prefix(Self.mostPartitions)
+    do {
+      let numbers = known.map(\.number)
+      let committed = try client.committed(partitions: numbers, timeoutMilliseconds: BrokerCheck.answer)
+      let end = Clock.monotonicMilliseconds + Self.patience
+      for number in numbers where !stop.isSet && Clock.monotonicMilliseconds < end {
+        let marks = try client.watermarks(of: topic, partition: number, timeoutMilliseconds: BrokerCheck.answer)
+        backlog.partitions.append(
+          Backlog.Partition(number: number, low: marks.low, high: marks.high, committed: committed[number]))
+      }
+      try read(&backlog)
+    } catch {
+      report.add(
+        .problem(
+          error, before: "what is not stored yet cannot be told", cure: "look at the broker's log, and try again"))
+      return nil
+    }
+    if backlog.partitions.count < description.partitions.count {
+      report.add(.ok("\(description.partitions.count - backlog.partitions.count) partitions were not looked at"))
+    }
+    return backlog
+  }
+
+  /// The oldest message that is not stored and the newest one, of a few partitions.
+  private func read(_ backlog: inout Backlog) throws(KafkaError) {
+    let waiting = backlog.partitions.indices.filter { backlog.partitions[$0].waiting > 0 }
+    guard !waiting.isEmpty, !stop.isSet else { return }
+    let reader = try PartitionReader(broker.settings)
+    var (count, bytes) = (0, 0)
+    for index in waiting.sorted(by: { backlog.partitions[$0].waiting > backlog.partitions[$1].waiting }).prefix(
+      Self.mostRead)
+    where !stop.isSet {
+      let partition = backlog.partitions[index]
+      for offset in Set([partition.next, partition.high - 1]).sorted() {
+        guard
+          let message = try reader.read(
+            topic: topic, partition: partition.number, offset: offset, timeoutMilliseconds: BrokerCheck.answer)
+        else { continue }
+        count += 1
+        bytes += message.size
+        if offset == partition.next { backlog.partitions[index].oldest = message.timestamp }
+      }
+    }
+    if count > 0 { backlog.averageBytes = bytes / count }
+  }
+
+  // MARK: Dead letters
+
+  /// - Returns: the largest message that their topic takes; nil: it is not there, or not told.
+  private func letters(_ report: DoctorReport) -> Int? {
+    let name = DeadLetters.topic(of: topic)
+    // A name that is too long for Kafka: all letters are on disk.
+    guard name.utf8.count <= 249 else { return nil }
+    do {
+      guard let description = try client.description(of: name, timeoutMilliseconds: BrokerCheck.answer) else {
+        report.add(.ok("no dead letters: \(name) is made with the first one"))
+        return nil
+      }
+      let offsets = try LetterOffsets(broker.settings, topic: name)
+      defer { offsets.close() }
+      var waiting: Int64 = 0
+      for partition in description.partitions.prefix(Self.mostPartitions) where partition.leader != nil && !stop.isSet {
+        let marks = try client.watermarks(
+          of: name, partition: partition.number, timeoutMilliseconds: BrokerCheck.answer)
+        let next = try offsets.client.committed(
+          partitions: [partition.number], timeoutMilliseconds: BrokerCheck.answer)[partition.number]
+        waiting += marks.high - max(marks.low, min(marks.high, next ?? 0))
+      }
+      let settings =
+        broker.tellsSettings ? try? client.topicSettings(name, timeoutMilliseconds: BrokerCheck.answer) : nil
+      report.add(LettersCheck(topic: name, waiting: Int(waiting), settings: settings).findings())
+      return settings?["max.message.bytes"].flatMap { Int($0) }
+    } catch {
+      report.add(.note("the dead letters cannot be counted: \(error)", "image-pipeline dead-letters says more"))
+      return nil
+    }
+  }
+}

@@ -1,0 +1,14 @@
+import ImagePipeline
+import Platform
+
+extension Commands {
+  func doctor() -> Int32 {
+    // Written as it comes: a look may take half a minute, and whoever ends it wants to have what was found.
+    let report = DoctorReport(format: configuration.logFormat) { Terminal.write($0, to: 1) }
+    let sides = DoctorSides(
+      producer: options.lookAtProducer || !options.lookAtConsumer,
+      consumer: options.lookAtConsumer || !options.lookAtProducer)
+    Doctor(configuration, sides: sides, outside: options.outsideCanary, stop: stop).run(report)
+    return report.counts.problems > 0 || stop.isSet ? 1 : 0
+  }
+}

@@ -1,0 +1,82 @@
+import Kafka
+import Platform
+import Testing
+
+@testable import ImagePipeline
+
+/// The way to the brokers.
+@Suite struct DoctorBrokerTests {
+  private let broker = TCPProbe.Address(host: "broker", port: 9_092)
+
+  @Test func bootstrapServersAreReadAsTheClientReadsThem() {
+    let read = { BrokerReach.addresses($0).map { "\($0)" } }
+    #expect(read("a:1, b:2") == ["a:1", "b:2"])
+    #expect(read("SASL_SSL://a:1,b") == ["a:1", "b:9092"])
+    #expect(read("[::1]:9,[fe80::2]") == ["[::1]:9", "[fe80::2]:9092"])
+    #expect(read("") == [] && read(",") == [] && read("a:x") == [] && read(":5") == [])
+  }
+
+  @Test(arguments: [
+    (TCPProbe.Outcome.unresolved("name or service not known"), "the name broker is not known here", "broker:29092"),
+    (.failed("connection refused"), "broker:9092 cannot be connected to: connection refused", "start the broker"),
+    (.silent, "broker:9092 does not answer at all", "firewall"),
+    (.connected, "broker:9092 can be connected to, and speaks no Kafka to this client", "KAFKA_SECURITY_PROTOCOL"),
+  ])
+  func aSilenceIsExplainedByWhatASocketMet(outcome: TCPProbe.Outcome, text: String, cure: String) {
+    let findings = BrokerReach.noAnswer(seconds: 10, [(broker, outcome)], words: [])
+    #expect(findings.count == 1 && findings.first?.level == .problem)
+    #expect(findings.first?.text.hasPrefix(text) == true, "\(findings)")
+    #expect(findings.first?.cure?.contains(cure) == true, "\(findings)")
+  }
+
+  @Test func withoutServersThatIsTheProblem() {
+    let findings = BrokerReach.noAnswer(seconds: 10, [], words: ["nobody there"])
+    #expect(findings.first?.text == "no broker answered within 10 s: nobody there")
+  }
+
+  @Test(arguments: [
+    (
+      "broker:9093: SSL handshake failed: certificate verify failed: broker certificate",
+      "KAFKA_SSL_CA_LOCATION to the CA"
+    ),
+    ("SASL authentication error: Authentication failed", "KAFKA_SASL_PASSWORD"),
+    ("SSL handshake failed: tlsv13 alert certificate required", "KAFKA_SSL_CERTIFICATE_LOCATION"),
+    (
+      "Disconnected while requesting ApiVersion: might be caused by incorrect security.protocol",
+      "KAFKA_SECURITY_PROTOCOL"
+    ),
+  ])
+  func theClientsWordsDecideTheCure(words: String, cure: String) {
+    #expect(BrokerReach.cure(of: [words]).contains(cure))
+    let finding = BrokerReach.noAnswer(seconds: 10, [(broker, .connected)], words: [words]).first
+    #expect(finding?.text.hasSuffix(": " + words) == true && finding?.cure?.contains(cure) == true)
+  }
+
+  @Test func aBrokerThatCallsItselfBySomethingElseIsTheClassicMistake() {
+    let brokers = [
+      KafkaBroker(id: 1, host: "a", port: 1), KafkaBroker(id: 2, host: "b", port: 2),
+      KafkaBroker(id: 3, host: "c", port: 3),
+    ]
+    let findings = BrokerReach.advertised(brokers, [.connected, .unresolved("x"), .failed("connection refused")])
+    #expect(findings.map(\.level) == [.ok, .problem, .problem])
+    #expect(
+      findings[1].text == "broker 2 calls itself b:2, which cannot be reached from here: no such name is known here")
+    #expect(findings[2].text.hasSuffix("connection refused"))
+    #expect(findings.dropFirst().allSatisfy { $0.cure?.contains("advertised.listeners") == true })
+  }
+
+  @Test func complaintsAreKeptOnceWithoutTheirTimes() {
+    let words = ClientWords()
+    func line(_ milliseconds: Int) -> String {
+      "[thrd:a:1/bootstrap]: a:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after \(milliseconds)ms in "
+        + "state CONNECT)"
+    }
+    words.note(3, "FAIL", line(0))
+    words.note(3, "FAIL", line(7) + ", 1 identical error(s) suppressed")
+    words.note(6, "INFO", "nothing to complain of")
+    words.note(4, "CONFWARN", "a setting")
+    #expect(words.all == ["a:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused"])
+    for number in 0..<100 { words.note(4, "FAIL", "\(number)") }
+    #expect(words.all.count == 8 && words.all.last == "99")
+  }
+}

@@ -1,0 +1,347 @@
+import Glibc
+import Kafka
+import Platform
+import Telemetry
+import Testing
+
+/// `image-pipeline doctor`: finds what is wrong with its cure, beside whatever runs, and changes nothing.
+@Suite(.ownThread) struct DoctorTests {
+  private let folder = Scratch()
+
+  private struct Outcome {
+    let code: Int32?
+    let output: String
+    /// Problems and notes, each with its cure or advice behind it.
+    let findings: [String]
+
+    init(_ program: Program, seconds: Int = 60) {
+      code = program.exitCode(withinSeconds: seconds)
+      output = program.output
+      let lines = output.split(separator: "\n", omittingEmptySubsequences: false)
+      findings = zip(lines, lines.dropFirst() + [""]).compactMap { line, next in
+        line.hasPrefix("  PROBLEM  ") || line.hasPrefix("  note     ") ? "\(line) | \(next)" : nil
+      }
+    }
+
+    var problems: [String] { findings.filter { $0.hasPrefix("  PROBLEM") } }
+    func has(_ parts: String...) -> Bool { findings.contains { finding in parts.allSatisfy { finding.contains($0) } } }
+  }
+
+  private func doctor(_ broker: Broker, _ arguments: [String] = [], _ more: [String: String] = [:]) throws -> Outcome {
+    Outcome(try Program(["doctor"] + arguments, in: folder, environment: broker.environment(more)))
+  }
+
+  /// Without the rights of root, which no mode stops.
+  private func unprivileged(_ broker: Broker, _ arguments: [String] = []) throws -> Outcome {
+    guard geteuid() == 0 else { return try doctor(broker, arguments) }
+    #expect(chown(folder.path, 65_534, 65_534) == 0)
+    return Outcome(
+      try Program(
+        ["--reuid=65534", "--regid=65534", "--clear-groups", Program.path, "doctor"] + arguments, in: folder,
+        environment: broker.environment(), executable: "/usr/bin/setpriv"))
+  }
+
+  /// Everything below the test's folder but what programs said, with inode and times.
+  private func everything() throws -> [String: FileStatus] {
+    var found: [String: FileStatus] = [:]
+    let walker = try FolderWalker(root: folder.path) { _ in true }
+    while let entry = walker.next() {
+      let name = try entry.get().string ?? ""
+      // In SQLite's memory that all share it is noted who reads.
+      guard !name.hasSuffix(".log"), !name.hasSuffix("-shm"),
+        let status = try FileStatus.of(folder.path + "/" + name, followingLinks: false)
+      else { continue }
+      // In folders hidden files came and went. Root's SQLite gives a log the owner that it has already.
+      let isFolder = status.kind == .folder
+      found[name] = FileStatus(
+        kind: status.kind, size: isFolder ? 0 : status.size, modified: isFolder ? 0 : status.modified,
+        changed: isFolder || name.hasSuffix("-wal") ? 0 : status.changed, inode: status.inode, device: status.device)
+    }
+    return found
+  }
+
+  // MARK: As it should be
+
+  @Test func whatRunsWellHasNoProblemAndIsLeftAlone() throws {
+    let broker = try Broker.preferred(partitions: 2)
+    let images = sampleImages(10)
+    for (name, bytes) in images { try folder.write("images/" + name, bytes) }
+    let environment = broker.environment(["PROGRESS_SECONDS": "0"])
+    let producer = try Program(["producer"], in: folder, environment: environment)
+    let consumer = try Program(["consumer"], in: folder, environment: environment)
+    #expect(eventually { folder.rows.count == images.count }, "\(consumer.output)")
+    // Whatever they do once all is stored (a commit, a metadata request) they have done.
+    #expect(eventually { try doctor(broker).output.contains("all messages are stored") })
+    let before = try everything()
+    let outcome = try doctor(broker)
+    let after = try everything()
+    for name in Set(before.keys).union(after.keys) { #expect(after[name] == before[name], "\(name)") }
+    #expect(outcome.code == 0 && outcome.problems == [], "\(outcome.output)")
+    for said in [
+      "Versions\n  ok       image-pipeline ", ", librdkafka ", ", SQLite ", ", OpenSSL ", ", libevent ", ", Linux ",
+      "\nKafka\n  ok       \(broker.servers) answers; cluster ", "which can be reached from here",
+      "\(broker.topic): 2 partitions", "10 images, ", "a file that is made in it is told of at once (",
+      "the catalog opens: version 2, 10 images", "1 consumer at work on it", "writable, with our header",
+      "the ledger opens: version", ", 10 files", "1 producer at work with it",
+      "\nSize limits\n  ok       SEGMENT_BYTES  ",
+      "\nno problem, ",
+    ] { #expect(outcome.output.contains(said), "\(said) in \(outcome.output)") }
+    // They did not notice.
+    #expect(
+      consumer.output.split(separator: "\n").count { $0.contains("partitions assigned") } == 1, "\(consumer.output)")
+    try folder.write("images/later.jpg", [1])
+    #expect(eventually { folder.rows.count == images.count + 1 })
+    #expect(producer.terminate() == 0 && consumer.terminate() == 0)
+  }
+
+  @Test func beforeAnythingWasMadeThereIsNothingWrong() throws {
+    let broker = try Broker.preferred()
+    try folder.write("images/a.jpg", [1])
+    let outcome = try doctor(broker)
+    #expect(outcome.code == 0, "\(outcome.output)")
+    #expect(outcome.output.contains("processed_images is not there: it will be made in ."), "\(outcome.output)")
+    #expect(try Folder.open(folder.path).names().filter { !$0.hasSuffix(".log") } == ["images"])
+  }
+
+  @Test func eachSideCanBeLookedAtAlone() throws {
+    let broker = try Broker.preferred()
+    try folder.write("images/a.jpg", [1])
+    let producer = try doctor(broker, ["--producer"])
+    #expect(producer.output.contains("\nInput\n") && producer.output.contains("\nState\n"))
+    #expect(!producer.output.contains("\nOutput\n") && !producer.output.contains("group"), "\(producer.output)")
+    let consumer = try doctor(broker, ["--consumer"])
+    #expect(consumer.output.contains("\nOutput\n") && consumer.output.contains("all messages are stored"))
+    #expect(!consumer.output.contains("\nInput\n") && !consumer.output.contains("\nState\n"), "\(consumer.output)")
+    #expect(try doctor(broker, ["--everything"]).code == 2)
+    let wrong = try doctor(broker, [], ["SETTLE_MS": "soon"])
+    #expect(wrong.code == 2 && wrong.output.contains("SETTLE_MS=soon cannot be used"), "\(wrong.output)")
+  }
+
+  @Test func inJSONEachFindingIsALine() throws {
+    let broker = try Broker.preferred()
+    try folder.write("images/a.jpg", [1])
+    let lines = try doctor(broker, [], ["LOG_FORMAT": "json", "KAFKA_OPTS": "x"]).output.split(separator: "\n")
+    #expect(lines.dropLast().allSatisfy { $0.hasPrefix("{\"area\":\"") && $0.hasSuffix("\"}") }, "\(lines)")
+    #expect(lines.contains { $0.contains("\"finding\":\"note\",\"text\":\"KAFKA_OPTS is ignored") }, "\(lines)")
+    #expect(
+      lines.last?.hasPrefix("{\"ok\":") == true && lines.last?.hasSuffix("\"problems\":0,\"stopped\":false}") == true)
+  }
+
+  // MARK: Kafka
+
+  @Test func aBrokerThatIsNotThereIsSaidAndTheRestIsLookedAt() throws {
+    try folder.write("images/a.jpg", [1])
+    let begun = Clock.monotonicMilliseconds
+    // Port 1: nobody listens there.
+    let program = try Program(["doctor"], in: folder, environment: ["KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"])
+    let outcome = Outcome(program)
+    #expect(Clock.monotonicMilliseconds - begun < 20_000 * Sanitizer.slowness)
+    #expect(outcome.code == 1, "\(outcome.output)")
+    #expect(outcome.has("127.0.0.1:1 cannot be connected to: connection refused", "cure: start the broker"))
+    #expect(outcome.has("skipped: topic"))
+    #expect(outcome.output.contains("1 image, 1 B"), "\(outcome.output)")
+    #expect(outcome.problems.count == 1 && outcome.output.contains("\n1 problem, "), "\(outcome.output)")
+  }
+
+  @Test func somethingElseAtTheBrokersPortIsToldFromABroker() throws {
+    let server = try HTTPServer(address: "127.0.0.1", port: 0) { _ in nil }
+    defer { server.stop() }
+    try folder.write("images/a.jpg", [1])
+    let program = try Program(
+      ["doctor"], in: folder, environment: ["KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:\(server.port)"])
+    let outcome = Outcome(program)
+    #expect(outcome.has("can be connected to, and speaks no Kafka to this client", "KAFKA_SECURITY_PROTOCOL"))
+    #expect(outcome.code == 1, "\(outcome.output)")
+  }
+
+  @Test func settingsThatContradictOneAnotherAreAProblem() throws {
+    let broker = try Broker.preferred()
+    let outcome = try doctor(broker, [], ["KAFKA_MAX_IN_FLIGHT": "6"])
+    #expect(outcome.code == 1 && outcome.has("the client refuses its settings", "max.in.flight"), "\(outcome.output)")
+  }
+
+  @Test func whatIsNotStoredYetAndDeadLettersAreCounted() throws {
+    let broker = try Broker.preferred()
+    let image: [UInt8] = Array(repeating: 7, count: 3_000)
+    try broker.send([.image("a.jpg", image), .text("no image")])
+    let waiting = try doctor(broker, ["--consumer"])
+    #expect(waiting.output.contains("not stored yet: 2 messages, about "), "\(waiting.output)")
+    #expect(waiting.output.contains(", the oldest "), "\(waiting.output)")
+    #expect(try Program.storeAll(in: folder, broker).contains("stored 1 image"))
+    let stored = try doctor(broker, ["--consumer"])
+    #expect(stored.output.contains("all messages are stored"), "\(stored.output)")
+    #expect(stored.has("dead letter", "image-pipeline dead-letters lists them"), "\(stored.output)")
+    #expect(stored.code == 0)
+  }
+
+  @Test(.enabled(if: Broker.realServers != nil, "needs a real Kafka: KAFKA_TEST_BOOTSTRAP_SERVERS"))
+  func aTopicWhoseSettingsDoNotFitIsFoundWithItsCommands() throws {
+    let broker = try Broker(real: Broker.realServers!)
+    let topic = broker.topic + "-small"
+    let small = Broker(servers: broker.servers, topic: topic)
+    var settings = KafkaSettings()
+    settings.set("bootstrap.servers", broker.servers)
+    let client = try KafkaProducer(settings) { _ in }
+    defer { client.close() }
+    let its = ["max.message.bytes": "500000", "cleanup.policy": "compact", "retention.bytes": "1000000"]
+    #expect(try client.createTopic(topic, partitions: 1, settings: its, timeoutMilliseconds: 30_000))
+    try folder.write("images/a.jpg", Array(repeating: 1, count: 800_000))
+    let outcome = try doctor(small)
+    #expect(outcome.code == 1, "\(outcome.output)")
+    #expect(
+      outcome.has(
+        "max.message.bytes of \(topic)", "500,000  batches of up to 1,000,000 are refused",
+        "cure: kafka-configs --alter --entity-type topics --entity-name \(topic) --add-config max.message.bytes=1000000",
+        "SEGMENT_BYTES=345000 KAFKA_BATCH_SIZE=500000"), "\(outcome.output)")
+    #expect(outcome.has("cleanup.policy=compact", "--add-config cleanup.policy=delete"), "\(outcome.output)")
+    #expect(outcome.has("a.jpg travels in 2 messages", "retention.bytes"), "\(outcome.output)")
+    #expect(outcome.output.contains("socket.request.max.bytes of broker 1"), "\(outcome.output)")
+    #expect(outcome.problems.count == 2, "\(outcome.output)")
+    // The cure for the producer cures.
+    let cured = try doctor(small, ["--producer"], ["SEGMENT_BYTES": "345000", "KAFKA_BATCH_SIZE": "500000"])
+    #expect(!cured.output.contains("are refused"), "\(cured.output)")
+  }
+
+  @Test(.enabled(if: Broker.realServers != nil, "needs a real Kafka: KAFKA_TEST_BOOTSTRAP_SERVERS"))
+  func messagesThatRetentionTookBeforeTheyWereStoredAreAProblem() throws {
+    let broker = try Broker(real: Broker.realServers!)
+    try broker.send((0..<2).map { .image("\($0).jpg", [UInt8($0)]) })
+    _ = try Program.storeAll(in: folder, broker)
+    try broker.send((2..<7).map { .image("\($0).jpg", [UInt8($0)]) })
+    let client = try KafkaProducer(broker.settings()) { _ in }
+    defer { client.close() }
+    try client.deleteRecords(of: broker.topic, partition: 0, before: 4, timeoutMilliseconds: 30_000)
+    let outcome = try doctor(broker, ["--consumer"])
+    #expect(outcome.code == 1, "\(outcome.output)")
+    #expect(
+      outcome.has("2 messages, in partition 0 (offsets 2 to 3)", "image-pipeline verify --resend"), "\(outcome.output)")
+    #expect(outcome.output.contains("not stored yet: 3 messages"), "\(outcome.output)")
+  }
+
+  // MARK: Folders
+
+  @Test func filesThatNobodyMaySendAreFound() throws {
+    let broker = try Broker.preferred()
+    try folder.write("images/locked.jpg", [1])
+    try folder.write("images/closed/a.jpg", [1])
+    for number in 0..<3 { try folder.write("images/\(number).cr2", [1]) }
+    #expect(chmod(folder.path + "/images/locked.jpg", 0) == 0 && chmod(folder.path + "/images/closed", 0) == 0)
+    defer { chmod(folder.path + "/images/closed", 0o755) }
+    let outcome = try unprivileged(broker, ["--producer"])
+    #expect(outcome.code == 1, "\(outcome.output)")
+    #expect(
+      outcome.has("files and folders that cannot be read: 2, the first: ", "cure: chmod -R a+rX"), "\(outcome.output)")
+    #expect(
+      outcome.has("passed by because of their extension: 3 files (.cr2 3)", "jxl,cr2, or * for every"),
+      "\(outcome.output)")
+    let listed = try doctor(broker, ["--producer"], ["IMAGE_EXTENSIONS": "*"])
+    #expect(!listed.output.contains("passed by"), "\(listed.output)")
+  }
+
+  @Test func anInputThatIsMissingOrAnOutputItselfIsAProblem() throws {
+    let broker = try Broker.preferred()
+    let missing = try doctor(broker, ["--producer"])
+    #expect(missing.code == 1 && missing.has("IMAGES_DIR=images", "no such file", "cure: "), "\(missing.output)")
+    _ = try Program.storeAll(in: folder, broker)
+    let output = try doctor(broker, ["--producer"], ["IMAGES_DIR": Scratch.output])
+    #expect(output.code == 1 && output.has("which a consumer stores into", "cure: set IMAGES_DIR"), "\(output.output)")
+  }
+
+  @Test func anOutputThatMayNotBeWrittenIsAProblemForThisUser() throws {
+    let broker = try Broker.preferred()
+    try folder.makeFolder(Scratch.output)
+    try folder.write(Scratch.csv, [])
+    try folder.makeFolder(".image-pipeline")
+    for name in [Scratch.output, Scratch.csv, ".image-pipeline"] {
+      #expect(chmod(folder.path + "/" + name, 0o555) == 0)
+    }
+    try folder.makeFolder("images")
+    let outcome = try unprivileged(broker)
+    #expect(outcome.code == 1, "\(outcome.output)")
+    #expect(
+      outcome.has("PROCESSED_IMAGES_DIR=processed_images: cannot create", "cure: sudo chown -R"), "\(outcome.output)")
+    #expect(outcome.has("CSV_PATH=processed_image_data.csv: cannot open", "cure: sudo chown"), "\(outcome.output)")
+    #expect(outcome.has("STATE_DIR=.image-pipeline: cannot create"), "\(outcome.output)")
+  }
+
+  @Test func aFolderInThePlaceOfTheCSVFileIsFound() throws {
+    let broker = try Broker.preferred()
+    try folder.makeFolder(Scratch.csv)
+    let outcome = try doctor(broker, ["--consumer"])
+    #expect(
+      outcome.code == 1 && outcome.has("is a folder: Docker makes one", "cure: docker compose down"),
+      "\(outcome.output)")
+  }
+
+  @Test func damagedAndForeignFilesHaveTheirCures() throws {
+    let broker = try Broker.preferred()
+    try folder.write(".image-pipeline/ledger.sqlite", Array(String(repeating: "no ledger", count: 1_000).utf8))
+    try folder.write(Scratch.output + "/.image-pipeline/catalog.sqlite", Array(repeating: 1, count: 5_000))
+    try folder.write(Scratch.csv, Array("file_path,image_label\n".utf8))
+    try folder.makeFolder("images")
+    let outcome = try doctor(broker)
+    #expect(outcome.code == 1, "\(outcome.output)")
+    #expect(outcome.has("the ledger", "is damaged", "move it away, with its -wal and -shm"), "\(outcome.output)")
+    #expect(outcome.has("the catalog", "is damaged", "image-pipeline repair"), "\(outcome.output)")
+    #expect(outcome.has("was not written by this pipeline", "moves it aside"), "\(outcome.output)")
+  }
+
+  @Test(.enabled(if: SmallDisk.isPermitted, "needs the right to mount"))
+  func aFullAndAReadOnlyDiskAreProblems() throws {
+    let broker = try Broker.preferred()
+    let small = try SmallDisk(at: folder.path + "/" + Scratch.output, bytes: 1 << 20)
+    let full = try doctor(broker, ["--consumer"])
+    #expect(full.code == 1 && full.has("disk of the output: ", "free", "cure: free some space"), "\(full.output)")
+    #expect(full.has("lies in memory"), "\(full.output)")
+    try small.makeReadOnly()
+    let readOnly = try doctor(broker, ["--consumer"])
+    #expect(readOnly.has("read-only file system", "cure: Mount the file system"), "\(readOnly.output)")
+    #expect(readOnly.code == 1)
+  }
+
+  // MARK: Events and signals
+
+  @Test func aFileThatIsMadeOutsideIsAwaited() throws {
+    let broker = try Broker.preferred()
+    try folder.write("images/a.jpg", [1])
+    let environment = broker.environment()
+    let program = try Program(["doctor", "--producer", "--outside-canary"], in: folder, environment: environment)
+    // Again and again, as the script does.
+    let isOver = eventually {
+      try folder.write("images/.image-pipeline-canary-outside", [])
+      unlink(folder.path + "/images/.image-pipeline-canary-outside")
+      return program.hasEnded
+    }
+    #expect(isOver)
+    let outcome = Outcome(program)
+    #expect(
+      outcome.code == 0 && outcome.output.contains("a file that is made outside is told of here"), "\(outcome.output)")
+    #expect(try folder.files("images") == ["a.jpg"])
+  }
+
+  @Test func itEndsWhenItIsToldToAndLeavesNothing() throws {
+    let broker = try Broker.preferred()
+    try folder.write("images/a.jpg", [1])
+    let program = try Program(
+      ["doctor", "--outside-canary"], in: folder, environment: broker.environment(["STATE_DIR": "images/.state"]))
+    // It waits 10 s for a file that nobody makes.
+    #expect(eventually { program.output.contains("to be watched") }, "\(program.output)")
+    let begun = Clock.monotonicMilliseconds
+    program.signal(SIGINT)
+    let outcome = Outcome(program)
+    #expect(Clock.monotonicMilliseconds - begun < 6_000 * Sanitizer.slowness)
+    #expect(outcome.code == 1 && outcome.output.contains("Stopped before the end: "), "\(outcome.output)")
+    #expect(!outcome.output.contains("\nOutput\n"), "\(outcome.output)")
+    #expect(try folder.files("images") == ["a.jpg"])
+  }
+
+  @Test func aSideThatIsNotReadySaysWhy() throws {
+    let server = try HTTPServer(address: "127.0.0.1", port: 0) { path in
+      path == "/readyz" ? HTTPResponse(status: 503, body: "broker: away\n") : nil
+    }
+    defer { server.stop() }
+    let broker = try Broker.preferred()
+    let outcome = try doctor(broker, ["--consumer"], ["HTTP_PORT": "\(server.port)"])
+    #expect(outcome.code == 1 && outcome.has("/readyz at port \(server.port): broker: away"), "\(outcome.output)")
+  }
+}

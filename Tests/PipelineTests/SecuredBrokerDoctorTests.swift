@@ -1,0 +1,75 @@
+import Glibc
+import Testing
+
+private let secured = getenv("KAFKA_TEST_SECURED").map { String(cString: $0) }
+
+/// What a doctor says of a broker that asks who one is: `KAFKA_TEST_SECURED` names the folder that `Tests/Secured/prepare.sh`
+/// filled.
+@Suite(.ownThread, .enabled("KAFKA_TEST_SECURED names no secured broker") { secured != nil })
+struct SecuredBrokerDoctorTests {
+  private let folder = Scratch()
+  private let place = secured ?? ""
+
+  private func address(_ name: String) throws -> String {
+    let scratch = try #require(try? String(decoding: read("\(place)/addresses"), as: UTF8.self))
+    let line = scratch.split(separator: "\n").first { $0.hasPrefix(name + "=") }
+    return String(try #require(line).dropFirst(name.utf8.count + 1))
+  }
+
+  private func read(_ path: String) throws -> [UInt8] {
+    let descriptor = open(path, O_RDONLY)
+    try #require(descriptor >= 0)
+    defer { close(descriptor) }
+    var bytes = [UInt8](repeating: 0, count: 4_096)
+    let count = Glibc.read(descriptor, &bytes, bytes.count)
+    return Array(bytes.prefix(max(0, count)))
+  }
+
+  private func doctor(_ listener: String, _ environment: [String: String]) throws -> (code: Int32?, output: String) {
+    try folder.write("images/a.jpg", [1])
+    let usual = [
+      "KAFKA_BOOTSTRAP_SERVERS": try address(listener), "KAFKA_SECURITY_PROTOCOL": "SSL", "TOPIC": "doctor-images",
+      "KAFKA_SSL_CA_LOCATION": place + "/ca.pem",
+    ]
+    let program = try Program(["doctor"], in: folder, environment: usual.merging(environment) { $1 })
+    return (program.exitCode(), program.output)
+  }
+
+  @Test(arguments: [
+    ("tls", ["KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"], "cure: set KAFKA_SECURITY_PROTOCOL to what that listener speaks"),
+    ("tls", ["KAFKA_SSL_CA_LOCATION": "another-ca.pem"], "cure: set KAFKA_SSL_CA_LOCATION to the CA"),
+    ("mutual", [:], "KAFKA_SSL_CERTIFICATE_LOCATION"),
+    (
+      "sasl",
+      [
+        "KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_MECHANISM": "PLAIN", "KAFKA_SASL_USERNAME": "carrier",
+        "KAFKA_SASL_PASSWORD": "another",
+      ], "cure: check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME"
+    ),
+  ])
+  func whatKeepsAClientOutHasItsCure(listener: String, environment: [String: String], cure: String) throws {
+    var environment = environment
+    if let name = environment["KAFKA_SSL_CA_LOCATION"] { environment["KAFKA_SSL_CA_LOCATION"] = place + "/" + name }
+    let (code, output) = try doctor(listener, environment)
+    #expect(code == 1, "\(output)")
+    #expect(output.contains("can be connected to, and speaks no Kafka to this client"), "\(output)")
+    #expect(output.contains(cure), "\(output)")
+  }
+
+  @Test func aUserWithoutRightsIsToldWhichAreMissing() throws {
+    let stranger = [
+      "KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_MECHANISM": "PLAIN", "KAFKA_SASL_USERNAME": "stranger",
+      "KAFKA_SASL_PASSWORD_FILE": place + "/password",
+    ]
+    let (code, output) = try doctor("sasl", stranger)
+    #expect(code == 1, "\(output)")
+    for right in [
+      "DescribeConfigs right on the cluster", "Describe right on topic doctor-images", "IdempotentWrite right",
+    ] {
+      #expect(output.contains("the user stranger has no \(right)"), "\(right) in \(output)")
+    }
+    #expect(output.contains("kafka-acls --add --allow-principal User:stranger"), "\(output)")
+    let carrier = try doctor("sasl", stranger.merging(["KAFKA_SASL_USERNAME": "carrier"]) { $1 })
+    #expect(carrier.code == 0, "\(carrier.output)")
+  }
+}
