@@ -111,7 +111,7 @@ port_user() {
   if [[ -n $who ]]; then echo "the container $who"; else echo "see: ss -ltnp 'sport = :$1'"; fi
 }
 
-# The folders and the CSV file, before the engine makes something else of them.
+# The folders and the CSV file, before the engine makes something else of them. With LOOK_ONLY=1 nothing is made or removed.
 check_places() {
   local images output csv
   images=$(setting IMAGES_DIR ./images) output=$(setting PROCESSED_IMAGES_DIR ./processed_images)
@@ -119,15 +119,18 @@ check_places() {
   make_folder "$images" IMAGES_DIR && check_readable "$images"
   make_folder "$output" PROCESSED_IMAGES_DIR && check_writable "$output" PROCESSED_IMAGES_DIR
   if [[ -d $csv ]]; then
-    if rmdir "$csv" 2>/dev/null; then
+    if [[ -z ${LOOK_ONLY:-} ]] && rmdir "$csv" 2>/dev/null; then
       note "$csv was an empty folder" "an engine made it where the file was missing: removed"
     else
-      bad "$csv is a folder" "move it away: the CSV file belongs there"
+      bad "$csv is a folder: an engine makes one where the file is missing" "docker compose down, rmdir '$csv', make up"
       return
     fi
   fi
   if [[ ! -e $csv ]]; then
-    if (umask 022 && : >"$csv") 2>/dev/null; then
+    if [[ -n ${LOOK_ONLY:-} ]]; then
+      note "$csv is not there" "make up makes it"
+      return
+    elif (umask 022 && : >"$csv") 2>/dev/null; then
       own "$csv"
     else
       bad "$csv cannot be made" "make its folder writable, or set CSV_PATH"
@@ -139,6 +142,10 @@ check_places() {
 
 make_folder() { # PATH VARIABLE
   if [[ ! -e $1 ]]; then
+    if [[ -n ${LOOK_ONLY:-} ]]; then
+      note "$1 is not there" "make up makes it; where it should be elsewhere, set $2"
+      return 1
+    fi
     mkdir -p "$1" 2>/dev/null || {
       bad "$1 cannot be made" "make the folder above it writable, or set $2"
       return 1
