@@ -88,16 +88,18 @@ enum BrokerReach {
     zip(brokers, outcomes).map { broker, outcome in
       let address = TCPProbe.Address(host: broker.host, port: broker.port)
       let reason: String
+      // Of one that has just gone the others may not know yet.
+      var start = "start it where it is down; else "
       switch outcome {
       case .connected: return .ok("broker \(broker.id) calls itself \(address), which can be reached from here")
-      case .unresolved: reason = "no such name is known here"
+      case .unresolved: (reason, start) = ("no such name is known here", "")
       case .failed(let words): reason = words
       case .silent: reason = "no answer"
       }
       return .problem(
         "broker \(broker.id) calls itself \(address), which cannot be reached from here: \(reason)",
-        cure:
-          "set advertised.listeners of that broker (KAFKA_ADVERTISED_LISTENERS) to a name and port that clients here reach, "
+        cure: start
+          + "set advertised.listeners of that broker (KAFKA_ADVERTISED_LISTENERS) to a name and port that clients here reach, "
           + "or connect to the listener that is meant for them")
     }
   }
