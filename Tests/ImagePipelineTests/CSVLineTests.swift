@@ -1,3 +1,4 @@
+import Platform
 import Testing
 
 @testable import ImagePipeline
@@ -126,6 +127,50 @@ private func records(_ text: String, pieces: Int = .max) -> [[String]] {
     #expect(records("a,b\nc,d") == [["a", "b"]])
     #expect(records("a,\"b\n") == [])
     #expect(records("\n") == [[""]])
+  }
+
+  /// A file of somebody else's, where a quote is just a character.
+  @Test(arguments: ["\"the first\n", "\"the \"\"first\n", "x,\"\"\"\n"])
+  func aQuoteThatIsNotClosedCostsItsLineAndNoMemory(line: String) {
+    let rows = (0..<200_000).map { "out/\($0).jpg,cat" }
+    var parser = CSVParser()
+    var read: [String] = []
+    var most = 0
+    for piece in [line] + rows.map({ $0 + "\n" }) {
+      Array(piece.utf8).withUnsafeBytes { parser.read($0) { read.append($0[0]) } }
+      most = max(most, parser.bytesHeld)
+    }
+    #expect(read.count == 200_001)
+    let areThere = read.dropFirst() == rows.map { String($0.dropLast(4)) }[...]
+    #expect(areThere)
+    #expect(most < 3 << 20)
+  }
+
+  @Test func aFieldMayHoldManyLines() {
+    let text = String(repeating: "line, \"\"\n", count: 80_000)
+    #expect(records("a,\"\(text)\",c\n").first.map { $0.map(\.utf8.count) } == [1, text.utf8.count - 80_000, 1])
+  }
+
+  @Test func aQuoteThatIsNotClosedBeforeTheFileEndsIsACharacter() throws {
+    let scratch = try Scratch()
+    let file = try File.open(scratch.write("a.csv", "a,\"b\nc,d\ne,\"\"\n"), .read)
+    var read: [[String]] = []
+    try CSVParser.read(file) { read.append($0) }
+    #expect(read == [["a", "\"b"], ["c", "d"], ["e", ""]])
+  }
+
+  @Test(arguments: ["x", ","])
+  func aLineWithoutEndIsARecordWithoutFields(content: String) {
+    var parser = CSVParser()
+    var read: [[String]] = []
+    var most = 0
+    for _ in 0..<3_000 {
+      Array(String(repeating: content, count: 1_000).utf8).withUnsafeBytes { parser.read($0) { read.append($0) } }
+      most = max(most, parser.bytesHeld)
+    }
+    #expect(most < 3 << 20)
+    Array("\na,b\n".utf8).withUnsafeBytes { parser.read($0) { read.append($0) } }
+    #expect(read.map(\.count) == [0, 2])
   }
 
   @Test func theStartOfAnUnfinishedRecordIsKnown() {

@@ -19,6 +19,28 @@ private func position(_ next: Int64) -> Catalog.Position { Catalog.Position(next
     #expect(tracker.delivered(mark(1)) == .store)
   }
 
+  @Test func whatAnUnknownPartitionHasLostIsCountedOnce() {
+    var tracker = PartitionTracker(nil)
+    #expect(tracker.takeNeverSeen() == nil)
+    #expect(tracker.delivered(mark(7)) == .store)
+    #expect(tracker.takeNeverSeen() == 7)
+    #expect(tracker.delivered(mark(9)) == .store)
+    #expect(tracker.takeNeverSeen() == nil && tracker.takeGap() == nil)
+
+    var empty = PartitionTracker(nil)
+    #expect(empty.reachedEnd(7) && empty.isAtEnd)
+    #expect(empty.takeNeverSeen() == 7)
+    #expect(empty.reachedEnd(7) && empty.delivered(mark(8)) == .store)
+    #expect(empty.takeNeverSeen() == nil)
+
+    var whole = PartitionTracker(nil)
+    #expect(whole.delivered(mark(0)) == .store && whole.reachedEnd(1))
+    #expect(whole.takeNeverSeen() == nil)
+    var known = PartitionTracker(position(10))
+    #expect(known.delivered(mark(12)) == .store)
+    #expect(known.takeNeverSeen() == nil)
+  }
+
   @Test func aKnownPartitionStartsOneMessageEarlyAndGoesOn() {
     var tracker = PartitionTracker(position(10))
     #expect(tracker.start == 9)

@@ -47,6 +47,17 @@ import Testing
     #expect(result.bytes == 6)
   }
 
+  @Test func whatTheConsumerMovedAsideIsNotExtra() throws {
+    let row = try carry("1.jpg", "one")
+    try scratch.write("out/rows.csv", header + row)
+    try scratch.write("out/rows.csv.aside-1795476676123", "mine")
+    try scratch.write("out/cat/rows.csv.aside-1", "somebody's")
+    try scratch.write("out/rows.csv.bak", "somebody's")
+    let (result, findings) = try verify(csv: scratch / "out/rows.csv")
+    #expect(findings.sorted() == ["extra cat/rows.csv.aside-1", "extra rows.csv.bak"])
+    #expect(result.verified == 1)
+  }
+
   @Test func nothingAtAllIsClean() throws {
     let (result, _) = try verify()
     #expect(result.isClean && result.verified == 0)

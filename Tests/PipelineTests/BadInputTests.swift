@@ -86,6 +86,18 @@ import Testing
     #expect(letter.header("__connect.errors.partition") == "0")
     #expect(letter.header("__connect.errors.offset") == "\(offset)")
     #expect(letter.header("__connect.errors.exception.class.name") == kind, "letter \(offset)")
+    // Kafka Connect's names, for its tools; behind them the only one of our own.
+    #expect(letter.header("__connect.errors.class.name") == "image-pipeline")
+    #expect(letter.header("__connect.errors.connector.name") == "image-pipeline")
+    #expect(letter.header("__connect.errors.task.id") == "0")
+    let added = letter.headers.dropFirst(message.headers.count).map { $0.name.dropFirst("__connect.errors.".count) }
+    #expect(
+      added == [
+        "topic", "partition", "offset", "connector.name", "task.id", "stage", "class.name", "exception.class.name",
+        "exception.message", "timestamp",
+      ])
+    let time = Int64(letter.header("__connect.errors.timestamp") ?? "") ?? 0
+    #expect(abs(time - Clock.wallMilliseconds) < 600_000, "letter \(offset): \(time)")
     let reason = letter.header("__connect.errors.exception.message") ?? ""
     #expect(reason.contains(word), "letter \(offset): \(reason)")
     let stage = kind == "NameRefusal" ? "TASK_PUT" : "VALUE_CONVERTER"

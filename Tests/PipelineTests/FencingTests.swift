@@ -54,7 +54,7 @@ import Testing
       .prepare("SELECT value FROM facts WHERE name = 'catalog'").first { $0.text(0) }
     var settings = broker.settings()
     settings.set("group.id", broker.group)
-    settings.set("group.instance.id", try #require(id) + "-1")
+    settings.set("group.instance.id", try #require(id) + "-1-1")
     let intruder = try KafkaConsumer(settings, topic: broker.topic)
     try intruder.subscribe()
     let isIn = eventually {

@@ -99,6 +99,35 @@ import Testing
     #expect(letters.allSatisfy { $0.header("__connect.errors.exception.class.name") == "DigestMismatch" })
   }
 
+  /// Some broken sender's: its headers are right, its bytes are not.
+  @Test(arguments: ["before", "behind"], [1, 256])
+  func aSegmentThatComesTwiceWithOtherBytesIsNotStoredAndTheImageIsOnceItIsSentAgain(order: String, batch: Int) throws {
+    let broker = try Broker.preferred()
+    let image = Scratch.bytes(9_000, seed: 12)
+    let segments = TestMessage.segments("large.png", image, size: 3_000)
+    let digest = image.withUnsafeBytes { SHA256.hash($0) }
+    let other = TestMessage.segment(
+      "large.png", Scratch.bytes(9_000, seed: 13), size: 3_000, index: 1, count: 3, digest: digest)
+    let pair = order == "before" ? [other, segments[1]] : [segments[1], other]
+    try broker.send([segments[0]] + pair + [segments[2]])
+    _ = try Program.storeAll(in: folder, broker, ["BATCH_IMAGES": "\(batch)"])
+    // One at a time, the last counts. Of one batch, either may.
+    let isStored = folder.rows.count == 1
+    #expect(batch > 1 || isStored == (order == "before"))
+    let letters = try broker.deadLetters()
+    if isStored {
+      #expect(letters.isEmpty)
+    } else {
+      #expect(letters.map(\.value) == [segments[0].value, pair[1].value, segments[2].value])
+      #expect(letters.allSatisfy { $0.header("__connect.errors.exception.class.name") == "DigestMismatch" })
+      #expect(try folder.files(Scratch.output) == [])
+    }
+    try broker.send(segments)
+    _ = try Program.storeAll(in: folder, broker, ["BATCH_IMAGES": "\(batch)"])
+    try expectStored(["large.png": image], in: folder)
+    #expect(try broker.deadLetters().count == letters.count)
+  }
+
   @Test func aLeftOverOfATopicThatWasMadeAnewTakesNoOtherMessageToTheDeadLetters() throws {
     let folder = folder
     let segments = TestMessage.segments("large.png", Scratch.bytes(9_000, seed: 10), size: 3_000)

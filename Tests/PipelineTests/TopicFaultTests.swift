@@ -1,6 +1,7 @@
 import Glibc
 import Kafka
 import Platform
+import SQLite
 import Testing
 
 /// What may become of a topic. For a real broker alone: the embedded one deletes and compacts nothing.
@@ -23,9 +24,9 @@ import Testing
 
   private func send(_ images: [(String, [UInt8])]) throws { try broker.send(images.map { .image($0.0, $0.1) }) }
 
-  private func makeAnew() throws {
+  private func makeAnew(partitions: Int32 = 1) throws {
     #expect(try client.deleteTopic(broker.topic, timeoutMilliseconds: 30_000))
-    #expect(try client.createTopic(broker.topic, partitions: 1, timeoutMilliseconds: 30_000))
+    #expect(try client.createTopic(broker.topic, partitions: partitions, timeoutMilliseconds: 30_000))
   }
 
   private func all(_ images: [(String, [UInt8])]...) -> [String: [UInt8]] {
@@ -60,7 +61,81 @@ import Testing
     try expectStored(all(old, new), in: folder)
   }
 
+  /// How many partitions it has before and after, and how many images come after.
+  private static let changes: [(Int32, Int32, Int)] = [(1, 3, 24), (3, 1, 24), (3, 3, 24), (3, 3, 1), (3, 2, 2)]
+
+  @Test(arguments: changes)
+  func aTopicMayBeMadeAnewWithOtherPartitionsWhileNobodyReads(before: Int32, after: Int32, count: Int) throws {
+    let (old, new) = (images(1, 24), images(2, count))
+    try makeAnew(partitions: before)
+    try send(old)
+    _ = try Program.storeAll(in: folder, broker)
+    try makeAnew(partitions: after)
+    try send(new)
+    let said = try Program.storeAll(in: folder, broker)
+    #expect(said.ranges(of: "made anew").count == 1, "\(said)")
+    try expectStored(all(old, new), in: folder)
+    #expect(try Program.storeAll(in: folder, broker).contains("stored 0 images"))
+  }
+
+  @Test(arguments: changes)
+  func aTopicMayBeMadeAnewWithOtherPartitionsUnderARunningConsumer(before: Int32, after: Int32, count: Int) throws {
+    let (old, new) = (images(1, 24), images(2, count))
+    try makeAnew(partitions: before)
+    // It looks for new partitions every five minutes; a topic that is gone is noticed sooner.
+    let environment = broker.environment(["KAFKA_TOPIC_METADATA_REFRESH_INTERVAL_MS": "2000"])
+    let consumer = try Program(["consumer"], in: folder, environment: environment)
+    try send(old)
+    #expect(eventually { folder.rows.count == 24 }, "\(consumer.output)")
+    try makeAnew(partitions: after)
+    try send(new)
+    #expect(eventually(withinSeconds: 60) { folder.rows.count == 24 + count }, "\(folder.rowNames) \(consumer.output)")
+    #expect(consumer.output.contains("made anew"), "\(consumer.output)")
+    #expect(consumer.terminate() == 0, "\(consumer.output)")
+    try expectStored(all(old, new), in: folder)
+    #expect(try Program.storeAll(in: folder, broker).contains("stored 0 images"))
+  }
+
   // MARK: Messages that are gone
+
+  @Test func whatExpiresBeforeARunningConsumerCouldStoreItIsCountedWithTheCure() throws {
+    let (old, lost, rest) = (images(1, 3), images(2, 4), images(3, 5))
+    let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
+    try send(old)
+    #expect(eventually { folder.rows.count == 3 }, "\(consumer.output)")
+    // While another one holds the lock, it fetches nothing.
+    let catalog = try Database(
+      path: folder.path + "/" + Scratch.output + "/.image-pipeline/catalog.sqlite", busyTimeoutMilliseconds: 1_000)
+    #expect(eventually { try catalog.tryBegin() })
+    let held = [("held.jpg", Scratch.bytes(300, seed: 9))]
+    try send(held)
+    #expect(eventually { consumer.output.contains("another consumer holds the catalog") }, "\(consumer.output)")
+    try send(lost)
+    try send(rest)
+    try client.deleteRecords(of: broker.topic, partition: 0, before: 8, timeoutMilliseconds: 30_000)
+    catalog.rollback()
+    #expect(eventually { folder.rows.count == 9 }, "\(consumer.output)")
+    let said = consumer.output
+    #expect(said.contains("removed from the topic before they were stored: 4"), "\(said)")
+    #expect(said.contains("from=4") && said.contains("to=7") && said.contains("retention.ms"), "\(said)")
+    #expect(!said.contains("made anew"), "\(said)")
+    #expect(consumer.terminate() == 0, "\(consumer.output)")
+    try expectStored(all(old, held, rest), in: folder)
+    #expect(try !Program.storeAll(in: folder, broker).contains("removed from the topic"))
+  }
+
+  @Test(arguments: [3, 8])
+  func whatATopicHadLostBeforeItsFirstConsumerIsCounted(before: Int64) throws {
+    let all = images(1, 8)
+    try send(all)
+    try client.deleteRecords(of: broker.topic, partition: 0, before: before, timeoutMilliseconds: 30_000)
+    let said = try Program.storeAll(in: folder, broker)
+    #expect(said.contains("first messages are not in the topic any more, and are not stored: \(before)"), "\(said)")
+    #expect(!said.contains("made anew") && !said.contains("error"), "\(said)")
+    try expectStored(self.all(Array(all.dropFirst(Int(before)))), in: folder)
+    guard before < 8 else { return }
+    #expect(try !Program.storeAll(in: folder, broker).contains("any more"))
+  }
 
   @Test func whatHasExpiredBeforeItWasStoredIsCountedWithTheCure() throws {
     let (old, lost, rest) = (images(1, 3), images(2, 4), images(3, 5))

@@ -54,16 +54,22 @@ public final class ConsumerService: Sendable {
   /// One life as a member of the group.
   private func join(_ store: ImageStore, isFirst: Bool) throws {
     var kafka = settings.kafka
-    kafka.setDefault("group.instance.id", "\(store.catalog.id)-\(store.slot.number)")
-    let consumer = try KafkaConsumer(kafka, topic: settings.topic)
-    defer { consumer.unsubscribeAndClose() }
+    // It asks, and joins nothing.
+    let client = try KafkaConsumer(kafka, topic: settings.topic)
+    defer { client.unsubscribeAndClose() }
     let connection = BrokerConnection(
-      client: consumer, servers: kafka.values["bootstrap.servers"] ?? "", log: log, health: events.health)
+      client: client, servers: kafka.values["bootstrap.servers"] ?? "", log: log, health: events.health)
     guard
       let cluster = try settings.embeddedCluster ?? connection.clusterID(stop: stop),
       try connection.ensureTopic(settings.topic, as: settings.newTopic, stop: stop)
     else { return }
     if isFirst { connection.review(settings.topic, settings.newTopic) }
+    let partitions = try connection.partitionCount(of: settings.topic, stop: stop) ?? 0
+    // With their number: a member that comes back under its name is given what it had, and nobody looks at the topic, which
+    // may have other partitions by now.
+    kafka.setDefault("group.instance.id", "\(store.catalog.id)-\(store.slot.number)-\(partitions)")
+    let consumer = try KafkaConsumer(kafka, topic: settings.topic)
+    defer { consumer.unsubscribeAndClose() }
     log.info(
       "storing",
       [
@@ -82,6 +88,7 @@ public final class ConsumerService: Sendable {
       return
     }
     try store.lookForPast()
+    client.unsubscribeAndClose()
     try reader.subscribe()
     try loop(
       reader, store, patience: Self.sessionsWithoutPlace * (Int(kafka.values["session.timeout.ms"] ?? "") ?? 10_000))

@@ -238,6 +238,11 @@ final class TopicReader {
   }
 
   private func sayGap(of partition: Int32) {
+    if let count = trackers[partition]?.takeNeverSeen() {
+      log.info(
+        "a partition's first messages are not in the topic any more, and are not stored: \(count)",
+        ["partition": .of(partition), "first_offset": .of(count)])
+    }
     guard let lost = trackers[partition]?.takeGap() else { return }
     log.error(
       "messages were removed from the topic before they were stored: \(lost.count)",

@@ -134,7 +134,7 @@ public final class Verifier {
       let entry = try entry.get()
       guard entry.kind != .folder else { continue }
       let name = String(decoding: entry.relativePath, as: UTF8.self)
-      guard try !index.isVisited(name) else { continue }
+      guard try !index.isVisited(name), !CSVFile.isItsOwn(name, at: csvPath, output: output) else { continue }
       let status = try FileStatus.of(output + "/" + name, followingLinks: false)
       guard status?.inode != csv?.inode || status?.device != csv?.device else { continue }
       _ = try index.visit(name)

@@ -39,4 +39,20 @@ extension CSVFile {
     }
     try copy.sync()
   }
+
+  /// True for the CSV file itself and for what was moved aside, where they lie among the images.
+  /// - Parameters:
+  ///   - name: below the output's folder.
+  ///   - path: the CSV file's.
+  static func isItsOwn(_ name: String, at path: String, output: String) -> Bool {
+    let leaf = path.lastComponent
+    guard name.lastComponent == leaf || name.lastComponent.hasPrefix(leaf + ".aside-") else { return false }
+    let folder = path.dropLast(leaf.count)
+    let parent = output + "/" + name.dropLast(name.lastComponent.count)
+    guard let mine = try? FileStatus.of(folder.isEmpty ? "." : String(folder)), let its = try? FileStatus.of(parent)
+    else {
+      return false
+    }
+    return mine.isSameFile(as: its)
+  }
 }

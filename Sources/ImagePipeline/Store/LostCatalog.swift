@@ -18,25 +18,10 @@ enum LostCatalog {
     let walker = try FolderWalker(root: output.path) { $0 != ImageName.reserved }
     while let entry = walker.next() {
       guard let entry = try? entry.get(), entry.kind == .regular, let name = entry.string,
-        !csv.isItsOwn(name, in: output)
+        !CSVFile.isItsOwn(name, at: csv.path, output: output.path)
       else { continue }
       return name
     }
     return nil
-  }
-}
-
-extension CSVFile {
-  /// True for the CSV file itself and for what was moved aside, where they lie among the images.
-  func isItsOwn(_ name: String, in output: OutputFolder) -> Bool {
-    let leaf = path.lastComponent
-    guard name.lastComponent == leaf || name.lastComponent.hasPrefix(leaf + ".aside-") else { return false }
-    let folder = path.dropLast(leaf.count)
-    let parent = output.path + "/" + name.dropLast(name.lastComponent.count)
-    guard let mine = try? FileStatus.of(folder.isEmpty ? "." : String(folder)), let its = try? FileStatus.of(parent)
-    else {
-      return false
-    }
-    return mine.inode == its.inode && mine.device == its.device
   }
 }

@@ -74,11 +74,11 @@ final class MessageDecoder: Sendable {
       guard let value = message.value else { throw EnvelopeError("the message has no value") }
       let envelope = try EnvelopeReader.read(value)
       let name = try ImageName(envelope.name)
-      let base64 = envelope.base64
-      return try buffers.withBuffer(Base64.decodedCapacity(base64.count)) { buffer in
+      return try buffers.withBuffer(Base64.decodedCapacity(envelope.base64.count)) { buffer in
         // An empty image needs no room; the buffer has an address all the same.
-        guard let count = Base64.decode(base64, to: buffer.baseAddress ?? UnsafeMutableRawPointer(bitPattern: 1)!)
-        else {
+        let target = buffer.baseAddress ?? UnsafeMutableRawPointer(bitPattern: 1)!
+        // The characters may lie in the envelope, which nothing else would keep.
+        guard let count = withExtendedLifetime(envelope, { Base64.decode(envelope.base64, to: target) }) else {
           throw EnvelopeError("image_content is not Base64 (RFC 4648, section 4)")
         }
         let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count])

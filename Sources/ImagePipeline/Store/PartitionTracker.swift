@@ -14,6 +14,8 @@ struct PartitionTracker: Equatable {
   private var missing: Int64?
   /// Offsets that were removed from the topic before they were stored, until somebody has taken note.
   private var gap: Range<Int64>?
+  /// How many messages a partition of which nothing was stored had lost by then, until somebody has taken note.
+  private var neverSeen: Int64?
   /// The end of the partition, once everything before it has been delivered.
   private(set) var end: Int64?
 
@@ -38,6 +40,7 @@ struct PartitionTracker: Equatable {
   mutating func delivered(_ mark: Catalog.Mark) -> MessageAction {
     end = nil
     guard explainMissing(by: mark.offset) else { return .topicIsNew }
+    noteBeginning(at: mark.offset)
     if let known = unverified {
       unverified = nil
       // A later one only says that ours has been removed since, by compaction or age.
@@ -52,6 +55,7 @@ struct PartitionTracker: Equatable {
   /// Everything before `offset` has been delivered. Returns false where the topic ends before what is stored of it.
   mutating func reachedEnd(_ offset: Int64) -> Bool {
     guard explainMissing(by: offset) else { return false }
+    noteBeginning(at: offset)
     if let known = unverified, offset <= known.offset { return false }
     guard offset >= (stored?.next ?? 0) else { return false }
     // The message before the position would have come by now: it was removed.
@@ -81,6 +85,19 @@ struct PartitionTracker: Equatable {
       expected = first
     }
     return true
+  }
+
+  /// - Parameter first: the first offset that the partition has.
+  private mutating func noteBeginning(at first: Int64) {
+    guard stored == nil, handedOut == nil, expected == 0, first > 0 else { return }
+    neverSeen = first
+    expected = first
+  }
+
+  /// How many messages were removed before this output knew of the partition, once; nil where there were none.
+  mutating func takeNeverSeen() -> Int64? {
+    defer { neverSeen = nil }
+    return neverSeen
   }
 
   /// The offsets that are lost, once.

@@ -57,7 +57,8 @@ extension Repair {
       try goOn()
       let entry = try entry.get()
       guard entry.kind == .regular, let text = entry.string, filter.accepts(text.lastComponent),
-        !csv.isItsOwn(text, in: output), let name = try? ImageName(text), try catalog.entry(text) == nil,
+        !CSVFile.isItsOwn(text, at: csv.path, output: output.path), let name = try? ImageName(text),
+        try catalog.entry(text) == nil,
         let status = try output.status(name), let file = try output.openFile(name)
       else { continue }
       let digest = try file.digest()

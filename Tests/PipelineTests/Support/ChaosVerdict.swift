@@ -120,7 +120,8 @@ struct ChaosVerdict {
     let walker = try FolderWalker(root: folder.path + "/" + Scratch.output + "/.image-pipeline") { _ in true }
     while let entry = walker.next() {
       let name = String(decoding: try entry.get().relativePath, as: UTF8.self)
-      let isOwn = name.hasPrefix("catalog.sqlite") || name.hasSuffix("/lock") || name == "in-use.lock"
+      let isOwn =
+        name.hasPrefix("catalog.sqlite") || name.hasSuffix("/lock") || name == "in-use.lock" || name.hasPrefix("probe-")
       if try entry.get().kind == .regular, !isOwn { names.append(name) }
     }
     return names.isEmpty ? [] : ["left over: \(names)"]
