@@ -22,18 +22,18 @@ import Testing
   // MARK: Rights
 
   /// A program without the rights of root, which no mode stops.
-  private func unprivileged(_ arguments: [String], _ broker: Broker) throws -> Program {
-    guard geteuid() == 0 else { return try Program(arguments, in: folder, environment: broker.environment()) }
+  private func unprivileged(_ arguments: [String], _ broker: Broker, _ more: [String: String] = [:]) throws -> Program {
+    guard geteuid() == 0 else { return try Program(arguments, in: folder, environment: broker.environment(more)) }
     #expect(chown(folder.path, 65_534, 65_534) == 0)
     return try Program(
       ["--reuid=65534", "--regid=65534", "--clear-groups", Program.path] + arguments, in: folder,
-      environment: broker.environment(["HOME": "/tmp"]), executable: "/usr/bin/setpriv")
+      environment: broker.environment(["HOME": "/tmp"].merging(more) { $1 }), executable: "/usr/bin/setpriv")
   }
 
   @Test func anOutputThatMayNotBeWrittenAnyMoreIsWaitedFor() throws {
     let broker = try Broker.preferred()
     let images = sampleImages(8)
-    let consumer = try unprivileged(["consumer"], broker)
+    let consumer = try unprivileged(["consumer"], broker, Broker.shortPollInterval)
     try broker.send([.image("first.jpg", [1])])
     #expect(eventually { folder.rows.count == 1 }, "\(consumer.output)")
     for part in ["", "/.image-pipeline/consumer-1/incoming"] {
@@ -43,12 +43,14 @@ import Testing
     #expect(eventually { consumer.output.contains("permission denied") }, "\(consumer.output)")
     #expect(consumer.output.contains("nothing of it is lost"), "\(consumer.output)")
     #expect(consumer.output.contains("write access"), "the cure: \(consumer.output)")
+    expectKeptWaiting(consumer) { folder.rows.count == 1 }
     for part in ["", "/.image-pipeline/consumer-1/incoming"] {
       #expect(chmod(folder.path + "/" + Scratch.output + part, 0o755) == 0)
     }
     #expect(eventually { folder.rows.count == 9 }, "\(consumer.output)")
     consumer.signal(SIGTERM)
     #expect(consumer.exitCode() == 0, "\(consumer.output)")
+    #expect(!consumer.wasExpelled, "\(consumer.output)")
     try expectStored(images.merging(["first.jpg": [1]]) { $1 }, in: folder)
   }
 

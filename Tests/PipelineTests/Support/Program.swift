@@ -107,3 +107,13 @@ func eventually(withinSeconds seconds: Int = 30, _ condition: () throws -> Bool)
   } while Clock.monotonicMilliseconds < deadline
   return false
 }
+
+/// Looks whether a condition holds for so long, not longer where it does not.
+func throughout(seconds: Int, _ condition: () throws -> Bool) -> Bool {
+  let deadline = Clock.monotonicMilliseconds + Int64(seconds) * 1_000
+  repeat {
+    if (try? condition()) != true { return false }
+    Clock.sleep(milliseconds: 50)
+  } while Clock.monotonicMilliseconds < deadline
+  return true
+}
