@@ -127,10 +127,12 @@ struct ChaosVerdict {
   }
 
   /// Nothing of this may be said over images that are all sent by us, by a broker that loses nothing.
-  private static let alarms = [
-    "made anew", "moved aside", "was gone or empty", "were removed from the topic", "cannot be stored",
-    "could not be stored", "dead letters now", "not sent:", "could not be made",
-  ]
+  private static let alarms =
+    [
+      "made anew", "moved aside", "was gone or empty", "were removed from the topic", "cannot be stored",
+      "could not be stored", "dead letters now", "not sent:", "could not be made",
+    ]
+    + Program.findings
 
   func logs() throws -> [String] {
     var faults: [String] = []
