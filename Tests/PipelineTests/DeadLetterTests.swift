@@ -250,6 +250,21 @@ import Testing
     #expect(try run(broker).last == "2,000 dead letters")
   }
 
+  @Test func lettersThatTheirTopicDoesNotTakeAreWaitedForInTheGroupAndGoToDisk() throws {
+    let broker = try Broker()
+    try broker.send([.text("poison"), .image("good.jpg", [2])])
+    // 0 is a message, 19 that there are not enough replicas, which is tried again: more often than a letter is.
+    broker.failNextRequests(api: 0, errors: Array(repeating: 19, count: 1_000))
+    let consumer = try Program(["consumer"], in: folder, environment: broker.environment(Broker.shortPollInterval))
+    #expect(eventually { consumer.assignments == 1 }, "\(consumer.output)")
+    expectKeptWaiting(consumer) { folder.rows == [] && names(Self.disk) == [] }
+    #expect(eventually { folder.rowNames == ["good.jpg"] }, "\(consumer.output)")
+    #expect(consumer.terminate() == 0, "\(consumer.output)")
+    #expect(!consumer.wasExpelled && consumer.assignments == 1, "\(consumer.output)")
+    #expect(names(Self.disk).count == 1)
+    try expectStored(["good.jpg": [2]], in: folder)
+  }
+
   @Test func noLetterIsLostWhateverIsKilled() throws {
     let broker = try Broker.preferred(partitions: 2)
     try folder.write(Scratch.output + "/cat", [1])

@@ -38,7 +38,7 @@ import Testing
   @Test func anOutputThatMayNotBeWrittenAnyMoreIsWaitedFor() throws {
     let broker = try Broker.preferred()
     let images = sampleImages(8)
-    let consumer = try unprivileged(["consumer"], broker)
+    let consumer = try unprivileged(["consumer"], broker, Broker.shortPollInterval)
     try broker.send([.image("first.jpg", [1])])
     #expect(eventually { folder.rows.count == 1 }, "\(consumer.output)")
     for part in ["", "/.image-pipeline/consumer-1/incoming"] {
@@ -48,12 +48,14 @@ import Testing
     #expect(eventually { consumer.output.contains("permission denied") }, "\(consumer.output)")
     #expect(consumer.output.contains("nothing of it is lost"), "\(consumer.output)")
     #expect(consumer.output.contains("write access"), "the cure: \(consumer.output)")
+    expectKeptWaiting(consumer) { folder.rows.count == 1 }
     for part in ["", "/.image-pipeline/consumer-1/incoming"] {
       #expect(chmod(folder.path + "/" + Scratch.output + part, 0o755) == 0)
     }
     #expect(eventually { folder.rows.count == 9 }, "\(consumer.output)")
     consumer.signal(SIGTERM)
     #expect(consumer.exitCode() == 0, "\(consumer.output)")
+    #expect(!consumer.wasExpelled, "\(consumer.output)")
     try expectStored(images.merging(["first.jpg": [1]]) { $1 }, in: folder)
   }
 

@@ -10,7 +10,8 @@ import Testing
   /// Two consumers of one message a batch, of which either stands still at the point the first time that it is there.
   /// The one with the only partition does so in the midst of this message: the sleeper.
   private func pair(_ broker: Broker, _ message: TestMessage, at point: FaultPoint) throws -> (Program, Program) {
-    let environment = broker.environment(["BATCH_IMAGES": "1", "FAULT_POINT": "\(point.rawValue):1:stop"])
+    let environment = broker.environment(
+      ["BATCH_IMAGES": "1", "FAULT_POINT": "\(point.rawValue):1:stop"].merging(Broker.shortPollInterval) { $1 })
     let pair = try (0..<2).map { _ in
       let consumer = try Program(["consumer"], in: folder, environment: environment)
       #expect(eventually { consumer.assignments > 0 }, "\(consumer.output)")
@@ -55,11 +56,8 @@ import Testing
     let (sleeper, other) = try pair(broker, .image("a.jpg", [1]), at: point)
     try broker.send([.image("a.jpg", [2]), .image("b.jpg", [3])])
     let before = folder.text(Scratch.csv)
-    // It takes the partition, and waits for longer than the group would for a member that does not poll.
     #expect(eventually { other.hasPartition }, "\(other.output)")
-    let assignments = other.assignments
-    #expect(!eventually(withinSeconds: 8) { folder.text(Scratch.csv) != before || !other.isRunning })
-    #expect(other.assignments == assignments, "\(other.output)")
+    expectKeptWaiting(other) { folder.text(Scratch.csv) == before }
     sleeper.signal(SIGCONT)
     let isDone = eventually {
       other.goOn()
@@ -68,6 +66,7 @@ import Testing
     #expect(isDone, "\(sleeper.output) \(other.output)")
     #expect(eventually { sleeper.hasHadItsSay }, "\(sleeper.output)")
     end([sleeper, other])
+    #expect(!other.wasExpelled, "\(other.output)")
     #expect(folder.rowNames == ["first.jpg", "a.jpg", "a.jpg", "b.jpg"])
     #expect(folder.read(Scratch.output + "/a.jpg") == [2])
     #expect(try folder.leftovers() == [])
@@ -106,22 +105,12 @@ import Testing
 }
 
 extension Program {
-  fileprivate var isRunning: Bool { exitCode(withinSeconds: 0) == nil }
-
   /// Stopped by a signal.
   fileprivate var isStopped: Bool {
     lines(of: "stat").first?.split(separator: ")").last?.hasPrefix(" T") == true
   }
 
   fileprivate func goOn() { if isStopped { signal(SIGCONT) } }
-
-  /// The words on its assignments, the last one last.
-  private var said: [Substring] {
-    output.split(separator: "\n").filter { $0.contains("partitions assigned") }
-  }
-
-  fileprivate var assignments: Int { said.count }
-  fileprivate var hasPartition: Bool { said.last?.hasSuffix("partitions=0") == true }
 
   /// It has found that another one went on where it was, or has been in the group again.
   fileprivate var hasHadItsSay: Bool {

@@ -179,7 +179,12 @@ final class ImageStore {
       results[number] =
         known[number] ? .settled : try decoder.prepare(messages[number], number: number, syncing: !together)
     }
-    if together { try output.root.syncFileSystem() }
+    if together {
+      try output.root.syncFileSystem()
+    } else if results.all.contains(where: { if case .part = $0 { true } else { false } }) {
+      // A file that waits for the rest of its image has its name from now on.
+      try output.segments.sync()
+    }
     FaultPoint.temporariesSynced.reached()
     return results.all
   }

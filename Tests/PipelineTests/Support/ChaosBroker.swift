@@ -86,6 +86,7 @@ final class ChaosBroker {
     if case .resuming(let program, _) = state { interrupted = program }
     state = .killing(try run(commands.kill), interrupted: interrupted)
     if counts { tally.counted += 1 } else { tally.early += 1 }
+    if case .afterStart = plan.moment { tally.recovering += 1 }
   }
 
   private func resume() throws { state = .resuming(try run(commands.resume), since: Clock.monotonicMilliseconds) }

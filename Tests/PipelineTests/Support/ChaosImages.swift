@@ -39,8 +39,10 @@ final class ChaosImages {
   private(set) var bytes = 0
   /// Numbers of the images that were stored last.
   private var recent: [Int] = []
+  /// How far the CSV file has been read, the part of a row before that, and a few rows' bytes.
   private var place = 0
   private var tail: [UInt8] = []
+  private var lastRead: [UInt8] = []
 
   init(in scratch: Scratch, seed: UInt64, _ amount: Amount) throws {
     self.scratch = scratch
@@ -110,20 +112,33 @@ final class ChaosImages {
     guard let file = try? File.open(scratch.path + "/" + Scratch.csv, .read), let size = try? file.status().size else {
       return
     }
-    // What a killed consumer had not committed was cut off.
-    if size < place { (place, tail) = (0, []) }
+    // What a batch had not committed is cut off, and others' rows are written there: all of it is read again then.
+    if size < place || bytes(of: file, place - lastRead.count, lastRead.count) != lastRead {
+      (place, tail, lastRead) = (0, [], [])
+    }
     guard size > place else { return }
-    var bytes = [UInt8](repeating: 0, count: size - place)
-    let count = (try? bytes.withUnsafeMutableBytes { try file.read(into: $0, at: place) }) ?? 0
-    place += count
-    let text = tail + bytes.prefix(count)
+    let new = bytes(of: file, place, size - place)
+    place += new.count
+    lastRead = (lastRead + new).suffix(300)
+    let text = tail + new
     let end = text.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
     tail = Array(text[end...])
     for row in String(decoding: text[..<end], as: UTF8.self).split(separator: "\n") { note(row) }
   }
 
-  /// To be called when a consumer starts anew: it may cut the file, and write other rows to the same length.
-  func lookAnew() { (place, tail) = (0, []) }
+  private func bytes(of file: File, _ place: Int, _ count: Int) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    let count = (try? bytes.withUnsafeMutableBytes { try file.read(into: $0, at: place) }) ?? 0
+    return Array(bytes.prefix(count))
+  }
+
+  /// Counts anew what has its row now: one that was seen may have been cut off again.
+  func recount() {
+    for number in all.indices { all[number].versions[all[number].versions.count - 1].isStored = false }
+    (waiting, waitingBytes) = (all.count, all.reduce(0) { $0 + $1.last.size })
+    (place, tail, lastRead) = (0, [], [])
+    look()
+  }
 
   private func note(_ row: Substring) {
     let fields = row.split(separator: ",", maxSplits: 3, omittingEmptySubsequences: false)

@@ -15,6 +15,8 @@ final class ChaosRun {
     var isGroup = false
     var partitions = 4
     var leastImages = 500
+    /// So many that whatever may happen has happened.
+    var isLong: Bool { kills >= 60 }
 
     static func number(_ name: String) -> Int? { getenv(name).flatMap { Int(String(cString: $0)) } }
     /// `CHAOS_SEED`, or any.
@@ -28,11 +30,14 @@ final class ChaosRun {
   let images: ChaosImages
   private(set) var faults: [String] = []
   private let embedded: EmbeddedBrokerProcess?
+  /// On the embedded broker.
+  private let backlog: ChaosBacklog?
   let broker: Broker
   private let producer: ChaosVictim
   private var consumers: [ChaosVictim] = []
   private let consumerCount: Int
   private let realBroker: ChaosBroker?
+  private var fencings = 0
   private let begun = Clock.monotonicMilliseconds
 
   /// Without anything done for so long, it is stuck. A stopped member that has the catalog's lock holds the others up,
@@ -44,7 +49,7 @@ final class ChaosRun {
     let folder = Scratch()
     self.folder = folder
     if let servers = Broker.realServers {
-      embedded = nil
+      (embedded, backlog) = (nil, nil)
       broker = try Broker(real: servers, partitions: settings.partitions)
       images = try ChaosImages(
         in: folder, seed: settings.seed, .init(largest: 5_000_000, mostWaiting: 300, mostWaitingBytes: 30_000_000))
@@ -54,6 +59,7 @@ final class ChaosRun {
     } else {
       let process = try EmbeddedBrokerProcess(in: folder, seed: settings.seed, partitions: settings.partitions)
       (embedded, broker, realBroker) = (process, process.broker, nil)
+      backlog = ChaosBacklog(in: folder, process.broker)
       // It keeps 5 MiB a partition: far less waits there, although killed producers send again what they had begun. All
       // segments of an image go to one partition.
       images = try ChaosImages(
@@ -94,9 +100,9 @@ final class ChaosRun {
       (temper.percentStop, temper.stop) = (40, 1_500...3_500)
     }
     if isGroup {
-      // Longer than the session, after which the others have its partitions.
-      (temper.percentStop, temper.stop) = (25, 7_000...12_000)
-      (temper.percentRemove, temper.removed) = (15, 0...8_000)
+      // Longer than the session, after which the others have its partitions: on the embedded broker, those join in 3 s.
+      (temper.percentStop, temper.stop) = (25, isReal ? 7_000...12_000 : 9_000...13_000)
+      (temper.percentRemove, temper.removed) = (30, 0...8_000)
     }
     return temper
   }
@@ -104,7 +110,8 @@ final class ChaosRun {
   private static func brokerTemper(nodes: Int) -> ChaosSchedule.Temper {
     // Alone, it takes everything else's time with it.
     ChaosSchedule.Temper(
-      percentAfterStart: 20, afterStart: 500...5_000, units: nodes > 1 ? 30...200 : 100...500, atWork: 0...200,
+      percentAfterStart: 30, afterStart: 500...5_000, units: nodes > 1 ? 30...200 : 100...500,
+      atWork: 0...200,
       percentRest: 60,
       rest: nodes > 1 ? 500...6_000 : 1...1_000)
   }
@@ -116,7 +123,7 @@ final class ChaosRun {
       // What is dropped is moved in, whole.
       "SETTLE_MS": "0",
       // Small batches and segments: the more transactions and the more messages, the more instants to be killed in.
-      "BATCH_IMAGES": "7", "SEGMENT_BYTES": isReal ? "250000" : "60000", "SEGMENT_TIMEOUT": "600",
+      "BATCH_IMAGES": "7", "SEGMENT_BYTES": isReal ? "250000" : "20000", "SEGMENT_TIMEOUT": "600",
       "IN_FLIGHT_BYTES": isReal ? "16777216" : "1000000",
       // A broker that is back is to be found at once.
       "KAFKA_RECONNECT_BACKOFF_MAX_MS": "500",
@@ -142,12 +149,17 @@ final class ChaosRun {
   private var work: Int { victims.reduce(0) { $0 + $1.done } }
   private var counted: Int { victims.reduce(realBroker?.tally.counted ?? 0) { $0 + $1.tally.counted } }
 
-  /// Each kind has its share of the kills, so that a quick one does not make them all.
+  /// Each kind has its share of the deeds, so that a quick one does not make them all.
   private var isEnough: Bool {
-    let consumerKills = consumers.reduce(0) { $0 + $1.tally.counted }
+    let consumers = consumers.map(\.tally)
     return counted >= settings.kills && images.all.count >= settings.leastImages
-      && consumerKills >= settings.kills * 2 / 5 && producer.tally.counted >= settings.kills / 4
+      && consumers.sum(\.counted) >= settings.kills * 2 / 5 && producer.tally.counted >= settings.kills / 4
       && (realBroker.map { $0.tally.counted >= settings.kills / 20 } ?? true)
+      // Killed while they recover from a kill.
+      && (!settings.isLong || consumers.sum(\.early) > 0 && producer.tally.early > 0)
+      && (!settings.isLong || realBroker.map { $0.tally.recovering > 0 } ?? true)
+      && (!settings.isGroup
+        || consumers.sum(\.stops) >= settings.kills / 6 && consumers.sum(\.removals) >= settings.kills / 12)
   }
 
   /// Runs to the end and looks at what is there then.
@@ -155,6 +167,10 @@ final class ChaosRun {
     try torment()
     if faults.isEmpty { try settle() }
     if faults.isEmpty { faults += try ChaosVerdict(self).faults() }
+    fencings = try ChaosVerdict(self).fencings()
+    if settings.isLong, settings.isGroup, fencings == 0 {
+      faults.append("no consumer was ever overtaken by another one")
+    }
     print(report)
   }
 
@@ -162,9 +178,12 @@ final class ChaosRun {
     var (lastWork, lastWorkAt) = (0, Clock.monotonicMilliseconds)
     while !isEnough, faults.isEmpty {
       images.look()
-      try images.fill()
-      try producer.step {}
-      for consumer in consumers { try consumer.step { images.lookAnew() } }
+      // A producer that lives sends no more than what is there; killed, it would send it again.
+      if backlog?.isFull != true {
+        try images.fill()
+        try producer.step()
+      }
+      for consumer in consumers { try consumer.step() }
       try realBroker?.step(work: work)
       embedded?.step()
       faults += victims.flatMap(\.faults) + (realBroker?.faults ?? [])
@@ -178,19 +197,23 @@ final class ChaosRun {
   private func settle() throws {
     try realBroker?.spare()
     embedded?.spare()
+    backlog?.end()
     for victim in victims { try victim.spare() }
-    images.lookAnew()
-    let isStored = eventually(withinSeconds: 60) {
+    images.recount()
+    // Most of it, where the brokers that were killed last are still coming back.
+    let isStored = eventually(withinSeconds: 180) {
       images.look()
+      if images.waiting == 0 { images.recount() }
       return images.waiting == 0
     }
     guard isStored else {
       let verdict = ChaosVerdict(self)
-      faults += try verdict.logs() + images.missing.prefix(3).map { verdict.said(of: $0) }
+      faults += try verdict.logs() + verdict.whereabouts(of: Array(images.missing.prefix(5)))
       faults.append("the topic has, by partition: \(try broker.ranges(broker.topic))")
       return faults.append(stuck("\(images.waiting) images are not stored: \(images.missing.prefix(10))"))
     }
     faults += victims.compactMap { $0.end() }
+    faults += victims.flatMap(\.faults)
     // The ledger knows all of them, whoever was killed over it.
     let environment = Self.environment(broker, isReal: embedded == nil)
     let rest = try Program(["producer", "--once"], in: folder, environment: environment)
@@ -224,11 +247,21 @@ final class ChaosRun {
     for (name, tally) in victims.map({ ($0.name, $0.tally) }) + (realBroker.map { [("broker", $0.tally)] } ?? []) {
       lines.append(
         "  \(name): \(tally.counted) kills, \(tally.early) more with nothing done yet"
+          + (tally.recovering > 0 ? ", \(tally.recovering) of them while it recovered" : "")
           + (tally.stops + tally.removals > 0 ? ", \(tally.stops) stops, \(tally.removals) removals" : ""))
     }
+    let (sent, stored) = (producer.peakMemory >> 20, (consumers.map(\.peakMemory).max() ?? 0) >> 20)
+    lines.append(
+      "  \(fencings) times overtaken by another consumer; "
+        + (backlog.map { "\($0.most) messages in a partition at the most; " } ?? "")
+        + "most memory: producer \(sent) MB, consumer \(stored) MB")
     lines.append(
       "  \(images.all.count) images in \(images.dropped) versions, \(images.bytes >> 20) MB, in \((Clock.monotonicMilliseconds - begun) / 1_000) s; "
         + (faults.isEmpty ? "all exact" : "\(faults.count) FAULTS"))
     return lines.joined(separator: "\n")
   }
+}
+
+extension [ChaosVictim.Tally] {
+  fileprivate func sum(_ count: (Element) -> Int) -> Int { reduce(0) { $0 + count($1) } }
 }

@@ -128,23 +128,49 @@ struct ChaosVerdict {
   }
 
   /// Nothing of this may be said over images that are all sent by us, by a broker that loses nothing.
-  private static let alarms = [
-    "made anew", "moved aside", "was gone or empty", "were removed from the topic", "cannot be stored",
-    "could not be stored", "dead letters now", "not sent:", "could not be made",
-  ]
+  private static let alarms =
+    [
+      "made anew", "moved aside", "was gone or empty", "were removed from the topic", "cannot be stored",
+      "could not be stored", "dead letters now", "not sent:", "could not be made",
+    ]
+    + Program.findings
 
   func logs() throws -> [String] {
     var faults: [String] = []
     for (name, text) in try outputs() {
       for line in text.split(separator: "\n") where Self.alarms.contains(where: { line.contains($0) }) {
+        // A broker that is killed does not say which messages it has; the batch waits until it does.
+        if line.contains("could not be stored"), line.contains("(_TIMED_OUT)") { continue }
         faults.append("\(name): \(line)")
       }
     }
     return Array(faults.prefix(10))
   }
 
+  /// How often a consumer found that another one had gone on where it was.
+  func fencings() throws -> Int {
+    try outputs().reduce(0) { sum, output in
+      sum + output.1.split(separator: "\n").count { $0.contains("another consumer has stored") }
+    }
+  }
+
   private func outputs() throws -> [(String, String)] {
     try Folder.open(folder.path).names().filter { $0.hasPrefix("output-") }.map { ($0, folder.text($0)) }
+  }
+
+  /// Where an image that is not stored went: it is still in the topic, or whoever acknowledged it has lost it.
+  func whereabouts(of names: [String]) throws -> [String] {
+    let messages = try TopicContent(run.broker).messages()
+    return names.map { name in
+      let found = messages.filter { $0.name == name }
+      let places = found.map { message in
+        let digest = message.bytes.withUnsafeBytes { SHA256.hash($0) }
+        return "\(message.partition)/\(message.offset) with \(message.bytes.count) bytes, \(digest.hex.prefix(8))"
+      }
+      let versions =
+        images.first { $0.name == name }?.versions.map { "\($0.size) bytes, \($0.digest.hex.prefix(8))" } ?? []
+      return "\(name), \(versions), is in the topic at \(places)\n" + said(of: name)
+    }
   }
 
   /// Everything that anybody said of an image.

@@ -26,10 +26,14 @@ final class ChaosVictim {
     var counted = 0
     /// Those of the others: in the midst of a start, or with nothing done.
     var early = 0
+    /// Of a broker, of both: in the midst of its recovery.
+    var recovering = 0
     var stops = 0
     var removals = 0
   }
   private(set) var tally = Tally()
+  /// The most memory that one of its incarnations has taken, in bytes.
+  private(set) var peakMemory = 0
   /// All that its incarnations have done.
   private(set) var done = 0
   /// What should not have been: it ended by itself, or not when it was told to.
@@ -52,13 +56,11 @@ final class ChaosVictim {
   }
 
   /// Brings it to life where it is due, looks what it has done, and does to it what the plan says.
-  /// - Parameter onStart: called before each start.
-  func step(onStart: () -> Void) throws {
+  func step() throws {
     let now = Clock.monotonicMilliseconds
     guard let program, let log else {
-      guard now >= restsUntil else { return }
-      onStart()
-      return try start()
+      if now >= restsUntil { try start() }
+      return
     }
     let lines = log.advance()
     done += lines
@@ -102,6 +104,7 @@ final class ChaosVictim {
   }
 
   private func act(_ program: Program, _ log: LineCounter, _ now: Int64) {
+    noteMemory(of: program)
     switch plan.deed {
     case .kill:
       program.signal(SIGKILL)
@@ -118,6 +121,16 @@ final class ChaosVictim {
       (isLeaving, wasDue) = (true, now)
       tally.removals += 1
     }
+  }
+
+  /// README's bound for either side. Of one that is killed, nothing is known any more.
+  static let mostMemory = 96 << 20
+
+  private func noteMemory(of program: Program) {
+    let peak = program.peakMemory ?? 0
+    peakMemory = max(peakMemory, peak)
+    guard peak > Self.mostMemory, !Sanitizer.isOn else { return }
+    faults.append("\(name) took \(peak >> 20) MB of memory:\n\(program.output.suffix(1_500))")
   }
 
   private func retire(resting milliseconds: Int) {
@@ -143,6 +156,7 @@ final class ChaosVictim {
   /// Tells it to end. Returns what went wrong.
   func end() -> String? {
     guard let program else { return nil }
+    noteMemory(of: program)
     program.signal(SIGTERM)
     let code = program.exitCode(withinSeconds: 30)
     self.program = nil

@@ -7,6 +7,8 @@ final class Program {
   /// What it writes, both streams.
   let outputPath: String
   private var status: Int32?
+  /// Its output is to be looked at in the end.
+  private let folder: Scratch
 
   /// TEST_PROGRAM names another build of it than the one beside the tests.
   static let path = getenv("TEST_PROGRAM").map { String(cString: $0) } ?? built("image-pipeline")
@@ -27,6 +29,7 @@ final class Program {
     _ arguments: [String], in folder: Scratch, environment: [String: String] = [:], executable: String = Program.path,
     input: CInt? = nil
   ) throws {
+    self.folder = folder
     outputPath = folder.path + "/output-\(UInt32.random(in: 0...UInt32.max)).log"
     var variables = environment
     for name in ["PATH", "HOME", "LD_LIBRARY_PATH"] + Sanitizer.variables where variables[name] == nil {
@@ -61,6 +64,7 @@ final class Program {
     if status == nil {
       kill(process, SIGKILL)
       _ = waitpid(process, nil, 0)
+      recordFindings(of: 0)
     }
   }
 
@@ -79,6 +83,7 @@ final class Program {
     var raw: Int32 = 0
     guard waitpid(process, &raw, WNOHANG) == process else { return false }
     status = raw
+    recordFindings(of: raw & 0x7F)
     return true
   }
 
@@ -106,4 +111,14 @@ func eventually(withinSeconds seconds: Int = 30, _ condition: () throws -> Bool)
     Clock.sleep(milliseconds: 10)
   } while Clock.monotonicMilliseconds < deadline
   return false
+}
+
+/// Looks whether a condition holds for so long, not longer where it does not.
+func throughout(seconds: Int, _ condition: () throws -> Bool) -> Bool {
+  let deadline = Clock.monotonicMilliseconds + Int64(seconds) * 1_000
+  repeat {
+    if (try? condition()) != true { return false }
+    Clock.sleep(milliseconds: 50)
+  } while Clock.monotonicMilliseconds < deadline
+  return true
 }
