@@ -24,7 +24,7 @@ SWIFT_SOURCES = Package.swift Sources Tests Fuzz/Package.swift Fuzz/Sources
 
 # The targets build on one another, and SwiftPM keeps all cores busy by itself.
 .NOTPARALLEL:
-.PHONY: help up up-lite down clean ps logs topics messages doctor demo test test-integration deps build test-chaos test-bounds \
+.PHONY: help up up-lite down clean ps logs topics messages doctor demo test test-integration deps build test-chaos test-bounds test-outage \
   test-sanitize fuzz bench format lint clean-build
 
 help: ## list the targets
@@ -88,9 +88,15 @@ test: deps ## run all tests
 test-chaos: deps ## kill all parts at random, 200 times: make test-chaos [CHAOS_SEED=n] [CHAOS_KILLS=n]
 	CHAOS_KILLS=$${CHAOS_KILLS:-200} swift test $(SWIFT_FLAGS) --filter '^PipelineTests\.ChaosTests/$(CHAOS)'
 
+# A broker of a small heap takes the large messages with JAVA_TOOL_OPTIONS=-Djdk.nio.maxCachedBufferSize=1000000.
 test-bounds: build ## measure memory in full: an image of 1 GB, 100,000 messages (needs KAFKA_TEST_BOOTSTRAP_SERVERS)
 	TEST_BOUNDS=full TEST_PROGRAM="$$PWD/.build/release/image-pipeline" swift test $(SWIFT_FLAGS) \
-	  --filter '^PipelineTests\.BoundsTests/'
+	  --filter '^PipelineTests\.(BoundsTests|HostileSizeTests)/'
+
+# Needs KAFKA_TEST_BOOTSTRAP_SERVERS, and KAFKA_TEST_KILL and KAFKA_TEST_RESUME as above. A broker that makes topics by being asked for
+# them (auto.create.topics.enable) makes the deleted one anew at once: without that, it is gone for a minute.
+test-outage: deps ## take the broker away for minutes while images come, and delete the topic: make test-outage [OUTAGE_SECONDS=150]
+	OUTAGE_SECONDS=$${OUTAGE_SECONDS:-150} swift test $(SWIFT_FLAGS) --filter '^PipelineTests\.OutageTests/'
 
 test-sanitize: deps ## run all tests under ThreadSanitizer, then under AddressSanitizer [SANITIZE=thread] [TESTS=regex]
 	@scripts/test-sanitize.sh $(SANITIZE)

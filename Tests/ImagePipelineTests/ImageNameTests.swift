@@ -34,6 +34,13 @@ import Testing
     #expect(said?.contains(reason) == true, "\(said ?? "nothing was refused")")
   }
 
+  /// It goes into the log and into a letter's headers, whatever was sent.
+  @Test func ofANameThatIsFarTooLongOnlyTheBeginningIsSaid() throws {
+    let said = try #require(refusal { _ = try ImageName("é" + String(repeating: "long", count: 250_000)) })
+    #expect(said.contains("\"élong") && said.contains("longer than 3072 bytes"), "\(said.prefix(300))")
+    #expect(said.utf8.count < 300, "\(said.utf8.count) bytes")
+  }
+
   @Test(arguments: [
     "...", "..a", ".a", ".hidden/x", "a/.image-pipeline", ".image-pipelines/x", ".Image-Pipeline/x", "a\\..\\b", "~",
     "-rf",

@@ -282,8 +282,11 @@ import Testing
     while kills < 8 {
       let before = folder.rows.count
       let consumer = try Program(["consumer"], in: folder, environment: broker.environment(["BATCH_IMAGES": "5"]))
-      // Once it stores, at any moment of it.
-      let works = eventually(withinSeconds: 15) { folder.rows.count > before || folder.rows.count == 75 }
+      // Once it stores or has letters, at any moment of it. On a loaded machine those of one image take seconds.
+      let works = eventually {
+        folder.rows.count > before || folder.rows.count == 75
+          || consumer.output.contains("a message cannot be stored")
+      }
       try #require(works, "\(consumer.output)")
       Clock.sleep(milliseconds: Int.random(in: 0...30, using: &numbers))
       consumer.signal(SIGKILL)

@@ -71,4 +71,32 @@ struct DurabilityTests {
     try expectStored(["a.jpg": [1]], in: folder)
     #expect(try Folder.open(folder.path + "/\(Scratch.output)/.image-pipeline/dead-letters").names().count == 1)
   }
+
+  /// The ledger must know that a file was sent before the file is out of the folder.
+  @Test(arguments: ["move", "delete"])
+  func noFileIsTakenAwayBeforeTheLedgerIsOnTheDisk(afterSent: String) throws {
+    let broker = try Broker.preferred()
+    for (name, bytes) in sampleImages(60) { try folder.write("images/" + name, bytes) }
+    let producer = try Program(
+      SystemCallTrace.arguments(
+        of: ["pwrite64", "fdatasync", "fsync", "renameat", "renameat2", "unlinkat"], to: "trace")
+        + [Program.path, "producer", "--once"], in: folder, environment: broker.environment(["AFTER_SENT": afterSent]),
+      executable: SystemCallTrace.path)
+    #expect(producer.exitCode() == 0, "\(producer.output)")
+    let log = folder.path + "/.image-pipeline/ledger.sqlite-wal"
+    var (isSynced, commits) = (true, 0)
+    var taken: Set<String> = []
+    for event in SystemCallTrace(folder.text("trace")).events {
+      switch event {
+      case .begun(let call) where call.name == "pwrite64" && call.paths.first == log: isSynced = false
+      case .ended(let call) where call.name.hasSuffix("sync") && call.paths.first == log:
+        (isSynced, commits) = (true, commits + 1)
+      case .begun(let call) where call.paths.contains { $0.hasSuffix(".jpg") }:
+        taken.formUnion(call.paths.filter { $0.hasSuffix(".jpg") })
+        #expect(isSynced && commits > 0, "\(call.paths)")
+      default: break
+      }
+    }
+    #expect(taken.count == 60)
+  }
 }

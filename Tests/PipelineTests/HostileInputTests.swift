@@ -240,6 +240,27 @@ import Testing
     #expect(try kinds(broker) == ["LengthMismatch"])
   }
 
+  // MARK: Reasons
+
+  /// The reason goes into the log and into the letter's headers: it must not repeat what was sent to its end, or the letter
+  /// is larger than its topic takes.
+  @Test func reasonsAreShortHoweverLongWhatTheySpeakOf() throws {
+    let broker = try Broker.preferred()
+    let much = String(repeating: "7", count: 800_000)
+    let segment = TestMessage.segments("large.png", Scratch.bytes(300, seed: 1), size: 100)[0]
+    let image = TestMessage.image("a.jpg", [1])
+    try broker.send([
+      .text("{\"image_name\":\"\(much)\",\"image_content\":\"AAAA\"}"), changed(image, ["image-length": much]),
+      changed(image, ["image-sha256": much]), changed(segment, ["segment-id": much]), .image("good.jpg", [2]),
+    ])
+    let said = try Program.storeAll(in: folder, broker)
+    #expect(said.contains("; 4 messages went to the dead letters"), "\(said.suffix(2_000))")
+    #expect(said.utf8.count < 50_000, "\(said.utf8.count) bytes of log")
+    let found = try kinds(broker)
+    #expect(found == ["NameRefusal", "EnvelopeError", "EnvelopeError", "EnvelopeError"])
+    #expect(try folder.files(Scratch.output) == ["good.jpg"])
+  }
+
   // MARK: Values
 
   @Test func nestingAndCutsOfEveryLengthStopNothing() throws {

@@ -118,13 +118,18 @@ import Testing
     settings.set("group.id", broker.group)
     let other = try KafkaConsumer(settings, topic: broker.topic)
     try other.subscribe()
-    #expect(
-      eventually {
-        _ = other.poll(maximum: 1, timeoutMilliseconds: 10)
-        return other.assignment.count == 1 && assignments() == 2
-      })
+    // On a loaded machine the group may need several rounds for that.
+    let isDivided = eventually {
+      _ = other.poll(maximum: 1, timeoutMilliseconds: 10)
+      return other.assignment.count == 1 && assignments() > 1
+    }
+    #expect(isDivided, "\(consumer.output)")
     other.unsubscribeAndClose()
-    #expect(eventually { assignments() == 3 }, "\(consumer.output)")
+    let isWhole = eventually {
+      let last = consumer.output.split(separator: "\n").last { $0.contains("partitions assigned") }
+      return last?.hasSuffix("partitions=0,1") == true && assignments() > 2
+    }
+    #expect(isWhole, "\(consumer.output)")
     catalog.rollback()
     #expect(eventually { folder.rows.count == images.count }, "\(consumer.output)")
     consumer.signal(SIGTERM)

@@ -41,6 +41,11 @@ public struct ImageName: Sendable, Hashable {
   public struct Refusal: Error, CustomStringConvertible, Sendable {
     public let name: String
     public let reason: String
-    public var description: String { "the name \"\(name)\" cannot be stored: \(reason)" }
+    public var description: String { "the name \"\(shown)\" cannot be stored: \(reason)" }
+
+    /// A name may be as long as a message, and this goes into the log and into a letter's headers.
+    private var shown: String {
+      name.utf8.count <= ImageName.longestName ? name : String(decoding: name.utf8.prefix(100), as: UTF8.self) + "..."
+    }
   }
 }

@@ -45,6 +45,18 @@ struct BadMessage: Error, Sendable, CustomStringConvertible {
   let stage: Stage
   let kind: String
   let description: String
+
+  /// In bytes. What is said of a message may repeat parts of it, of any length; it goes into the log and into the letter's
+  /// headers, whose topic takes 64 KiB more than the message's own.
+  private static let longest = 8_000
+
+  init(stage: Stage, kind: String, description: String) {
+    self.stage = stage
+    self.kind = kind
+    self.description =
+      description.utf8.count <= Self.longest
+      ? description : String(decoding: description.utf8.prefix(Self.longest), as: UTF8.self) + "..."
+  }
 }
 
 extension BadMessage {

@@ -38,11 +38,17 @@ struct TestMessage: Equatable {
     var part = message(
       name, bytes[(index * size)..<min((index + 1) * size, bytes.count)],
       ImageHeaders(digest: digest, length: bytes.count))
-    part.headers += [
-      ("segment-id", ImageHeaders.Segment.id(name: name, digest: digest)), ("segment-index", "\(index)"),
-      ("segment-count", "\(count)"), ("segment-position", "\(index * size)"),
-    ].map { KafkaHeader(name: $0.0, value: Array($0.1.utf8)) }
+    part.headers += segmentHeaders(name, digest, index: index, count: count, position: index * size)
     return part
+  }
+
+  static func segmentHeaders(
+    _ name: String, _ digest: Digest, index: Int, count: Int, position: Int
+  ) -> [KafkaHeader] {
+    [
+      ("segment-id", ImageHeaders.Segment.id(name: name, digest: digest)), ("segment-index", "\(index)"),
+      ("segment-count", "\(count)"), ("segment-position", "\(position)"),
+    ].map { KafkaHeader(name: $0.0, value: Array($0.1.utf8)) }
   }
 
   private static func message(_ name: String, _ bytes: ArraySlice<UInt8>, _ headers: ImageHeaders) -> TestMessage {
@@ -71,9 +77,14 @@ extension Broker {
   }
 
   /// Sends messages to the topic, those of one partition in this order, and waits until they are there.
-  func send(_ messages: [TestMessage], to other: String? = nil) throws {
+  /// - Parameter more: the client's settings, where its defaults do not do.
+  func send(
+    _ messages: [TestMessage], to other: String? = nil, settings more: [String: String] = [:], withinSeconds: Int = 30
+  ) throws {
     let failures = Mutex<[String]>([])
-    let producer = try KafkaProducer(settings()) { report in
+    var settings = settings()
+    for (name, value) in more { settings.set(name, value) }
+    let producer = try KafkaProducer(settings) { report in
       if let error = report.error { failures.withLock { $0.append("\(error)") } }
     }
     defer { producer.close() }
@@ -87,7 +98,7 @@ extension Broker {
         }
       }
     }
-    #expect(producer.flush(timeoutMilliseconds: 30_000))
+    #expect(producer.flush(timeoutMilliseconds: withinSeconds * 1_000))
     #expect(failures.withLock { $0 } == [])
   }
 

@@ -21,15 +21,24 @@ final class Broker: Sendable {
   }
 
   /// A new topic on the real broker.
-  init(real servers: String, partitions: Int = 1) throws {
+  /// - Parameter topicSettings: as Kafka names them; what is not named is the broker's to say.
+  init(real servers: String, partitions: Int = 1, topicSettings: [String: String] = [:]) throws {
     cluster = nil
     self.servers = servers
     topic = "test-" + String(UInt64.random(in: 1 << 60...UInt64.max), radix: 36)
     var settings = KafkaSettings()
     settings.set("bootstrap.servers", servers)
     let client = try KafkaProducer(settings) { _ in }
-    _ = try client.createTopic(topic, partitions: Int32(partitions), timeoutMilliseconds: 30_000)
+    _ = try client.createTopic(
+      topic, partitions: Int32(partitions), settings: topicSettings, timeoutMilliseconds: 30_000)
     client.close()
+  }
+
+  /// Its topic and the letters' one, on a real broker.
+  func removeTopics() throws {
+    let client = try KafkaProducer(settings()) { _ in }
+    defer { client.close() }
+    for topic in [topic, topic + "-dlq"] { _ = try client.deleteTopic(topic, timeoutMilliseconds: 30_000) }
   }
 
   /// A topic of a broker that another process runs.
