@@ -17,7 +17,9 @@ import Testing
   ]
 
   @Test func everyPointIsTested() {
-    #expect(Set(Self.ofConsumer + Self.ofProducer) == Set(FaultPoint.allCases))
+    #expect(
+      Set(Self.ofConsumer + Self.ofProducer + LetterFaultPointTests.points + RepairFaultPointTests.points)
+        == Set(FaultPoint.allCases))
   }
 
   /// Whole images, one that changes, and two in segments, in the order in which they are sent.
