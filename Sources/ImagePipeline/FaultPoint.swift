@@ -36,6 +36,26 @@ public enum FaultPoint: String, CaseIterable, Sendable {
   /// The client has been told to tell Kafka.
   case offsetsCommitted
 
+  // MARK: What a consumer does now and then
+
+  /// Letters are safe, and the catalog knows nothing of it.
+  case lettersDelivered
+  /// A letter is on disk under its name, which is not yet durable.
+  case letterWritten
+  /// An image whose segments did not come is forgotten, and its file still there.
+  case assemblyExpired
+  /// A CSV file that is not ours has another name, and there is no new one.
+  case csvMovedAside
+
+  // MARK: Repair's, and those of letters that are sent back
+
+  /// The damaged catalog has another name, and what SQLite may keep beside it not yet.
+  case catalogSetAside
+  /// The new one holds what is known of the old one.
+  case catalogRebuilt
+  /// The topic has the letters' messages again, and nobody remembers.
+  case lettersSentBack
+
   // MARK: The producer's, in the order of an image
 
   /// A segment is handed to the client, and not the last one.

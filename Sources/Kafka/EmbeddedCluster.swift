@@ -47,6 +47,9 @@ public final class EmbeddedCluster: Sendable {
     rd_kafka_mock_push_request_errors_array(cluster.value, api, codes.count, codes)
   }
 
+  /// Takes back what of that has not come to pass.
+  public func clearFailures(api: Int16) { rd_kafka_mock_clear_request_errors(cluster.value, api) }
+
   /// Lets the cluster answer every question about a topic with an error: 3 is "no such topic", 0 ends it.
   public func setTopicError(_ topic: String, _ code: Int32) {
     rd_kafka_mock_topic_set_error(cluster.value, topic, rd_kafka_resp_err_t(rawValue: code))

@@ -11,6 +11,7 @@ import Testing
   private let cluster: EmbeddedCluster
   private let consumer: KafkaConsumer
   private let reader: TopicReader
+  private let events: ConsumerEvents
   private let lines = LogLines()
 
   init() throws {
@@ -21,8 +22,9 @@ import Testing
     let settings = Self.settings(cluster)
     consumer = try KafkaConsumer(settings, topic: "images")
     let log = lines.log
+    events = ConsumerEvents(log: log)
     reader = try TopicReader(
-      consumer: consumer, catalog: catalog, cluster: "c", topic: "images", events: ConsumerEvents(log: log), log: log)
+      consumer: consumer, catalog: catalog, cluster: "c", topic: "images", events: events, log: log)
     // What is done before may take its time.
     try #require(!reader.hasNoPlace(forMilliseconds: -1))
     try reader.subscribe()
@@ -90,6 +92,15 @@ import Testing
     }
     #expect(committed == [0: 0])
     #expect(lines.all.count { $0.contains("commit of topic images") } == 1, "\(lines.all)")
+  }
+
+  @Test func howMuchIsLeftIsToldWhileMessagesWaitAndWhenTheyAreStored() throws {
+    for number in 0..<5 { try send("\(number)") }
+    try pump(reader) { reader.waiting.count == 5 && events.now.lag == 5 }
+    let batch = reader.takeBatch(room: 3)
+    #expect(batch.messages.count == 3)
+    reader.committed([0: Catalog.Position(next: 3, last: batch.messages[2].mark)])
+    #expect(events.now.lag == 2)
   }
 
   // MARK: A disk that is full

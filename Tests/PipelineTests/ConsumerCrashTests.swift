@@ -30,18 +30,19 @@ import Testing
   }
 
   /// Returns when some more rows are there, and then a random instant later: an instant, not a wait for anything.
-  private func atARandomInstant() {
-    let goal = folder.rows.count + Int.random(in: 1...30)
+  private func atARandomInstant(_ numbers: inout ChaosNumbers) {
+    let goal = folder.rows.count + numbers.number(1...30)
     _ = eventually(withinSeconds: 15) { folder.rows.count >= goal }
-    Clock.sleep(milliseconds: Int.random(in: 0...25))
+    Clock.sleep(milliseconds: numbers.number(0...25))
   }
 
   @Test func aConsumerThatIsKilledAgainAndAgainStoresEveryImageOnce() throws {
     let broker = try Broker.preferred()
     let images = try fill(broker, 300)
+    var numbers = ChaosNumbers.printed()
     for _ in 1...5 {
       let victim = try consumer(broker)
-      atARandomInstant()
+      atARandomInstant(&numbers)
       victim.signal(SIGKILL)
       #expect(victim.exitCode() == 128 + SIGKILL, "\(victim.output)")
     }
@@ -53,9 +54,10 @@ import Testing
     let broker = try Broker.preferred(partitions: 4)
     let images = try fill(broker, 400)
     var pair = [try consumer(broker), try consumer(broker)]
+    var numbers = ChaosNumbers.printed()
     for _ in 1...4 {
-      atARandomInstant()
-      let victim = Int.random(in: 0...1)
+      atARandomInstant(&numbers)
+      let victim = numbers.number(0...1)
       pair[victim].signal(SIGKILL)
       #expect(pair[victim].exitCode() == 128 + SIGKILL, "\(pair[victim].output)")
       pair[victim] = try consumer(broker)

@@ -19,7 +19,9 @@ import Testing
   private static let afterSent: [FaultPoint] = [.sentFileChecked, .sentFileSetAside]
 
   @Test func everyPointIsTested() {
-    #expect(Set(Self.ofConsumer + Self.ofProducer + Self.afterSent) == Set(FaultPoint.allCases))
+    #expect(
+      Set(Self.ofConsumer + Self.ofProducer + Self.afterSent + LetterFaultPointTests.points + RepairFaultPointTests.points)
+        == Set(FaultPoint.allCases))
   }
 
   /// Whole images, one that changes, and two in segments, in the order in which they are sent.

@@ -1,6 +1,7 @@
 import Glibc
 import ImagePipeline
 import Platform
+import SQLite
 import Telemetry
 import Testing
 
@@ -58,6 +59,24 @@ import Testing
     let probe = try Program(["health"], in: folder, environment: ["HTTP_PORT": "\(ports[0])"])
     #expect(probe.exitCode() == 1)
     #expect(probe.output.contains("nobody answers"))
+  }
+
+  @Test func howFarAConsumerIsBehindIsToldWhileItNeverCatchesUp() throws {
+    let broker = try Broker.preferred()
+    let port = try Self.freePort()
+    let consumer = try Program(
+      ["consumer"], in: folder, environment: broker.environment(["HTTP_PORT": "\(port)", "HTTP_ADDRESS": "127.0.0.1"]))
+    #expect(eventually { consumer.output.contains("partitions assigned") }, "\(consumer.output)")
+    let catalog = try Database(
+      path: folder.path + "/" + Scratch.output + "/.image-pipeline/catalog.sqlite", busyTimeoutMilliseconds: 1_000)
+    #expect(eventually { try catalog.tryBegin() })
+    let images = sampleImages(30)
+    try broker.send(images.map { .image($0.key, $0.value) })
+    #expect(eventually { value("image_pipeline_lag_messages", at: port) == 30 }, "\(consumer.output)")
+    catalog.rollback()
+    #expect(eventually { value("image_pipeline_lag_messages", at: port) == 0 }, "\(consumer.output)")
+    #expect(consumer.terminate() == 0, "\(consumer.output)")
+    try expectStored(images, in: folder)
   }
 
   @Test(arguments: ["producer", "consumer"])

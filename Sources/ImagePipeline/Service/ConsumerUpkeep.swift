@@ -1,8 +1,8 @@
 import Kafka
 import Platform
 
-/// What a consumer does between batches, now and then: looks how far it is, gives up on segments that do not come,
-/// removes what nobody waits for, and says when a batch run has reached its end.
+/// What a consumer does between batches, now and then: gives up on segments that do not come, removes what nobody waits
+/// for, and says when a batch run has reached its end.
 struct ConsumerUpkeep {
   private let settings: ConsumerSettings
   private let events: ConsumerEvents
@@ -28,7 +28,6 @@ struct ConsumerUpkeep {
   mutating func isRunOver(_ reader: TopicReader, _ store: ImageStore) throws -> Bool {
     guard Clock.monotonicMilliseconds >= next else { return false }
     next = Clock.monotonicMilliseconds + Self.interval
-    events.lag = reader.lag
     guard reader.isCaughtUp else {
       idle.reset()
       return false

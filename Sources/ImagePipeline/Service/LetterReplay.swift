@@ -46,6 +46,7 @@ final class LetterReplay {
     }
     service.counts.failed += failed.count
     service.counts.sent += sendable.count - failed.count
+    FaultPoint.lettersSentBack.reached()
     try remember(failed)
   }
 

@@ -52,6 +52,7 @@ extension TopicReader {
   /// The catalog has these now; Kafka is told too, for those who watch the group.
   func committed(_ positions: [Int32: Catalog.Position]) {
     for (partition, position) in positions { trackers[partition]?.committed(position) }
+    events.lag = lag
     commit()
   }
 

@@ -9,7 +9,7 @@ final class TopicReader {
   let consumer: KafkaConsumer
   private let catalog: Catalog
   let log: Log
-  private let events: ConsumerEvents
+  let events: ConsumerEvents
   let topicName: String
   private let cluster: String
 
@@ -40,6 +40,8 @@ final class TopicReader {
   private var failure: (any Error)?
   var lastCommits: [Int32: Int64] = [:]
   var nextCommit: Int64 = 0
+  /// When to tell again how much is left.
+  private var nextLook: Int64 = 0
   /// What the group's coordinator has refused is not told it again in less, in ms.
   var recommitMilliseconds: Int64 = 5_000
   var waker = FetchWaker()
@@ -191,6 +193,10 @@ final class TopicReader {
   private func poll(maximum: Int, timeoutMilliseconds: Int) throws {
     for event in consumer.poll(maximum: max(1, maximum), timeoutMilliseconds: timeoutMilliseconds) {
       try handle(event)
+    }
+    if Clock.monotonicMilliseconds >= nextLook {
+      nextLook = Clock.monotonicMilliseconds + 500
+      events.lag = lag
     }
     if let failure {
       self.failure = nil

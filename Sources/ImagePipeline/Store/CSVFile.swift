@@ -53,6 +53,7 @@ final class CSVFile {
       record = Record()
     case .foreign(let reason):
       let aside = try moveAside(file, heart)
+      FaultPoint.csvMovedAside.reached()
       log.warning(
         "the CSV file was not as this pipeline left it: moved aside, written anew",
         ["file": .string(path), "reason": .string(reason), "aside": .string(aside)])

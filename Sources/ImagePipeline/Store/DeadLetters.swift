@@ -147,5 +147,6 @@ final class DeadLetters {
     try LetterFile(written: written, because: reason, record: record).write(to: file)
     try file.sync()
     try incoming.rename("letter.part", to: folder, as: name)
+    FaultPoint.letterWritten.reached()
   }
 }

@@ -38,6 +38,7 @@ extension ImageStore {
   /// - Returns: false where that was given up.
   func deliver(_ refused: [DeadLetter], _ findings: Findings) throws -> Bool {
     guard try letters.deliver(refused) else { return false }
+    if !refused.isEmpty { FaultPoint.lettersDelivered.reached() }
     for letter in refused { findings.settled[letter.message.place] = Findings.Finding() }
     return true
   }
@@ -53,6 +54,7 @@ extension ImageStore {
       guard let sent = try assembler.deliverLetters(of: assembly, reason, first.topic, having: batch.messages) else {
         return false
       }
+      FaultPoint.lettersDelivered.reached()
       batch.findings.settled[first.place] = Findings.Finding(letters: sent.found, image: assembly)
       return true
     case .transaction, nil: return true

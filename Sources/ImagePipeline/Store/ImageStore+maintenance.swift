@@ -48,9 +48,9 @@ extension ImageStore {
         stage: .storing, kind: "SegmentTimeout",
         description: "\(parts.count) of \(assembly.count) segments of \(assembly.name) came, the last one more than "
           + "\(milliseconds / 1000) s ago")
-      guard let sent = try assembler.deliverLetters(of: assembly, reason, topicName),
-        try forget(assembly, topic, untouchedSince: due)
-      else { return expired.isEmpty ? nil : expired }
+      let sent = try assembler.deliverLetters(of: assembly, reason, topicName)
+      FaultPoint.lettersDelivered.reached()
+      guard let sent, try forget(assembly, topic, untouchedSince: due) else { return expired.isEmpty ? nil : expired }
       expired.append(
         Expired(
           name: assembly.name, parts: parts.count, count: assembly.count, letters: sent.found, gone: sent.gone))
@@ -71,6 +71,7 @@ extension ImageStore {
       let leftovers = try assembler.forget(assembly)
       try catalog.database.commit()
       letters.settled()
+      FaultPoint.assemblyExpired.reached()
       try? removeLeftovers(leftovers)
       return true
     } catch {

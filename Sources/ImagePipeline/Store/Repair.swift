@@ -66,6 +66,7 @@ public final class Repair {
       catalog = try Catalog(in: output.reserved, exclusive: output.fileSystem.isShared)
       result.isCatalogNew = true
       try rebuild(catalog)
+      FaultPoint.catalogRebuilt.reached()
     }
     try repairCSV(catalog)
     try removeLeftovers(catalog)
@@ -118,6 +119,7 @@ public final class Repair {
     // The database first: SQLite drops a log that it finds without one.
     for suffix in ["", "-wal", "-shm"] where try output.reserved.status(Catalog.fileName + suffix) != nil {
       try output.reserved.rename(Catalog.fileName + suffix, to: output.reserved, as: aside + suffix)
+      FaultPoint.catalogSetAside.reached()
     }
     try output.reserved.sync()
     return "moved aside to \(output.reserved.path)/\(aside)"

@@ -51,6 +51,8 @@ final class Broker: Sendable {
   /// Lets the embedded broker answer the next requests of a kind (2: where a partition begins and ends) with errors.
   func failNextRequests(api: Int16, errors: [Int32]) { cluster?.failNextRequests(api: api, errors: errors) }
 
+  func clearFailures(api: Int16) { cluster?.clearFailures(api: api) }
+
   /// The consumers' group: on a broker that others use too, one of the test's own.
   var group: String { "group-of-" + topic }
   /// Below 6 s a real broker refuses a member; the embedded one lets a static member that comes back wait for so long.

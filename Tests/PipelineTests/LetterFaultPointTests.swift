@@ -1,0 +1,125 @@
+import Glibc
+import ImagePipeline
+import Platform
+import Testing
+
+/// Killed on the way of a dead letter, out and back.
+@Suite(.ownThread) struct LetterFaultPointTests {
+  static let points: [FaultPoint] = [.lettersDelivered, .letterWritten, .assemblyExpired, .lettersSentBack]
+
+  private let folder = Scratch()
+  private static let segments = Scratch.output + "/.image-pipeline/segments"
+  private static let small = ["BATCH_IMAGES": "4"]
+
+  /// Good images, and between them what cannot be read, what cannot be had under its name, and an image that its segments
+  /// do not make.
+  private func messages() -> (all: [TestMessage], images: [String: [UInt8]], bad: Set<Int64>) {
+    var images: [String: [UInt8]] = [:]
+    var all: [TestMessage] = []
+    for number in 0..<9 {
+      let (name, bytes) = ("\(number).jpg", Scratch.bytes(300, seed: UInt64(number)))
+      images[name] = bytes
+      all.append(.image(name, bytes))
+      all.append(number % 2 == 0 ? .text("bad \(number)") : .image("cat/\(number).jpg", bytes))
+    }
+    let wrong = [1].withUnsafeBytes { SHA256.hash($0) }
+    let parts = TestMessage.segments("large.png", Scratch.bytes(5_000, seed: 20), size: 1_500, digest: wrong)
+    for (number, part) in parts.enumerated() { all.insert(part, at: 3 + number * 4) }
+    let bad = all.indices.filter { index in
+      let key = String(decoding: all[index].key ?? [], as: UTF8.self)
+      return images[key] == nil
+    }
+    return (all, images, Set(bad.map { Int64($0) }))
+  }
+
+  private func isKilled(_ arguments: [String], _ environment: [String: String], at point: FaultPoint, visit: Int = 1)
+    throws
+  {
+    let fault = ["FAULT_POINT": "\(point.rawValue):\(visit)"]
+    let victim = try Program(arguments, in: folder, environment: environment.merging(fault) { $1 })
+    #expect(victim.exitCode() == 128 + SIGKILL, "\(victim.output)")
+  }
+
+  /// The offsets of the messages that have letters, by identity: each once, however often it was sent.
+  private func listed(_ broker: Broker) throws -> [Int64] {
+    let program = try Program(
+      ["dead-letters"], in: folder, environment: broker.environment(["LOG_LEVEL": "error"]))
+    #expect(program.exitCode() == 0, "\(program.output)")
+    return program.output.split(separator: "\n").compactMap { line in
+      line.split(separator: " ").first { $0.hasPrefix("offset=") }.flatMap { Int64($0.dropFirst(7)) }
+    }.sorted()
+  }
+
+  private func replay(_ broker: Broker) throws -> String {
+    let program = try Program(["dead-letters", "--replay"], in: folder, environment: broker.environment())
+    #expect(program.exitCode() == 0, "\(program.output)")
+    return program.output
+  }
+
+  /// Kafka takes no letter: all of them are files.
+  private func refuseLetters(_ broker: Broker) {
+    broker.failNextRequests(api: 0, errors: Array(repeating: 29, count: 1_000))
+  }
+
+  @Test(arguments: [FaultPoint.lettersDelivered, .letterWritten], [[1, 1], [2], [3], [5]])
+  func aConsumerThatIsKilledThereLosesNoLetterAndNoImage(point: FaultPoint, visits: [Int]) throws {
+    let onDisk = point == .letterWritten
+    let broker = onDisk ? try Broker() : try Broker.preferred()
+    try folder.write(Scratch.output + "/cat", [1])
+    let (messages, images, bad) = messages()
+    try broker.send(messages)
+    if onDisk { refuseLetters(broker) }
+    let environment = broker.environment(Self.small)
+    for visit in visits { try isKilled(["consumer", "--until-idle", "0.3"], environment, at: point, visit: visit) }
+    _ = try Program.storeAll(in: folder, broker, Self.small)
+    #expect(try listed(broker) == bad.sorted())
+    #expect(try broker.hasDeadLetters != onDisk)
+    try folder.remove(Scratch.output + "/cat")
+    try expectStored(images, in: folder)
+    let stored = try Program.storeAll(in: folder, broker, Self.small)
+    #expect(stored.contains("stored 0 images") && !stored.contains("dead letters"), "\(stored)")
+  }
+
+  @Test(arguments: [FaultPoint.lettersDelivered, .assemblyExpired])
+  func aConsumerThatIsKilledWhileItGivesUpAnImageLosesNoLetter(point: FaultPoint) throws {
+    let broker = try Broker.preferred()
+    let image = Scratch.bytes(5_000, seed: 3)
+    let parts = TestMessage.segments("large.png", image, size: 1_500)
+    try broker.send([parts[0], .image("good.jpg", [1]), parts[2]])
+    let environment = broker.environment(["SEGMENT_TIMEOUT": "1"])
+    try isKilled(["consumer"], environment, at: point)
+    let consumer = try Program(["consumer"], in: folder, environment: environment)
+    #expect(
+      eventually { try Folder.open(folder.path + "/" + Self.segments).names() == [] }, "\(consumer.output)")
+    #expect(consumer.terminate() == 0, "\(consumer.output)")
+    #expect(try listed(broker) == [0, 2])
+    try expectStored(["good.jpg": [1]], in: folder)
+    // Sent back with what was missing, they make the image.
+    #expect(try replay(broker).contains("sent back: 2 dead letters"))
+    try broker.send([parts[1], parts[3]])
+    _ = try Program.storeAll(in: folder, broker)
+    try expectStored(["good.jpg": [1], "large.png": image], in: folder)
+  }
+
+  @Test(arguments: ["topic", "disk"])
+  func lettersThatWereSentBackWithoutBeingRememberedAreStoredOnce(place: String) throws {
+    let broker = place == "disk" ? try Broker() : try Broker.preferred(partitions: 3)
+    try folder.write(Scratch.output + "/cat", [1])
+    var images = sampleImages(9)
+    var messages = images.sorted { $0.key < $1.key }.map { TestMessage.image($0.key, $0.value) }
+    images["cat/large.png"] = Scratch.bytes(5_000, seed: 3)
+    messages += TestMessage.segments("cat/large.png", images["cat/large.png"]!, size: 1_500)
+    try broker.send(messages)
+    if place == "disk" { refuseLetters(broker) }
+    _ = try Program.storeAll(in: folder, broker)
+    #expect(try listed(broker).count == 9)
+    if place == "disk" { broker.clearFailures(api: 0) }
+    try folder.remove(Scratch.output + "/cat")
+    try isKilled(["dead-letters", "--replay"], broker.environment(), at: .lettersSentBack)
+    #expect(try broker.messageCount(broker.topic) > messages.count)
+    #expect(try replay(broker).contains("sent back: 9 dead letters"))
+    _ = try Program.storeAll(in: folder, broker)
+    try expectStored(images, in: folder)
+    #expect(try replay(broker).contains("sent back: 0 dead letters"))
+  }
+}

@@ -1,0 +1,89 @@
+import Glibc
+import ImagePipeline
+import Platform
+import Testing
+
+/// Killed while what was damaged is put right.
+@Suite(.ownThread) struct RepairFaultPointTests {
+  static let points: [FaultPoint] = [.catalogSetAside, .catalogRebuilt, .csvMovedAside]
+
+  private let folder = Scratch()
+  private static let catalog = Scratch.output + "/.image-pipeline/catalog.sqlite"
+
+  private func repair() throws -> String {
+    let program = try Program(["repair"], in: folder)
+    #expect(program.exitCode() == 0, "\(program.output)")
+    return program.output
+  }
+
+  /// With a consumer that is killed, which leaves what SQLite keeps beside the catalog.
+  private func store(_ messages: [TestMessage], rows: Int, _ broker: Broker) throws {
+    let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
+    try broker.send(messages)
+    #expect(eventually { folder.rows.count == rows }, "\(consumer.output)")
+    consumer.signal(SIGKILL)
+    #expect(consumer.exitCode() == 128 + SIGKILL)
+  }
+
+  private func images() -> (messages: [TestMessage], images: [String: [UInt8]]) {
+    var images = sampleImages(12)
+    var messages = images.sorted { $0.key < $1.key }.map { TestMessage.image($0.key, $0.value) }
+    images["large.png"] = Scratch.bytes(5_000, seed: 3)
+    messages += TestMessage.segments("large.png", images["large.png"]!, size: 1_500)
+    return (messages, images)
+  }
+
+  private func alterCSV() throws -> String {
+    try folder.append(Array("mine\n".utf8), to: File.open(folder.path + "/" + Scratch.csv, .readWrite))
+    return folder.text(Scratch.csv)
+  }
+
+  private func csvAsides() throws -> [String] {
+    try folder.leftovers().filter { $0.hasPrefix(Scratch.csv) }.map { folder.text($0) }
+  }
+
+  @Test(arguments: points)
+  func aRepairThatIsKilledThereIsRunAgainAndEndsAsIfItHadNotBeen(point: FaultPoint) throws {
+    let broker = try Broker.preferred()
+    let (messages, images) = images()
+    try store(messages, rows: images.count, broker)
+    let before = folder.text(Scratch.csv)
+    let altered = try alterCSV()
+    for suffix in ["", "-wal", "-shm"] {
+      let file = try File.open(folder.path + "/" + Self.catalog + suffix, .readWrite)
+      try [UInt8](repeating: 0x5A, count: try file.status().size).withUnsafeBytes { try file.write($0, at: 0) }
+    }
+    let victim = try Program(["repair"], in: folder, environment: ["FAULT_POINT": point.rawValue])
+    #expect(victim.exitCode() == 128 + SIGKILL, "\(victim.output)")
+    _ = try repair()
+    #expect(try repair().contains("nothing to repair"))
+    #expect(folder.text(Scratch.csv) == before)
+    #expect(try csvAsides() == [altered])
+    #expect(try Program.storeAll(in: folder, broker).contains("stored 0 images"))
+    #expect(folder.text(Scratch.csv) == before)
+    #expect(try folder.files(Scratch.output) == images.keys.sorted())
+    expectBytes(images, in: folder, Scratch.output)
+    #expect(try repair().contains("nothing to repair"))
+  }
+
+  @Test func aConsumerThatIsKilledThereWritesTheCSVFileAnewAndKeepsTheAlteredOne() throws {
+    let broker = try Broker.preferred()
+    var (messages, images) = images()
+    try broker.send(messages)
+    _ = try Program.storeAll(in: folder, broker)
+    let altered = try alterCSV()
+    images["last.jpg"] = [1]
+    messages = [.image("last.jpg", [1])]
+    try broker.send(messages)
+    let victim = try Program(
+      ["consumer", "--until-idle", "0.3"], in: folder,
+      environment: broker.environment(["FAULT_POINT": FaultPoint.csvMovedAside.rawValue]))
+    #expect(victim.exitCode() == 128 + SIGKILL, "\(victim.output)")
+    _ = try Program.storeAll(in: folder, broker)
+    #expect(try csvAsides() == [altered])
+    #expect(folder.rowNames.sorted() == images.keys.sorted())
+    #expect(try folder.files(Scratch.output) == images.keys.sorted())
+    expectBytes(images, in: folder, Scratch.output)
+    #expect(try repair().contains("nothing to repair"))
+  }
+}
