@@ -80,6 +80,7 @@ final class ClientContext: Sendable {
   private let user: String?
   private let isClosed = Atomic(false)
   private let fatal = Mutex<KafkaError?>(nil)
+  private let trouble = Mutex<ClientTrouble?>(nil)
   private let member = Mutex<Weak>(Weak())
 
   private struct Weak: Sendable {
@@ -113,6 +114,8 @@ final class ClientContext: Sendable {
     return error
   }
 
+  var lastTrouble: ClientTrouble? { trouble.withLock { $0 } }
+
   /// The consumer whose callbacks these are; nil when it has gone.
   var consumer: KafkaConsumer? {
     get { member.withLock { $0.consumer } }
@@ -125,6 +128,7 @@ final class ClientContext: Sendable {
 
   /// An error that concerns the client as a whole, as "all brokers are down".
   func report(_ code: rd_kafka_resp_err_t, _ reason: String, of client: OpaquePointer?) {
+    trouble.withLock { $0 = ClientTrouble(code, reason).following($0) }
     var text = "\(reason) (\(String(cString: rd_kafka_err2name(code))))"
     guard code == RD_KAFKA_RESP_ERR__FATAL, let client else { return log(3, "ERROR", text) }
     let (original, why) = withReasonBuffer { rd_kafka_fatal_error(client, $0, $1) }

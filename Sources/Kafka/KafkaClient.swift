@@ -34,6 +34,10 @@ public class KafkaClient: @unchecked Sendable {
   /// The error after which this client does nothing more; remembered beyond its closing.
   public final var fatalError: KafkaError? { openHandle?.fatalError ?? context.fatalError }
 
+  /// What has last kept this client from a broker; nil where nothing has. Beyond success it stays: look at its time. The
+  /// library says the same again only every 30 s.
+  public func lastTrouble() -> ClientTrouble? { context.lastTrouble }
+
   /// The cluster's id, which stays the same as long as the cluster does.
   public final func clusterID(timeoutMilliseconds: Int) throws(KafkaError) -> String {
     let handle = try handle(for: "cluster id")

@@ -113,11 +113,18 @@ extension KafkaConsumer {
   }
 
   /// The offsets that the group has on record; a partition without one is absent.
+  ///
+  /// - Throws: among others an error whose `isAuthorization` is set, where this user may not read as the group.
   public func committed(partitions: [Int32], timeoutMilliseconds: Int) throws(KafkaError) -> [Int32: Int64] {
     let handle = try handle(for: place(topic))
     guard !partitions.isEmpty else { return [:] }
     let list = PartitionList(topic, partitions)
-    let code = rd_kafka_committed(handle.client, list.pointer, Int32(clamping: timeoutMilliseconds))
+    let deadline = Deadline(milliseconds: timeoutMilliseconds)
+    var code = rd_kafka_committed(handle.client, list.pointer, deadline.remaining(atMost: Self.refusalMilliseconds))
+    if code == RD_KAFKA_RESP_ERR__TIMED_OUT {
+      if let refusal = waitingRefusal() { throw refusal }
+      code = rd_kafka_committed(handle.client, list.pointer, deadline.remaining())
+    }
     guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
       throw handle.error(code, "committed offsets of " + place(topic), needs: needs)
     }
@@ -125,5 +132,14 @@ extension KafkaConsumer {
     var offsets: [Int32: Int64] = [:]
     for element in list.elements where element.offset >= 0 { offsets[element.partition] = element.offset }
     return offsets
+  }
+  /// How long a group's coordinator is waited for before a look at whether the broker refuses to name it, in ms.
+  private static let refusalMilliseconds: Int32 = 2_000
+
+  /// Who waits for the group's coordinator is not told that the broker refuses to name it: that comes as an event.
+  private func waitingRefusal() -> KafkaError? {
+    takeEvents()
+    for case .failure(let error) in batch where error.isAuthorization { return error }
+    return nil
   }
 }

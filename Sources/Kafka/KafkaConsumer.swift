@@ -113,6 +113,18 @@ public final class KafkaConsumer: KafkaClient, @unchecked Sendable {
     return events
   }
 
+  /// As `KafkaClient` has it. To be called by the thread that polls: what the client has to say comes the same way, and
+  /// nobody may have polled yet. What else has come is kept for the next `poll`.
+  public override func lastTrouble() -> ClientTrouble? {
+    takeEvents()
+    return super.lastTrouble()
+  }
+
+  /// Takes what waits into `batch`, where the next `poll` finds it.
+  func takeEvents() {
+    if !isPolling { batch = poll(maximum: batch.count + 100, timeoutMilliseconds: 0) }
+  }
+
   private func event(of message: UnsafeMutablePointer<rd_kafka_message_t>, _ handle: Handle) -> Event {
     let raw = message.pointee
     if raw.err == RD_KAFKA_RESP_ERR_NO_ERROR {

@@ -65,6 +65,16 @@ import Testing
     #expect(!health.report().isReady)
   }
 
+  @Test mutating func theyAreSaidWithWhatKeepsThem() {
+    let start = Clock.monotonicMilliseconds
+    _ = message()
+    watch.look(at: outbox, health, now: start)
+    watch.look(at: outbox, health, now: start + 16_000) {
+      BrokerTrouble(name: "_TRANSPORT", reason: "a:1/bootstrap: Connection refused")
+    }
+    #expect(health.report().reasons.first?.contains("wait for them: a:1/bootstrap: Connection refused") == true)
+  }
+
   @Test mutating func nothingToAcknowledgeIsNoTrouble() {
     health.started()
     let start = Clock.monotonicMilliseconds

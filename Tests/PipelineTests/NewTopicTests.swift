@@ -11,7 +11,7 @@ import Testing
 
   init() throws {
     let servers = try #require(Broker.realServers)
-    broker = Broker(servers: servers, topic: "test-" + String(UInt64.random(in: 1 << 60...UInt64.max), radix: 36))
+    broker = Broker(servers: servers, topic: Broker.newTopic())
     var settings = broker.settings()
     settings.set("allow.auto.create.topics", "false")
     client = try KafkaProducer(settings) { _ in }

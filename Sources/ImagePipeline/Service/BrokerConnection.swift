@@ -79,14 +79,16 @@ struct BrokerConnection {
         return answer
       } catch let error as KafkaError {
         if error.isFatal || error.isAuthorization { throw error }
-        health.trouble(.broker, "\(error)")
+        let trouble = BrokerTrouble(behind: error, of: client)
+        let reason = trouble?.description ?? "\(error)"
+        health.trouble(.broker, reason)
         let now = Clock.monotonicMilliseconds
         if let patience, now - start >= Int64(patience) {
-          throw NoBroker(servers: servers, seconds: patience / 1000, reason: error)
+          throw NoBroker(servers: servers, seconds: patience / 1000, reason: reason, cure: trouble?.cure)
         }
         if now >= nextWord {
           nextWord = now + 10_000
-          log.warning("waiting for Kafka at \(servers): \(error)")
+          log.warning("waiting for Kafka at \(servers): \(reason)")
         }
         _ = stop.wait(milliseconds: 500)
       }
@@ -98,8 +100,11 @@ struct BrokerConnection {
 struct NoBroker: Error, CustomStringConvertible {
   let servers: String
   let seconds: Int
-  let reason: KafkaError
+  /// With its cure, where that is known.
+  let reason: String
+  let cure: String?
   var description: String {
-    "no answer from Kafka at \(servers) for \(seconds) s (\(reason)): start it, or set KAFKA_BOOTSTRAP_SERVERS"
+    "no answer from Kafka at \(servers) for \(seconds) s: \(reason)"
+      + (cure == nil ? ": start it, or set KAFKA_BOOTSTRAP_SERVERS" : "")
   }
 }

@@ -136,7 +136,7 @@ public final class ProducerService: Sendable {
     while !isOver.wait(milliseconds: 100) {
       if stop.isSet { ending.set() }
       events.beat(waiting: candidates.count, inFlight: outbox.inFlight)
-      acknowledgements.look(at: outbox, events.health)
+      acknowledgements.look(at: outbox, events.health) { BrokerTrouble(producer.lastTrouble()) }
       do {
         if let fatal = producer.fatalError { throw fatal }
         // Where nothing is sent nobody else would notice.

@@ -1,0 +1,119 @@
+import Kafka
+import Platform
+
+/// Why a broker does not answer, in the client's own words, and what helps. The one place that knows the words.
+struct BrokerTrouble: CustomStringConvertible, Equatable {
+  /// As `ClientTrouble` has them.
+  let name: String
+  let reason: String
+  /// Of librdkafka.
+  var version = KafkaSettings.version
+
+  /// What is older has passed, in ms: the library says the same again every 30 s, and waits up to 10 s between two tries.
+  private static let patience: Int64 = 60_000
+
+  init(name: String, reason: String, version: String = KafkaSettings.version) {
+    self.name = name
+    self.reason = reason
+    self.version = version
+  }
+
+  /// nil where the client has met with nothing of the kind lately.
+  init?(_ trouble: ClientTrouble?, now: Int64 = Clock.monotonicMilliseconds) {
+    guard let trouble, now - trouble.time < Self.patience else { return nil }
+    self.init(name: trouble.name, reason: trouble.reason)
+  }
+
+  /// nil where the error says itself what was wrong.
+  init?(behind error: KafkaError, of client: KafkaClient) {
+    guard error.isTimedOut || error.isTransport else { return nil }
+    self.init(client.lastTrouble())
+  }
+
+  /// `ssl://broker:9093/bootstrap: ... certificate verify failed (_SSL): set KAFKA_SSL_CA_LOCATION to ...`
+  var description: String { "\(reason) (\(name))" + (cure.map { ": " + $0 } ?? "") }
+
+  /// The variables and what else to look at; nil where the words are none of these.
+  var cure: String? {
+    let words = "\(reason) (\(name))"
+    return Self.table.first { $0.signs.contains { words.contains($0) } }?.cure(self)
+  }
+
+  private struct Entry {
+    /// Any of them.
+    let signs: [String]
+    let cure: @Sendable (BrokerTrouble) -> String
+  }
+
+  /// The first that fits counts.
+  private static let table = [
+    Entry(signs: ["not valid in current SASL state"]) { _ in
+      "this listener asks for no password: set KAFKA_SECURITY_PROTOCOL to PLAINTEXT or SSL, or take the listener that does"
+    },
+    Entry(signs: ["Unsupported SASL mechanism"]) { _ in
+      "set KAFKA_SASL_MECHANISM to one of those that the broker supports"
+    },
+    Entry(signs: ["mechanism SCRAM"]) { trouble in
+      password
+        + (isScramOld(trouble.version)
+          ? ". Kafka 4.0 and newer refuse the SCRAM of librdkafka \(trouble.version) even so: there, PLAIN over TLS or a "
+            + "certificate gets in, or librdkafka 2.6.1" : "")
+    },
+    Entry(signs: ["(_AUTHENTICATION)"]) { _ in password },
+    // librdkafka tells a certificate that is not trusted from one of another host by no word.
+    Entry(signs: ["certificate verify failed", "certificate could not be verified"]) { trouble in
+      "the broker's certificate is not trusted: set KAFKA_SSL_CA_LOCATION to the CA that signed it, and see that it has not "
+        + "expired and names the host that is connected to (\(trouble.host))"
+    },
+    Entry(
+      signs: [
+        "alert bad certificate", "alert certificate required", "alert certificate unknown", "alert unknown ca",
+        "alert certificate expired", "alert certificate revoked", "alert unsupported certificate",
+        "client SSL authentication might be required",
+      ]
+    ) { _ in
+      "the broker wants a certificate that it trusts: set KAFKA_SSL_CERTIFICATE_LOCATION and KAFKA_SSL_KEY_LOCATION"
+    },
+    Entry(
+      signs: [
+        "security.protocol", "requesting ApiVersion", "a PLAINTEXT broker listener", "unexpected eof",
+        "wrong version number", "in state SSL_HANDSHAKE", "in state APIVERSION_QUERY",
+      ]
+    ) { _ in protocolOrStart },
+    Entry(signs: ["(_RESOLVE)"]) { "no such host is known here: \($0.addressCure)" },
+    Entry(signs: ["Connection refused"]) { "nobody listens there: start the broker, or \($0.addressCure)" },
+    Entry(signs: ["in state CONNECT", "No route to host", "Network is unreachable", "Connection timed out"]) {
+      "no way leads there: look at host, network and firewall, or \($0.addressCure)"
+    },
+    // All that newer versions of librdkafka say of a peer that hangs up.
+    Entry(signs: ["(_ALL_BROKERS_DOWN)"]) { _ in protocolOrStart },
+  ]
+
+  private static let protocolOrStart =
+    "set KAFKA_SECURITY_PROTOCOL to what this listener speaks (PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL), or wait for the "
+    + "broker where it is just starting"
+
+  private static let password =
+    "check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD or KAFKA_SASL_PASSWORD_FILE, and KAFKA_SASL_MECHANISM"
+
+  /// Before 2.6.1 librdkafka sends its nonce twice, which brokers took until Kafka 4.0.
+  private static func isScramOld(_ version: String) -> Bool {
+    let numbers = version.split(separator: ".").prefix(3).map { Int($0.prefix { $0.isNumber }) ?? 0 }
+    return numbers.lexicographicallyPrecedes([2, 6, 1])
+  }
+
+  /// `ssl://broker:9093/bootstrap` is `broker`.
+  private var host: String {
+    let address = reason.prefix { $0 != " " }
+    let place = address.ranges(of: "://").first.map { address[$0.upperBound...] } ?? address
+    let host = place.prefix { $0 != "/" }
+    return String(host.lastIndex(of: ":").map { host[..<$0] } ?? host)
+  }
+
+  /// Who gave the address.
+  private var addressCure: String {
+    reason.prefix { $0 != " " }.contains("/bootstrap")
+      ? "correct KAFKA_BOOTSTRAP_SERVERS"
+      : "correct the broker's advertised.listeners, which name this address to clients"
+  }
+}

@@ -1,0 +1,73 @@
+import Platform
+import Testing
+
+@testable import Kafka
+
+/// What a client says of its connections, for who waits for an answer.
+@Suite(.ownThread) struct ClientTroubleTests {
+  private func nowhere(_ more: [String: String] = [:]) -> KafkaSettings {
+    var settings = KafkaSettings()
+    settings.set("bootstrap.servers", "127.0.0.1:1")
+    for (property, value) in more { settings.set(property, value) }
+    return settings
+  }
+
+  private func expectRefused(_ client: KafkaClient, since start: Int64) throws {
+    #expect(throws: KafkaError.self) { try client.clusterID(timeoutMilliseconds: 1_000) }
+    let trouble = try #require(client.lastTrouble())
+    #expect(trouble.name == "_TRANSPORT")
+    #expect(
+      trouble.reason
+        == "127.0.0.1:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (in state CONNECT)")
+    #expect((start...Clock.monotonicMilliseconds).contains(trouble.time))
+  }
+
+  @Test func aProducerThatFindsNobodySaysWhy() throws {
+    let start = Clock.monotonicMilliseconds
+    let producer = try KafkaProducer(nowhere()) { _ in }
+    defer { producer.close() }
+    try expectRefused(producer, since: start)
+  }
+
+  @Test func aConsumerThatHasNotPolledYetSaysWhy() throws {
+    let start = Clock.monotonicMilliseconds
+    let consumer = try KafkaConsumer(nowhere(["group.id": "g"]), topic: "images")
+    defer { consumer.unsubscribeAndClose() }
+    try expectRefused(consumer, since: start)
+  }
+
+  @Test func aClientThatIsWellHasNothingToSay() throws {
+    let cluster = try EmbeddedCluster()
+    let producer = try KafkaProducer(settings(cluster)) { _ in }
+    defer { producer.close() }
+    _ = try producer.clusterID(timeoutMilliseconds: patience)
+    #expect(producer.lastTrouble() == nil)
+  }
+
+  @Test func thatNoConnectionIsLeftHidesNoReason() {
+    let allDown = ClientTrouble(.init(rawValue: -187), "1/1 brokers are down")
+    #expect(allDown.following(nil) == allDown)
+    let lately = ClientTrouble(name: "_SSL", reason: "a:1/bootstrap: failed", time: allDown.time - 59_000)
+    #expect(allDown.following(lately) == lately)
+    let longAgo = ClientTrouble(name: "_SSL", reason: "a:1/bootstrap: failed", time: allDown.time - 60_000)
+    #expect(allDown.following(longAgo) == allDown)
+    let newer = ClientTrouble(.init(rawValue: -193), "b:1/bootstrap: Failed to resolve (after 3ms in state CONNECT)")
+    #expect(newer.following(lately) == newer && newer.following(allDown) == newer)
+    #expect(newer.reason == "b:1/bootstrap: Failed to resolve (in state CONNECT)")
+  }
+
+  @Test func toAskAConsumerTakesNoMessageAway() throws {
+    let cluster = try EmbeddedCluster()
+    try cluster.createTopic("images", partitions: 1)
+    try fill(cluster, "images", ["a", "b", "c"])
+    let consumer = try joined(groupSettings(cluster, group: "g"), "images")
+    defer { consumer.unsubscribeAndClose() }
+    var seen = Seen()
+    _ = eventually {
+      _ = consumer.lastTrouble()
+      seen.take(consumer.poll(maximum: 1, timeoutMilliseconds: 20))
+      return seen.texts.count == 3 && seen.ends[0] == 3
+    }
+    #expect(seen.texts == ["a", "b", "c"])
+  }
+}

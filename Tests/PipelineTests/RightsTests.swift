@@ -1,0 +1,168 @@
+import Kafka
+import Platform
+import Testing
+
+/// What a user must be allowed, on a broker that lets nobody do anything by default.
+@Suite(.ownThread, .securedBroker) struct RightsTests {
+  private let folder = Scratch()
+  private let topic = Broker.newTopic()
+  private let secured: SecuredBroker
+  private let client: KafkaProducer
+
+  init() throws {
+    secured = try SecuredBroker()
+    client = try secured.operatorClient()
+    try folder.write("images/a.jpg", [1, 2, 3])
+  }
+
+  private func makeTopic() throws {
+    _ = try client.createTopic(topic, partitions: 1, timeoutMilliseconds: 30_000)
+  }
+
+  private func allow(_ operation: KafkaClient.Operation, on resource: KafkaClient.Resource? = nil) throws {
+    try client.allow("User:stranger", operation, on: resource ?? .topic(topic), timeoutMilliseconds: 30_000)
+  }
+
+  /// Sends as one who may.
+  private func send(_ messages: [TestMessage]) throws { try secured.broker(.tls, topic: topic).send(messages) }
+
+  private func stranger() throws -> Broker { try secured.broker(.plain, .stranger, topic: topic) }
+
+  private func run(_ command: [String], code: Int32, sourceLocation: SourceLocation = #_sourceLocation) throws
+    -> String
+  {
+    let program = try Program(command, in: folder, environment: stranger().environment())
+    #expect(program.exitCode() == code, "\(program.output)", sourceLocation: sourceLocation)
+    return program.output
+  }
+
+  private func expectWord(
+    _ operation: String, _ option: String, in output: String, sourceLocation: SourceLocation = #_sourceLocation
+  ) {
+    let word = "kafka-acls --add --allow-principal User:stranger --operation \(operation) \(option)"
+    #expect(
+      output.contains("no \(operation) right on") && output.contains(word), "\(output)", sourceLocation: sourceLocation)
+  }
+
+  // MARK: Producer
+
+  @Test func aProducerNeedsToWriteAndNothingElse() throws {
+    try makeTopic()
+    try allow(.write)
+    for expected in ["sent 1 image,", "sent 0 images"] {
+      let output = try run(["producer", "--once"], code: 0)
+      #expect(output.contains(expected), "\(output)")
+      #expect(!output.contains(" right "), "what it can do without is not asked for aloud: \(output)")
+    }
+    #expect(try secured.broker(.tls, topic: topic).messages(topic).count == 1)
+  }
+
+  @Test func aProducerThatMayNotWriteNamesTheRight() throws {
+    try makeTopic()
+    try allow(.describe)
+    expectWord("Write", "--topic \(topic)", in: try run(["producer", "--once"], code: 1))
+  }
+
+  @Test func aProducerGoesOnOnceItMayWrite() throws {
+    try makeTopic()
+    try allow(.describe)
+    let producer = try Program(["producer"], in: folder, environment: stranger().environment())
+    #expect(eventually { producer.output.contains(" right on ") }, "\(producer.output)")
+    try allow(.write)
+    let content = try TopicContent(secured.broker(.tls, topic: topic))
+    #expect(eventually(withinSeconds: 60) { try content.names() == ["a.jpg"] }, "\(producer.output)")
+    #expect(producer.terminate() == 0, "\(producer.output)")
+    #expect(producer.output.contains("sent 1 image,"), "\(producer.output)")
+  }
+
+  // MARK: Consumer
+
+  @Test func aConsumerNeedsToReadTopicAndGroupAndNothingElse() throws {
+    try makeTopic()
+    try send([.image("a.jpg", [1, 2, 3])])
+    try allow(.read)
+    try allow(.read, on: .group(stranger().group))
+    let output = try run(["consumer", "--until-idle", "0.3"], code: 0)
+    #expect(!output.contains(" right "), "what it can do without is not asked for aloud: \(output)")
+    try expectStored(["a.jpg": [1, 2, 3]], in: folder)
+  }
+
+  @Test(arguments: [true, false])
+  func aConsumerThatMayNotReadNamesTheRightAndWaitsForIt(isOfGroup: Bool) throws {
+    try makeTopic()
+    try send([.image("a.jpg", [1, 2, 3])])
+    let group = try stranger().group
+    try allow(.describe)
+    try allow(.read, on: isOfGroup ? .topic(topic) : .group(group))
+    let consumer = try Program(["consumer"], in: folder, environment: stranger().environment())
+    let option = isOfGroup ? "--group \(group)" : "--topic \(topic)"
+    #expect(eventually { consumer.output.contains("--operation Read \(option)") }, "\(consumer.output)")
+    expectWord("Read", option, in: consumer.output)
+    try allow(.read, on: isOfGroup ? .group(group) : .topic(topic))
+    #expect(eventually(withinSeconds: 60) { folder.rows.count == 1 }, "\(consumer.output)")
+    #expect(consumer.terminate() == 0, "\(consumer.output)")
+    try expectStored(["a.jpg": [1, 2, 3]], in: folder)
+  }
+
+  @Test func lettersWhoseTopicMayNotBeMadeGoToDisk() throws {
+    try makeTopic()
+    try send([.text("poison"), .image("a.jpg", [1, 2, 3])])
+    try allow(.read)
+    try allow(.read, on: .group(stranger().group))
+    let output = try run(["consumer", "--until-idle", "0.3"], code: 0)
+    #expect(output.contains("the dead letters' topic could not be made"), "\(output)")
+    expectWord("Create", "--topic \(topic)-dlq", in: output)
+    #expect(output.contains("dead_letters=1"), "\(output)")
+    let letters = try Folder.open(folder.path + "/" + Scratch.output + "/.image-pipeline/dead-letters").names()
+    #expect(letters.count { $0.hasSuffix(".letter") } == 1, "\(letters)")
+    try expectStored(["a.jpg": [1, 2, 3]], in: folder)
+  }
+
+  @Test func lettersAreSentListedAndSentBackByWhoMay() throws {
+    try makeTopic()
+    try send([.text("poison")])
+    let letters = topic + "-dlq"
+    _ = try client.createTopic(letters, partitions: 1, timeoutMilliseconds: 30_000)
+    let group = try stranger().group
+    for (operation, resource) in [
+      (KafkaClient.Operation.read, KafkaClient.Resource.topic(topic)), (.read, .group(group)),
+      (.write, .topic(letters)),
+    ] { try allow(operation, on: resource) }
+    let stored = try run(["consumer", "--until-idle", "0.3"], code: 0)
+    #expect(stored.contains("dead_letters=\(letters)"), "\(stored)")
+    #expect(try secured.broker(.tls, topic: topic).messages(letters).count == 1)
+    #expect(try run(["messages"], code: 0).contains("offset=0"))
+    expectWord("Read", "--group \(group)-dead-letters", in: try run(["dead-letters"], code: 1))
+    try allow(.read, on: .group(group + "-dead-letters"))
+    expectWord("Read", "--topic \(letters)", in: try run(["dead-letters"], code: 1))
+    try allow(.read, on: .topic(letters))
+    #expect(try run(["dead-letters"], code: 0).contains("1 dead letter"))
+    expectWord("Write", "--topic \(topic)", in: try run(["dead-letters", "--replay"], code: 1))
+    try allow(.write)
+    #expect(try run(["dead-letters", "--replay"], code: 0).contains("sent back: 1 dead letter"))
+  }
+
+  // MARK: Both
+
+  private static let sides = [["producer", "--once"], ["consumer", "--until-idle", "0.3"]]
+
+  @Test(arguments: sides)
+  func whoMayNotSeeTheTopicIsTold(side: [String]) throws {
+    try makeTopic()
+    expectWord("Describe", "--topic \(topic)", in: try run(side, code: 1))
+  }
+
+  @Test(arguments: sides)
+  func whoMayNotMakeTheTopicIsTold(side: [String]) throws {
+    try allow(.describe)
+    // A producer that may write nowhere is refused before it comes to that.
+    try allow(.write)
+    expectWord("Create", "--topic \(topic)", in: try run(side, code: 1))
+  }
+
+  @Test func whoMayMakeTheTopicMakesIt() throws {
+    for operation in [KafkaClient.Operation.create, .write] { try allow(operation) }
+    let output = try run(["producer", "--once"], code: 0)
+    #expect(output.contains("topic created") && output.contains("sent 1 image,"), "\(output)")
+  }
+}

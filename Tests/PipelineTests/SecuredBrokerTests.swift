@@ -1,0 +1,113 @@
+import Glibc
+import Platform
+import Testing
+
+/// TLS, passwords and certificates, on a broker that insists on them.
+@Suite(.ownThread, .securedBroker) struct SecuredBrokerTests {
+  private let folder = Scratch()
+  private let secured: SecuredBroker
+
+  init() throws {
+    secured = try SecuredBroker()
+    try folder.makeFolder("images")
+  }
+
+  @Test(arguments: SecuredBroker.Way.working)
+  func imagesAreCarriedAndVerified(way: SecuredBroker.Way) throws {
+    let images = sampleImages(3).merging(["large.png": Scratch.bytes(40_000, seed: 9)]) { $1 }
+    for (name, bytes) in images { try folder.write("images/" + name, bytes) }
+    var environment = try secured.broker(way).environment(["SEGMENT_BYTES": "9000"])
+    if environment.removeValue(forKey: "KAFKA_SASL_PASSWORD") != nil {
+      environment["KAFKA_SASL_PASSWORD_FILE"] = secured.file("password")
+    }
+    for command in [["producer", "--once"], ["consumer", "--until-idle", "0.3"], ["verify"]] {
+      let program = try Program(command, in: folder, environment: environment)
+      #expect(program.exitCode() == 0, "\(program.output)")
+      #expect(!program.output.contains("a-secret"), "\(program.output)")
+    }
+    try expectStored(images, in: folder)
+  }
+
+  /// What is wrong, and what the log says helps.
+  struct Mistake: Sendable, CustomTestStringConvertible {
+    let name: String
+    let way: SecuredBroker.Way
+    /// Another listener than the way's.
+    var listener: String?
+    /// Empty: left out.
+    var properties: [String: String] = [:]
+    /// Files of the secured broker, by property.
+    var files: [String: String] = [:]
+    let cure: String
+    var testDescription: String { name }
+  }
+
+  private static let trust = "set KAFKA_SSL_CA_LOCATION to the CA that signed it"
+  private static let password = "check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD"
+  private static let certificate = "KAFKA_SSL_CERTIFICATE_LOCATION and KAFKA_SSL_KEY_LOCATION"
+  private static let listener = "KAFKA_SECURITY_PROTOCOL"
+  private static let mistakes =
+    [
+      Mistake(name: "unknown CA", way: .tls, files: ["ssl.ca.location": "another-ca.pem"], cure: trust),
+      // Resolves to 127.0.0.1, and the certificate does not have it.
+      Mistake(name: "another host", way: .tls, properties: ["bootstrap.servers": "127.1"], cure: "names the host"),
+      Mistake(
+        name: "no certificate", way: .mutual,
+        properties: ["ssl.certificate.location": "", "ssl.key.location": ""], cure: certificate),
+      Mistake(
+        name: "plain text for TLS", way: .tls,
+        properties: ["security.protocol": "PLAINTEXT", "ssl.ca.location": ""], cure: listener),
+      Mistake(name: "no password for a listener that wants one", way: .tls, listener: "sasl", cure: listener),
+      Mistake(name: "a password for a listener that wants none", way: .plain, listener: "tls", cure: listener),
+    ]
+    + [.plain, .scram256, .scram512].map {
+      Mistake(name: "wrong password, \($0)", way: $0, properties: ["sasl.password": "wrong"], cure: password)
+    }
+
+  @Test(
+    .enabled("this librdkafka knows SCRAM as Kafka 4.0 and newer want it") { SecuredBroker.Way.isScramOld },
+    arguments: [SecuredBroker.Way.scram256, .scram512])
+  func anOldLibraryIsNamedWhereTheRightPasswordDoesNotHelp(way: SecuredBroker.Way) throws {
+    let producer = try Program(["producer"], in: folder, environment: secured.broker(way).environment())
+    let isSaid = eventually { producer.output.contains("refuse the SCRAM of librdkafka") }
+    #expect(isSaid, "\(producer.output)")
+    #expect(producer.terminate() == 0, "\(producer.output)")
+  }
+
+  private func environment(_ mistake: Mistake) throws -> [String: String] {
+    var properties = try secured.properties(mistake.way).merging(mistake.properties) { $1 }
+    for (property, name) in mistake.files { properties[property] = secured.file(name) }
+    var servers = try secured.address(mistake.listener ?? mistake.way.listener)
+    if let host = properties.removeValue(forKey: "bootstrap.servers") {
+      servers = host + servers.drop { $0 != ":" }
+    }
+    return Broker(servers: servers, topic: Broker.newTopic(), properties: properties.filter { !$0.value.isEmpty })
+      .environment()
+  }
+
+  @Test(arguments: mistakes, ["producer", "consumer"])
+  func aMistakeIsWaitedForWithItsCure(mistake: Mistake, side: String) throws {
+    let port = try StatusTests.freePort()
+    let program = try Program(
+      [side], in: folder,
+      environment: try environment(mistake).merging(["HTTP_PORT": "\(port)", "HTTP_ADDRESS": "127.0.0.1"]) { $1 })
+    let isSaid = eventually {
+      program.output.split(separator: "\n").contains { $0.contains("waiting for Kafka") && $0.contains(mistake.cure) }
+    }
+    #expect(isSaid, "\(program.output)")
+    let probe = try Program(["health", "--ready"], in: folder, environment: ["HTTP_PORT": "\(port)"])
+    #expect(probe.exitCode() == 1)
+    #expect(probe.output.contains("broker: ") && probe.output.contains(mistake.cure), "\(probe.output)")
+    #expect(program.terminate() == 0, "\(program.output)")
+    #expect(!program.output.contains("a-secret"), "\(program.output)")
+  }
+
+  @Test(arguments: ["messages", "dead-letters"])
+  func aCommandThatDoesNotWaitEndsWithTheCure(command: String) throws {
+    let mistake = try #require(Self.mistakes.last)
+    let program = try Program([command], in: folder, environment: try environment(mistake))
+    #expect(program.exitCode() == 1, "\(program.output)")
+    let last = program.output.split(separator: "\n").last ?? ""
+    #expect(last.contains("no answer from Kafka") && last.contains(mistake.cure), "\(program.output)")
+  }
+}

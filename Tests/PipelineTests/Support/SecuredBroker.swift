@@ -1,0 +1,101 @@
+import Glibc
+import Kafka
+import Testing
+
+/// A broker that asks who somebody is, with what `Tests/Secured/prepare.sh` made for it in the folder that
+/// KAFKA_TEST_SECURED names.
+struct SecuredBroker {
+  /// How somebody shows who he is.
+  enum Way: String, CaseIterable, Sendable {
+    /// He does not, but the broker does.
+    case tls
+    /// By a password.
+    case plain = "PLAIN"
+    case scram256 = "SCRAM-SHA-256"
+    case scram512 = "SCRAM-SHA-512"
+    /// By a certificate.
+    case mutual
+
+    /// Those by which this librdkafka gets in: its SCRAM is refused by Kafka 4.0 and newer before it is 2.6.1.
+    static let working = allCases.filter { !$0.rawValue.hasPrefix("SCRAM") || !isScramOld }
+
+    static let isScramOld: Bool = {
+      let numbers = KafkaSettings.version.split(separator: ".").map { Int($0.prefix { $0.isNumber }) ?? 0 }
+      return numbers.lexicographicallyPrecedes([2, 6, 1])
+    }()
+
+    /// The broker's listener.
+    var listener: String {
+      switch self {
+      case .tls: "tls"
+      case .mutual: "mutual"
+      case .plain, .scram256, .scram512: "sasl"
+      }
+    }
+  }
+
+  /// `carrier` may do everything, `stranger` nothing but what a test lets him.
+  enum User: String { case carrier, stranger }
+
+  static let folder = getenv("KAFKA_TEST_SECURED").map { String(cString: $0) }
+  private let folder: String
+  private let addresses: [String: String]
+
+  init() throws {
+    folder = try #require(Self.folder)
+    let lines = try Self.text(folder + "/addresses").split(separator: "\n")
+    addresses = Dictionary(
+      uniqueKeysWithValues: lines.map { line in
+        let parts = line.split(separator: "=", maxSplits: 1).map { String($0) }
+        return (parts[0], parts[1])
+      })
+  }
+
+  func file(_ name: String) -> String { folder + "/" + name }
+
+  func address(_ listener: String) throws -> String { try #require(addresses[listener]) }
+
+  /// librdkafka's properties for one who gets in.
+  func properties(_ way: Way, _ user: User = .carrier) throws -> [String: String] {
+    var properties = ["security.protocol": "SSL", "ssl.ca.location": file("ca.pem")]
+    switch way {
+    case .tls: break
+    case .mutual:
+      properties["ssl.certificate.location"] = file("\(user.rawValue).pem")
+      properties["ssl.key.location"] = file("\(user.rawValue).key")
+    case .plain, .scram256, .scram512:
+      properties["security.protocol"] = "SASL_SSL"
+      properties["sasl.mechanism"] = way.rawValue
+      properties["sasl.username"] = user.rawValue
+      properties["sasl.password"] = try Self.text(file("password"))
+    }
+    return properties
+  }
+
+  /// - Parameter topic: nil for one that is not there.
+  func broker(_ way: Way, _ user: User = .carrier, topic: String? = nil) throws -> Broker {
+    Broker(
+      servers: try address(way.listener), topic: topic ?? Broker.newTopic(), properties: try properties(way, user))
+  }
+
+  /// A client of one who may do everything.
+  func operatorClient() throws -> KafkaProducer {
+    var settings = try broker(.tls).settings()
+    settings.set("allow.auto.create.topics", "false")
+    return try KafkaProducer(settings) { _ in }
+  }
+
+  private static func text(_ path: String) throws -> String {
+    let scratch = Scratch()
+    let program = try Program([path], in: scratch, executable: "/bin/cat")
+    try #require(program.exitCode() == 0, "\(program.output)")
+    return program.output
+  }
+}
+
+extension Trait where Self == ConditionTrait {
+  /// Skips, and says so, where there is no such broker.
+  static var securedBroker: Self {
+    .enabled("KAFKA_TEST_SECURED names no folder of a secured Apache Kafka") { SecuredBroker.folder != nil }
+  }
+}
