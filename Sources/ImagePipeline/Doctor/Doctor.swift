@@ -24,7 +24,7 @@ public struct Doctor {
   public func run(_ report: DoctorReport) {
     defer { report.end(isStopped: stop.isSet) }
     report.begin(.versions)
-    report.add(VersionCheck.findings())
+    report.add(VersionCheck().findings())
     report.add(
       configuration.warnings.map {
         .note($0, "image-pipeline --help lists the variables; librdkafka's are in its manual")
