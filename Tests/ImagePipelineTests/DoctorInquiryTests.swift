@@ -59,4 +59,16 @@ import Testing
     #expect(text.contains("the user storer has no Read right on topic images"), "\(text)")
     #expect(text.contains("all messages are stored"), "what could be told is told: \(text)")
   }
+
+  @Test func whatABrokerDoesNotTellIsNotedUnlessItKnowsNoSuchQuestion() throws {
+    var settings = KafkaSettings()
+    settings.set("bootstrap.servers", cluster.bootstrapServers)
+    let client = try KafkaProducer(settings) { _ in }
+    defer { client.close() }
+    let unknown = try #require(throws: KafkaError.self) { try client.brokerSettings(1, timeoutMilliseconds: 30_000) }
+    #expect(BrokerCheck.untold("its limits", unknown).level == .ok, "\(unknown)")
+    cluster.setDown(true)
+    let late = try #require(throws: KafkaError.self) { try client.description(of: "images", timeoutMilliseconds: 100) }
+    #expect(BrokerCheck.untold("its limits", late).level == .note, "\(late)")
+  }
 }

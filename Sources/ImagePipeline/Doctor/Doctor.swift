@@ -85,7 +85,9 @@ public struct Doctor {
     }
     guard let brokers = check.look(report) else {
       if !stop.isSet {
-        report.add(.note("skipped: topic, backlog, limits of topic and brokers", "with Kafka there, look again"))
+        report.add(
+          .note("skipped: topic, backlog, limits of topic and brokers", "with a broker that can be reached, look again")
+        )
       }
       return (nothing, [])
     }
