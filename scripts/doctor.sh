@@ -103,14 +103,19 @@ check_services() {
   done <<<"$lines"
 }
 
-# side SERVICE FOLDER OPTION...: in the container that runs, else in one of its own, which mounts the folder.
+# side SERVICE PLACE... -- OPTION...: in the container that runs, else in one of its own, which mounts the places.
 side() {
-  local service=$1 folder=$2 made
-  shift 2
+  local service=$1 missing="" made
+  shift
+  while [[ $1 != -- ]]; do
+    [[ -e $1 ]] || missing=${missing:-$1}
+    shift
+  done
+  shift
   if [[ -n $(docker compose ps --quiet --status running "$service") ]]; then
     look "$service" "in its container" docker compose exec -T -e LOG_FORMAT=text "$service" /usr/bin/image-pipeline doctor "$@"
-  elif [[ ! -d $folder ]]; then
-    note "$service is not looked at: it does not run, and $folder is not there" "make up makes it and starts all"
+  elif [[ -n $missing ]]; then
+    note "$service is not looked at: it does not run, and $missing is not there" "make up makes it and starts all"
   elif docker image inspect "$(image_of "$service")" >/dev/null 2>&1; then
     made=$(objects)
     look "$service" "in a container of its own: it does not run" \
@@ -157,7 +162,7 @@ fi
 check_places
 
 images=$(setting IMAGES_DIR ./images)
-if start_canary; then side producer "$images" --producer --outside-canary; else side producer "$images" --producer; fi
+if start_canary; then side producer "$images" -- --producer --outside-canary; else side producer "$images" -- --producer; fi
 stop_canary
-side consumer "$(setting PROCESSED_IMAGES_DIR ./processed_images)" --consumer
+side consumer "$(setting PROCESSED_IMAGES_DIR ./processed_images)" "$(setting CSV_PATH ./processed_image_data.csv)" -- --consumer
 finish

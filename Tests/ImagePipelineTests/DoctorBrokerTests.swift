@@ -66,6 +66,14 @@ import Testing
     #expect(findings[2].cure?.hasPrefix("start it where it is down; else set advertised.listeners") == true)
   }
 
+  @Test func whatIsLeftOutIsSaid() {
+    let brokers = (1...3).map { KafkaBroker(id: Int32($0), host: "a", port: $0) }
+    #expect(BrokerReach.skipped(brokers, reachable: brokers) == nil)
+    let some = BrokerReach.skipped(brokers, reachable: [brokers[1]])
+    #expect(some?.level == .note && some?.text.hasPrefix("skipped: the limits of broker 1, 3;") == true)
+    #expect(BrokerReach.skipped(brokers, reachable: []) == nil, "then all of it is left out")
+  }
+
   @Test func complaintsAreKeptOnceWithoutTheirTimes() {
     let words = ClientWords()
     func line(_ milliseconds: Int) -> String {

@@ -33,6 +33,15 @@ import Testing
     #expect(FolderTrial.of(folder / "file").failure?.code == ENOTDIR)
   }
 
+  @Test func whatAnotherLeftInTheFolderIsNoFault() throws {
+    // The program is process 1 in every container that is made for it, and one that was killed leaves its files.
+    let left = "\(FolderTrial.prefix)\(getpid())"
+    try folder.write("out/" + left, "left")
+    let trial = FolderTrial.of(folder / "out")
+    #expect(trial.failure == nil, "\(String(describing: trial.failure))")
+    #expect(try folder.names("out") == [left], "it is somebody else's")
+  }
+
   @Test func rightsAndReadOnlyDisksHaveCuresOfTheirOwn() {
     var trial = FolderTrial(fileSystem: .ext4, there: "out", failure: SystemError("create", "out/x", code: EACCES))
     let rights = trial.findings("out", "PROCESSED_IMAGES_DIR", keeps: "").first

@@ -140,6 +140,18 @@ import Testing
     #expect(try folder.names() == [])
   }
 
+  @Test func aCanaryThatAnotherLeftIsNotInTheWay() throws {
+    let folder = try Scratch()
+    let left = "\(Canary.prefix)\(getpid())"
+    try folder.write(left, "")
+    var canary = Canary(folder: try Folder.open(folder.path), stop: StopFlag())
+    guard case .told = canary.inside() else {
+      Issue.record("no event")
+      return
+    }
+    #expect(try folder.names() == [left])
+  }
+
   @Test func aStoppedWaitLeavesNothing() throws {
     let folder = try Scratch()
     let stop = StopFlag()

@@ -49,7 +49,19 @@ import Testing
       ])
   }
 
-  // MARK: Clock and process
+  // MARK: Versions, clock and process
+
+  @Test(arguments: [
+    ("1.8.2", "may lose images"), ("1.9.2", "older than 2.0.2"), ("2.0.1", "older than 2.0.2"), ("2.0.2", nil),
+    ("2.4.0", nil), ("2.5.0", "KAFKA_ENABLE_METRICS_PUSH=false"), ("2.5.3", nil), ("2.6.0", "older than 2.7"),
+    ("2.6.1-RC1", nil), ("2.8.0", nil), ("2.10.1", nil), ("10.0", nil),
+  ])
+  func versionsOfTheClientThatAreKnownToFailAreNoted(version: String, words: String?) {
+    let findings = VersionCheck(client: version).findings()
+    #expect(findings.first?.level == .ok && findings.first?.text.contains(", librdkafka \(version), ") == true)
+    #expect(findings.dropFirst().map(\.level) == (words == nil ? [] : [.note]))
+    if let words, let note = findings.last { #expect(note.text.contains(words) || note.cure!.contains(words)) }
+  }
 
   @Test func aClockThatCannotBeRightIsAProblem() {
     let levels = { (now: Int64, isSynchronised: Bool?) in

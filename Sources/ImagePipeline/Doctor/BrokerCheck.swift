@@ -34,7 +34,7 @@ final class BrokerCheck {
 
   func close() { client.unsubscribeAndClose() }
 
-  /// - Returns: the brokers that can be reached; nil where none answers, or where `stop` was set.
+  /// - Returns: the brokers that can be reached; nil where there is none, or where `stop` was set.
   func look(_ report: DoctorReport) -> [KafkaBroker]? {
     let servers = settings.values["bootstrap.servers"] ?? ""
     guard let cluster = clusterID() else {
@@ -56,7 +56,9 @@ final class BrokerCheck {
       to: known.map { TCPProbe.Address(host: $0.host, port: $0.port) }, timeoutMilliseconds: 3_000)
     report.add(BrokerReach.advertised(known, outcomes))
     if brokers.count > known.count { report.add(.ok("\(brokers.count - known.count) more brokers, not looked at")) }
-    return zip(known, outcomes).filter { $0.1 == .connected }.map(\.0)
+    let reachable = zip(known, outcomes).filter { $0.1 == .connected }.map(\.0)
+    if let finding = BrokerReach.skipped(known, reachable: reachable) { report.add(finding) }
+    return reachable.isEmpty ? nil : reachable
   }
 
   /// In slices, so that a wish to end is heard.
@@ -85,7 +87,8 @@ final class BrokerCheck {
 
   /// What is not told is no fault of the pipeline's, which does without.
   static func untold(_ what: String, _ error: KafkaError) -> Finding {
-    guard let right = error.missingRight else { return .ok("\(what): not told (\(Finding.summary(error)))") }
-    return .note("\(what): not told (\(Finding.summary(error)))", "to have it looked at: \(right)")
+    let text = "\(what): not told (\(Finding.summary(error)))"
+    if let right = error.missingRight { return .note(text, "to have it looked at: \(right)") }
+    return error.isUnsupported ? .ok(text) : .note(text, "look at the broker's log, and try again")
   }
 }

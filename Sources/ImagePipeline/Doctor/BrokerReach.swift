@@ -103,4 +103,13 @@ enum BrokerReach {
           + "or connect to the listener that is meant for them")
     }
   }
+
+  /// What is left out because some of the brokers cannot be reached; nil: nothing.
+  static func skipped(_ brokers: [KafkaBroker], reachable: [KafkaBroker]) -> Finding? {
+    let others = brokers.filter { !reachable.contains($0) }.map { String($0.id) }
+    guard !others.isEmpty, !reachable.isEmpty else { return nil }
+    return .note(
+      "skipped: the limits of broker \(others.joined(separator: ", ")); what it leads may not be told below",
+      "once it can be reached, look again")
+  }
 }

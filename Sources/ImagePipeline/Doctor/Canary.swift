@@ -1,4 +1,3 @@
-import Glibc
 import Platform
 
 /// A file that is made to see whether its making is told: the quick way by which the producer learns of images.
@@ -31,7 +30,7 @@ struct Canary {
 
   /// Makes one in the folder, and removes it.
   mutating func inside() -> Outcome {
-    let name = "\(Self.prefix)\(getpid())"
+    let name = TrialFile.name(Self.prefix)
     defer { try? folder.remove(name) }
     var difference: Int64?
     let outcome = wait(Self.insidePatience) {
@@ -46,10 +45,9 @@ struct Canary {
 
   /// Waits for one that somebody makes outside of this container: again and again, since it is not known when this begins.
   func outside() -> Outcome {
-    let own = "\(Self.prefix)\(getpid())"
-    return wait(Self.outsidePatience) {
+    wait(Self.outsidePatience) {
     } isOne: {
-      $0.hasPrefix(Self.prefix) && $0 != own
+      $0.hasPrefix(Self.prefix)
     }
   }
 

@@ -24,7 +24,7 @@ public struct Doctor {
   public func run(_ report: DoctorReport) {
     defer { report.end(isStopped: stop.isSet) }
     report.begin(.versions)
-    report.add(VersionCheck.findings())
+    report.add(VersionCheck().findings())
     report.add(
       configuration.warnings.map {
         .note($0, "image-pipeline --help lists the variables; librdkafka's are in its manual")
@@ -85,7 +85,9 @@ public struct Doctor {
     }
     guard let brokers = check.look(report) else {
       if !stop.isSet {
-        report.add(.note("skipped: topic, backlog, limits of topic and brokers", "with Kafka there, look again"))
+        report.add(
+          .note("skipped: topic, backlog, limits of topic and brokers", "with a broker that can be reached, look again")
+        )
       }
       return (nothing, [])
     }

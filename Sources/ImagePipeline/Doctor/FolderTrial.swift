@@ -44,13 +44,14 @@ struct FolderTrial {
   }
 
   private mutating func writeIn(_ folder: Folder, from source: Folder) throws {
-    let name = "\(Self.prefix)\(getpid())"
+    let name = TrialFile.name(Self.prefix)
     let renamed = name + "-renamed"
+    let file = try source.file(name, .createNew)
+    // Not before: what is there by then is this one's.
     defer {
       try? source.remove(name)
       try? folder.remove(renamed)
     }
-    let file = try source.file(name, .createNew)
     let before = Clock.wallMilliseconds
     try [UInt8](repeating: 0, count: 4_096).withUnsafeBytes { try file.write($0, at: 0) }
     try file.sync()

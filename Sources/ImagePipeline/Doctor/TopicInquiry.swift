@@ -87,12 +87,14 @@ struct TopicInquiry {
         backlog.partitions.append(
           Backlog.Partition(number: number, low: marks.low, high: marks.high, committed: committed[number]))
       }
-      try read(&backlog)
     } catch {
       report.add(
         .problem(
           error, before: "what is not stored yet cannot be told", cure: "look at the broker's log, and try again"))
       return nil
+    }
+    do { try read(&backlog) } catch {
+      report.add(.problem(error, before: "messages cannot be read", cure: "look at the broker's log, and try again"))
     }
     if backlog.partitions.count < description.partitions.count {
       report.add(.ok("\(description.partitions.count - backlog.partitions.count) partitions were not looked at"))
@@ -100,11 +102,19 @@ struct TopicInquiry {
     return backlog
   }
 
-  /// The oldest message that is not stored and the newest one, of a few partitions.
+  /// The oldest message that is not stored and the newest one, of a few partitions. Where nothing waits, whether this user
+  /// might read it.
   private func read(_ backlog: inout Backlog) throws(KafkaError) {
+    guard let any = backlog.partitions.first(where: { $0.high > $0.low }) ?? backlog.partitions.first, !stop.isSet
+    else { return }
     let waiting = backlog.partitions.indices.filter { backlog.partitions[$0].waiting > 0 }
-    guard !waiting.isEmpty, !stop.isSet else { return }
     let reader = try PartitionReader(broker.settings)
+    if waiting.isEmpty {
+      // The last message; at the end of an empty partition comes nothing, or the refusal alone.
+      _ = try reader.read(
+        topic: topic, partition: any.number, offset: max(any.low, any.high - 1),
+        timeoutMilliseconds: BrokerCheck.answer)
+    }
     var (count, bytes) = (0, 0)
     for index in waiting.sorted(by: { backlog.partitions[$0].waiting > backlog.partitions[$1].waiting }).prefix(
       Self.mostRead)
