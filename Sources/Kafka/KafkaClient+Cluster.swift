@@ -63,11 +63,23 @@ extension KafkaClient {
   ///
   /// Not by `rd_kafka_DescribeConsumerGroups`: where a broker does not know that request, the one of librdkafka 2.0.2 leaves
   /// the client's main thread stuck.
+  ///
+  /// Asks again, within its time, where the answer is one that passes: a broker that has just started loads its groups.
   public final func memberCount(ofGroup group: String, timeoutMilliseconds: Int) throws(KafkaError) -> Int {
+    let deadline = Deadline(milliseconds: timeoutMilliseconds)
+    while true {
+      do { return try members(ofGroup: group, deadline) } catch {
+        guard error.isRetriable, !deadline.hasPassed else { throw error }
+        deadline.pause(milliseconds: 50)
+      }
+    }
+  }
+
+  private func members(ofGroup group: String, _ deadline: Deadline) throws(KafkaError) -> Int {
     let place = "group \(group)"
     let handle = try handle(for: place)
     var found: UnsafePointer<rd_kafka_group_list>?
-    let code = rd_kafka_list_groups(handle.client, group, &found, Int32(clamping: timeoutMilliseconds))
+    let code = rd_kafka_list_groups(handle.client, group, &found, deadline.remaining())
     defer { if let found { rd_kafka_group_list_destroy(found) } }
     guard code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR__PARTIAL, let found else {
       throw handle.error(code, place, needs: .describeGroup(group))

@@ -23,33 +23,23 @@ import Testing
     (.connected, "broker:9092 can be connected to, and speaks no Kafka to this client", "KAFKA_SECURITY_PROTOCOL"),
   ])
   func aSilenceIsExplainedByWhatASocketMet(outcome: TCPProbe.Outcome, text: String, cure: String) {
-    let findings = BrokerReach.noAnswer(seconds: 10, [(broker, outcome)], words: [])
+    let findings = BrokerReach.noAnswer(seconds: 10, [(broker, outcome)], nil)
     #expect(findings.count == 1 && findings.first?.level == .problem)
     #expect(findings.first?.text.hasPrefix(text) == true, "\(findings)")
     #expect(findings.first?.cure?.contains(cure) == true, "\(findings)")
   }
 
   @Test func withoutServersThatIsTheProblem() {
-    let findings = BrokerReach.noAnswer(seconds: 10, [], words: ["nobody there"])
-    #expect(findings.first?.text == "no broker answered within 10 s: nobody there")
+    let findings = BrokerReach.noAnswer(seconds: 10, [], BrokerTrouble(name: "_TRANSPORT", reason: "nobody there"))
+    #expect(findings.first?.text == "no broker answered within 10 s: nobody there (_TRANSPORT)")
   }
 
-  @Test(arguments: [
-    (
-      "broker:9093: SSL handshake failed: certificate verify failed: broker certificate",
-      "KAFKA_SSL_CA_LOCATION to the CA"
-    ),
-    ("SASL authentication error: Authentication failed", "KAFKA_SASL_PASSWORD"),
-    ("SSL handshake failed: tlsv13 alert certificate required", "KAFKA_SSL_CERTIFICATE_LOCATION"),
-    (
-      "Disconnected while requesting ApiVersion: might be caused by incorrect security.protocol",
-      "KAFKA_SECURITY_PROTOCOL"
-    ),
-  ])
-  func theClientsWordsDecideTheCure(words: String, cure: String) {
-    #expect(BrokerReach.cure(of: [words]).contains(cure))
-    let finding = BrokerReach.noAnswer(seconds: 10, [(broker, .connected)], words: [words]).first
-    #expect(finding?.text.hasSuffix(": " + words) == true && finding?.cure?.contains(cure) == true)
+  @Test func theClientsWordsDecideTheCure() {
+    let trouble = BrokerTrouble(
+      name: "_SSL", reason: "ssl://broker:9093/bootstrap: SSL handshake failed: certificate verify failed")
+    let finding = BrokerReach.noAnswer(seconds: 10, [(broker, .connected)], trouble).first
+    #expect(finding?.text.hasSuffix(": \(trouble.reason) (_SSL)") == true)
+    #expect(finding?.cure == trouble.cure && finding?.cure?.contains("KAFKA_SSL_CA_LOCATION") == true)
   }
 
   @Test func aBrokerThatCallsItselfBySomethingElseIsTheClassicMistake() {
@@ -72,20 +62,5 @@ import Testing
     let some = BrokerReach.skipped(brokers, reachable: [brokers[1]])
     #expect(some?.level == .note && some?.text.hasPrefix("skipped: the limits of broker 1, 3;") == true)
     #expect(BrokerReach.skipped(brokers, reachable: []) == nil, "then all of it is left out")
-  }
-
-  @Test func complaintsAreKeptOnceWithoutTheirTimes() {
-    let words = ClientWords()
-    func line(_ milliseconds: Int) -> String {
-      "[thrd:a:1/bootstrap]: a:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after \(milliseconds)ms in "
-        + "state CONNECT)"
-    }
-    words.note(3, "FAIL", line(0))
-    words.note(3, "FAIL", line(7) + ", 1 identical error(s) suppressed")
-    words.note(6, "INFO", "nothing to complain of")
-    words.note(4, "CONFWARN", "a setting")
-    #expect(words.all == ["a:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused"])
-    for number in 0..<100 { words.note(4, "FAIL", "\(number)") }
-    #expect(words.all.count == 8 && words.all.last == "99")
   }
 }

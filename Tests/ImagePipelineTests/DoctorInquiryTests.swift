@@ -71,4 +71,20 @@ import Testing
     let late = try #require(throws: KafkaError.self) { try client.description(of: "images", timeoutMilliseconds: 100) }
     #expect(BrokerCheck.untold("its limits", late).level == .note, "\(late)")
   }
+
+  /// OffsetFetch: COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR. ListOffsets: UNKNOWN_TOPIC_OR_PART, as of a partition that its
+  /// leader has not heard of yet, LEADER_NOT_AVAILABLE, NOT_LEADER_OR_FOLLOWER, OFFSET_NOT_AVAILABLE.
+  @Test(arguments: [(9, 15), (9, 16), (2, 3), (2, 5), (2, 6), (2, 78)])
+  func anAnswerThatPassesIsNoProblem(api: Int16, code: Int32) throws {
+    cluster.failNextRequests(api: api, errors: [code, code])
+    let text = try findings()
+    #expect(text.contains("all messages are stored") && !text.contains(#""finding":"problem""#), "\(text)")
+  }
+
+  @Test func anAnswerThatDoesNotPassIsNotAwaitedForLong() throws {
+    cluster.failNextRequests(api: 9, errors: Array(repeating: 16, count: 1_000))
+    let begun = Clock.monotonicMilliseconds
+    #expect(try findings().contains("what is not stored yet cannot be told: committed offsets"))
+    #expect(Clock.monotonicMilliseconds - begun < 25_000)
+  }
 }

@@ -20,7 +20,9 @@ import Testing
 
   @Test func everyPointIsTested() {
     #expect(
-      Set(Self.ofConsumer + Self.ofProducer + Self.afterSent + LetterFaultPointTests.points + RepairFaultPointTests.points)
+      Set(
+        Self.ofConsumer + Self.ofProducer + Self.afterSent + LetterFaultPointTests.points + RepairFaultPointTests.points
+      )
         == Set(FaultPoint.allCases))
   }
 

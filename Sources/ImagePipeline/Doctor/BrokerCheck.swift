@@ -7,7 +7,6 @@ import Platform
 final class BrokerCheck {
   let client: KafkaConsumer
   let settings: KafkaSettings
-  private let words: ClientWords
   private let stop: StopFlag
 
   /// False where the brokers do not know the question, to which the embedded one would let others wait.
@@ -21,13 +20,12 @@ final class BrokerCheck {
 
   /// - Throws: where the settings contradict one another.
   init(_ settings: KafkaSettings, topic: String, stop: StopFlag) throws(KafkaError) {
-    let words = ClientWords()
     var own = settings
     // To ask for a topic must not make it.
     own.set("allow.auto.create.topics", "false")
-    own.onLog = { words.note($0, $1, $2) }
+    // What matters of it becomes a finding.
+    own.onLog = { _, _, _ in }
     self.settings = own
-    self.words = words
     self.stop = stop
     client = try KafkaConsumer(own, topic: topic)
   }
@@ -41,8 +39,8 @@ final class BrokerCheck {
       guard !stop.isSet else { return nil }
       let addresses = BrokerReach.addresses(servers)
       let outcomes = TCPProbe.connect(to: addresses, timeoutMilliseconds: 3_000)
-      report.add(
-        BrokerReach.noAnswer(seconds: Self.patience / 1_000, Array(zip(addresses, outcomes)), words: words.all))
+      let trouble = BrokerTrouble(client.lastTrouble())
+      report.add(BrokerReach.noAnswer(seconds: Self.patience / 1_000, Array(zip(addresses, outcomes)), trouble))
       return nil
     }
     report.add(.ok("\(servers) answers; cluster \(cluster)"))
@@ -84,6 +82,22 @@ final class BrokerCheck {
     }
     return found
   }
+
+  /// Asks again as long as the answer is one that passes: a coordinator that is being found, a leader that is being elected.
+  static func asking<Answer>(
+    _ stop: StopFlag, _ question: (_ timeoutMilliseconds: Int) throws(KafkaError) -> Answer
+  ) throws(KafkaError) -> Answer {
+    let end = Clock.monotonicMilliseconds + Int64(answer)
+    while true {
+      do { return try question(max(1, Int(end - Clock.monotonicMilliseconds))) } catch {
+        // A leader may not have heard yet of a partition that others name.
+        let passes = error.isRetriable || error.isUnknownTopic
+        guard passes, !stop.wait(milliseconds: pause), Clock.monotonicMilliseconds < end else { throw error }
+      }
+    }
+  }
+  /// Between two questions, in ms.
+  private static let pause = 100
 
   /// What is not told is no fault of the pipeline's, which does without.
   static func untold(_ what: String, _ error: KafkaError) -> Finding {

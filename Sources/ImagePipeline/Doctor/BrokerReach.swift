@@ -25,16 +25,20 @@ enum BrokerReach {
   /// No broker answers.
   /// - Parameters:
   ///   - tried: whom the client asks first, and what a socket to them met.
-  ///   - words: the client's own, newest last.
-  static func noAnswer(seconds: Int, _ tried: [(TCPProbe.Address, TCPProbe.Outcome)], words: [String]) -> [Finding] {
-    let said = words.last.map { ": \($0)" } ?? ""
+  ///   - trouble: what the client met with; nil: nothing that it told.
+  static func noAnswer(
+    seconds: Int, _ tried: [(TCPProbe.Address, TCPProbe.Outcome)], _ trouble: BrokerTrouble?
+  ) -> [Finding] {
+    let said = trouble.map { ": \($0.reason) (\($0.name))" } ?? ""
     let servers = tried.map { "\($0.0)" }.joined(separator: ",")
     var findings: [Finding] = []
     for (address, outcome) in tried {
       switch outcome {
       case .connected:
         findings.append(
-          .problem("\(address) can be connected to, and speaks no Kafka to this client\(said)", cure: cure(of: words)))
+          .problem(
+            "\(address) can be connected to, and speaks no Kafka to this client\(said)",
+            cure: trouble?.cure ?? BrokerTrouble.protocolOrStart))
       case .unresolved(let reason):
         findings.append(
           .problem(
@@ -63,24 +67,6 @@ enum BrokerReach {
       ]
     }
     return findings
-  }
-
-  /// What the client complains of where the socket itself is there.
-  static func cure(of words: [String]) -> String {
-    let said = words.joined(separator: " ").lowercased()
-    if said.contains("certificate verify failed") {
-      return "set KAFKA_SSL_CA_LOCATION to the CA that signed the broker's certificate"
-    }
-    if said.contains("authentication") || said.contains("sasl") {
-      return "check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD (or _FILE)"
-    }
-    if said.contains("certificate") || said.contains("ssl") {
-      return "check KAFKA_SECURITY_PROTOCOL, KAFKA_SSL_CA_LOCATION, KAFKA_SSL_CERTIFICATE_LOCATION and "
-        + "KAFKA_SSL_KEY_LOCATION"
-    }
-    return
-      "set KAFKA_SECURITY_PROTOCOL to what that listener speaks (PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL); where it is "
-      + "starting, wait"
   }
 
   /// Of each broker, whether it can be reached by the name that it gives to clients.

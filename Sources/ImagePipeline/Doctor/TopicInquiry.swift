@@ -80,10 +80,14 @@ struct TopicInquiry {
     let known = description.partitions.filter { $0.leader != nil }.prefix(Self.mostPartitions)
     do {
       let numbers = known.map(\.number)
-      let committed = try client.committed(partitions: numbers, timeoutMilliseconds: BrokerCheck.answer)
+      let committed = try BrokerCheck.asking(stop) { (time) throws(KafkaError) in
+        try client.committed(partitions: numbers, timeoutMilliseconds: time)
+      }
       let end = Clock.monotonicMilliseconds + Self.patience
       for number in numbers where !stop.isSet && Clock.monotonicMilliseconds < end {
-        let marks = try client.watermarks(of: topic, partition: number, timeoutMilliseconds: BrokerCheck.answer)
+        let marks = try BrokerCheck.asking(stop) { (time) throws(KafkaError) in
+          try client.watermarks(of: topic, partition: number, timeoutMilliseconds: time)
+        }
         backlog.partitions.append(
           Backlog.Partition(number: number, low: marks.low, high: marks.high, committed: committed[number]))
       }
@@ -149,10 +153,13 @@ struct TopicInquiry {
       defer { offsets.close() }
       var waiting: Int64 = 0
       for partition in description.partitions.prefix(Self.mostPartitions) where partition.leader != nil && !stop.isSet {
-        let marks = try client.watermarks(
-          of: name, partition: partition.number, timeoutMilliseconds: BrokerCheck.answer)
-        let next = try offsets.client.committed(
-          partitions: [partition.number], timeoutMilliseconds: BrokerCheck.answer)[partition.number]
+        let number = partition.number
+        let marks = try BrokerCheck.asking(stop) { (time) throws(KafkaError) in
+          try client.watermarks(of: name, partition: number, timeoutMilliseconds: time)
+        }
+        let next = try BrokerCheck.asking(stop) { (time) throws(KafkaError) in
+          try offsets.client.committed(partitions: [number], timeoutMilliseconds: time)
+        }[number]
         waiting += marks.high - max(marks.low, min(marks.high, next ?? 0))
       }
       let settings =

@@ -89,7 +89,8 @@ struct BrokerTrouble: CustomStringConvertible, Equatable {
     Entry(signs: ["(_ALL_BROKERS_DOWN)"]) { _ in protocolOrStart },
   ]
 
-  private static let protocolOrStart =
+  /// Where a peer is there, and no more is known.
+  static let protocolOrStart =
     "set KAFKA_SECURITY_PROTOCOL to what this listener speaks (PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL), or wait for the "
     + "broker where it is just starting"
 
