@@ -45,9 +45,14 @@ struct DiskOrder {
 
   private var catalog: String { output + "/.image-pipeline/catalog.sqlite" }
 
-  /// The catalog's own files are SQLite's to order, but for the one that its transactions are written to.
+  /// The catalog's own files are SQLite's to order, but for the one that its transactions are written to. What consumers
+  /// tell each other in their locks is of no use to anybody after a power failure.
   private func isOurs(_ path: String) -> Bool {
-    path == csv || (path == output || path.hasPrefix(output + "/")) && !path.hasPrefix(catalog)
+    path == csv || (path == output || path.hasPrefix(output + "/")) && !path.hasPrefix(catalog) && !isLock(path)
+  }
+
+  private func isLock(_ path: String) -> Bool {
+    path.hasPrefix(output + "/.image-pipeline/consumer-") && path.hasSuffix("/lock")
   }
 
   private func isOnDisk(_ path: String) -> Bool { changes[path].map { $0.made == $0.synced } ?? true }
