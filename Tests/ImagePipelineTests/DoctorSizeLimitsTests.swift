@@ -45,18 +45,22 @@ import Testing
   }
 
   /// What a configuration may say is bounded by the same sum.
-  @Test func theLargestMessageIsWhatTheConfigurationAllows() throws {
+  @Test(arguments: WireFormat.allCases) func theLargestMessageIsWhatTheConfigurationAllows(format: WireFormat) throws {
+    let name = String(repeating: "\u{1}", count: ImageName.longestName)
+    let envelope = Envelope(name: name, format: format)
+    let others = envelope.headers + ImageHeaders(digest: nil, length: nil).kafkaHeaders
+    let beside = name.utf8.count + others.reduce(0) { $0 + $1.nameBytes.count + $1.value.count }
     for limit in [100_000, 1_000_000, 5_000_000] {
-      let fitting = SizeLimits.segmentBytes(fitting: limit)
-      #expect(SizeLimits.largestMessage(segmentBytes: fitting) <= limit)
       let environment = { (bytes: Int) in
-        ["SEGMENT_BYTES": String(bytes), "KAFKA_MESSAGE_MAX_BYTES": String(limit)]
+        ["SEGMENT_BYTES": String(bytes), "KAFKA_MESSAGE_MAX_BYTES": String(limit), "WIRE_FORMAT": format.rawValue]
       }
-      _ = try EnvironmentReader.read(environment(fitting))
+      let small = try EnvironmentReader.read(environment(1_000)).producer
+      let fitting = SizeLimits.Sending(small, largest: nil).segmentBytes(fitting: limit)
+      let settings = try EnvironmentReader.read(environment(fitting)).producer
+      #expect(SizeLimits.Sending(settings, largest: nil).largestMessage <= limit)
+      #expect(envelope.size(carrying: fitting) + beside <= limit)
       #expect(throws: ConfigurationError.self) { try EnvironmentReader.read(environment(fitting + 3)) }
     }
-    let longest = Envelope(name: String(repeating: "\u{1}", count: ImageName.longestName))
-    #expect(longest.size(carrying: 720_000) < SizeLimits.largestMessage(segmentBytes: 720_000))
   }
 
   @Test func aTopicThatTakesTooLittleIsCuredByTheCommandOrBySmallerSegments() throws {

@@ -1,13 +1,18 @@
 import Kafka
 
 extension SizeLimits.Sending {
+  /// In bytes.
+  var largestMessage: Int { format.encodedCount(segmentBytes) + WireFormat.besideContent }
+  /// The most bytes of an image that a message of this size holds.
+  func segmentBytes(fitting message: Int) -> Int { format.contentCount(fitting: message - WireFormat.besideContent) }
+
   /// - Parameter largest: of the input, where one is known.
   init(_ settings: ProducerSettings, largest: (name: String, bytes: Int)?) {
     func number(_ property: String, or usual: Int) -> Int {
       settings.kafka.effective(property).flatMap { Int($0) } ?? usual
     }
     self.init(
-      segmentBytes: settings.segmentBytes, inFlightBytes: settings.inFlightBytes,
+      segmentBytes: settings.segmentBytes, format: settings.format, inFlightBytes: settings.inFlightBytes,
       messageMaximum: number("message.max.bytes", or: 1_000_000), batchSize: number("batch.size", or: 1_000_000),
       queueBytes: number("queue.buffering.max.kbytes", or: 65_536) << 10, largest: largest)
   }

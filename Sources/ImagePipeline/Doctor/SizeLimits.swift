@@ -5,6 +5,7 @@ struct SizeLimits {
   /// Of the producer: nil where only the consumer's side is looked at.
   struct Sending {
     var segmentBytes: Int
+    var format = WireFormat.base64
     var inFlightBytes: Int
     /// librdkafka's `message.max.bytes`, `batch.size` and `queue.buffering.max.kbytes`, all in bytes.
     var messageMaximum: Int
@@ -43,16 +44,10 @@ struct SizeLimits {
   var lettersTopic: String
   var lettersMaximum: Int?
 
-  /// What a message may hold beside the Base64, in bytes: the longest name, twice, once escaped, and the headers.
-  static let besideContent = 40_000
   /// What Kafka's requests and answers hold beside messages, and some more.
   private static let besideMessages = 10_000
   /// Above this, single messages decide what memory is used, in bytes.
   private static let largeMessage = 16 << 20
-
-  static func largestMessage(segmentBytes: Int) -> Int { Base64.encodedCount(segmentBytes) + besideContent }
-  /// The most bytes of an image that a message of this size holds.
-  static func segmentBytes(fitting message: Int) -> Int { max(0, (message - besideContent) / 4 * 3) }
 
   func findings() -> [Finding] {
     (sending.map(producerLimits) ?? []) + topicLimits + brokers.flatMap(brokerLimits) + letterLimits
@@ -61,16 +56,18 @@ struct SizeLimits {
 
   /// The largest batch that the producer sends: a message, or several small ones together.
   private func largestBatch(_ sending: Sending) -> Int {
-    max(Self.largestMessage(segmentBytes: sending.segmentBytes), min(sending.batchSize, sending.messageMaximum))
+    max(sending.largestMessage, min(sending.batchSize, sending.messageMaximum))
   }
 
   // MARK: Client
 
   private func producerLimits(_ sending: Sending) -> [Finding] {
-    let message = Self.largestMessage(segmentBytes: sending.segmentBytes)
+    let message = sending.largestMessage
     var findings = [
-      Finding.ok("makes messages of up to \(grouped(message)): a third more as Base64, name and headers")
-        .of("SEGMENT_BYTES", grouped(sending.segmentBytes))
+      Finding.ok(
+        "makes messages of up to \(grouped(message)): \(sending.format == .base64 ? "a third more as Base64, " : "")name and headers"
+      )
+      .of("SEGMENT_BYTES", grouped(sending.segmentBytes))
     ]
     let fits = sending.messageMaximum >= message
     findings.append(
@@ -79,7 +76,7 @@ struct SizeLimits {
         : .problem(
           "the client refuses the largest messages, of \(grouped(message))",
           cure:
-            "set KAFKA_MESSAGE_MAX_BYTES=\(message), or SEGMENT_BYTES=\(Self.segmentBytes(fitting: sending.messageMaximum))"
+            "set KAFKA_MESSAGE_MAX_BYTES=\(message), or SEGMENT_BYTES=\(sending.segmentBytes(fitting: sending.messageMaximum))"
         ))
         .of("message.max.bytes of the client", grouped(sending.messageMaximum)))
     findings.append(
@@ -130,7 +127,7 @@ struct SizeLimits {
     guard let sending else { return .ok("the largest batch that may come") }
     let batch = largestBatch(sending)
     guard limit < batch else { return .ok("takes batches of \(grouped(batch))") }
-    let segment = Self.segmentBytes(fitting: limit)
+    let segment = sending.segmentBytes(fitting: limit)
     let smaller = segment < 1_000 ? "" : ", or for the producer: SEGMENT_BYTES=\(segment) KAFKA_BATCH_SIZE=\(limit)"
     return .problem("batches of up to \(grouped(batch)) are refused", cure: command + String(batch) + smaller)
   }
@@ -214,7 +211,7 @@ struct SizeLimits {
       let count = max(1, (largest.bytes + sending.segmentBytes - 1) / sending.segmentBytes)
       let name = "the largest image"
       let way = count == 1 ? "travels in one message" : "travels in \(grouped(count)) messages"
-      let encoded = Base64.encodedCount(largest.bytes)
+      let encoded = sending.format.encodedCount(largest.bytes)
       if let topicRetention, topicRetention > 0, encoded > topicRetention {
         findings.append(
           Finding.note(

@@ -18,6 +18,7 @@ final class Sender: Sendable {
   private let topic: String
   /// The most bytes of an image that one message carries.
   private let segmentBytes: Int
+  private let format: WireFormat
   private let producer: KafkaProducer
   private let budget: any SendBudget
   private let outbox: Outbox
@@ -28,12 +29,14 @@ final class Sender: Sendable {
   private let buffers = BufferPool()
 
   init(
-    input: String, topic: String, segmentBytes: Int, producer: KafkaProducer, budget: any SendBudget, outbox: Outbox,
+    input: String, topic: String, segmentBytes: Int, format: WireFormat, producer: KafkaProducer,
+    budget: any SendBudget, outbox: Outbox,
     sentTopic: SentTopic, writer: LedgerWriter, events: ProducerEvents, stop: StopFlag
   ) {
     self.input = input
     self.topic = topic
     self.segmentBytes = segmentBytes
+    self.format = format
     self.producer = producer
     self.budget = budget
     self.outbox = outbox
@@ -116,7 +119,8 @@ final class Sender: Sendable {
       let flight = outbox.begin(name.value, FileStamp(before), digest)
       var failure: (any Error)?
       do {
-        try produce(bytes, ImageHeaders(digest: digest, length: count), Envelope(name: name.value), name, flight)
+        try produce(
+          bytes, ImageHeaders(digest: digest, length: count), Envelope(name: name.value, format: format), name, flight)
       } catch {
         failure = error
       }
@@ -135,7 +139,7 @@ final class Sender: Sendable {
       let digest = try digest(of: file, piece)
       guard let digest, try isUnchanged(file, before) else { return false }
       if wasSent(candidate, before, digest) { return true }
-      let envelope = Envelope(name: name.value)
+      let envelope = Envelope(name: name.value, format: format)
       let id = ImageHeaders.Segment.id(name: name.value, digest: digest)
       let count = (before.size + segmentBytes - 1) / segmentBytes
       let flight = outbox.begin(name.value, FileStamp(before), digest)
@@ -180,7 +184,7 @@ final class Sender: Sendable {
   private func produce(
     _ bytes: UnsafeRawBufferPointer, _ headers: ImageHeaders, _ envelope: Envelope, _ name: ImageName, _ flight: UInt64
   ) throws {
-    let kafkaHeaders = headers.kafkaHeaders
+    let kafkaHeaders = headers.kafkaHeaders + envelope.headers
     let key = Array(name.value.utf8)
     let size = envelope.size(carrying: bytes.count)
     let total = size + key.count + kafkaHeaders.reduce(0) { $0 + $1.name.utf8.count + $1.value.count }

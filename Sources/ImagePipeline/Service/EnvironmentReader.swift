@@ -37,7 +37,8 @@ public struct EnvironmentReader {
     producer.sentFolder = environment["SENT_DIR"].flatMap { $0.isEmpty ? nil : $0 } ?? producer.input + "/.sent"
     producer.segmentBytes = number("SEGMENT_BYTES", in: 1_000...700_000_000)
     producer.inFlightBytes = number("IN_FLIGHT_BYTES", in: 1_000_000...16_000_000_000)
-    checkSegments(producer.segmentBytes, properties.producer)
+    producer.format = choice("WIRE_FORMAT", WireFormat.allCases.map { ($0.rawValue, $0) }) ?? .base64
+    checkSegments(producer, properties.producer)
 
     var consumer = ConsumerSettings(
       topic: topic, outputPath: text("PROCESSED_IMAGES_DIR"), csvPath: text("CSV_PATH"), kafka: properties.consumer)
@@ -117,18 +118,21 @@ public struct EnvironmentReader {
       }
   }
 
-  /// A message holds the segment in Base64, its name twice, escaped once, and the headers.
-  private mutating func checkSegments(_ bytes: Int, _ kafka: KafkaSettings) {
+  /// A message holds the segment, in Base64 mostly, its name twice, escaped once, and the headers.
+  private mutating func checkSegments(_ producer: ProducerSettings, _ kafka: KafkaSettings) {
+    let (bytes, format) = (producer.segmentBytes, producer.format)
     let limit = kafka.values["message.max.bytes"].flatMap(Int.init) ?? 1_000_000
-    let most = (limit - 40_000) / 4 * 3
+    let most = format.contentCount(fitting: limit - WireFormat.besideContent)
     guard bytes > most else { return }
     if most < 1_000 {
       problem("KAFKA_MESSAGE_MAX_BYTES", String(limit), "use 50000 or more, or leave it unset for 1000000")
     } else {
       problem(
         "SEGMENT_BYTES", String(bytes),
-        "with KAFKA_MESSAGE_MAX_BYTES=\(limit) use \(most) or less: Base64 makes a third more of it, and the name and "
-          + "headers come on top")
+        "with KAFKA_MESSAGE_MAX_BYTES=\(limit) use \(most) or less: "
+          + (format == .base64
+            ? "Base64 makes a third more of it, and the name and headers come on top"
+            : "the name and headers come on top"))
     }
   }
 }

@@ -49,8 +49,7 @@ public struct NewestMessages {
     ]
     do {
       let headers = try ImageHeaders(message.header)
-      let envelope = try EnvelopeReader.read(message.value ?? UnsafeRawBufferPointer(start: nil, count: 0))
-      fields.append(("image", .string(envelope.name)))
+      fields.append(("image", .string(try ImageContent(message).name)))
       fields.append(("bytes", .of(message.size)))
       if let length = headers.length { fields.append(("image_bytes", .of(length))) }
       if let segment = headers.segment {

@@ -95,7 +95,8 @@ public final class ProducerService: Sendable {
       ledger: ledger, outbox: outbox, afterSent: afterSent, marks: { sentTopic.last }, events: events,
       stop: ending)
     let made = Sender(
-      input: settings.input, topic: settings.topic, segmentBytes: settings.segmentBytes, producer: producer,
+      input: settings.input, topic: settings.topic, segmentBytes: settings.segmentBytes, format: settings.format,
+      producer: producer,
       budget: settings.embedded?.budget ?? InFlightBudget(limit: settings.inFlightBytes), outbox: outbox,
       sentTopic: sentTopic, writer: writer, events: events, stop: ending)
     sender.withLock { $0 = made }

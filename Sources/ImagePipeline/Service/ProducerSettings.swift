@@ -21,6 +21,7 @@ public struct ProducerSettings: Sendable {
   public var sentFolder = ""
   /// The most bytes of an image that one message carries.
   public var segmentBytes = ProducerSettings.defaultSegmentBytes
+  public var format = WireFormat.base64
   /// The most bytes of messages that wait for the broker.
   public var inFlightBytes = 16 << 20
   /// Send what is there and end.

@@ -68,6 +68,10 @@ public struct Variable: Sendable {
         Variable(
           "SEGMENT_BYTES", "720000",
           "A larger image travels as several messages, each with so many bytes of it."),
+        Variable(
+          "WIRE_FORMAT", "base64",
+          "base64: JSON, which any tool can read. binary: the image as it is, a quarter fewer bytes; other readers than this "
+            + "consumer must know it. Both may be in one topic."),
         Variable("IN_FLIGHT_BYTES", "16777216", "Bytes of messages that wait for the broker at most: memory."),
       ]),
     Group(

@@ -83,22 +83,18 @@ final class MessageDecoder: Sendable {
   func prepare(_ message: KafkaMessage, number: Int, syncing: Bool) throws -> Prepared {
     do {
       let headers = try ImageHeaders(message.header)
-      guard let value = message.value else { throw EnvelopeError("the message has no value") }
-      let envelope = try EnvelopeReader.read(value)
-      let name = try ImageName(envelope.name)
-      return try buffers.withBuffer(Base64.decodedCapacity(envelope.base64.count)) { buffer in
-        // An empty image needs no room; the buffer has an address all the same.
-        let target = buffer.baseAddress ?? UnsafeMutableRawPointer(bitPattern: 1)!
-        // The characters may lie in the envelope, which nothing else would keep.
-        guard let count = withExtendedLifetime(envelope, { Base64.decode(envelope.base64, to: target) }) else {
-          throw EnvelopeError("image_content is not Base64 (RFC 4648, section 4)")
-        }
-        let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count])
-        return if let segment = headers.segment {
-          .part(try write(bytes, of: segment, headers, name, syncing: syncing))
+      let content = try ImageContent(message)
+      let name = try ImageName(content.name)
+      func write(_ bytes: UnsafeRawBufferPointer) throws -> Prepared {
+        if let segment = headers.segment {
+          .part(try self.write(bytes, of: segment, headers, name, syncing: syncing))
         } else {
-          .image(try write(bytes, headers, name, number: number, syncing: syncing))
+          .image(try self.write(bytes, headers, name, number: number, syncing: syncing))
         }
+      }
+      switch content.form {
+      case .bytes(let bytes): return try write(bytes)
+      case .envelope(let envelope): return try decode(envelope, write)
       }
     } catch let error as EnvelopeError {
       return .refused(BadMessage(stage: .conversion, kind: "EnvelopeError", description: error.description))
@@ -106,6 +102,20 @@ final class MessageDecoder: Sendable {
       return .refused(BadMessage(error))
     } catch let error as BadMessage {
       return .refused(error)
+    }
+  }
+
+  private func decode(
+    _ envelope: EnvelopeContent, _ body: (UnsafeRawBufferPointer) throws -> Prepared
+  ) throws -> Prepared {
+    try buffers.withBuffer(Base64.decodedCapacity(envelope.base64.count)) { buffer in
+      // An empty image needs no room; the buffer has an address all the same.
+      let target = buffer.baseAddress ?? UnsafeMutableRawPointer(bitPattern: 1)!
+      // The characters may lie in the envelope, which nothing else would keep.
+      guard let count = withExtendedLifetime(envelope, { Base64.decode(envelope.base64, to: target) }) else {
+        throw EnvelopeError("image_content is not Base64 (RFC 4648, section 4)")
+      }
+      return try body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
     }
   }
 

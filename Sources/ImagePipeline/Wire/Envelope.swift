@@ -1,17 +1,33 @@
+import Kafka
 import Platform
 
-/// The message's value: a JSON object with the strings `image_name` and `image_content`, as the Python scripts write it.
+/// The message's value: a JSON object with the strings `image_name` and `image_content`, as the Python scripts write it; or,
+/// with nothing around it, the image as it is.
 ///
-/// The writer knows every byte around the Base64 beforehand, so an image is encoded in place, inside the buffer that
+/// The writer knows every byte around the content beforehand, so an image is encoded in place, inside the buffer that
 /// librdkafka takes over.
 public struct Envelope: Sendable {
-  /// What stands before the Base64: `{"image_name": "cat/001.jpg", "image_content": "`.
+  public let format: WireFormat
+  /// What stands before the content: `{"image_name": "cat/001.jpg", "image_content": "`; of a binary one nothing.
   public let head: [UInt8]
   /// What stands behind it.
-  public static let tail: [UInt8] = Array("\"}".utf8)
+  public let tail: [UInt8]
+  /// What headers say of the value, so that it can be read.
+  public let headers: [KafkaHeader]
 
   /// - Parameter name: the image's name; characters that JSON wants escaped are, a slash is not.
-  public init(name: String) {
+  public init(name: String, format: WireFormat = .base64) {
+    self.format = format
+    guard format == .base64 else {
+      (head, tail) = ([], [])
+      headers = [
+        KafkaHeader(name: WireFormat.Header.encoding, value: Array(format.rawValue.utf8)),
+        KafkaHeader(name: WireFormat.Header.name, value: Array(name.utf8)),
+      ]
+      return
+    }
+    headers = []
+    tail = Array("\"}".utf8)
     var head = Array("{\"image_name\": \"".utf8)
     head.reserveCapacity(head.count + name.utf8.count + 32)
     for byte in name.utf8 {
@@ -26,13 +42,17 @@ public struct Envelope: Sendable {
   }
 
   /// The size in bytes of a whole value that carries `count` bytes of an image.
-  public func size(carrying count: Int) -> Int { head.count + Base64.encodedCount(count) + Self.tail.count }
+  public func size(carrying count: Int) -> Int { head.count + format.encodedCount(count) + tail.count }
 
   /// Writes the whole value at `target`, which must have room for `size(carrying: content.count)` bytes.
   public func write(_ content: UnsafeRawBufferPointer, to target: UnsafeMutableRawPointer) {
+    guard format == .base64 else {
+      if let bytes = content.baseAddress { target.copyMemory(from: bytes, byteCount: content.count) }
+      return
+    }
     head.withUnsafeBytes { target.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
     let end = target + head.count + Base64.encode(content, to: target + head.count)
-    Self.tail.withUnsafeBytes { end.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+    tail.withUnsafeBytes { end.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
   }
 
   private static func escape(_ control: UInt8) -> [UInt8] {
