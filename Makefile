@@ -25,7 +25,7 @@ SWIFT_SOURCES = Package.swift Sources Tests Fuzz/Package.swift Fuzz/Sources
 # The targets build on one another, and SwiftPM keeps all cores busy by itself.
 .NOTPARALLEL:
 .PHONY: help up up-lite down clean ps logs topics messages doctor demo test test-integration deps build test-chaos test-bounds test-outage \
-  test-sanitize fuzz bench format lint clean-build
+  test-sanitize fuzz bench bench-codecs format lint clean-build
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@/ { print "\n" substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-16s  %s\n", $$1, $$2 }' Makefile
@@ -107,6 +107,10 @@ fuzz: deps ## give the readers of what comes from outside hostile bytes: make fu
 # Needs a Kafka whose data lies in memory: KAFKA_BOOTSTRAP_SERVERS.
 bench: build ## measure against a Python form and the ceilings of client and disk: make bench [BENCH="--sizes 60k --rounds 3"]
 	@scripts/bench.sh $(BENCH)
+
+bench-codecs: deps ## measure Base64 and the envelope by themselves, against memcpy and pybase64
+	@swift build --quiet -c release --product bench-codecs $(SWIFT_FLAGS)
+	@scripts/bench-codecs.sh
 
 format: ## format the Swift sources in place
 	swift format --in-place --recursive $(SWIFT_SOURCES)

@@ -25,6 +25,8 @@ let package = Package(
     .executableTarget(name: "image-pipeline", dependencies: ["ImagePipeline", "Kafka", "Platform", "Telemetry"]),
     // Judges the pipeline from outside, so it knows nothing of its code but how to reach Kafka and files.
     .executableTarget(name: "integration-test", dependencies: ["Kafka", "Platform"]),
+    // What `make bench-codecs` runs; no product.
+    .executableTarget(name: "bench-codecs", dependencies: ["ImagePipeline", "Platform"]),
     // A process that tests start; no product.
     .executableTarget(name: "EmbeddedBroker", dependencies: ["Kafka", "Platform"], path: "Tests/EmbeddedBroker"),
     .target(name: "TestSupport", path: "Tests/TestSupport"),

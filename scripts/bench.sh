@@ -7,15 +7,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 [[ -n ${KAFKA_BOOTSTRAP_SERVERS:-} ]] || { echo "set KAFKA_BOOTSTRAP_SERVERS to a Kafka whose data lies in memory" >&2; exit 2; }
-programs=$PWD/.build/bench
-python=$programs/python/bin/python
-mkdir -p "$programs"
-if ! "$python" -c 'import confluent_kafka, pandas, pybase64' 2>/dev/null; then
-  echo "Installing confluent-kafka, pandas and pybase64 from PyPI (.build/bench/python) ..."
-  rm -rf "$programs/python"
-  python3 -m venv "$programs/python"
-  "$python" -m pip install --quiet --disable-pip-version-check --only-binary :all: 'confluent-kafka>=2.3,<3' pandas pybase64
-fi
+source scripts/bench-python.sh
 read -ra rdkafka < <(pkg-config --cflags --libs rdkafka)
 cc -O2 -Wall -Wextra -o "$programs/client-ceiling" Benchmarks/client-ceiling.c "${rdkafka[@]}"
 cc -O2 -Wall -Wextra -o "$programs/disk-ceiling" Benchmarks/disk-ceiling.c -lpthread
