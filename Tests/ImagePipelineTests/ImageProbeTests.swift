@@ -12,8 +12,6 @@ private func box(_ type: String, _ content: [UInt8]) -> [UInt8] {
   big32(8 + content.count) + Array(type.utf8) + content
 }
 
-private let samples = String(#filePath.split(separator: "/").dropLast(3).joined(separator: "/"))
-
 @Suite struct ImageProbeTests {
   private static let sizes: [(name: String, format: String, width: Int, height: Int)] = [
     ("Größe 100 % été.png", "png", 300, 300), ("balloons.jpg", "jpeg", 640, 400),
@@ -24,11 +22,9 @@ private let samples = String(#filePath.split(separator: "/").dropLast(3).joined(
     ("shapes/tiles.bmp", "bmp", 180, 180), ("shapes/truchet.gif", "gif", 480, 320),
   ]
 
-  private func sample(_ name: String) throws -> [UInt8] { try contents(of: "/\(samples)/samples/\(name)") }
-
   @Test(arguments: ImageProbeTests.sizes)
   func theSamplesAreKnown(name: String, format: String, width: Int, height: Int) throws {
-    let found = probe(try sample(name))
+    let found = probe(try ImageSamples.bytes(name))
     #expect(found.format == format)
     #expect(found.width == width)
     #expect(found.height == height)
@@ -36,7 +32,7 @@ private let samples = String(#filePath.split(separator: "/").dropLast(3).joined(
 
   @Test(arguments: ImageProbeTests.sizes)
   func aSampleThatIsCutNeverBringsTheProbeDown(name: String, format: String, width: Int, height: Int) throws {
-    let bytes = try sample(name)
+    let bytes = try ImageSamples.bytes(name)
     for count in Array(0..<min(2_048, bytes.count)) + Array(stride(from: 2_048, to: bytes.count, by: 997)) {
       let found = probe(Array(bytes.prefix(count)))
       #expect(found.width == nil || found.width == width)
@@ -146,7 +142,7 @@ private let samples = String(#filePath.split(separator: "/").dropLast(3).joined(
   @Test func noMutationBringsTheProbeDown() throws {
     var numbers = SeededNumbers(seed: 6)
     for (name, _, _, _) in Self.sizes {
-      let head = Array(try sample(name).prefix(600))
+      let head = Array(try ImageSamples.bytes(name).prefix(600))
       for _ in 0..<300 {
         var bytes = head
         for _ in 0..<8 { bytes[Int.random(in: 0..<64, using: &numbers)] = UInt8.random(in: 0...255, using: &numbers) }

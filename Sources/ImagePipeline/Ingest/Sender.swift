@@ -19,7 +19,7 @@ final class Sender: Sendable {
   /// The most bytes of an image that one message carries.
   private let segmentBytes: Int
   private let format: WireFormat
-  private let producer: KafkaProducer
+  private let clients: SendingClients
   private let budget: any SendBudget
   private let outbox: Outbox
   private let sentTopic: SentTopic
@@ -29,7 +29,7 @@ final class Sender: Sendable {
   private let buffers = BufferPool()
 
   init(
-    input: String, topic: String, segmentBytes: Int, format: WireFormat, producer: KafkaProducer,
+    input: String, topic: String, segmentBytes: Int, format: WireFormat, clients: SendingClients,
     budget: any SendBudget, outbox: Outbox,
     sentTopic: SentTopic, writer: LedgerWriter, events: ProducerEvents, stop: StopFlag
   ) {
@@ -37,7 +37,7 @@ final class Sender: Sendable {
     self.topic = topic
     self.segmentBytes = segmentBytes
     self.format = format
-    self.producer = producer
+    self.clients = clients
     self.budget = budget
     self.outbox = outbox
     self.sentTopic = sentTopic
@@ -72,7 +72,7 @@ final class Sender: Sendable {
   private func next(_ candidates: BoundedQueue<Candidate>) -> Candidate? {
     if let candidate = candidates.pop(timeoutMilliseconds: 0) { return candidate }
     while !candidates.isFinished {
-      if outbox.inFlight > 0 { _ = producer.flush(timeoutMilliseconds: 20) }
+      if outbox.inFlight > 0 { clients.flush(timeoutMilliseconds: 20) }
       if let candidate = candidates.pop(timeoutMilliseconds: 50) { return candidate }
     }
     return nil
@@ -120,7 +120,8 @@ final class Sender: Sendable {
       var failure: (any Error)?
       do {
         try produce(
-          bytes, ImageHeaders(digest: digest, length: count), Envelope(name: name.value, format: format), name, flight)
+          bytes, ImageHeaders(digest: digest, length: count), Envelope(name: name.value, format: format), name, flight,
+          by: try clients.client(for: bytes))
       } catch {
         failure = error
       }
@@ -146,6 +147,8 @@ final class Sender: Sendable {
       var failure: (any Error)?
       do {
         var hash = SHA256()
+        // One for all of them: they stay in their order.
+        var client: KafkaProducer?
         for index in 0..<count {
           if stop.isSet { throw SendingStopped() }
           let position = index * segmentBytes
@@ -155,9 +158,12 @@ final class Sender: Sendable {
           hash.update(bytes)
           // Before the last segment is out, not after: what has changed must not look whole.
           if index == count - 1, try hash.finish() != digest || !isUnchanged(file, before) { throw FileChanged() }
+          let chosen = try client ?? clients.client(for: bytes)
+          client = chosen
           let segment = ImageHeaders.Segment(id: id, index: index, count: count, position: position)
           try produce(
-            bytes, ImageHeaders(digest: digest, length: before.size, segment: segment), envelope, name, flight)
+            bytes, ImageHeaders(digest: digest, length: before.size, segment: segment), envelope, name, flight,
+            by: chosen)
           if index < count - 1 { FaultPoint.segmentHandedOver.reached() }
         }
       } catch {
@@ -182,7 +188,8 @@ final class Sender: Sendable {
 
   /// Hands one message to the client. Waits while too much is on its way.
   private func produce(
-    _ bytes: UnsafeRawBufferPointer, _ headers: ImageHeaders, _ envelope: Envelope, _ name: ImageName, _ flight: UInt64
+    _ bytes: UnsafeRawBufferPointer, _ headers: ImageHeaders, _ envelope: Envelope, _ name: ImageName, _ flight: UInt64,
+    by client: KafkaProducer
   ) throws {
     let kafkaHeaders = headers.kafkaHeaders + envelope.headers
     let key = Array(name.value.utf8)
@@ -191,7 +198,7 @@ final class Sender: Sendable {
     while !budget.acquire(total, timeoutMilliseconds: 100) {
       if stop.isSet { throw SendingStopped() }
       // Over many partitions, the whole budget may be in batches that wait to be filled.
-      _ = producer.flush(timeoutMilliseconds: 1)
+      clients.flush(timeoutMilliseconds: 1)
     }
     let payload = PayloadBuffer(capacity: size)
     envelope.write(bytes, to: payload.bytes.baseAddress!)
@@ -199,7 +206,7 @@ final class Sender: Sendable {
     let token = outbox.add(to: flight, bytes: total)
     do {
       try key.withUnsafeBytes { key in
-        while case .queueFull = try producer.send(
+        while case .queueFull = try client.send(
           topic: topic, key: key, payload: payload, headers: kafkaHeaders, token: token)
         {
           if stop.wait(milliseconds: 5) { throw SendingStopped() }
@@ -212,12 +219,12 @@ final class Sender: Sendable {
     }
   }
 
-  /// The client has a message's report. Called on the client's thread.
-  func report(_ report: DeliveryReport) {
+  /// A client has a message's report. Called on that client's thread.
+  func report(_ report: DeliveryReport, by way: SendingClients.Way) {
     guard let settled = outbox.settle(report.token, failure: report.error) else { return }
     if report.error == nil {
       // Before the image gets to the ledger: its mark goes with it.
-      sentTopic.acknowledged(report, key: settled.path)
+      sentTopic.acknowledged(report, key: settled.path, by: way)
       budget.delivered(settled.bytes, partition: report.partition, offset: report.offset)
     } else {
       budget.failed(settled.bytes)

@@ -68,10 +68,12 @@ public final class ProducerService: Sendable {
     let sender = Mutex<Sender?>(nil)
     // The sender holds the producer, whose reports hold the sender: without this, neither would ever go.
     defer { sender.withLock { $0 = nil } }
-    let producer = try KafkaProducer(settings.kafka) { report in sender.withLock { $0 }?.report(report) }
-    defer { producer.close() }
+    let clients = try SendingClients(settings.kafka, format: settings.format) { report, way in
+      sender.withLock { $0 }?.report(report, by: way)
+    }
+    defer { clients.close() }
     var connection = BrokerConnection(
-      client: producer, servers: settings.kafka.values["bootstrap.servers"] ?? "", log: log, health: events.health)
+      client: clients.main, servers: settings.kafka.values["bootstrap.servers"] ?? "", log: log, health: events.health)
     connection.patience = settings.patience
     guard
       let cluster = try settings.embedded?.cluster ?? connection.clusterID(stop: stop),
@@ -85,7 +87,7 @@ public final class ProducerService: Sendable {
     defer { withExtendedLifetime(lock) {} }
     if settings.resend { try ledger.forget() }
     if let only = settings.only { try ledger.remove(only.paths) }
-    let sentTopic = SentTopic(settings, client: producer, ledger: ledger, events: events)
+    let sentTopic = SentTopic(settings, client: clients.main, ledger: ledger, events: events)
     try sentTopic.compare(withinMilliseconds: Self.comparingMilliseconds)
     let afterSent = AfterSent(action: settings.afterSent, input: settings.input, sentFolder: settings.sentFolder)
     try afterSent.check()
@@ -96,7 +98,7 @@ public final class ProducerService: Sendable {
       stop: ending)
     let made = Sender(
       input: settings.input, topic: settings.topic, segmentBytes: settings.segmentBytes, format: settings.format,
-      producer: producer,
+      clients: clients,
       budget: settings.embedded?.budget ?? InFlightBudget(limit: settings.inFlightBytes), outbox: outbox,
       sentTopic: sentTopic, writer: writer, events: events, stop: ending)
     sender.withLock { $0 = made }
@@ -108,12 +110,12 @@ public final class ProducerService: Sendable {
       ])
     isSending = true
     defer { events.ended() }
-    try runThreads(settings, outbox, ledger, writer, afterSent, made, producer, sentTopic, ending)
+    try runThreads(settings, outbox, ledger, writer, afterSent, made, clients, sentTopic, ending)
   }
 
   private func runThreads(
     _ settings: ProducerSettings, _ outbox: Outbox, _ ledger: Ledger, _ writer: LedgerWriter, _ afterSent: AfterSent,
-    _ sender: Sender, _ producer: KafkaProducer, _ sentTopic: SentTopic, _ ending: StopFlag
+    _ sender: Sender, _ clients: SendingClients, _ sentTopic: SentTopic, _ ending: StopFlag
   ) throws {
     let candidates = BoundedQueue<Candidate>(capacity: Self.queued)
     let isOver = StopFlag()
@@ -137,9 +139,9 @@ public final class ProducerService: Sendable {
     while !isOver.wait(milliseconds: 100) {
       if stop.isSet { ending.set() }
       events.beat(waiting: candidates.count, inFlight: outbox.inFlight)
-      acknowledgements.look(at: outbox, events.health) { BrokerTrouble(producer.lastTrouble()) }
+      acknowledgements.look(at: outbox, events.health) { BrokerTrouble(clients.lastTrouble()) }
       do {
-        if let fatal = producer.fatalError { throw fatal }
+        if let fatal = clients.fatalError { throw fatal }
         // Where nothing is sent nobody else would notice.
         try ledger.checkPlace()
       } catch {
@@ -154,7 +156,7 @@ public final class ProducerService: Sendable {
     finding.join()
     let deadline = Clock.monotonicMilliseconds + Int64(Self.graceMilliseconds)
     while outbox.inFlight > 0, Clock.monotonicMilliseconds < deadline {
-      _ = producer.flush(timeoutMilliseconds: 100)
+      clients.flush(timeoutMilliseconds: 100)
     }
     if outbox.inFlight > 0 {
       log.warning(
@@ -163,10 +165,10 @@ public final class ProducerService: Sendable {
     ending.set()
     watching.join()
     if outbox.inFlight == 0 { sentTopic.finish(withinMilliseconds: Self.finishingMilliseconds) }
-    producer.close()
+    clients.close()
     writer.close()
     writing.join()
     // What was given back for a fatal error looks like the end.
-    if let error = failure.withLock({ $0 }) ?? writer.failure.withLock({ $0 }) ?? producer.fatalError { throw error }
+    if let error = failure.withLock({ $0 }) ?? writer.failure.withLock({ $0 }) ?? clients.fatalError { throw error }
   }
 }

@@ -12,8 +12,12 @@ final class SentTopic: Sendable {
   private struct State {
     /// As the ledger has them.
     var marks: [Int32: SentMark] = [:]
+    /// Where these were when the run began.
+    var first: [Int32: Int64] = [:]
     /// The last message of each partition that was acknowledged in this run.
     var last: [Int32: SentMark] = [:]
+    /// Its offset by each client: these do not wait for each other.
+    var order: [SendingClients.Way: [Int32: Int64]] = [:]
     var isNew = false
     /// The ledger says so.
     var isRecorded = false
@@ -51,19 +55,20 @@ final class SentTopic: Sendable {
   /// The marks for what is written to the ledger.
   var last: [Int32: SentMark] { state.withLock { $0.last } }
 
-  /// A message is in the topic. Called on the client's thread, for each partition in the order of its messages.
-  func acknowledged(_ report: DeliveryReport, key: String) {
+  /// A message is in the topic. Called on the client's thread, for each partition in the order of its client's messages.
+  func acknowledged(_ report: DeliveryReport, key: String, by way: SendingClients.Way = .plain) {
     guard canBeMadeAnew, report.offset >= 0 else { return }
     let digest = Array(key.utf8).withUnsafeBytes { SHA256.hash($0) }
     let mark = SentMark(offset: report.offset, time: report.timestamp, key: digest)
     let before = state.withLock { state in
-      let before = state.last[report.partition] ?? state.marks[report.partition]
-      state.last[report.partition] = mark
-      if before == nil { state.marks[report.partition] = mark }
+      let before = state.order[way]?[report.partition] ?? state.first[report.partition]
+      state.order[way, default: [:]][report.partition] = mark.offset
+      if state.last[report.partition].map({ $0.offset < mark.offset }) ?? true { state.last[report.partition] = mark }
+      if state.marks[report.partition] == nil { state.marks[report.partition] = mark }
       return before
     }
-    if let before, before.offset >= mark.offset {
-      found("partition \(report.partition) went on at \(mark.offset), after \(before.offset) was acknowledged")
+    if let before, before >= mark.offset {
+      found("partition \(report.partition) went on at \(mark.offset), after \(before) was acknowledged")
     }
   }
 
@@ -73,6 +78,7 @@ final class SentTopic: Sendable {
     let (marks, isNew) = (try ledger.marks(), try ledger.isTopicNew())
     state.withLock {
       $0.marks = marks
+      $0.first = marks.mapValues(\.offset)
       ($0.isNew, $0.isRecorded) = (isNew, isNew)
     }
     if isNew { return events.topicIsNew(topic, because: "it was found so before") }
