@@ -20,6 +20,7 @@ import tempfile
 import time
 
 import chart
+import latency
 from contenders import CONSUMERS, PRODUCERS, SEGMENT, Run, admin, wait_for_end
 
 # name: files, bytes of each
@@ -31,7 +32,7 @@ def main():
     parser.add_argument("--sizes", default=",".join(SIZES), help="which of " + ", ".join(SIZES))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scale", type=float, default=1.0, help="so many times the files: 0.1 for a quick look")
-    parser.add_argument("--sides", default="producer,consumer")
+    parser.add_argument("--sides", default="producer,consumer,latency")
     parser.add_argument("--programs", required=True, help="folder with image-pipeline, client-ceiling and disk-ceiling")
     parser.add_argument("--out", default="bench-results", help="folder for results.json, results.md and chart.svg")
     arguments = parser.parse_args()
@@ -41,9 +42,11 @@ def main():
         bench = Bench(arguments, brokers, work)
         try:
             results = bench.measure_all(arguments.sizes.split(","))
+            single = bench.measure_single() if "latency" in arguments.sides else None
         finally:
             bench.disk.unmount()
-    report = {"machine": machine(), "rounds": arguments.rounds, "scale": arguments.scale, "disk": bench.disk.description, "results": results}
+    report = {"machine": machine(), "rounds": arguments.rounds, "scale": arguments.scale, "disk": bench.disk.description, "results": results,
+              "latency": single}
     with open(os.path.join(arguments.out, "results.json"), "w", encoding="utf-8") as file:
         json.dump(report, file, indent=1)
     text = chart.table(report)
@@ -109,6 +112,13 @@ class Bench:
         shutil.rmtree(folder)
         return results
 
+    def measure_single(self):
+        print("  single images", file=sys.stderr, flush=True)
+        folder = make_files(os.path.join(self.work, "one"), 1, latency.LENGTH)
+        # As in `measure_all`: it need not settle first.
+        os.utime(os.path.join(folder, os.listdir(folder)[0]), (time.time() - 120,) * 2)
+        return {"carried": latency.measure(self), "start_up": latency.start_up(self, folder)}
+
     def in_turn(self, contenders, folder, count, length, one):
         able = [contender for contender in contenders if contender.can(length)]
         samples = {contender.name: [] for contender in able}
@@ -141,7 +151,7 @@ class Bench:
     def consume(self, contender, folder, count, length):
         run = self.new_run(folder, count, length)
         if contender.needs_topic:
-            filler = PRODUCERS[0]
+            filler = contender.filler or PRODUCERS[0]
             timed(filler.command(run), filler.environment(run), run)
         run.output = self.disk.renew()
         sample = timed(contender.command(run), contender.environment(run), run)

@@ -27,10 +27,20 @@ def table(report):
                 f"| {result['count']} of {size(result['bytes'])} | {name} | {spread(values['images_per_second'])} | {spread(values['megabytes_per_second'])} "
                 f"| {values['user_per_gigabyte']['median']:.2f} + {values['system_per_gigabyte']['median']:.2f} | {values['memory']['median'] / 1e6:.0f} MB |")
         lines.append("")
+    single = report.get("latency")
+    if single:
+        carried = single["carried"]
+        lines += [f"One image of {size(carried['bytes'])}, {carried['rate']} a second, from its file's close to its row: median {carried['median']:.1f} ms, "
+                  f"99th percentile {carried['p99']:.1f} ms, at most {carried['most']:.1f} ms of {carried['images']}. From a producer's start to the first "
+                  f"open of an image: {spread(single['start_up'], '{:.1f}')} ms.", ""]
     lines += ["### Marks", "", "| images | mark | wanted | is |", "|---|---|---|---|"]
     for result in report["results"].values():
         for text, wanted, found, holds in marks(result):
             lines.append(f"| {size(result['bytes'])} | {text} | {wanted} | {found}{'' if holds else ' **missed**'} |")
+    if single:
+        for text, wanted, found in (("close to row, median", 20, carried["median"]), ("close to row, 99th percentile", 100, carried["p99"]),
+                                    ("start to first open", 50, single["start_up"]["median"])):
+            lines.append(f"| {size(carried['bytes'])} | {text} | at most {wanted} ms | {found:.1f} ms{'' if found <= wanted else ' **missed**'} |")
     return "\n".join(lines) + "\n"
 
 

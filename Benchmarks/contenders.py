@@ -36,6 +36,8 @@ class Run:
 
 class Contender:
     needs_topic = True
+    # Who fills the topic for a consumer; None: the pipeline's producer.
+    filler = None
     stores = False
 
     def can(self, length):
@@ -64,11 +66,23 @@ class PipelineProducer(Pipeline):
         return [os.path.join(run.programs, "image-pipeline"), "producer", "--once"]
 
 
+class BinaryProducer(PipelineProducer):
+    name = "image-pipeline, binary"
+
+    def environment(self, run):
+        return {**super().environment(run), "WIRE_FORMAT": "binary"}
+
+
 class PipelineConsumer(Pipeline):
     stores = True
 
     def command(self, run):
         return [os.path.join(run.programs, "image-pipeline"), "consumer", "--count", str(run.count)]
+
+
+class BinaryConsumer(PipelineConsumer):
+    name = "image-pipeline, binary"
+    filler = BinaryProducer()
 
 
 class PythonForm(Contender):
@@ -115,8 +129,8 @@ class DiskCeiling(Contender):
         return [os.path.join(run.programs, "disk-ceiling"), run.images, run.output]
 
 
-PRODUCERS = [PipelineProducer(), PythonProducer(), ProducerCeiling()]
-CONSUMERS = [PipelineConsumer(), PythonConsumer(), ConsumerCeiling(), DiskCeiling()]
+PRODUCERS = [PipelineProducer(), BinaryProducer(), PythonProducer(), ProducerCeiling()]
+CONSUMERS = [PipelineConsumer(), BinaryConsumer(), PythonConsumer(), ConsumerCeiling(), DiskCeiling()]
 
 
 def admin(brokers, verb, topic):
