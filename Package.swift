@@ -40,7 +40,8 @@ let package = Package(
     .testTarget(
       name: "PipelineTests",
       dependencies: [
-        "ImagePipeline", "Kafka", "Platform", "SQLite", "Telemetry", "image-pipeline", "integration-test",
+        "ImagePipeline", "Kafka", "Platform", "SQLite", "Telemetry", "TestSupport", "image-pipeline",
+        "integration-test",
         "EmbeddedBroker",
       ]),
   ],

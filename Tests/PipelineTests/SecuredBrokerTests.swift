@@ -91,14 +91,7 @@ import Testing
     let program = try Program(
       [side], in: folder,
       environment: try environment(mistake).merging(["HTTP_PORT": "\(port)", "HTTP_ADDRESS": "127.0.0.1"]) { $1 })
-    let isSaid = eventually {
-      program.output.split(separator: "\n").contains { $0.contains("waiting for Kafka") && $0.contains(mistake.cure) }
-    }
-    #expect(isSaid, "\(program.output)")
-    let probe = try Program(["health", "--ready"], in: folder, environment: ["HTTP_PORT": "\(port)"])
-    #expect(probe.exitCode() == 1)
-    #expect(probe.output.contains("broker: ") && probe.output.contains(mistake.cure), "\(probe.output)")
-    #expect(program.terminate() == 0, "\(program.output)")
+    try program.expectWaiting(in: folder, port: port, cure: mistake.cure)
     #expect(!program.output.contains("a-secret"), "\(program.output)")
   }
 

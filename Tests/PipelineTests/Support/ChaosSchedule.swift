@@ -1,21 +1,16 @@
 import Glibc
+import TestSupport
 
-/// Random numbers that the same seed repeats (SplitMix64).
+/// Random numbers that the same seed repeats.
 struct ChaosNumbers: RandomNumberGenerator {
-  private var state: UInt64
+  private var numbers: SeededNumbers
 
   /// - Parameter name: whose numbers: each has a row of its own, whatever the others take.
   init(seed: UInt64, _ name: String) {
-    state = name.utf8.reduce(seed) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+    numbers = SeededNumbers(seed: name.utf8.reduce(seed) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 })
   }
 
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var number = state
-    number = (number ^ (number >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    number = (number ^ (number >> 27)) &* 0x94D0_49BB_1331_11EB
-    return number ^ (number >> 31)
-  }
+  mutating func next() -> UInt64 { numbers.next() }
 
   /// True so many times in a hundred.
   mutating func percent(_ chance: Int) -> Bool { Int.random(in: 0..<100, using: &self) < chance }
