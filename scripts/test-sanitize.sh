@@ -36,7 +36,7 @@ for sanitizer in "${sanitizers[@]}"; do
     clang=$(dirname "$(readlink -f "$(command -v swift)")")/clang
     preload=$PWD/.build-thread/sanitizer.so
     "$clang" -shared -fPIC -O2 -Wall -Wextra -Werror -o "$preload" Tests/Sanitizer/*.c
-    options=(TSAN_OPTIONS=exitcode=66:history_size=4 "LD_PRELOAD=$preload")
+    options=("TSAN_OPTIONS=exitcode=66:history_size=4:suppressions='$PWD/Tests/Sanitizer/thread.suppressions'" "LD_PRELOAD=$preload")
   else
     options=(ASAN_OPTIONS=exitcode=67:detect_leaks=1)
   fi
