@@ -22,11 +22,12 @@ import Testing
     for number in 0..<count {
       try folder.write("images/\(number % 7)/\(number).jpg", Scratch.bytes(2_000, seed: UInt64(number)))
     }
-    // Killed as soon as a run has got a message further, wherever it is then.
+    // Killed as soon as a run has got a message further, wherever it is then: one after the other, so that there is time for it.
     var kills = 0
     var sent: Int64 = 0
+    let slow = broker.environment(["SETTLE_MS": "0", "KAFKA_BATCH_NUM_MESSAGES": "1", "KAFKA_MAX_IN_FLIGHT": "1"])
     while sent < Int64(count) * 3 / 4, kills < 12 {
-      let producer = try Program(["producer"], in: folder, environment: broker.environment(["SETTLE_MS": "0"]))
+      let producer = try Program(["producer"], in: folder, environment: slow)
       let before = sent
       let isFurther = eventually {
         sent = try topic.ends().values.reduce(0, +)
