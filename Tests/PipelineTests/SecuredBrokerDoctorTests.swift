@@ -36,15 +36,15 @@ struct SecuredBrokerDoctorTests {
   }
 
   @Test(arguments: [
-    ("tls", ["KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"], "cure: set KAFKA_SECURITY_PROTOCOL to what that listener speaks"),
-    ("tls", ["KAFKA_SSL_CA_LOCATION": "another-ca.pem"], "cure: set KAFKA_SSL_CA_LOCATION to the CA"),
+    ("tls", ["KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"], "cure: set KAFKA_SECURITY_PROTOCOL to what this listener speaks"),
+    ("tls", ["KAFKA_SSL_CA_LOCATION": "another-ca.pem"], "set KAFKA_SSL_CA_LOCATION to the CA"),
     ("mutual", [:], "KAFKA_SSL_CERTIFICATE_LOCATION"),
     (
       "sasl",
       [
         "KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_MECHANISM": "PLAIN", "KAFKA_SASL_USERNAME": "carrier",
         "KAFKA_SASL_PASSWORD": "another",
-      ], "cure: check KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME"
+      ], "cure: check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD"
     ),
   ])
   func whatKeepsAClientOutHasItsCure(listener: String, environment: [String: String], cure: String) throws {
