@@ -68,7 +68,8 @@ extension StoreLettersTests {
     _ = try storeAll(batch, in: store)
     let assembly = try #require(try store.catalog.allAssemblies().first)
     let reread = store.assembler.reread
-    store.assembler.reread = { topic, partition, offset in
+    // The store holds what is called here.
+    store.assembler.reread = { [unowned store] topic, partition, offset in
       try store.catalog.transaction {
         _ = try store.catalog.add(
           Catalog.Part(number: 1, size: 4, partition: 0, offset: 1), to: assembly, of: batch.topic,
