@@ -88,7 +88,8 @@ import Testing
     broker.setDown(false)
     let after = try TopicContent(broker)
     #expect(eventually { try after.ends()[0]! >= 201 }, "\(producer.output)")
-    #expect(try #require(producer.peakMemory) < 96 << 20)
+    // A sanitizer takes many times the memory by itself.
+    #expect(try Sanitizer.isOn || #require(producer.peakMemory) < 96 << 20)
     #expect(producer.terminate() == 0, "\(producer.output)")
     let rest = try Program(["producer", "--once"], in: folder, environment: broker.environment())
     #expect(rest.exitCode() == 0, "\(rest.output)")
