@@ -62,7 +62,7 @@ import Testing
     while reports.ways.withLock({ $0.count }) < 2, Clock.monotonicMilliseconds < end {
       clients.flush(timeoutMilliseconds: 100)
     }
-    #expect(Set(reports.ways.withLock { $0 }) == [.plain, .compressing])
+    #expect(Set(reports.ways.withLock { $0 }) == [.main, .compressing])
     clients.close()
     for client in both {
       let error = #expect(throws: KafkaError.self) {

@@ -208,13 +208,7 @@ extension StoreLettersTests {
       topic: all.topic, messages: Array(all.messages.dropFirst()), base: [0: position])
     var stored: [String] = []
     while let batch = next {
-      // Its files are renamed, and then the CSV file cannot be written: as after a crash.
-      let csv = try scratch.read("rows.csv")
-      try Folder.open(scratch.path).remove("rows.csv")
-      _ = try scratch.folder("rows.csv")
-      #expect(throws: SystemError.self) { try store.store(batch, whileWaiting: { true }) }
-      try Folder.open(scratch.path).removeFolder("rows.csv")
-      try scratch.write("rows.csv", csv)
+      try failAtTheCSVFile(batch, in: store)
       guard case .stored(let done) = try store.store(batch, whileWaiting: { true }) else { break }
       stored += done.images.map(\.name)
       next = done.rest
@@ -231,12 +225,7 @@ extension StoreLettersTests {
     let bad = segments("bad.jpg", "bad one", digest: digest(of: "another"))
     let good = first == "a whole image" ? [image("good.jpg", "good")] : segments("good.jpg", "good")
     let batch = try batch(store, [good[0], bad[0], bad[1]] + good.dropFirst())
-    let csv = try scratch.read("rows.csv")
-    try Folder.open(scratch.path).remove("rows.csv")
-    _ = try scratch.folder("rows.csv")
-    #expect(throws: SystemError.self) { try store.store(batch, whileWaiting: { true }) }
-    try Folder.open(scratch.path).removeFolder("rows.csv")
-    try scratch.write("rows.csv", csv)
+    try failAtTheCSVFile(batch, in: store)
     let transactions = try storeAll(batch, in: store)
     #expect(transactions.flatMap(\.images).map(\.name) == ["good.jpg"])
     #expect(transactions.reduce(0) { $0 + $1.letters } == 2)

@@ -91,6 +91,16 @@ import Testing
     return transactions
   }
 
+  /// Its files are renamed, and then the CSV file cannot be written: as after a crash.
+  func failAtTheCSVFile(_ batch: ImageStore.Batch, in store: ImageStore) throws {
+    let csv = try scratch.read("rows.csv")
+    try Folder.open(scratch.path).remove("rows.csv")
+    _ = try scratch.folder("rows.csv")
+    #expect(throws: SystemError.self) { try store.store(batch, whileWaiting: { true }) }
+    try Folder.open(scratch.path).removeFolder("rows.csv")
+    try scratch.write("rows.csv", csv)
+  }
+
   var letters: [LetterFile] {
     get throws {
       try scratch.names("out/.image-pipeline/dead-letters").map {

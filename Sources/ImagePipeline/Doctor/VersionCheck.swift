@@ -19,22 +19,21 @@ struct VersionCheck {
 
   /// Versions of librdkafka that do what the pipeline needs less well, by its change log.
   private var doubt: Finding? {
-    let numbers = client.split(separator: ".").prefix(3).map { Int($0.prefix { $0.isNumber }) ?? 0 }
-    func isBefore(_ others: Int...) -> Bool { numbers.lexicographicallyPrecedes(others) }
+    let version = LibraryVersion(client)
     let update = "update librdkafka1 with the system's package manager"
-    if isBefore(1, 9, 0) {
+    if version < "1.9.0" {
       return .note(
         "librdkafka \(client): a producer of this age may lose images while brokers restart (mended in 1.9.0)", update)
     }
-    if isBefore(2, 0, 2) {
+    if version < "2.0.2" {
       return .note("librdkafka \(client) is older than 2.0.2, with which the pipeline is tested", update)
     }
-    if !isBefore(2, 5, 0), isBefore(2, 5, 3) {
+    if version >= "2.5.0", version < "2.5.3" {
       return .note(
         "librdkafka \(client) ends the process where the broker asks for metrics that it does not have (mended in 2.5.3)",
         "\(update), or set KAFKA_ENABLE_METRICS_PUSH=false")
     }
-    if !isBefore(2, 6, 0), isBefore(2, 6, 1) {
+    if version >= "2.6.0", version < "2.6.1" {
       return .note("librdkafka \(client) cannot read from brokers older than 2.7 (mended in 2.6.1)", update)
     }
     return nil

@@ -98,10 +98,7 @@ struct BrokerTrouble: CustomStringConvertible, Equatable {
     "check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD or KAFKA_SASL_PASSWORD_FILE, and KAFKA_SASL_MECHANISM"
 
   /// Before 2.6.1 librdkafka sends its nonce twice, which brokers took until Kafka 4.0.
-  private static func isScramOld(_ version: String) -> Bool {
-    let numbers = version.split(separator: ".").prefix(3).map { Int($0.prefix { $0.isNumber }) ?? 0 }
-    return numbers.lexicographicallyPrecedes([2, 6, 1])
-  }
+  private static func isScramOld(_ version: String) -> Bool { LibraryVersion(version) < "2.6.1" }
 
   /// `ssl://broker:9093/bootstrap` is `broker`.
   private var host: String {

@@ -39,8 +39,8 @@ public struct DeadLetterEntry: Sendable {
 extension LetterRecord {
   /// As far as the value can be read.
   fileprivate var imageName: String? {
-    func header(_ name: String) -> [UInt8]? { headers.last { $0.nameBytes.elementsEqual(name.utf8) }?.value }
-    guard header(WireFormat.Header.encoding) != nil else { return value.flatMap { try? EnvelopeReader.read($0).name } }
-    return (header(WireFormat.Header.name) ?? key.map { Array($0) }).flatMap { String(validating: $0, as: UTF8.self) }
+    try? ImageContent(value: value, key: key) { name in
+      headers.last { $0.nameBytes.elementsEqual(name.utf8) }?.value
+    }.name
   }
 }

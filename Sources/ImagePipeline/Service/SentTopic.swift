@@ -56,7 +56,7 @@ final class SentTopic: Sendable {
   var last: [Int32: SentMark] { state.withLock { $0.last } }
 
   /// A message is in the topic. Called on the client's thread, for each partition in the order of its client's messages.
-  func acknowledged(_ report: DeliveryReport, key: String, by way: SendingClients.Way = .plain) {
+  func acknowledged(_ report: DeliveryReport, key: String, by way: SendingClients.Way = .main) {
     guard canBeMadeAnew, report.offset >= 0 else { return }
     let digest = Array(key.utf8).withUnsafeBytes { SHA256.hash($0) }
     let mark = SentMark(offset: report.offset, time: report.timestamp, key: digest)

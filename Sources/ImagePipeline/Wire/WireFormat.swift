@@ -36,9 +36,10 @@ struct ImageContent {
     case bytes(UnsafeRawBufferPointer)
   }
 
+  /// - Parameter header: a header's bytes by its name, nil where there is none.
   /// - Throws: `EnvelopeError` where it is neither.
   init(
-    value: UnsafeRawBufferPointer?, key: UnsafeRawBufferPointer?, header: (String) -> UnsafeRawBufferPointer?
+    value: UnsafeRawBufferPointer?, key: UnsafeRawBufferPointer?, header: (String) -> (some Collection<UInt8>)?
   ) throws(EnvelopeError) {
     guard let value else { throw EnvelopeError("the message has no value") }
     guard let encoding = header(WireFormat.Header.encoding) else {
@@ -52,12 +53,14 @@ struct ImageContent {
         "the header \(WireFormat.Header.encoding) is \"\(String(decoding: encoding, as: UTF8.self))\"; only "
           + "\(WireFormat.binary.rawValue) is known")
     }
-    guard let bytes = header(WireFormat.Header.name) ?? key else {
+    let named = header(WireFormat.Header.name)
+    guard named != nil || key != nil else {
       throw EnvelopeError("neither a header \(WireFormat.Header.name) nor a key names the image")
     }
-    guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw EnvelopeError("the image's name is not UTF-8")
-    }
+    guard
+      let text = named.map({ String(validating: $0, as: UTF8.self) })
+        ?? key.map({ String(validating: $0, as: UTF8.self) }) ?? nil
+    else { throw EnvelopeError("the image's name is not UTF-8") }
     name = text
     form = .bytes(value)
   }
