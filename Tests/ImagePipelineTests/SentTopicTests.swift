@@ -146,4 +146,28 @@ import Testing
     #expect(lines.all.filter { $0.contains("made anew") } == [])
     #expect(try !ledger.isTopicNew())
   }
+
+  /// Two clients are told in whatever order of what they have sent; each of them for itself in the order of its messages.
+  @Test(arguments: [true, false])
+  func onlyAClientThatGoesBackTellsOfAnotherTopic(areTwo: Bool) throws {
+    defer { end() }
+    let reports = Mutex<[DeliveryReport]>([])
+    let client = try KafkaProducer(settings.kafka) { report in reports.withLock { $0.append(report) } }
+    defer { client.close() }
+    for token in [UInt64(1), 2] {
+      try Array("key".utf8).withUnsafeBytes { key in
+        _ = try client.send(topic: "t", partition: 0, key: key, copying: key, headers: [], token: token)
+      }
+    }
+    let deadline = Clock.monotonicMilliseconds + 30_000
+    while reports.withLock({ $0.count }) < 2, Clock.monotonicMilliseconds < deadline {
+      _ = client.flush(timeoutMilliseconds: 100)
+    }
+    let both = reports.withLock { $0 }
+    try #require(both.map(\.offset) == [0, 1])
+    sentTopic.acknowledged(both[1], key: "key", by: .main)
+    sentTopic.acknowledged(both[0], key: "key", by: areTwo ? .compressing : .main)
+    #expect(lines.all.contains { $0.contains("made anew") } == !areTwo, "\(lines.all)")
+    #expect(sentTopic.last[0]?.offset == 1, "the newest is the mark")
+  }
 }
