@@ -2,7 +2,10 @@
 # Runs the tests, and the programs that they start, under sanitizers. Each has a build of its own (.build-thread,
 # .build-address), beside the usual one.
 #
-#   scripts/test-sanitize.sh [thread|address ...]     both where none is named; TESTS=regex: only tests that match
+#   scripts/test-sanitize.sh [thread|address ...]     both where none is named
+#
+# TESTS=regex: only tests that match. PROGRAM_TESTS=regex: all that run within the tests' own process, and of those that start
+# programs (PipelineTests, most of the time) only those that match.
 #
 # What is found is printed with the tests' output and makes the tests fail: a program that a sanitizer has something to say
 # about ends with 66 or 67, which no test expects, and the tests look for the reports of those that are killed before.
@@ -48,7 +51,7 @@ for sanitizer in "${sanitizers[@]}"; do
     else
       # In two parts, as `make test` does.
       run "$sanitizer" --skip '^PipelineTests\.'
-      run "$sanitizer" --filter '^PipelineTests\.'
+      run "$sanitizer" --filter "${PROGRAM_TESTS:-^PipelineTests\.}"
     fi
   )
 done

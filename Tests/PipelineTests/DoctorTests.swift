@@ -72,10 +72,17 @@ import Testing
     #expect(eventually { folder.rows.count == images.count }, "\(consumer.output)")
     // Whatever they do once all is stored (a commit, a metadata request) they have done.
     #expect(eventually { try doctor(broker).output.contains("all messages are stored") })
-    let before = try everything()
-    let outcome = try doctor(broker)
-    let after = try everything()
-    for name in Set(before.keys).union(after.keys) { #expect(after[name] == before[name], "\(name)") }
+    // Now and then the two that run write something down themselves. What the doctor changed would be there each time.
+    var outcome = try doctor(broker)
+    var changed: [String] = []
+    let isLeftAlone = eventually {
+      let before = try everything()
+      outcome = try doctor(broker)
+      let after = try everything()
+      changed = Set(before.keys).union(after.keys).filter { after[$0] != before[$0] }
+      return changed.isEmpty
+    }
+    #expect(isLeftAlone, "\(changed)")
     #expect(outcome.code == 0 && outcome.problems == [], "\(outcome.output)")
     for said in [
       "Versions\n  ok       image-pipeline ", ", librdkafka ", ", SQLite ", ", OpenSSL ", ", libevent ", ", Linux ",
