@@ -108,6 +108,9 @@ fuzz: deps ## give the readers of what comes from outside hostile bytes: make fu
 bench: build ## measure against a Python form and the ceilings of client and disk: make bench [BENCH="--sizes 60k --rounds 3"]
 	@scripts/bench.sh $(BENCH)
 
+bench-growth: build ## measure with 1,000,000 files and 10,000,000 rows: make bench-growth [BENCH="--files 100000"]
+	@scripts/bench-growth.sh $(BENCH)
+
 bench-codecs: deps ## measure Base64 and the envelope by themselves, against memcpy and pybase64
 	@swift build --quiet -c release --product bench-codecs $(SWIFT_FLAGS)
 	@scripts/bench-codecs.sh

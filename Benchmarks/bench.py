@@ -2,7 +2,8 @@
 """Measures the pipeline against what else does its job and against what the machine can do: `make bench`.
 
 On one broker and the same files, in turn (A B C, B C A, ...), each contender as a process of its own, from nothing: a new topic, a
-new ledger, an output on a freshly made ext4. Reports medians and spread as a table, as JSON and as a chart.
+new ledger, an output on a freshly made ext4. A consumer's time is without that of joining its group. Reports medians and spread as a
+table, as JSON and as a chart.
 
 Needs a Kafka with its data on memory (KAFKA_BOOTSTRAP_SERVERS), Python with confluent-kafka and pandas (scripts/bench.sh sees to
 that), and root for the ext4; without root all outputs go to one folder, which the report says.
@@ -22,6 +23,7 @@ import time
 import chart
 import latency
 from contenders import CONSUMERS, PRODUCERS, SEGMENT, Run, admin, wait_for_end
+from disk import Disk
 
 # name: files, bytes of each
 SIZES = {"10k": (50_000, 10_000), "60k": (10_000, 60_000), "500k": (2_000, 500_000), "5M": (200, 5_000_000), "200M": (3, 200_000_000)}
@@ -57,38 +59,6 @@ def main():
     print(text)
 
 
-class Disk:
-    """A freshly made ext4 in a file, the same for each run; a plain folder without root."""
-
-    def __init__(self, work, gigabytes=6):
-        self.file, self.path = os.path.join(work, "ext4"), os.path.join(work, "output")
-        os.makedirs(self.path)
-        self.mounted = False
-        self.is_root = os.geteuid() == 0 and shutil.which("mkfs.ext4") is not None
-        self.gigabytes = gigabytes
-        self.description = "a new ext4 for each run" if self.is_root else "a folder of the file system that is there (not root)"
-
-    def renew(self):
-        if not self.is_root:
-            shutil.rmtree(self.path)
-            os.makedirs(self.path)
-            return self.path
-        self.unmount()
-        if os.path.exists(self.file):
-            os.remove(self.file)
-        with open(self.file, "wb") as file:
-            os.posix_fallocate(file.fileno(), 0, self.gigabytes << 30)
-        subprocess.run(["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", self.file], check=True)
-        subprocess.run(["mount", "-o", "loop", self.file, self.path], check=True)
-        self.mounted = True
-        return self.path
-
-    def unmount(self):
-        if self.mounted:
-            subprocess.run(["umount", self.path], check=True)
-            self.mounted = False
-
-
 class Bench:
     def __init__(self, arguments, brokers, work):
         self.arguments, self.brokers, self.work = arguments, brokers, work
@@ -97,6 +67,7 @@ class Bench:
 
     def measure_all(self, sizes):
         counts = {size: max(3, int(SIZES[size][0] * self.arguments.scale)) for size in sizes}
+        self.one = make_files(os.path.join(self.work, "one"), 1, latency.LENGTH)
         folders = {size: make_files(os.path.join(self.work, size), counts[size], SIZES[size][1]) for size in sizes}
         # Files that have not changed for a minute are finished by any rule: nobody waits for them to settle.
         print("  waiting until the files are a minute old", file=sys.stderr, flush=True)
@@ -114,10 +85,7 @@ class Bench:
 
     def measure_single(self):
         print("  single images", file=sys.stderr, flush=True)
-        folder = make_files(os.path.join(self.work, "one"), 1, latency.LENGTH)
-        # As in `measure_all`: it need not settle first.
-        os.utime(os.path.join(folder, os.listdir(folder)[0]), (time.time() - 120,) * 2)
-        return {"carried": latency.measure(self), "start_up": latency.start_up(self, folder)}
+        return {"carried": latency.measure(self), "start_up": latency.start_up(self, self.one)}
 
     def in_turn(self, contenders, folder, count, length, one):
         able = [contender for contender in contenders if contender.can(length)]
@@ -155,6 +123,8 @@ class Bench:
             timed(filler.command(run), filler.environment(run), run)
         run.output = self.disk.renew()
         sample = timed(contender.command(run), contender.environment(run), run)
+        # How long a group takes to let somebody in is the broker's matter.
+        sample["seconds"] -= contender.joining(os.path.join(run.place, "log"))
         if contender.stores:
             stored = sum(len(files) for path, folders, files in os.walk(run.output) if ".image-pipeline" not in path)
             # The CSV file lies there too.

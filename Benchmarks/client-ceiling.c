@@ -65,7 +65,9 @@ static void consume(rd_kafka_conf_t *settings, const char *topic, long count) {
   set(settings, "enable.auto.commit", "false");
   set(settings, "auto.offset.reset", "earliest");
   set(settings, "check.crcs", "true");
-  set(settings, "queued.max.messages.kbytes", "16384");
+  // More than there is: the library would look whether there is room again but once a second.
+  set(settings, "queued.max.messages.kbytes", "2097151");
+  set(settings, "queued.min.messages", "10000000");
   char reason[512];
   rd_kafka_t *client = rd_kafka_new(RD_KAFKA_CONSUMER, settings, reason, sizeof reason);
   if (!client) die("consumer", reason);

@@ -1,8 +1,10 @@
 """Who is measured, and how each is started."""
+import json
 import os
 import sys
 import time
 from dataclasses import dataclass
+from datetime import datetime
 
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -49,6 +51,10 @@ class Contender:
     def messages(self, run):
         return run.count * run.segments
 
+    def joining(self, log):
+        """Seconds from the wish to join a group to its partitions."""
+        return 0
+
 
 class Pipeline(Contender):
     name = "image-pipeline"
@@ -57,7 +63,7 @@ class Pipeline(Contender):
         return {
             "KAFKA_BOOTSTRAP_SERVERS": run.brokers, "TOPIC": run.topic, "CONSUMER_GROUP": run.topic, "IMAGES_DIR": run.images,
             "STATE_DIR": os.path.join(run.place, "state"), "PROCESSED_IMAGES_DIR": os.path.join(run.output or "", "images"),
-            "CSV_PATH": os.path.join(run.output or "", "rows.csv"), "LOG_LEVEL": "warning", "PROGRESS_SECONDS": "0",
+            "CSV_PATH": os.path.join(run.output or "", "rows.csv"), "LOG_FORMAT": "json", "PROGRESS_SECONDS": "0",
         }
 
 
@@ -78,6 +84,15 @@ class PipelineConsumer(Pipeline):
 
     def command(self, run):
         return [os.path.join(run.programs, "image-pipeline"), "consumer", "--count", str(run.count)]
+
+    def joining(self, log):
+        times = {}
+        with open(log, encoding="utf-8") as lines:
+            for line in lines:
+                if line.startswith("{"):
+                    said = json.loads(line)
+                    times.setdefault(said["message"], datetime.fromisoformat(said["time"].replace("Z", "+00:00")).timestamp())
+        return times["partitions assigned"] - times["storing"]
 
 
 class BinaryConsumer(PipelineConsumer):
@@ -104,6 +119,13 @@ class PythonConsumer(PythonForm):
     def command(self, run):
         return [sys.executable, os.path.join(HERE, "python/consumer.py"), run.brokers, run.topic, run.topic, str(run.count), run.output,
                 os.path.join(run.output, "rows.csv")]
+
+    def joining(self, log):
+        with open(log, encoding="utf-8") as lines:
+            for line in lines:
+                if line.startswith("joined after "):
+                    return float(line.split()[2])
+        sys.exit("the Python consumer does not say how long it took to join")
 
 
 class ClientCeiling(Contender):

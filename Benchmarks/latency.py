@@ -27,8 +27,8 @@ def measure(bench, seconds=20):
             subprocess.Popen([program, side], env=environment(of, run), cwd=run.place, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             for side, of in (("consumer", PipelineConsumer()), ("producer", PipelineProducer()))
         ]
+    rows = Rows(os.path.join(run.output, "rows.csv"))
     try:
-        rows = Rows(os.path.join(run.output, "rows.csv"))
         # Once the first one has come through, both are at work.
         drop(run.images, "first.jpg")
         while "first.jpg" not in rows.seen:
@@ -44,7 +44,7 @@ def measure(bench, seconds=20):
             name = f"{number:06}.jpg"
             closed[name] = drop(run.images, name)
         end = time.monotonic() + 30
-        while len(rows.seen) <= len(closed) and time.monotonic() < end:
+        while not closed.keys() <= rows.seen.keys() and time.monotonic() < end:
             rows.look()
             time.sleep(0.0005)
     finally:
@@ -52,6 +52,7 @@ def measure(bench, seconds=20):
             side.send_signal(signal.SIGTERM)
         for side in sides:
             side.wait(30)
+        rows.close()
     missing = [name for name in closed if name not in rows.seen]
     if missing:
         sys.exit(f"{len(missing)} of {len(closed)} images did not come within 30 s")
@@ -92,6 +93,10 @@ class Rows:
         *lines, self.rest = (self.rest + new).split(b"\n")
         for line in lines:
             self.seen.setdefault(os.path.basename(line.split(b",", 1)[0].decode()), now)
+
+    def close(self):
+        if self.file is not None:
+            self.file.close()
 
 
 def start_up(bench, folder, rounds=15):

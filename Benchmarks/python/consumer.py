@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import sys
+import time
 
 import pandas
 from confluent_kafka import Consumer
@@ -14,7 +15,8 @@ from confluent_kafka import Consumer
 
 def main(brokers, topic, group, count, output, csv):
     consumer = Consumer({"bootstrap.servers": brokers, "group.id": group, "auto.offset.reset": "earliest"})
-    consumer.subscribe([topic])
+    begun = time.monotonic()
+    consumer.subscribe([topic], on_assign=lambda *_: print(f"joined after {time.monotonic() - begun:.3f} s", flush=True))
     stored = 0
     while stored < int(count):
         message = consumer.poll(1.0)

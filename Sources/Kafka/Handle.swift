@@ -58,6 +58,23 @@ final class Handle: @unchecked Sendable {
     return context.fatalError
   }
 
+  /// Has a connection made to some broker, and waits for it until the deadline.
+  ///
+  /// A consumer's main thread looks for one before it knows any, and then the library lets 50 ms pass before it tries
+  /// again, which it may do only a second later.
+  func connect(within deadline: Deadline) {
+    var patience: Int32 = 60
+    repeat {
+      // Of the topics that are known here: none, at first.
+      var answer: UnsafePointer<rd_kafka_metadata>?
+      if rd_kafka_metadata(client, 0, nil, &answer, deadline.remaining(atMost: patience)) == RD_KAFKA_RESP_ERR_NO_ERROR
+      {
+        return rd_kafka_metadata_destroy(answer)
+      }
+      patience = min(2 * patience, 2_000)
+    } while !deadline.hasPassed
+  }
+
   /// `_FATAL` only says that there was one: this is which.
   ///
   /// - Parameter needs: what the user must be allowed for it.

@@ -41,7 +41,10 @@ public class KafkaClient: @unchecked Sendable {
   /// The cluster's id, which stays the same as long as the cluster does.
   public final func clusterID(timeoutMilliseconds: Int) throws(KafkaError) -> String {
     let handle = try handle(for: "cluster id")
-    guard let id = rd_kafka_clusterid(handle.client, Int32(clamping: timeoutMilliseconds)) else {
+    let deadline = Deadline(milliseconds: timeoutMilliseconds)
+    // To wait for the id makes no connection.
+    handle.connect(within: deadline)
+    guard let id = rd_kafka_clusterid(handle.client, deadline.remaining()) else {
       throw KafkaError(
         RD_KAFKA_RESP_ERR__TIMED_OUT, "cluster id", reason: "no broker said it within \(timeoutMilliseconds) ms")
     }
@@ -59,6 +62,11 @@ public class KafkaClient: @unchecked Sendable {
     let deadline = Deadline(milliseconds: timeoutMilliseconds)
     let high = try offset(of: topic, partition, at: Int64(RD_KAFKA_OFFSET_END), deadline)
     return (try offset(of: topic, partition, at: Int64(RD_KAFKA_OFFSET_BEGINNING), deadline), high)
+  }
+
+  /// The offset that a partition's next message will get, as its leader knows it now.
+  public final func end(of topic: String, partition: Int32, timeoutMilliseconds: Int) throws(KafkaError) -> Int64 {
+    try offset(of: topic, partition, at: Int64(RD_KAFKA_OFFSET_END), Deadline(milliseconds: timeoutMilliseconds))
   }
 
   private func offset(

@@ -28,15 +28,29 @@ extension KafkaConsumer {
     _ partitions: [Int32], _ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?, _ client: OpaquePointer
   ) {
     let starts = onAssigned?(partitions) ?? [:]
+    let beginnings = beginnings(of: partitions.filter { starts[$0] == nil || starts[$0] == .beginning }, client)
     for index in PartitionList.elements(of: list).indices {
-      let start = starts[list!.pointee.elems[index].partition] ?? .beginning
-      list!.pointee.elems[index].offset = start.native
-      positions[list!.pointee.elems[index].partition] = start.native
+      let partition = list!.pointee.elems[index].partition
+      let start = beginnings[partition] ?? (starts[partition] ?? .beginning).native
+      list!.pointee.elems[index].offset = start
+      positions[partition] = start
     }
     settle(add(client, list), "assignment")
     assigned.formUnion(partitions)
     // Who paused "everything" did so for lack of room: what comes now has no room either.
     if isPaused { rd_kafka_pause_partitions(client, list) }
+  }
+
+  /// The offsets where partitions begin, as far as their leaders say them: the library asks for itself half a second later,
+  /// where it has just learnt of a partition.
+  private func beginnings(of partitions: [Int32], _ client: OpaquePointer) -> [Int32: Int64] {
+    guard !partitions.isEmpty else { return [:] }
+    let asked = PartitionList(
+      topic, offsets: Dictionary(uniqueKeysWithValues: partitions.map { ($0, Int64(RD_KAFKA_OFFSET_BEGINNING)) }))
+    _ = rd_kafka_offsets_for_times(client, asked.pointer, 1_000)
+    return asked.elements.reduce(into: [:]) { found, answer in
+      if answer.err == RD_KAFKA_RESP_ERR_NO_ERROR, answer.offset >= 0 { found[answer.partition] = answer.offset }
+    }
   }
 
   func revoked(_ partitions: [Int32], lost: Bool) {

@@ -82,9 +82,11 @@ public final class KafkaConsumer: KafkaClient, @unchecked Sendable {
     unsubscribeAndClose()
   }
 
-  /// Joins the group. Partitions come later, within `poll`. A topic that is not there shows as a `.failure` there.
+  /// Joins the group. Partitions come later, within `poll`. A topic that is not there shows as a `.failure` there. Where no
+  /// broker can be reached, this takes a second.
   public func subscribe() throws(KafkaError) {
     let handle = try handle(for: place(topic))
+    handle.connect(within: Deadline(milliseconds: 1_000))
     let list = PartitionList(topic, [Int32(crdkafka_any_partition)])
     let code = rd_kafka_subscribe(handle.client, list.pointer)
     guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw handle.error(code, place(topic)) }

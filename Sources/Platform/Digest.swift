@@ -7,15 +7,31 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
   /// - Returns: nil unless there are exactly 32 bytes.
   public init?(bytes: some Collection<UInt8>) {
     guard bytes.count == Self.byteCount else { return nil }
-    let array = Array(bytes)
-    self = array.withUnsafeBytes { Digest(exactly: $0) }
+    self = withUnsafeTemporaryAllocation(byteCount: Self.byteCount, alignment: 8) { buffer in
+      buffer.copyBytes(from: bytes)
+      return Digest(exactly: UnsafeRawBufferPointer(buffer))
+    }
   }
 
   /// - Returns: nil unless there are exactly 64 hexadecimal digits, of either case.
   public init?(hex: String) {
-    let digits = hex.utf8.compactMap(Self.value(ofDigit:))
-    guard digits.count == 2 * Self.byteCount, hex.utf8.count == digits.count else { return nil }
-    self.init(bytes: (0..<Self.byteCount).map { digits[2 * $0] << 4 | digits[2 * $0 + 1] })
+    let digits = hex.utf8
+    guard digits.count == 2 * Self.byteCount else { return nil }
+    let digest = withUnsafeTemporaryAllocation(byteCount: Self.byteCount, alignment: 8) { buffer -> Digest? in
+      var index = digits.startIndex
+      for place in 0..<Self.byteCount {
+        var byte: UInt8 = 0
+        for _ in 0..<2 {
+          guard let value = Self.value(ofDigit: digits[index]) else { return nil }
+          byte = byte << 4 | value
+          digits.formIndex(after: &index)
+        }
+        buffer[place] = byte
+      }
+      return Digest(exactly: UnsafeRawBufferPointer(buffer))
+    }
+    guard let digest else { return nil }
+    self = digest
   }
 
   init(exactly bytes: UnsafeRawBufferPointer) {
@@ -27,15 +43,28 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
   }
 
   public var bytes: [UInt8] {
-    [words.0, words.1, words.2, words.3].flatMap { word in
-      stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: word >> UInt64($0)) }
+    Array(unsafeUninitializedCapacity: Self.byteCount) { buffer, count in
+      withBytes { _ = buffer.initialize(from: $0) }
+      count = Self.byteCount
     }
+  }
+
+  private func withBytes(_ body: (UnsafeRawBufferPointer) -> Void) {
+    withUnsafeBytes(of: (words.0.bigEndian, words.1.bigEndian, words.2.bigEndian, words.3.bigEndian), body)
   }
 
   /// 64 digits, lower case.
   public var hex: String {
-    let digits = Array("0123456789abcdef".utf8)
-    return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    func digit(_ value: UInt8) -> UInt8 { value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10 }
+    return String(unsafeUninitializedCapacity: 2 * Self.byteCount) { buffer in
+      withBytes { bytes in
+        for (place, byte) in bytes.enumerated() {
+          buffer.initializeElement(at: 2 * place, to: digit(byte >> 4))
+          buffer.initializeElement(at: 2 * place + 1, to: digit(byte & 15))
+        }
+      }
+      return 2 * Self.byteCount
+    }
   }
 
   public var description: String { hex }

@@ -9,10 +9,10 @@ import Testing
   private func usual() -> SizeLimits {
     SizeLimits(
       sending: .init(
-        segmentBytes: ProducerSettings.defaultSegmentBytes, inFlightBytes: 16 << 20, messageMaximum: 1_000_000,
+        segmentBytes: ProducerSettings.defaultSegmentBytes, inFlightBytes: 8 << 20, messageMaximum: 1_000_000,
         batchSize: 1_000_000, queueBytes: 64 << 20, largest: ("cat/a.tif", 2_000_000)),
       storing: .init(
-        fetchMessageMaximum: 131_072, fetchMaximum: 1_000_000, receiveMaximum: 100_000_000, batchBytes: 16 << 20,
+        fetchMessageMaximum: 131_072, fetchMaximum: 1_000_000, receiveMaximum: 100_000_000, batchBytes: 12 << 20,
         free: 1 << 40),
       topic: "images", topicMaximum: 1_048_588, topicRetention: -1, isTopicThere: true,
       brokers: [

@@ -33,6 +33,22 @@ import Testing
     #expect(try ledger.line("b\n\"'.jpg") == line("b"))
   }
 
+  @Test func whatIsRecordedWhileManyAreReadIsSeenAtOnce() throws {
+    try ledger.reading {
+      #expect(try ledger.line("a.jpg") == nil)
+      try ledger.record([("a.jpg", line("a"))])
+      #expect(try ledger.line("a.jpg") == line("a"))
+      try ledger.remove(["a.jpg"])
+      #expect(try ledger.line("a.jpg") == nil)
+    }
+    // Another process's is seen when the reading begins anew.
+    let other = try ledger()
+    try other.record([("b.jpg", line("b"))])
+    #expect(try ledger.reading { try ledger.line("b.jpg") } == line("b"))
+    try other.record([("b.jpg", line("c"))])
+    #expect(try ledger.line("b.jpg") == line("c"), "no reading is left open")
+  }
+
   @Test func aNewerLineReplacesTheOlder() throws {
     try ledger.record([("a.jpg", line("a"))])
     try ledger.record([("a.jpg", line("newer"))])

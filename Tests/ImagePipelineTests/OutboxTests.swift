@@ -99,6 +99,17 @@ private struct Failure: Error {}
     #expect(ended.failure is Failure)
   }
 
+  @Test func anImageThatIsOneMessageEndsWithItsReport() throws {
+    let (one, other) = (
+      outbox.announce("a", stamp, digest(of: "a"), bytes: 10), outbox.announce("b", stamp, digest(of: "b"), bytes: 20)
+    )
+    #expect(outbox.inFlight == 2)
+    let settled = try #require(outbox.settle(other, failure: Failure()))
+    #expect(settled.bytes == 20 && settled.flight?.path == "b" && settled.flight?.failure is Failure)
+    let ended = try #require(outbox.settle(one)?.flight)
+    #expect(ended.path == "a" && ended.failure == nil && outbox.inFlight == 0)
+  }
+
   @Test func aFlightThatNeverTookOffEndsAtOnce() throws {
     let ended = try #require(outbox.end(begin("a"), failure: Failure()))
     #expect(ended.failure is Failure)

@@ -79,6 +79,13 @@ import Testing
     #expect(try generation == 2)
   }
 
+  /// A question to the broker, which answers it after a fetch that itself waits for messages.
+  @Test func thatMoreIsFetchedIsNotWaitedFor() throws {
+    let begun = Clock.monotonicMilliseconds
+    for _ in 1...100 { reader.waker.wake(left: [0: 1_000]) }
+    #expect(Clock.monotonicMilliseconds - begun < 400)
+  }
+
   @Test func aCommitThatFailsIsRepeatedThoughNothingElseComes() throws {
     reader.recommitMilliseconds = 200
     // Not authorized, for once.

@@ -72,6 +72,48 @@ extension DispatchSemaphore {
     #expect(refusals.value.load(ordering: .relaxed) == 6)
   }
 
+  @Test func whoWasHeldUpByAFullQueueGoesOnOnceHalfOfItIsTaken() {
+    let queue = BoundedQueue<Int>(capacity: 4)
+    for number in 0..<4 { _ = queue.push(number) }
+    let pushed = inBackground { _ = queue.push(4) }
+    #expect(pushed.staysAway)
+    #expect(queue.pop(timeoutMilliseconds: 0) == 0)
+    #expect(queue.pop(timeoutMilliseconds: 0) == 1)
+    #expect(pushed.comes)
+    #expect((2...4).map { _ in queue.pop(timeoutMilliseconds: 0) } == [2, 3, 4])
+  }
+
+  @Test func whatGathersIsTakenAtOnce() {
+    let queue = BoundedQueue<Int>(capacity: 100)
+    for number in 0..<5 { _ = queue.push(number) }
+    let start = Clock.monotonicMilliseconds
+    #expect(queue.popAll(atMost: 3, gatheringMilliseconds: 20_000) == [0, 1, 2], "so many need not wait for more")
+    #expect(queue.popAll(atMost: 3, gatheringMilliseconds: 30) == [3, 4])
+    let taken = Clock.monotonicMilliseconds - start
+    #expect(taken >= 29 && taken < 15_000)
+
+    let count = Box()
+    let done = inBackground {
+      count.value.store(queue.popAll(atMost: 50, gatheringMilliseconds: 20_000).count, ordering: .releasing)
+    }
+    for number in 0..<49 { _ = queue.push(number) }
+    #expect(done.staysAway)
+    _ = queue.push(49)
+    #expect(done.comes)
+    #expect(count.value.load(ordering: .acquiring) == 50)
+  }
+
+  @Test func aClosedQueueIsNotWaitedForToGather() {
+    let queue = BoundedQueue<Int>(capacity: 4)
+    _ = queue.push(1)
+    let done = inBackground {
+      #expect(queue.popAll(atMost: 4, gatheringMilliseconds: 20_000) == [1])
+      #expect(queue.popAll(atMost: 4, gatheringMilliseconds: 20_000) == [])
+    }
+    queue.close()
+    #expect(done.comes)
+  }
+
   @Test func whatIsInAClosedQueueCanStillBeTaken() {
     let queue = BoundedQueue<Int>(capacity: 2)
     #expect(queue.push(1) && !queue.isFinished)

@@ -51,7 +51,7 @@ final class FolderSource {
     if !settings.once { watches = FolderWatches(root: settings.input, events: events) }
     while !stop.isSet {
       if walk == nil { try startWalk() }
-      try step()
+      if walk != nil { try ledger.reading { try step() } }
       if Clock.monotonicMilliseconds >= nextRecheck {
         nextRecheck = Clock.monotonicMilliseconds + Self.recheckInterval
         for again in outbox.takeRechecks() { try consider(again.path, isFinished: again.isFinished) }

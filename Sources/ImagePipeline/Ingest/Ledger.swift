@@ -13,6 +13,8 @@ final class Ledger: Sendable {
   private let path: String
   private let reader: Mutex<Connection>
   private let writer: Mutex<Connection>
+  /// Transactions of `writer`.
+  private let changes = Atomic<Int>(0)
 
   struct Line: Equatable {
     let stamp: FileStamp
@@ -36,7 +38,24 @@ final class Ledger: Sendable {
     do { return try connection.withLock { try body($0) } } catch { throw LedgerError.of(error, path: path) }
   }
 
-  func line(_ path: String) throws -> Line? { try using(reader) { try $0.line(path) } }
+  func line(_ path: String) throws -> Line? {
+    // Before the reading: whoever is told that a file is not being worked on any more finds its line.
+    let changes = changes.load(ordering: .acquiring)
+    return try using(reader) { try $0.line(path, changes) }
+  }
+
+  /// Reads many lines in one go, as long as nothing is written: to begin with each anew costs more than to read it. What
+  /// another process writes is seen after it.
+  func reading<T>(_ body: () throws -> T) throws -> T {
+    reader.withLock { $0.keepsReading = true }
+    defer { reader.withLock { $0.keepsReading = false } }
+    return try body()
+  }
+
+  private func writing<T: Sendable>(_ body: (Connection) throws -> T) throws -> T {
+    defer { changes.add(1, ordering: .releasing) }
+    return try using(writer, body)
+  }
 
   /// - Throws: where another file stands under its name, or none: what is written to it then, nobody finds again.
   func checkPlace() throws { try using(reader) { try $0.checkPlace() } }
@@ -44,14 +63,14 @@ final class Ledger: Sendable {
   /// Records files, in one durable transaction.
   /// - Parameter marks: for the partitions that have none: another one shows whether the topic is still the same.
   func record(_ lines: [(path: String, line: Line)], marks: [Int32: SentMark] = [:]) throws {
-    try using(writer) { try $0.record(lines, marks) }
+    try writing { try $0.record(lines, marks) }
   }
 
   /// Forgets files that are no longer in the input folder.
-  func remove(_ paths: [String]) throws { try using(writer) { try $0.remove(paths) } }
+  func remove(_ paths: [String]) throws { try writing { try $0.remove(paths) } }
 
   /// Forgets the whole scope, and that its topic was found to be another one.
-  func forget() throws { try using(writer) { try $0.forget() } }
+  func forget() throws { try writing { try $0.forget() } }
 
   /// A message of each partition that the topic has acknowledged.
   func marks() throws -> [Int32: SentMark] { try using(writer) { try $0.marks() } }
@@ -73,6 +92,10 @@ final class Ledger: Sendable {
     private let delete: Statement
     private let addMark: Statement
     private let replaceMark: Statement
+    /// The changes that the transaction which is open for reading has seen; nil where none is.
+    private var snapshot: Int?
+    /// Whether one is left open.
+    var keepsReading = false { didSet { if !keepsReading { endReading() } } }
 
     init(_ path: String, cluster: String, topic: String, input: String) throws {
       file = path
@@ -101,8 +124,19 @@ final class Ledger: Sendable {
       replaceMark = try database.prepare("REPLACE " + mark)
     }
 
-    func line(_ path: String) throws -> Line? {
-      try select.first(.integer(scope), .text(path)) { row in
+    private func endReading() {
+      database.rollback()
+      snapshot = nil
+    }
+
+    /// - Parameter changes: what there have been before; older ones are not good enough.
+    func line(_ path: String, _ changes: Int) throws -> Line? {
+      if keepsReading, snapshot != changes {
+        endReading()
+        try database.execute("BEGIN")
+        snapshot = changes
+      }
+      return try select.first(.integer(scope), .text(path)) { row in
         guard let digest = Digest(bytes: row.blob(3)) else {
           throw LedgerError.damaged(path: file, reason: "the hash of \(path) is none")
         }

@@ -25,7 +25,7 @@ final class LedgerWriter: Sendable {
   private static let batch = 1_000
   private static let retryMilliseconds = 1_000
   /// How long a transaction waits for more of them, in ms. Nobody waits for it but a file's next version.
-  private static let gathering: Int64 = 20
+  private static let gathering = 20
 
   init(
     ledger: Ledger, outbox: Outbox, afterSent: AfterSent, marks: @escaping @Sendable () -> [Int32: SentMark] = { [:] },
@@ -47,14 +47,9 @@ final class LedgerWriter: Sendable {
 
   /// Returns when the queue is closed and empty.
   func run() {
-    while let first = queue.pop(timeoutMilliseconds: nil) {
-      var entries = [first]
-      let deadline = Clock.monotonicMilliseconds + Self.gathering
-      while entries.count < Self.batch,
-        let next = queue.pop(timeoutMilliseconds: max(0, Int(deadline - Clock.monotonicMilliseconds)))
-      {
-        entries.append(next)
-      }
+    while true {
+      let entries = queue.popAll(atMost: Self.batch, gatheringMilliseconds: Self.gathering)
+      if entries.isEmpty { return }
       write(entries)
     }
   }
@@ -100,7 +95,7 @@ final class LedgerWriter: Sendable {
     // What is not in the folder any more need not be remembered, or a camera's ledger would grow for ever.
     let gone = zip(lines, outcomes).filter { $0.1 == .gone }
     do { try ledger.remove(gone.map(\.0.path)) } catch { events.ledgerFailed(error) }
-    for (line, outcome) in zip(lines, outcomes) { outbox.release(line.path, again: outcome == .again) }
+    outbox.release(zip(lines, outcomes).map { ($0.path, $1 == .again) })
   }
 
   private func act(_ path: String, _ stamp: FileStamp) -> AfterSent.Outcome {

@@ -58,10 +58,14 @@ final class Outbox: Sendable {
 
   /// Gives a path back.
   /// - Parameter again: look at it once more even where nothing was seen to change.
-  func release(_ path: String, again: Bool = false) {
+  func release(_ path: String, again: Bool = false) { release([(path, again)]) }
+
+  func release(_ paths: [(path: String, again: Bool)]) {
     state.withLock { state in
-      let isFinished = state.claims.removeValue(forKey: path.pathKey)?.changed == true
-      if isFinished || again { state.recheck.append(Recheck(path: path, isFinished: isFinished)) }
+      for (path, again) in paths {
+        let isFinished = state.claims.removeValue(forKey: path.pathKey)?.changed == true
+        if isFinished || again { state.recheck.append(Recheck(path: path, isFinished: isFinished)) }
+      }
     }
   }
 
@@ -87,6 +91,17 @@ final class Outbox: Sendable {
       state.lastToken += 1
       state.flights[state.lastToken] = Flight(path: path, stamp: stamp, digest: digest)
       return state.lastToken
+    }
+  }
+
+  /// Announces an image that is one message. Returns its token.
+  func announce(_ path: String, _ stamp: FileStamp, _ digest: Digest, bytes: Int) -> UInt64 {
+    state.withLock { state in
+      state.lastToken += 1
+      let token = state.lastToken
+      state.flights[token] = Flight(path: path, stamp: stamp, digest: digest, unacknowledged: 1, isWhole: true)
+      state.messages[token] = (token, bytes)
+      return token
     }
   }
 

@@ -95,8 +95,8 @@ final class Sender: Sendable {
 
   private func isUnchanged(_ file: File, _ before: FileStatus) throws -> Bool {
     // By its path: whoever renames another file over it leaves this one as it was.
-    guard let path = try FileStatus.of(file.path), FileStamp(path) == FileStamp(before) else { return false }
-    return FileStamp(try file.status()) == FileStamp(before)
+    // That it is this one its inode tells.
+    try FileStatus.of(file.path).map { FileStamp($0) } == FileStamp(before)
   }
 
   /// True where these very bytes were sent under the name: the file was only touched, or restored.
@@ -116,17 +116,15 @@ final class Sender: Sendable {
       let digest = SHA256.hash(bytes)
       guard count == before.size, try isUnchanged(file, before) else { return false }
       if wasSent(candidate, before, digest) { return true }
-      let flight = outbox.begin(name.value, FileStamp(before), digest)
-      var failure: (any Error)?
       do {
         try produce(
-          bytes, ImageHeaders(digest: digest, length: count), Envelope(name: name.value, format: format), name, flight,
-          by: try clients.client(for: bytes))
+          bytes, ImageHeaders(digest: digest, length: count), Envelope(name: name.value, format: format), name,
+          by: try clients.client(for: bytes)
+        ) { [outbox] in outbox.announce(name.value, FileStamp(before), digest, bytes: $0) }
       } catch {
-        failure = error
+        gaveUp(name.value, error)
       }
       FaultPoint.imageHandedOver.reached()
-      finish(outbox.end(flight, failure: failure))
       return true
     }
   }
@@ -162,8 +160,8 @@ final class Sender: Sendable {
           client = chosen
           let segment = ImageHeaders.Segment(id: id, index: index, count: count, position: position)
           try produce(
-            bytes, ImageHeaders(digest: digest, length: before.size, segment: segment), envelope, name, flight,
-            by: chosen)
+            bytes, ImageHeaders(digest: digest, length: before.size, segment: segment), envelope, name, by: chosen
+          ) { [outbox] in outbox.add(to: flight, bytes: $0) }
           if index < count - 1 { FaultPoint.segmentHandedOver.reached() }
         }
       } catch {
@@ -187,9 +185,10 @@ final class Sender: Sendable {
   }
 
   /// Hands one message to the client. Waits while too much is on its way.
+  /// - Parameter announce: takes the message's size, and returns its token.
   private func produce(
-    _ bytes: UnsafeRawBufferPointer, _ headers: ImageHeaders, _ envelope: Envelope, _ name: ImageName, _ flight: UInt64,
-    by client: KafkaProducer
+    _ bytes: UnsafeRawBufferPointer, _ headers: ImageHeaders, _ envelope: Envelope, _ name: ImageName,
+    by client: KafkaProducer, announce: (Int) -> UInt64
   ) throws {
     let kafkaHeaders = headers.kafkaHeaders + envelope.headers
     let key = Array(name.value.utf8)
@@ -203,7 +202,7 @@ final class Sender: Sendable {
     let payload = PayloadBuffer(capacity: size)
     envelope.write(bytes, to: payload.bytes.baseAddress!)
     payload.count = size
-    let token = outbox.add(to: flight, bytes: total)
+    let token = announce(total)
     do {
       try key.withUnsafeBytes { key in
         while case .queueFull = try client.send(
@@ -235,22 +234,25 @@ final class Sender: Sendable {
   /// All of an image is acknowledged, or something of it never will be.
   private func finish(_ flight: Outbox.Flight?) {
     guard let flight else { return }
-    switch flight.failure {
-    case nil:
-      FaultPoint.imageAcknowledged.reached()
-      writer.add(.sent(flight))
+    if let failure = flight.failure { return gaveUp(flight.path, failure) }
+    FaultPoint.imageAcknowledged.reached()
+    writer.add(.sent(flight))
+  }
+
+  private func gaveUp(_ path: String, _ failure: any Error) {
+    switch failure {
     case is FileChanged:
-      events.unfinished(flight.path)
-      outbox.release(flight.path, again: true)
-    case is SendingStopped: outbox.release(flight.path)
+      events.unfinished(path)
+      outbox.release(path, again: true)
+    case is SendingStopped: outbox.release(path)
     // That ends the client, and not for this image alone.
-    case let error as KafkaError where error.isPurged || error.isFatal: outbox.release(flight.path)
+    case let error as KafkaError where error.isPurged || error.isFatal: outbox.release(path)
     case let error as KafkaError where !error.isMessageTooLarge && !error.isAuthorization:
-      events.failed(flight.path, error)
-      outbox.release(flight.path, again: true)
-    case let error?:
-      events.refused(flight.path, error)
-      outbox.release(flight.path)
+      events.failed(path, error)
+      outbox.release(path, again: true)
+    default:
+      events.refused(path, failure)
+      outbox.release(path)
     }
   }
 }

@@ -2,7 +2,7 @@ import Kafka
 import Platform
 import Telemetry
 
-/// Topic → folder: polls, stores batch by batch, commits. One thread does all of it; librdkafka fetches ahead on its own.
+/// Topic → folder: joins the group, stores what comes until the run ends, and joins anew where that is needed.
 public final class ConsumerService: Sendable {
   private let settings: ConsumerSettings
   private let log: Log
@@ -90,72 +90,15 @@ public final class ConsumerService: Sendable {
     try store.lookForPast()
     client.unsubscribeAndClose()
     try reader.subscribe()
-    try loop(
-      reader, store, patience: Self.sessionsWithoutPlace * (Int(kafka.values["session.timeout.ms"] ?? "") ?? 10_000))
+    let session = Int(kafka.values["session.timeout.ms"] ?? "") ?? 10_000
+    try StoringLoop(reader, store, settings, log: log, events: events, stop: stop)
+      .run(patience: Self.sessionsWithoutPlace * session)
     reader.commitAndWait(timeoutMilliseconds: 5_000)
-  }
-
-  /// - Parameter patience: how long to go without a place in the group, in ms.
-  private func loop(_ reader: TopicReader, _ store: ImageStore, patience: Int) throws {
-    var upkeep = ConsumerUpkeep(settings, events: events)
-    while !stop.isSet {
-      if let fatal = reader.fatalError { throw fatal }
-      if reader.hasNoPlace(forMilliseconds: patience) { throw NoPlace(milliseconds: patience) }
-      events.beat(waiting: reader.waiting.count)
-      let left = settings.count.map { $0 - events.stored } ?? Int.max
-      if left <= 0 { return }
-      let room = min(settings.batchImages, left)
-      let came = try reader.pump(
-        maximum: min(room - reader.waiting.count, 32), timeoutMilliseconds: reader.waiting.isEmpty ? 200 : 10)
-      if came { upkeep.somethingCame() }
-      if reader.isDue(room: room, bytes: settings.batchBytes, quiet: !came) {
-        try storeWaiting(of: reader, in: store, room: room)
-      }
-      if reader.waiting.isEmpty, try upkeep.isRunOver(reader, store) { return }
-    }
-  }
-
-  /// Stores what waits. What the system is at fault for is tried again until it works or the run ends.
-  private func storeWaiting(of reader: TopicReader, in store: ImageStore, room: Int) throws {
-    var batch = reader.takeBatch(room: room)
-    var begun = Clock.monotonicMilliseconds
-    var delay = 500
-    defer { reader.resume() }
-    while true {
-      let outcome: ImageStore.Outcome
-      do {
-        guard try reader.isStillOf(batch) else { return }
-        outcome = try store.store(batch, whileWaiting: { [stop] in reader.keepAlive(stop) })
-      } catch {
-        if CatalogError.final(error, path: store.catalog.path) != nil { throw error }
-        events.storingFailed(error, retryMilliseconds: delay)
-        let again = Clock.monotonicMilliseconds + Int64(delay)
-        while Clock.monotonicMilliseconds < again {
-          guard reader.keepAlive(stop) else { return }
-        }
-        delay = min(delay * 2, 30_000)
-        continue
-      }
-      switch outcome {
-      case .givenUp: return
-      case .fenced:
-        log.info("another consumer has stored some of these messages: going on where it is")
-        return try reader.reload()
-      case .stored(let stored):
-        reader.committed(stored.positions)
-        for (partition, position) in stored.positions { settings.onStored?(partition, position.next) }
-        events.stored(stored, since: begun)
-        guard let rest = stored.rest else { return }
-        batch = rest
-        begun = Clock.monotonicMilliseconds
-        delay = 500
-      }
-    }
   }
 }
 
 /// The client has waited in vain for the group to give it partitions, or none.
-private struct NoPlace: Error, CustomStringConvertible {
+struct NoPlace: Error, CustomStringConvertible {
   let milliseconds: Int
   var description: String { "no answer to its wish to join for \(milliseconds / 1_000) s" }
 }

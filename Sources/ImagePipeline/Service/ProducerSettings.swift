@@ -23,7 +23,7 @@ public struct ProducerSettings: Sendable {
   public var segmentBytes = ProducerSettings.defaultSegmentBytes
   public var format = WireFormat.base64
   /// The most bytes of messages that wait for the broker.
-  public var inFlightBytes = 16 << 20
+  public var inFlightBytes = 8 << 20
   /// Send what is there and end.
   public var once = false
   /// Forget what has been sent.

@@ -17,19 +17,23 @@ extension TopicReader {
     let messages = Array(waiting.prefix(room))
     waiting.removeFirst(messages.count)
     waitingBytes = waiting.reduce(0) { $0 + $1.size }
-    var base: [Int32: Catalog.Position?] = [:]
-    for message in messages { base[message.partition] = .some(trackers[message.partition]?.stored) }
     wakeFetchers()
-    return ImageStore.Batch(topic: topic, messages: messages, base: base)
+    return ImageStore.Batch(topic: topic, messages: messages, base: base(of: messages))
+  }
+
+  /// Where these messages' partitions are stored up to.
+  func base(of messages: [KafkaMessage]) -> [Int32: Catalog.Position?] {
+    messages.reduce(into: [:]) { $0[$1.partition] = .some(trackers[$1.partition]?.stored) }
   }
 
   private func wakeFetchers() {
     var left: [Int32: Int64] = [:]
     for (partition, tracker) in trackers {
-      guard let end = consumer.knownEnd(partition: partition), end > tracker.expected else { continue }
-      left[partition] = end - tracker.expected
+      // Where nothing has been fetched yet, nobody knows how much there is.
+      let some = consumer.knownEnd(partition: partition).map { $0 - tracker.expected } ?? Int64(UInt32.max)
+      if some > 0 { left[partition] = some }
     }
-    waker.wake(consumer, topicName, left: left)
+    waker.wake(left: left)
   }
 
   /// False where the messages of a batch are another topic's than what is stored: the next pump begins it anew.

@@ -20,7 +20,7 @@ final class TopicReader {
   var waitingBytes = 0
   var waitingSince: Int64 = 0
   /// Grows with each change of the assignment: what was begun before is void.
-  private var epoch = 0
+  private(set) var epoch = 0
   private var isPaused = false
   var wasAssigned = false
   /// Since when the group has given this consumer neither partitions nor the word that there are none; nil: it has, or was
@@ -44,7 +44,7 @@ final class TopicReader {
   private var nextLook: Int64 = 0
   /// What the group's coordinator has refused is not told it again in less, in ms.
   var recommitMilliseconds: Int64 = 5_000
-  var waker = FetchWaker()
+  let waker: FetchWaker
 
   var partitions: [Int32] { Array(trackers.keys) }
   var fatalError: KafkaError? { consumer.fatalError }
@@ -58,6 +58,7 @@ final class TopicReader {
     self.log = log
     self.events = events
     topicName = topic
+    waker = FetchWaker(consumer, topic: topic)
     self.topic = try catalog.topic(topic, cluster: cluster)
     consumer.onAssigned = { [weak self] in self?.assigned($0) ?? [:] }
     consumer.onRevoked = { [weak self] partitions, _ in self?.revoked(partitions) }

@@ -72,7 +72,7 @@ public struct Variable: Sendable {
           "WIRE_FORMAT", "base64",
           "base64: JSON, which any tool can read. binary: the image as it is, a quarter fewer bytes; other readers than this "
             + "consumer must know it. Both may be in one topic."),
-        Variable("IN_FLIGHT_BYTES", "16777216", "Bytes of messages that wait for the broker at most: memory."),
+        Variable("IN_FLIGHT_BYTES", "8388608", "Bytes of messages that wait for the broker at most: memory."),
       ]),
     Group(
       title: "Consumer",
@@ -82,7 +82,7 @@ public struct Variable: Sendable {
           "The folder that images are stored in; the catalog, which knows what was stored, lies in it."),
         Variable("CSV_PATH", "processed_image_data.csv", "The CSV file, with a row for each stored image."),
         Variable("BATCH_IMAGES", "256", "Messages that are made durable together at most."),
-        Variable("BATCH_BYTES", "16777216", "Bytes of messages that are made durable together at most: memory."),
+        Variable("BATCH_BYTES", "12582912", "Bytes of messages that are made durable together at most: memory."),
         Variable(
           "SEGMENT_TIMEOUT", "3600",
           "Seconds that an image may wait for its next segment at the topic's end before it goes to the dead letters."),

@@ -8,6 +8,8 @@ extension ImageStore {
     var stored = Stored()
     /// Files among the segments that are of no use once it is committed.
     var leftovers: [Catalog.SegmentFile] = []
+    /// Images whose temporary files stay where they are.
+    var unused: [Prepared] = []
     /// Names that stand by now, by their bytes, and whether they were put together from segments.
     var placed: [[UInt8]: Bool] = [:]
   }
@@ -26,10 +28,12 @@ extension ImageStore {
     case .image(let image):
       if try isThere(image.name, image.digest, heart) {
         attempt.stored.unchanged += 1
+        attempt.unused.append(result)
         break
       }
       if try assembler.hasPast && catalog.isPast(image.name.value, image.digest, from: message.origin, batch.topic) {
         attempt.stored.past += 1
+        attempt.unused.append(result)
         break
       }
       // Renamed over one that was put together, it would leave nothing to repeat that from after a crash.
@@ -37,7 +41,7 @@ extension ImageStore {
       let status: FileStatus
       do {
         status = try output.place(
-          image.temporary, in: slot.incoming, as: image.name, over: catalog.entry(image.name.value))
+          image.temporary, in: slot.incoming, as: image.name, image.status, over: catalog.entry(image.name.value))
       } catch let refusal as ImageName.Refusal {
         return .messages([DeadLetter(message: message, reason: BadMessage(refusal))])
       }

@@ -18,18 +18,12 @@ final class ImageStore {
   let slot: ConsumerSlot
   let letters: DeadLetters
   private let csv: CSVFile
-  private let decoder: MessageDecoder
+  private let preparer: BatchPreparer
   private let wait: LockWait
   let assembler: Assembler
   /// Files among the segments that are to be removed where no image needs them any more.
   private var leftovers: Set<Catalog.SegmentFile> = []
 
-  /// Below this many files a sync of each costs less than one of the whole file system, which also waits for what
-  /// others wrote there.
-  private static let fewFiles = 32
-  private static let decodingThreads = 2
-  /// Syncing one by one is waiting: more threads than processors.
-  private static let syncingThreads = 16
   /// How often a batch is written whose segments somebody removes.
   private static let mostPreparations = 4
 
@@ -51,7 +45,7 @@ final class ImageStore {
     csv = CSVFile(path: csvPath, outputPath: output.path, catalog: catalog, slot: slot, log: log, health: health)
     letters = try DeadLetters(
       topic: topic, settings: deadLetterSettings, reserved: output.reserved, incoming: slot.incoming, log: log)
-    decoder = MessageDecoder(incoming: slot.incoming, segments: output.segments)
+    preparer = BatchPreparer(output, incoming: slot.incoming)
     assembler = Assembler(output: output, catalog: catalog, letters: letters)
     try catalog.transaction {
       try LostCatalog.check(catalog, output, csv, log: log)
@@ -70,7 +64,7 @@ final class ImageStore {
     let topic: Catalog.Topic
     let messages: [KafkaMessage]
     /// What each partition's position must be in the catalog for the batch to be ours to store.
-    let base: [Int32: Catalog.Position?]
+    var base: [Int32: Catalog.Position?]
     /// What is known of its messages by now.
     var findings = Findings()
     /// Concerns the first message, and needs its letters. A value: a transaction that comes to nothing leaves the batch
@@ -99,57 +93,76 @@ final class ImageStore {
     case givenUp
   }
 
-  /// Stores the batch in one transaction, or the part of it before a message that turns out to be unusable only there: no
-  /// letter is sent while the lock is held.
-  /// - Parameter whileWaiting: called while another consumer holds the lock, and now and then while this one does and reads
-  ///   large files; returns false to give the batch up.
-  /// - Throws: what the system is at fault for (a full disk), and the same batch can be tried again; or what
-  ///   `CatalogError.final` knows, and it cannot.
-  func store(_ batch: Batch, whileWaiting: @escaping () -> Bool) throws -> Outcome {
-    try catalog.checkPlace()
-    guard try deliverLetters(of: batch) else { return .givenUp }
-    for _ in 1..<Self.mostPreparations {
-      do { return try tryStoring(batch, whileWaiting) } catch is SegmentFileGone { continue }
-    }
-    return try tryStoring(batch, whileWaiting)
+  /// Begins what can be done for a batch before it is stored.
+  func begin(_ batch: Batch) -> Preparation { preparer.begin(batch.messages) }
+
+  /// A batch that was begun is not to be stored.
+  func abandon(_ preparation: Preparation) {
+    if let prepared = try? preparation.finish() { preparer.drop(prepared[...]) }
   }
 
-  private func tryStoring(_ batch: Batch, _ whileWaiting: @escaping () -> Bool) throws -> Outcome {
-    let prepared = try prepare(batch)
+  /// Stores the batch in one transaction, or the part of it before a message that turns out to be unusable only there: no
+  /// letter is sent while the lock is held.
+  /// - Parameters:
+  ///   - preparation: what `begin` gave for it, used once; nil where it has not begun.
+  ///   - whileWaiting: called while another consumer holds the lock, and now and then while this one does and reads
+  ///     large files; returns false to give the batch up.
+  /// - Throws: what the system is at fault for (a full disk), and the same batch can be tried again; or what
+  ///   `CatalogError.final` knows, and it cannot.
+  func store(_ batch: Batch, _ preparation: Preparation? = nil, whileWaiting: @escaping () -> Bool) throws -> Outcome {
+    var preparation = preparation
+    defer { if let preparation { abandon(preparation) } }
+    try catalog.checkPlace()
+    guard try deliverLetters(of: batch) else { return .givenUp }
+    var attempts = 1
+    while true {
+      let settled = batch.findings.settled
+      let prepared =
+        try preparation.take()?.finish() ?? preparer.prepare(batch.messages) { settled[$0.place] != nil }
+      do { return try store(batch, prepared, whileWaiting) } catch {
+        preparer.drop(prepared[...])
+        guard error is SegmentFileGone, attempts < Self.mostPreparations else { throw error }
+        attempts += 1
+      }
+    }
+  }
+
+  private func store(_ batch: Batch, _ prepared: [Prepared], _ whileWaiting: @escaping () -> Bool) throws -> Outcome {
     let refused = zip(batch.messages, prepared).compactMap { message, result in
       if case .refused(let reason) = result { DeadLetter(message: message, reason: reason) } else { nil }
     }
-    guard try deliver(refused, batch.findings) else {
-      dropTemporaries(prepared)
-      return .givenUp
-    }
+    guard try deliver(refused, batch.findings) else { return givingUp(prepared) }
     while try !catalog.database.tryBegin() {
-      guard whileWaiting() else {
-        dropTemporaries(prepared)
-        return .givenUp
-      }
+      guard whileWaiting() else { return givingUp(prepared) }
       try wait.isBusy()
     }
     wait.isOver()
     do {
       guard try isOurs(batch) else {
         catalog.database.rollback()
-        dropTemporaries(prepared)
+        preparer.drop(prepared[...])
         return .fenced
       }
       FaultPoint.lockTaken.reached()
       var attempt = Attempt()
       let heart = Heartbeat(every: assembler.beatMilliseconds, goesOn: whileWaiting)
-      for (number, (message, result)) in zip(batch.messages, prepared).enumerated() {
+      var count = 0
+      for (message, result) in zip(batch.messages, prepared) {
         if let obstacle = try apply(result, message, batch, &attempt, heart) {
-          attempt.stored.rest = try rest(of: batch, from: number, obstacle, prepared, attempt.stored.positions)
+          attempt.stored.rest = try rest(of: batch, from: count, obstacle, prepared, attempt.stored.positions)
           break
         }
+        count += 1
         attempt.stored.positions[message.partition] = Catalog.Position(next: message.offset + 1, last: message.mark)
       }
-      try output.syncTouched()
+      // Two files of two folders: the disk can do both at once.
+      let syncing = BackgroundTask(output.takeTouched())
+      do { try csv.synchronize(heart) } catch {
+        try? syncing.finish()
+        throw error
+      }
+      try syncing.finish()
       FaultPoint.foldersSynced.reached()
-      try csv.synchronize(heart)
       for (partition, position) in attempt.stored.positions {
         try catalog.set(position, batch.topic, partition: partition)
       }
@@ -159,39 +172,20 @@ final class ImageStore {
       letters.settled()
       // It is stored, whatever becomes of these.
       try? removeLeftovers(attempt.leftovers)
-      dropTemporaries(prepared)
+      preparer.drop(attempt.unused[...])
+      preparer.drop(prepared[count...])
       return .stored(attempt.stored)
     } catch {
       // What has its name already is found again, as after a crash.
       catalog.database.rollback()
       guard error is Heartbeat.GivenUp else { throw error }
-      dropTemporaries(prepared)
-      return .givenUp
+      return givingUp(prepared)
     }
   }
 
-  private func prepare(_ batch: Batch) throws -> [Prepared] {
-    let messages = batch.messages
-    let known = messages.map { batch.findings.settled[$0.place] != nil }
-    let together = messages.count >= Self.fewFiles && output.fileSystem.syncsAsAWhole
-    let results = ResultSlots<Prepared>(count: messages.count)
-    try parallel(messages.count, threads: together ? Self.decodingThreads : Self.syncingThreads) { [decoder] number in
-      results[number] =
-        known[number] ? .settled : try decoder.prepare(messages[number], number: number, syncing: !together)
-    }
-    if together {
-      try output.root.syncFileSystem()
-    } else if results.all.contains(where: { if case .part = $0 { true } else { false } }) {
-      // A file that waits for the rest of its image has its name from now on.
-      try output.segments.sync()
-    }
-    FaultPoint.temporariesSynced.reached()
-    return results.all
-  }
-
-  /// Images that were there already, could not be had under their name, or were another consumer's to store.
-  private func dropTemporaries(_ prepared: [Prepared]) {
-    for case .image(let image) in prepared { try? slot.incoming.remove(image.temporary) }
+  private func givingUp(_ prepared: [Prepared]) -> Outcome {
+    preparer.drop(prepared[...])
+    return .givenUp
   }
 
   /// Removes segment files, but for those that an image waits for, by now, too. What cannot be removed at the moment, since
@@ -213,27 +207,5 @@ final class ImageStore {
       guard try catalog.position(batch.topic, partition: partition) == position else { return false }
     }
     return true
-  }
-}
-
-/// Results that several threads write, each its own.
-private final class ResultSlots<Element: Sendable>: @unchecked Sendable {
-  private let slots: UnsafeMutableBufferPointer<Element?>
-
-  init(count: Int) {
-    slots = .allocate(capacity: count)
-    slots.initialize(repeating: nil)
-  }
-
-  subscript(_ number: Int) -> Element {
-    get { slots[number]! }
-    set { slots[number] = newValue }
-  }
-
-  var all: [Element] { slots.map { $0! } }
-
-  deinit {
-    slots.deinitialize()
-    slots.deallocate()
   }
 }

@@ -19,6 +19,7 @@ struct PreparedImage: Sendable {
   let probe: ImageProbe
   /// The file's name in the slot's folder.
   let temporary: String
+  let status: FileStatus
 }
 
 /// A part of an image, written at its place in the image's file among the segments.
@@ -76,20 +77,24 @@ final class MessageDecoder: Sendable {
     self.segments = segments
   }
 
-  /// - Parameters:
-  ///   - number: the message's place in its batch, which names its temporary file.
-  ///   - syncing: sync each file at once; false where the whole file system is synced afterwards.
+  /// A message's result, and the file that is still to be synced.
+  struct Written: Sendable {
+    let prepared: Prepared
+    var file: File?
+  }
+
+  /// - Parameter temporary: the name of a whole image's file.
   /// - Throws: `SystemError` where the system is at fault. What is wrong with the message is a result.
-  func prepare(_ message: KafkaMessage, number: Int, syncing: Bool) throws -> Prepared {
+  func prepare(_ message: KafkaMessage, as temporary: String) throws -> Written {
     do {
       let headers = try ImageHeaders(message.header)
       let content = try ImageContent(message)
       let name = try ImageName(content.name)
-      func write(_ bytes: UnsafeRawBufferPointer) throws -> Prepared {
+      func write(_ bytes: UnsafeRawBufferPointer) throws -> Written {
         if let segment = headers.segment {
-          .part(try self.write(bytes, of: segment, headers, name, syncing: syncing))
+          try self.write(bytes, of: segment, headers, name)
         } else {
-          .image(try self.write(bytes, headers, name, number: number, syncing: syncing))
+          try self.write(bytes, headers, name, temporary)
         }
       }
       switch content.form {
@@ -97,17 +102,18 @@ final class MessageDecoder: Sendable {
       case .envelope(let envelope): return try decode(envelope, write)
       }
     } catch let error as EnvelopeError {
-      return .refused(BadMessage(stage: .conversion, kind: "EnvelopeError", description: error.description))
+      return Written(
+        prepared: .refused(BadMessage(stage: .conversion, kind: "EnvelopeError", description: error.description)))
     } catch let error as ImageName.Refusal {
-      return .refused(BadMessage(error))
+      return Written(prepared: .refused(BadMessage(error)))
     } catch let error as BadMessage {
-      return .refused(error)
+      return Written(prepared: .refused(error))
     }
   }
 
   private func decode(
-    _ envelope: EnvelopeContent, _ body: (UnsafeRawBufferPointer) throws -> Prepared
-  ) throws -> Prepared {
+    _ envelope: EnvelopeContent, _ body: (UnsafeRawBufferPointer) throws -> Written
+  ) throws -> Written {
     try buffers.withBuffer(Base64.decodedCapacity(envelope.base64.count)) { buffer in
       // An empty image needs no room; the buffer has an address all the same.
       let target = buffer.baseAddress ?? UnsafeMutableRawPointer(bitPattern: 1)!
@@ -120,8 +126,8 @@ final class MessageDecoder: Sendable {
   }
 
   private func write(
-    _ bytes: UnsafeRawBufferPointer, _ headers: ImageHeaders, _ name: ImageName, number: Int, syncing: Bool
-  ) throws -> PreparedImage {
+    _ bytes: UnsafeRawBufferPointer, _ headers: ImageHeaders, _ name: ImageName, _ temporary: String
+  ) throws -> Written {
     if let length = headers.length, length != bytes.count {
       throw BadMessage(
         stage: .conversion, kind: "LengthMismatch",
@@ -133,19 +139,18 @@ final class MessageDecoder: Sendable {
         stage: .conversion, kind: "DigestMismatch",
         description: "the image's SHA-256 is \(digest), its header \(ImageHeaders.Name.digest) says \(expected)")
     }
-    let temporary = "\(number).part"
     let file = try incoming.file(temporary, .createEmpty)
     try file.write(bytes, at: 0)
     FaultPoint.temporaryWritten.reached()
-    if syncing { try file.sync() }
-    return PreparedImage(
-      name: name, digest: digest, size: bytes.count, probe: ImageProbe(bytes), temporary: temporary)
+    let image = PreparedImage(
+      name: name, digest: digest, size: bytes.count, probe: ImageProbe(bytes), temporary: temporary,
+      status: try file.status())
+    return Written(prepared: .image(image), file: file)
   }
 
   private func write(
-    _ bytes: UnsafeRawBufferPointer, of segment: ImageHeaders.Segment, _ headers: ImageHeaders, _ name: ImageName,
-    syncing: Bool
-  ) throws -> PreparedPart {
+    _ bytes: UnsafeRawBufferPointer, of segment: ImageHeaders.Segment, _ headers: ImageHeaders, _ name: ImageName
+  ) throws -> Written {
     let (digest, length) = (headers.digest!, headers.length!)
     guard bytes.count <= length - segment.position, !bytes.isEmpty else {
       throw BadMessage(
@@ -161,8 +166,8 @@ final class MessageDecoder: Sendable {
         description: "no file can have \(bytes.count) bytes at byte \(segment.position), as here: \(error)")
     }
     FaultPoint.temporaryWritten.reached()
-    if syncing { try file.sync() }
-    return PreparedPart(
+    let part = PreparedPart(
       name: name, digest: digest, length: length, size: bytes.count, segment: segment, status: try file.status())
+    return Written(prepared: .part(part), file: file)
   }
 }

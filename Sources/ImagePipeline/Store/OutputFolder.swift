@@ -67,14 +67,25 @@ final class OutputFolder {
   }
 
   /// Moves a finished file to its name, in the place of what stood there.
-  /// - Parameter own: what the catalog has for the name.
+  /// - Parameters:
+  ///   - status: the file's, where that is known.
+  ///   - own: what the catalog has for the name.
   /// - Returns: its status, with the time of change (ctime) that it had before.
   /// - Throws: `ImageName.Refusal` where the name cannot be had here; `SystemError` where the system is at fault.
   func place(
-    _ temporary: String, in folder: Folder, as name: ImageName, over own: @autoclosure () throws -> Catalog.Entry?
+    _ temporary: String, in folder: Folder, as name: ImageName, _ status: FileStatus? = nil,
+    over own: @autoclosure () throws -> Catalog.Entry?
   ) throws -> FileStatus {
     try refusing(name) {
       let target = try self.folder(of: name, creating: true)!
+      // Most names are free, which the rename itself can see.
+      if let status, fileSystem.syncsAsAWhole, !foldsNames, name.leaf != csvLeaf {
+        do {
+          try folder.rename(temporary, to: target, as: name.leaf, replacing: false)
+          touched[target.path.pathKey] = target
+          return status
+        } catch let error as SystemError where error.code == EEXIST {}
+      }
       try check(name, in: target, own)
       // Before: under its name somebody may have taken it away at once.
       guard let status = try folder.status(temporary) else {
@@ -143,14 +154,17 @@ final class OutputFolder {
   private func isMounted(_ error: SystemError) -> Bool { error.code == EROFS && !root.isReadOnly }
 
   /// Makes the renames since the last call durable.
-  func syncTouched() throws {
-    if touched.count > 8, fileSystem.syncsAsAWhole {
-      try root.syncFileSystem()
-    } else {
-      for folder in touched.values { try folder.sync() }
-    }
+  func syncTouched() throws { try takeTouched()() }
+
+  /// What makes the renames since the last call durable, on whatever thread.
+  func takeTouched() -> @Sendable () throws -> Void {
+    let (folders, root, together) = (Array(touched.values), root, touched.count > 8 && fileSystem.syncsAsAWhole)
     touched = [:]
     open = [:]
+    return {
+      if together { return try root.syncFileSystem() }
+      for folder in folders { try folder.sync() }
+    }
   }
 
   /// What a file or a link is where a folder should be.

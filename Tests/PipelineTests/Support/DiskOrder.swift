@@ -3,7 +3,10 @@
 ///
 /// - a file's bytes before it is renamed;
 /// - bytes and names of everything before the catalog's transaction, which speaks of them, is written;
-/// - that transaction before the next batch is begun.
+/// - that transaction before anything of the next batch gets its name.
+///
+/// Files of the next batch may be written all the while: they have no names yet. Those among the segments cannot be told from
+/// this batch's, so the order of these shows where there is one batch alone.
 struct DiskOrder {
   private(set) var violations: [String] = []
   private(set) var renamed = 0
@@ -13,11 +16,14 @@ struct DiskOrder {
 
   private let output: String
   private let csv: String
+  private let batchesOverlap: Bool
   /// By path, of files and folders: how often it was changed, and which of these changes are on the disk.
   private var changes: [String: (made: Int, synced: Int)] = [:]
   /// What had been made where when a sync began, by thread.
   private var begun: [String: [String: Int]] = [:]
   private var isCommitted = true
+  /// The catalog's transaction is being written.
+  private var isCommitting = false
   /// Files among the segments.
   private var made: Set<String> = []
 
@@ -31,9 +37,11 @@ struct DiskOrder {
   /// - Parameters:
   ///   - output: the absolute path of the folder that images are stored in.
   ///   - csv: the absolute path of the CSV file.
-  init(_ trace: SystemCallTrace, output: String, csv: String) {
+  ///   - batchesOverlap: false where there is one batch alone.
+  init(_ trace: SystemCallTrace, output: String, csv: String, batchesOverlap: Bool) {
     self.output = output
     self.csv = csv
+    self.batchesOverlap = batchesOverlap
     for event in trace.events {
       switch event {
       case .begun(let call): begin(call)
@@ -41,9 +49,11 @@ struct DiskOrder {
       }
     }
     if !isCommitted { violations.append("it ended before the catalog's transaction was synced") }
+    if !notOnDisk.isEmpty { violations.append("it ended before these were on the disk: \(notOnDisk)") }
   }
 
   private var catalog: String { output + "/.image-pipeline/catalog.sqlite" }
+  private var segments: String { output + "/.image-pipeline/segments" }
 
   /// The catalog's own files are SQLite's to order, but for the one that its transactions are written to. What consumers
   /// tell each other in their locks is of no use to anybody after a power failure.
@@ -57,15 +67,12 @@ struct DiskOrder {
 
   private func isOnDisk(_ path: String) -> Bool { changes[path].map { $0.made == $0.synced } ?? true }
 
-  private var notOnDisk: [String] { changes.keys.filter { isOurs($0) && !isOnDisk($0) }.sorted() }
+  private var notOnDisk: [String] {
+    changes.keys.filter { isOurs($0) && !isOnDisk($0) && !$0.contains("/incoming/") }.sorted()
+  }
 
   private mutating func change(_ path: String) {
     changes[path, default: (0, 0)].made += 1
-    guard isOurs(path) else { return }
-    if !isCommitted, path.contains("/incoming/") {
-      violations.append("\(path) is written, and the transaction before it is not synced")
-      isCommitted = true
-    }
   }
 
   private mutating func begin(_ call: SystemCall) {
@@ -73,13 +80,16 @@ struct DiskOrder {
     guard let path = call.paths.first else { return }
     switch call.name {
     case "write", "pwrite64", "pwritev", "ftruncate":
-      if path == catalog + "-wal", !notOnDisk.isEmpty {
-        violations.append("the catalog speaks of what is not on the disk: \(notOnDisk)")
-        for path in notOnDisk { changes[path]!.synced = changes[path]!.made }
+      if path == catalog + "-wal" {
+        isCommitting = !isCommitted
+        let missing = notOnDisk.filter { batchesOverlap ? !$0.hasPrefix(segments) : true }
+        if !missing.isEmpty { violations.append("the catalog speaks of what is not on the disk: \(missing)") }
+        for path in missing { changes[path]!.synced = changes[path]!.made }
       }
       change(path)
     case "rename", "renameat", "renameat2", "linkat":
       guard let source = Self.places(call).first, isOurs(source) else { return }
+      if isCommitting { violations.append("\(source) is renamed, and the transaction before it is not synced") }
       if !isOnDisk(source) { violations.append("\(source) is renamed, and its bytes are not on the disk") }
     case "fsync", "fdatasync": begun[call.thread] = changes[path].map { [path: $0.made] } ?? [:]
     case "syncfs": begun[call.thread] = changes.mapValues(\.made)
@@ -98,7 +108,7 @@ struct DiskOrder {
       isCommitted = false
     case "openat":
       // What is renamed later is found under its new name; what waits for its other segments, under this one.
-      guard call.creates, let place = Self.places(call).first, place.hasPrefix(output + "/.image-pipeline/segments/"),
+      guard call.creates, let place = Self.places(call).first, place.hasPrefix(segments + "/"),
         made.insert(place).inserted
       else { return }
       change(Self.folder(of: place))
@@ -111,7 +121,7 @@ struct DiskOrder {
       }
       if call.paths.first == catalog + "-wal" {
         commits += isCommitted ? 0 : 1
-        isCommitted = true
+        (isCommitted, isCommitting) = (true, false)
       }
     default: break
     }

@@ -1,0 +1,31 @@
+import Platform
+import Synchronization
+
+/// Something that is done on a thread of its own, and waited for later.
+final class BackgroundTask<Value: Sendable>: Sendable {
+  private let thread: BackgroundThread
+  private let box: Box
+
+  private final class Box: Sendable {
+    let result = Mutex<Result<Value, any Error>?>(nil)
+  }
+
+  /// Begins it.
+  init(_ work: @escaping @Sendable () throws -> Value) {
+    let box = Box()
+    self.box = box
+    thread = BackgroundThread.start("store") {
+      let result = Result { try work() }
+      box.result.withLock { $0 = result }
+    }
+  }
+
+  /// Nobody has to wait for it any more.
+  var isReady: Bool { box.result.withLock { $0 != nil } }
+
+  /// Waits for it.
+  func finish() throws -> Value {
+    thread.join()
+    return try box.result.withLock { $0! }.get()
+  }
+}
