@@ -1,5 +1,6 @@
 #pragma once
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/timex.h>
@@ -40,3 +41,6 @@ static inline int system_clock_is_synchronised(void) {
 // Glibc's `environ` is a variable that Swift 6 rightly calls shared mutable state; it is read once, at the start.
 extern char **environ;
 static inline char **system_environment(void) { return environ; }
+
+// Of malloc, whose header Swift's Glibc module does not have. 1, or 0 where that cannot be.
+static inline int system_limit_memory_pools(int most) { return mallopt(M_ARENA_MAX, most); }

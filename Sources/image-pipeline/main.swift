@@ -8,6 +8,9 @@ func fail(_ message: String, code: Int32) -> Never {
   exit(code)
 }
 
+// Messages are taken by one thread and given back by another.
+MemoryPools.limit(to: 2)
+
 let stop = StopFlag()
 Signals.stop(on: stop) {
   Terminal.write("image-pipeline: stopped at once; nothing that was acknowledged is lost\n", to: 2)

@@ -12,7 +12,7 @@ import Testing
         segmentBytes: ProducerSettings.defaultSegmentBytes, inFlightBytes: 8 << 20, messageMaximum: 1_000_000,
         batchSize: 1_000_000, queueBytes: 64 << 20, largest: ("cat/a.tif", 2_000_000)),
       storing: .init(
-        fetchMessageMaximum: 131_072, fetchMaximum: 1_000_000, receiveMaximum: 100_000_000, batchBytes: 12 << 20,
+        fetchMessageMaximum: 131_072, fetchMaximum: 1_000_000, receiveMaximum: 100_000_000, batchBytes: 6 << 20,
         free: 1 << 40),
       topic: "images", topicMaximum: 1_048_588, topicRetention: -1, isTopicThere: true,
       brokers: [

@@ -33,7 +33,7 @@ private func problems(_ environment: [String: String]) -> [String] {
     #expect(consumer.outputPath == "processed_images")
     #expect(consumer.csvPath == "processed_image_data.csv")
     #expect(consumer.batchImages == 256)
-    #expect(consumer.batchBytes == 12 << 20)
+    #expect(consumer.batchBytes == 6 << 20)
     #expect(consumer.segmentTimeout == 3_600_000)
     #expect(consumer.kafka.values["group.id"] == "custom_img_consumer_group")
     #expect(configuration.logLevel == .info)

@@ -12,7 +12,7 @@ public struct ConsumerSettings: Sendable {
   /// The most messages that one transaction stores.
   public var batchImages = 256
   /// The most bytes of messages that one transaction stores; a single larger message goes alone.
-  public var batchBytes = 12 << 20
+  public var batchBytes = 6 << 20
   /// How long an image may wait for its next segment, in ms.
   public var segmentTimeout = 3_600_000
   /// Ends the run after so many stored images.

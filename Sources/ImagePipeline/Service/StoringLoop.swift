@@ -69,7 +69,7 @@ final class StoringLoop {
     if came { upkeep.somethingCame() }
     // One message may be far larger than a batch of ours: memory has no room for another batch beside it.
     let isLarge = reader.waitingBytes > 2 * settings.batchBytes
-    if isLarge { try finishAhead() }
+    if isLarge, try !finishAhead() { return false }
     if reader.isDue(room: room, bytes: settings.batchBytes, quiet: !came && !isBusy) {
       let batch = reader.takeBatch(room: room)
       let next = Ahead(batch: batch, preparation: store.begin(batch), epoch: reader.epoch)

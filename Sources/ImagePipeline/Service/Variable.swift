@@ -82,7 +82,7 @@ public struct Variable: Sendable {
           "The folder that images are stored in; the catalog, which knows what was stored, lies in it."),
         Variable("CSV_PATH", "processed_image_data.csv", "The CSV file, with a row for each stored image."),
         Variable("BATCH_IMAGES", "256", "Messages that are made durable together at most."),
-        Variable("BATCH_BYTES", "12582912", "Bytes of messages that are made durable together at most: memory."),
+        Variable("BATCH_BYTES", "6291456", "Bytes of messages that are made durable together at most: memory."),
         Variable(
           "SEGMENT_TIMEOUT", "3600",
           "Seconds that an image may wait for its next segment at the topic's end before it goes to the dead letters."),

@@ -1,7 +1,9 @@
 import Platform
 
 extension File {
-  private static let pieceSize = 1 << 20
+  private static let pieceSize = 256 << 10
+  /// Before an image's size in pixels there may be a preview, a colour profile and more.
+  private static let probedSize = 1 << 20
 
   /// SHA-256 of the whole file, read a piece at a time.
   /// - Throws: `Heartbeat.GivenUp` where the heartbeat says so.
@@ -29,7 +31,7 @@ extension File {
 
   /// What the file's first bytes say.
   func probe() throws -> ImageProbe {
-    try withUnsafeTemporaryAllocation(byteCount: Self.pieceSize, alignment: 64) { buffer in
+    try withUnsafeTemporaryAllocation(byteCount: Self.probedSize, alignment: 64) { buffer in
       let count = try read(into: buffer, at: 0)
       return ImageProbe(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
     }
