@@ -81,7 +81,7 @@ def memory(side, values):
 def svg(report):
     groups = [(result, side) for side in ("producer", "consumer") for result in report["results"].values() if side in result]
     bar, gap, left, width = 16, 14, 150, 860
-    scale = width - left - 130
+    scale = width - left - 190
     parts, top = [], 40
     for side in ("producer", "consumer"):
         mine = [result for result, of in groups if of == side]
