@@ -253,11 +253,13 @@ struct Commands {
     folder == "." ? name : folder.hasSuffix("/") ? folder + name : folder + "/" + name
   }
 
-  /// librdkafka's own lines, by their syslog level.
+  /// librdkafka's own lines, by their syslog level. Of a topic that is not there it says the same of each partition each second.
   var kafkaLog: @Sendable (Int, String, String) -> Void {
     let log = log.with(component: "librdkafka")
+    let repetitions = Repetitions(intervalMilliseconds: 30_000)
     return { level, facility, message in
       let level: LogLevel = level <= 3 ? .warning : level <= 5 ? .info : .debug
+      guard level == .debug || repetitions.unsaid(of: facility + message) != nil else { return }
       log.log(level, message, ["facility": .string(facility)])
     }
   }

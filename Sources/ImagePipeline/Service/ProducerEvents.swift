@@ -14,9 +14,7 @@ public final class ProducerEvents: Sendable {
   private let counts = Mutex(Counts())
   private let refusals = Refusals()
   private let said = Mutex<Set<String>>([])
-  /// By the kind of error: when it may be said again, and how often it was not said since.
-  private let failures = Mutex<[String: (next: Int64, unsaid: Int)]>([:])
-  private static let failureInterval: Int64 = 10_000
+  private let failures = Repetitions(intervalMilliseconds: 10_000)
 
   public struct Counts: Sendable {
     /// Files that were taken to be sent.
@@ -147,16 +145,7 @@ public final class ProducerEvents: Sendable {
     }
     // Where the topic is gone, this is every image each second. By the kind of error, of which there are few.
     let kind = (error as? KafkaError)?.name ?? "\(type(of: error))"
-    let now = Clock.monotonicMilliseconds
-    let unsaid = failures.withLock { failures -> Int? in
-      if let known = failures[kind], now < known.next {
-        failures[kind]!.unsaid += 1
-        return nil
-      }
-      defer { failures[kind] = (now + Self.failureInterval, 0) }
-      return failures[kind]?.unsaid ?? 0
-    }
-    guard let unsaid else { return }
+    guard let unsaid = failures.unsaid(of: kind) else { return }
     log.warning(
       "not acknowledged, to be sent again: \(error)", ["image": .string(path), "others_before": .of(unsaid)])
   }
