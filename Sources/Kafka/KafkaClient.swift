@@ -69,16 +69,24 @@ public class KafkaClient: @unchecked Sendable {
     try offset(of: topic, partition, at: Int64(RD_KAFKA_OFFSET_END), Deadline(milliseconds: timeoutMilliseconds))
   }
 
+  /// Asks until a leader answers: the one of a new topic may not know yet that it is, and the library gives up after two
+  /// times.
   private func offset(
     of topic: String, _ partition: Int32, at time: Int64, _ deadline: Deadline
   ) throws(KafkaError) -> Int64 {
     let place = place(topic, partition)
     let handle = try handle(for: place)
-    let list = PartitionList(topic, offsets: [partition: time])
-    let code = rd_kafka_offsets_for_times(handle.client, list.pointer, deadline.remaining())
-    guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw handle.error(code, place, needs: .describe(topic)) }
-    if let error = list.firstError(of: handle, topic, needs: .describe(topic)) { throw error }
-    return list.elements[0].offset
+    while true {
+      let list = PartitionList(topic, offsets: [partition: time])
+      let code = rd_kafka_offsets_for_times(handle.client, list.pointer, deadline.remaining())
+      let failure =
+        code == RD_KAFKA_RESP_ERR_NO_ERROR
+        ? list.firstError(of: handle, topic, needs: .describe(topic))
+        : handle.error(code, place, needs: .describe(topic))
+      guard let failure else { return list.elements[0].offset }
+      guard failure.isLeaderChange, !deadline.hasPassed else { throw failure }
+      deadline.pause(milliseconds: 50)
+    }
   }
 
   /// Whether one of the brokers makes topics and knows their settings. Of an embedded cluster's none does, and to ask it for

@@ -47,6 +47,14 @@ extension KafkaError {
   /// The client was closed before the call.
   public var isClosed: Bool { isOne(of: RD_KAFKA_RESP_ERR__DESTROY) }
 
+  /// Which broker leads the partition is being settled, or has just been.
+  public var isLeaderChange: Bool {
+    isOne(
+      of: RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+      RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE, RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH,
+      RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH)
+  }
+
   /// The partition does not hold that offset: it has expired, or was never written.
   public var isOffsetOutOfRange: Bool {
     isOne(of: RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)

@@ -18,6 +18,22 @@ import Testing
     producer.close()
   }
 
+  /// 5 is the leader that is being chosen, 6 a broker that does not know that it leads.
+  @Test(arguments: [5, 6]) func aLeaderThatIsNotKnownYetIsWaitedFor(code: Int32) throws {
+    let cluster = try EmbeddedCluster()
+    try cluster.createTopic("images", partitions: 1)
+    let producer = try KafkaProducer(settings(cluster)) { _ in }
+    defer { producer.close() }
+    #expect(try producer.partitionCount(of: "images", timeoutMilliseconds: patience) == 1)
+    cluster.failNextRequests(api: 2, errors: [code, code, code, code, code, code])
+    #expect(try producer.watermarks(of: "images", partition: 0, timeoutMilliseconds: patience) == (0, 0))
+    // One that stays unknown is an error, in time.
+    cluster.failNextRequests(api: 2, errors: Array(repeating: code, count: 10_000))
+    #expect(throws: KafkaError.self) {
+      try producer.watermarks(of: "images", partition: 0, timeoutMilliseconds: 300)
+    }
+  }
+
   @Test func partitionsAreCountedAndAMissingTopicHasNone() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 6)

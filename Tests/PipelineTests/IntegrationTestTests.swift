@@ -36,8 +36,8 @@ import Testing
     let sound = try check()
     #expect(sound.code == 0 && sound.output.contains("PASSED: 6 assertions hold"), "\(sound.output)")
 
-    let csv = folder.read(Scratch.csv)!
-    let image = folder.read(Self.top)!
+    let csv = try #require(folder.read(Scratch.csv))
+    let image = try #require(folder.read(Self.top))
     func expectSeen(_ what: String, _ spoil: () throws -> Void) throws {
       try spoil()
       let seen = try check()
@@ -56,7 +56,7 @@ import Testing
     }
     unlink(folder.path + "/" + Scratch.output + "/another.jpg")
     let rows = String(decoding: csv, as: UTF8.self).split(separator: "\n").map { String($0) }
-    let own = rows.firstIndex { $0.hasPrefix(Self.top + ",") }!
+    let own = try #require(rows.firstIndex { $0.hasPrefix(Self.top + ",") })
     func expectSeen(_ what: String, rows: [String]) throws {
       try expectSeen(what) { try folder.write(Scratch.csv, Array((rows.joined(separator: "\n") + "\n").utf8)) }
     }
