@@ -69,8 +69,8 @@ public class KafkaClient: @unchecked Sendable {
     try offset(of: topic, partition, at: Int64(RD_KAFKA_OFFSET_END), Deadline(milliseconds: timeoutMilliseconds))
   }
 
-  /// Asks until a leader answers: the one of a new topic may not know yet that it is, and the library gives up after two
-  /// times.
+  /// Asks until a leader answers: the one of a new topic may not know yet that it is, or may not have heard of the partition,
+  /// and the library gives up after two times.
   private func offset(
     of topic: String, _ partition: Int32, at time: Int64, _ deadline: Deadline
   ) throws(KafkaError) -> Int64 {
@@ -84,7 +84,11 @@ public class KafkaClient: @unchecked Sendable {
         ? list.firstError(of: handle, topic, needs: .describe(topic))
         : handle.error(code, place, needs: .describe(topic))
       guard let failure else { return list.elements[0].offset }
-      guard failure.isLeaderChange, !deadline.hasPassed else { throw failure }
+      guard !deadline.hasPassed, failure.isLeaderChange || failure.isUnknownTopic else { throw failure }
+      if failure.isUnknownTopic {
+        let known = try handle.metadata(of: topic, deadline: deadline)?.partitions ?? 0
+        guard Int(partition) < known else { throw failure }
+      }
       deadline.pause(milliseconds: 50)
     }
   }

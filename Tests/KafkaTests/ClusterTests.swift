@@ -18,8 +18,8 @@ import Testing
     producer.close()
   }
 
-  /// 5 is the leader that is being chosen, 6 a broker that does not know that it leads.
-  @Test(arguments: [5, 6]) func aLeaderThatIsNotKnownYetIsWaitedFor(code: Int32) throws {
+  /// 3 is a leader that has not heard of the partition, 5 one that is being chosen, 6 a broker that does not know that it leads.
+  @Test(arguments: [3, 5, 6]) func aLeaderThatIsNotKnownYetIsWaitedFor(code: Int32) throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
     let producer = try KafkaProducer(settings(cluster)) { _ in }
