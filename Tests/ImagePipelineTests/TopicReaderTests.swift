@@ -82,7 +82,7 @@ import Testing
   /// A question to the broker, which answers it after a fetch that itself waits for messages.
   @Test func thatMoreIsFetchedIsNotWaitedFor() throws {
     let begun = Clock.monotonicMilliseconds
-    for _ in 1...100 { reader.waker.wake(left: [0: 1_000]) }
+    for _ in 1...100 { reader.inquiry.wakeFetchers(left: [0: 1_000]) }
     #expect(Clock.monotonicMilliseconds - begun < 400)
   }
 
@@ -108,6 +108,19 @@ import Testing
     #expect(batch.messages.count == 3)
     reader.committed([0: Catalog.Position(next: 3, last: batch.messages[2].mark)])
     #expect(events.now.lag == 2)
+  }
+
+  /// Nothing is fetched then, which is when it matters most.
+  @Test func howMuchIsLeftIsToldWhileABatchWaits() throws {
+    try send("0")
+    try pump(reader) { reader.waiting.count == 1 }
+    _ = reader.takeBatch(room: 1)
+    let stop = StopFlag()
+    #expect(reader.keepAlive(stop))
+    for number in 1..<5 { try send("\(number)") }
+    let deadline = Clock.monotonicMilliseconds + 10_000
+    while events.now.lag != 5, Clock.monotonicMilliseconds < deadline { #expect(reader.keepAlive(stop)) }
+    #expect(events.now.lag == 5)
   }
 
   // MARK: A disk that is full

@@ -33,7 +33,7 @@ extension TopicReader {
       let some = consumer.knownEnd(partition: partition).map { $0 - tracker.expected } ?? Int64(UInt32.max)
       if some > 0 { left[partition] = some }
     }
-    waker.wake(left: left)
+    inquiry.wakeFetchers(left: left)
   }
 
   /// False where the messages of a batch are another topic's than what is stored: the next pump begins it anew.
@@ -81,10 +81,12 @@ extension TopicReader {
 
   // MARK: How much is left
 
-  /// Messages of the assigned partitions that are not stored, as far as the last fetches tell.
+  /// Messages of the assigned partitions that are not stored, as far as the last fetches tell, or their leaders where nothing
+  /// is fetched.
   var lag: Int {
     trackers.reduce(0) { sum, entry in
-      guard let high = consumer.knownEnd(partition: entry.key) else { return sum }
+      let ends = [consumer.knownEnd(partition: entry.key), inquiry.end(of: entry.key)]
+      guard let high = ends.compactMap(\.self).max() else { return sum }
       return sum + Int(max(0, high - max(entry.value.stored?.next ?? 0, entry.value.end ?? 0)))
     }
   }

@@ -44,7 +44,7 @@ final class TopicReader {
   private var nextLook: Int64 = 0
   /// What the group's coordinator has refused is not told it again in less, in ms.
   var recommitMilliseconds: Int64 = 5_000
-  let waker: FetchWaker
+  let inquiry: LeaderInquiry
 
   var partitions: [Int32] { Array(trackers.keys) }
   var fatalError: KafkaError? { consumer.fatalError }
@@ -58,7 +58,7 @@ final class TopicReader {
     self.log = log
     self.events = events
     topicName = topic
-    waker = FetchWaker(consumer, topic: topic)
+    inquiry = LeaderInquiry(consumer, topic: topic)
     self.topic = try catalog.topic(topic, cluster: cluster)
     consumer.onAssigned = { [weak self] in self?.assigned($0) ?? [:] }
     consumer.onRevoked = { [weak self] partitions, _ in self?.revoked(partitions) }
@@ -114,6 +114,7 @@ final class TopicReader {
     topicIsNew = false
     isStale = false
     doubt?.dispel()
+    inquiry.forget()
     unplaced = [:]
     waiting = []
     waitingBytes = 0
@@ -198,6 +199,8 @@ final class TopicReader {
     if Clock.monotonicMilliseconds >= nextLook {
       nextLook = Clock.monotonicMilliseconds + 500
       events.lag = lag
+      // Nothing is fetched, and no fetch tells what else has come.
+      if isPaused { inquiry.ask(partitions) }
     }
     if let failure {
       self.failure = nil

@@ -1,0 +1,68 @@
+import Kafka
+import Platform
+import Synchronization
+
+/// Asks the leaders of partitions where these end, which is good for two things.
+///
+/// - More is fetched while a batch is stored. librdkafka before 2.2 stops fetching when its queue is full and looks at it again
+///   once a second, whatever was taken out meanwhile: a consumer that is held up by its disk then waits most of the time. Any
+///   question to a partition's leader wakes the thread that fetches from it. Measured: 3 to 4 times the rate.
+/// - How far a consumer is behind is known while it fetches nothing, as one does that waits for its disk or for another.
+///
+/// A thread of its own asks: the broker answers one question after the other, and lets one wait behind a fetch that itself
+/// waits for new messages (`fetch.wait.max.ms`, half a second).
+final class LeaderInquiry: Sendable {
+  private let consumer: KafkaConsumer
+  private let topic: String
+  /// One that waits is enough: it is for what is missing by then.
+  private let wishes = BoundedQueue<[Int32]>(capacity: 1)
+  private let answers = Answers()
+  /// Each costs a round trip.
+  private static let mostToWake = 4
+  private static let patience = 1_000
+
+  private final class Answers: Sendable {
+    /// What was asked before it grew says nothing any more.
+    let state = Mutex((epoch: 0, ends: [Int32: Int64]()))
+  }
+
+  init(_ consumer: KafkaConsumer, topic: String) {
+    self.consumer = consumer
+    self.topic = topic
+    // It ends with the wishes: the last answer is not waited for.
+    _ = BackgroundThread.start("leaders") { [consumer, topic, wishes, answers] in
+      while let partitions = wishes.pop(timeoutMilliseconds: nil) {
+        for partition in partitions where !wishes.isFinished {
+          let epoch = answers.state.withLock { $0.epoch }
+          guard let end = try? consumer.end(of: topic, partition: partition, timeoutMilliseconds: Self.patience) else {
+            continue
+          }
+          answers.state.withLock { if $0.epoch == epoch { $0.ends[partition] = end } }
+        }
+      }
+    }
+  }
+
+  deinit { wishes.close() }
+
+  /// Has more fetched.
+  /// - Parameter left: of each partition that has not been read to its end, how many offsets there are still.
+  func wakeFetchers(left: [Int32: Int64]) {
+    guard left.values.reduce(0, +) > consumer.fetchedAhead else { return }
+    ask(Array(left.keys.shuffled().prefix(Self.mostToWake)))
+  }
+
+  /// Does not wait: what is answered is in `end(of:)` later.
+  func ask(_ partitions: [Int32]) { _ = wishes.tryPush(partitions) }
+
+  /// The offset behind a partition's last message, as it was last answered; nil where it was not.
+  func end(of partition: Int32) -> Int64? { answers.state.withLock { $0.ends[partition] } }
+
+  /// The partitions are others from here on.
+  func forget() {
+    answers.state.withLock {
+      $0.epoch += 1
+      $0.ends = [:]
+    }
+  }
+}
