@@ -11,7 +11,7 @@ public struct DeliveryReport: Sendable {
   /// Milliseconds since 1970 by the producer's clock, as the message has it in the topic; nil where it has the broker's, which
   /// an embedded cluster's answer does not tell as it is.
   public let timestamp: Int64?
-  /// Nil: every replica that has to have it has it (`acks`).
+  /// Nil: every replica that has to have it has it (`acks`), and the broker has said where.
   public let error: KafkaError?
   /// It failed, and yet the broker may have it: sending it again may double it.
   public let mayHaveArrived: Bool
@@ -25,8 +25,12 @@ public struct DeliveryReport: Sendable {
     let time = rd_kafka_message_timestamp(message, &kind)
     timestamp = kind == RD_KAFKA_TIMESTAMP_CREATE_TIME && time >= 0 ? time : nil
     if raw.err == RD_KAFKA_RESP_ERR_NO_ERROR {
-      error = nil
-      mayHaveArrived = false
+      // Of several requests under way the library takes the first for arrived where the second has, though its answer was
+      // an error. A leader that has just begun takes the second as the first it hears of: then the first is nowhere.
+      let isProven = offset >= 0
+      error =
+        isProven ? nil : .unproven(place(raw.rkt.map { String(cString: rd_kafka_topic_name($0)) } ?? "", partition))
+      mayHaveArrived = !isProven
     } else {
       let topic = raw.rkt.map { String(cString: rd_kafka_topic_name($0)) } ?? ""
       error = handle.error(raw.err, place(topic, raw.partition), needs: .write(topic))

@@ -39,6 +39,9 @@ extension KafkaError {
   /// The message was taken back by `purge()` or `close()`.
   public var isPurged: Bool { isOne(of: RD_KAFKA_RESP_ERR__PURGE_QUEUE, RD_KAFKA_RESP_ERR__PURGE_INFLIGHT) }
 
+  /// That the message arrived is only inferred from a later one's acknowledgement.
+  public var isUnproven: Bool { isOne(of: RD_KAFKA_RESP_ERR__INCONSISTENT) }
+
   /// The broker knows no such request: it is too old, or none.
   public var isUnsupported: Bool {
     isOne(of: RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION)

@@ -49,6 +49,13 @@ public struct KafkaError: Error, CustomStringConvertible, Sendable, Equatable {
     rd_kafka_error_destroy(error)
   }
 
+  static func unproven(_ context: String) -> KafkaError {
+    KafkaError(
+      RD_KAFKA_RESP_ERR__INCONSISTENT, context,
+      reason: "the broker has acknowledged a later message and not this one, which it may not have: send it again",
+      isRetriable: true)
+  }
+
   static func closed(_ context: String) -> KafkaError {
     KafkaError(RD_KAFKA_RESP_ERR__DESTROY, context, reason: "the Kafka client is closed")
   }

@@ -180,6 +180,30 @@ import Testing
     }
   }
 
+  /// The first request fails, the second is taken: the library infers that the first was, too.
+  @Test func whatIsOnlyInferredToHaveArrivedIsNotReportedAsAcknowledged() throws {
+    let cluster = try EmbeddedCluster()
+    try cluster.createTopic("images", partitions: 1)
+    let reports = Inbox<DeliveryReport>()
+    let exact = ["enable.idempotence": "true", "batch.num.messages": "1", "linger.ms": "0"]
+    let producer = try KafkaProducer(settings(cluster, exact)) { reports.put($0) }
+    // Who leads the partition is not settled, for once.
+    cluster.failNextRequests(api: 0, errors: [6])
+    let texts = (0..<3).map { "message \($0)" }
+    for (token, text) in texts.enumerated() { try producer.sendText("images", 0, text, token: UInt64(token)) }
+    #expect(producer.flush(timeoutMilliseconds: patience))
+    producer.close()
+    let scan = try PartitionScan(settings(cluster), topic: "images", partition: 0, timeoutMilliseconds: patience)
+    var there: Set<String> = []
+    while let message = try scan.next(timeoutMilliseconds: patience) { there.insert(message.text) }
+    let missing = Set(texts).subtracting(there)
+    #expect(missing == ["message 0"], "otherwise this shows nothing")
+    let unproven = reports.all.filter { $0.error?.isUnproven == true }
+    #expect(unproven.map { texts[Int($0.token)] } == Array(missing))
+    #expect(unproven.allSatisfy { $0.error?.isRetriable == true && $0.mayHaveArrived })
+    #expect(reports.all.count == 3)
+  }
+
   @Test func refusedMessageIsReportedWithTheBrokersReason() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)

@@ -34,6 +34,19 @@ import Testing
     #expect(!producer.output.contains("could not be sent"), "in the end it was")
   }
 
+  /// NOT_LEADER_OR_FOLLOWER for the first of several requests under way, and the next one is taken: the client's library takes
+  /// the first for arrived then.
+  @Test func anImageThatIsOnlyInferredToHaveArrivedIsSentAgain() throws {
+    let names = (0..<20).map { "\($0).jpg" }
+    for name in names { try folder.write("images/" + name, Array(name.utf8)) }
+    refuseNext(6)
+    let environment = broker.environment(["KAFKA_BATCH_NUM_MESSAGES": "1"])
+    let producer = try Program(["producer", "--once"], in: folder, environment: environment)
+    #expect(producer.exitCode() == 0, "\(producer.output)")
+    for name in names { #expect(try topic.versions(of: name) == [Array(name.utf8)], "\(producer.output)") }
+    #expect(producer.output.contains("send it again"), "otherwise this shows nothing: \(producer.output)")
+  }
+
   @Test func theMissingRightIsNamed() throws {
     let environment = broker.environment(["KAFKA_SASL_USERNAME": "camera"])
     let producer = try Program(["producer"], in: folder, environment: environment)

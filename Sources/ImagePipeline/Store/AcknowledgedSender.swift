@@ -41,6 +41,26 @@ final class AcknowledgedSender {
   /// - Returns: for each message why the broker does not have it, nil where it has; nil altogether where `whileWaiting`
   ///   said so.
   func send(_ records: [LetterRecord], to topic: String, whileWaiting: () -> Bool) -> [String?]? {
+    let deadline = Clock.monotonicMilliseconds + Int64(patience)
+    var reasons = [String?](repeating: nil, count: records.count)
+    var rest = Array(records.indices)
+    while !rest.isEmpty {
+      guard let failures = attempt(rest.map { records[$0] }, topic, deadline, whileWaiting) else { return nil }
+      for (index, failure) in zip(rest, failures) { reasons[index] = failure?.reason }
+      guard Clock.monotonicMilliseconds < deadline else { break }
+      rest = zip(rest, failures).filter { $1?.isUnproven == true }.map(\.0)
+    }
+    return reasons
+  }
+
+  private struct Failure {
+    let reason: String
+    var isUnproven = false
+  }
+
+  private func attempt(
+    _ records: [LetterRecord], _ topic: String, _ deadline: Int64, _ whileWaiting: () -> Bool
+  ) -> [Failure?]? {
     // Numbers go on, so that what is reported too late is not taken for another call's.
     let first = sent
     sent += UInt64(records.count)
@@ -53,7 +73,6 @@ final class AcknowledgedSender {
         if outcome == .queueFull { refused[number] = "the client's queue is full" }
       } catch { refused[number] = error.description }
     }
-    let deadline = Clock.monotonicMilliseconds + Int64(patience)
     var acknowledged: [UInt64: KafkaError?] = [:]
     while true {
       _ = producer.flush(timeoutMilliseconds: 100)
@@ -63,9 +82,11 @@ final class AcknowledgedSender {
     }
     return records.indices.map { index in
       let number = first + UInt64(index)
-      if let reason = refused[number] { return reason }
-      guard let report = acknowledged[number] else { return "no acknowledgement within \(patience / 1_000) s" }
-      return report?.description
+      if let reason = refused[number] { return Failure(reason: reason) }
+      guard let report = acknowledged[number] else {
+        return Failure(reason: "no acknowledgement within \(patience / 1_000) s")
+      }
+      return report.map { Failure(reason: $0.description, isUnproven: $0.isUnproven) }
     }
   }
 }
