@@ -3,11 +3,15 @@ import Glibc
 
 /// A message that was read. Its pointers are valid as long as it lives; it may outlive its consumer.
 ///
-/// It keeps the whole batch of the broker's answer in memory that it came in: keep few of them, and not for long.
+/// It keeps the whole batch of the broker's answer in memory that it came in, until `releaseContent`: keep few of them, and
+/// not for long.
 public final class KafkaMessage: @unchecked Sendable {
-  private let raw: UnsafeMutablePointer<rd_kafka_message_t>
-  // Read-only after `init`: the library parses headers at the first request, which would race later.
-  private let nativeHeaders: OpaquePointer?
+  // nil once its content was given back.
+  private var raw: UnsafeMutablePointer<rd_kafka_message_t>?
+  // Read-only from `init` on: the library parses headers at the first request, which would race later.
+  private var nativeHeaders: OpaquePointer?
+  // The key of a message whose content was given back; nil there too where it is null.
+  private var keptKey: UnsafeMutableRawBufferPointer?
   // The library must not go before its messages.
   private let handle: Handle
 
@@ -36,21 +40,48 @@ public final class KafkaMessage: @unchecked Sendable {
   }
 
   deinit {
+    if let raw { rd_kafka_message_destroy(raw) }
+    keptKey?.deallocate()
+  }
+
+  /// Gives value and headers back, which are nearly all of its memory; the rest of it stays. No other thread may be using the
+  /// message, and nobody may ask for its value or its headers any more.
+  public func releaseContent() {
+    guard let raw else { return }
+    keptKey = key.map { key in
+      let kept = UnsafeMutableRawBufferPointer.allocate(byteCount: key.count, alignment: 1)
+      kept.copyMemory(from: key)
+      return kept
+    }
+    nativeHeaders = nil
+    self.raw = nil
     rd_kafka_message_destroy(raw)
   }
 
+  /// Whether value and headers were given back.
+  public var isReleased: Bool { raw == nil }
+
   /// Nil is Kafka's null, which is not an empty key.
   public var key: UnsafeRawBufferPointer? {
-    raw.pointee.key.map { UnsafeRawBufferPointer(start: $0, count: raw.pointee.key_len) }
+    guard let raw else { return keptKey.map { UnsafeRawBufferPointer($0) } }
+    return raw.pointee.key.map { UnsafeRawBufferPointer(start: $0, count: raw.pointee.key_len) }
   }
 
   /// Nil is Kafka's null (a tombstone of a compacted topic), which is not an empty value.
   public var value: UnsafeRawBufferPointer? {
-    raw.pointee.payload.map { UnsafeRawBufferPointer(start: $0, count: raw.pointee.len) }
+    let raw = content
+    return raw.pointee.payload.map { UnsafeRawBufferPointer(start: $0, count: raw.pointee.len) }
+  }
+
+  /// What was given back cannot be told from what never was there: whoever asks would take an image for a deletion.
+  private var content: UnsafeMutablePointer<rd_kafka_message_t> {
+    guard let raw else { preconditionFailure("the content of \(topic)-\(partition)@\(offset) was given back before") }
+    return raw
   }
 
   /// The value of the last header of that name; nil when there is none, empty when it is null.
   public func header(_ name: String) -> UnsafeRawBufferPointer? {
+    _ = content
     guard let nativeHeaders else { return nil }
     var start: UnsafeRawPointer?
     var size = 0
@@ -61,6 +92,7 @@ public final class KafkaMessage: @unchecked Sendable {
 
   /// All headers in the message's order.
   public func headers() -> [KafkaHeader] {
+    _ = content
     var headers: [KafkaHeader] = []
     eachHeader(of: nativeHeaders) { name, value in
       headers.append(KafkaHeader(nameBytes: Array(name), nullableValue: value.baseAddress == nil ? nil : Array(value)))

@@ -58,6 +58,14 @@ import Testing
     }
     let null = try read(2)
     #expect(null.key == nil && null.value == nil)
+
+    #expect(!first.isReleased)
+    for _ in 1...2 { first.releaseContent() }
+    #expect(first.isReleased && first.key.map(Array.init) == key)
+    #expect(first.topic == "images" && first.offset == 0 && first.timestamp == 1_700_000_000_123)
+    #expect(first.size == key.count + image.count + headerBytes)
+    null.releaseContent()
+    #expect(null.key == nil, "null, not empty")
     producer.close()
   }
 
