@@ -106,6 +106,9 @@ import Testing
     try pump(reader) { reader.waiting.count == 5 && events.now.lag == 5 }
     let batch = reader.takeBatch(room: 3)
     #expect(batch.messages.count == 3)
+    // That there is no more to come does not mean that all is stored.
+    try pump(reader) { reader.trackers[0]?.end == 5 }
+    #expect(reader.lag == 5)
     reader.committed([0: Catalog.Position(next: 3, last: batch.messages[2].mark)])
     #expect(events.now.lag == 2)
   }

@@ -87,7 +87,7 @@ extension TopicReader {
     trackers.reduce(0) { sum, entry in
       let ends = [consumer.knownEnd(partition: entry.key), inquiry.end(of: entry.key)]
       guard let high = ends.compactMap(\.self).max() else { return sum }
-      return sum + Int(max(0, high - max(entry.value.stored?.next ?? 0, entry.value.end ?? 0)))
+      return sum + Int(max(0, high - (entry.value.committable ?? 0)))
     }
   }
 
