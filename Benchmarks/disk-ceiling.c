@@ -82,9 +82,9 @@ int main(int count, char **arguments) {
   input = open(arguments[1], O_RDONLY | O_DIRECTORY);
   output = open(arguments[2], O_RDONLY | O_DIRECTORY);
   if (input < 0 || output < 0) die("folder");
-  // As the consumer's by default: 256 messages, or 6 MiB of them, which are Base64.
-  int files = count > 3 ? atoi(arguments[3]) : 256;
-  long long bytes = count > 4 ? atoll(arguments[4]) : (6 << 20) / 4 * 3, sum = 0;
+  // As the consumer's transactions by default: 1,024 messages, or 16 MiB of them, which are Base64.
+  int files = count > 3 ? atoi(arguments[3]) : 1024;
+  long long bytes = count > 4 ? atoll(arguments[4]) : (16 << 20) / 4 * 3, sum = 0;
   DIR *folder = opendir(arguments[1]);
   struct dirent *entry;
   while ((entry = readdir(folder))) {

@@ -57,8 +57,6 @@ import Testing
 
   /// Carried through a broker: a message comes from nowhere else.
   func batch(_ store: ImageStore, _ sent: [Sent]) throws -> ImageStore.Batch {
-    var settings = KafkaSettings()
-    settings.set("bootstrap.servers", cluster.bootstrapServers)
     let producer = try KafkaProducer(settings) { _ in }
     for one in sent {
       try Array(one.name.utf8).withUnsafeBytes { key in
@@ -69,11 +67,23 @@ import Testing
     }
     #expect(producer.flush(timeoutMilliseconds: 10_000))
     producer.close()
+    let messages = try messages()
+    try #require(messages.count == sent.count)
+    return ImageStore.Batch(topic: try store.catalog.topic("t", cluster: "c"), messages: messages, base: [0: nil])
+  }
+
+  private var settings: KafkaSettings {
+    var settings = KafkaSettings()
+    settings.set("bootstrap.servers", cluster.bootstrapServers)
+    return settings
+  }
+
+  /// All that is in the topic, read anew.
+  func messages() throws -> [KafkaMessage] {
     let scan = try PartitionScan(settings, topic: "t", partition: 0, timeoutMilliseconds: 10_000)
     var messages: [KafkaMessage] = []
     while let message = try scan.next(timeoutMilliseconds: 10_000) { messages.append(message) }
-    try #require(messages.count == sent.count)
-    return ImageStore.Batch(topic: try store.catalog.topic("t", cluster: "c"), messages: messages, base: [0: nil])
+    return messages
   }
 
   /// Stores all of it; returns what each transaction stored.
@@ -106,6 +116,13 @@ import Testing
       try scratch.names("out/.image-pipeline/dead-letters").map {
         try LetterFile.read(try File.open(scratch / "out/.image-pipeline/dead-letters/\($0)", .read))
       }.sorted { $0.record.origin!.offset < $1.record.origin!.offset }
+    }
+  }
+
+  var letterKeys: [String] {
+    get throws {
+      let keys = try letters.map { $0.record.key.map(Array.init) ?? [] }
+      return keys.map { String(decoding: $0, as: UTF8.self) }
     }
   }
 

@@ -220,6 +220,29 @@ extension DispatchSemaphore {
   }
 }
 
+@Suite struct TurnstileTests {
+  @Test func numbersPassInTheirOrderThoughOneThrows() {
+    struct Failure: Error {}
+    let turnstile = Turnstile()
+    let passed = Box()
+    let numbers = (0..<3).map { _ in turnstile.number() }
+    #expect(numbers == [0, 1, 2])
+    let others = numbers.dropFirst().reversed().map { number in
+      inBackground {
+        try? turnstile.pass(number) { () throws(Failure) in
+          // Digits in the order of passing.
+          passed.value.store(passed.value.load(ordering: .acquiring) * 10 + number, ordering: .releasing)
+          throw Failure()
+        }
+      }
+    }
+    #expect(others.allSatisfy { $0.staysAway })
+    #expect(turnstile.pass(0) { "its result" } == "its result")
+    #expect(others.allSatisfy { $0.comes })
+    #expect(passed.value.load(ordering: .acquiring) == 12)
+  }
+}
+
 @Suite struct StopFlagTests {
   @Test func aWaitEndsWithItsTimeOrTheFlag() {
     let flag = StopFlag()

@@ -10,9 +10,9 @@ public struct ConsumerSettings: Sendable {
   /// How the topic is made where there is none.
   public var newTopic = NewTopic()
   /// The most messages that one transaction stores.
-  public var batchImages = 256
+  public var batchImages = 1024
   /// The most bytes of messages that one transaction stores; a single larger message goes alone.
-  public var batchBytes = 6 << 20
+  public var batchBytes = 16 << 20
   /// How long an image may wait for its next segment, in ms.
   public var segmentTimeout = 3_600_000
   /// Ends the run after so many stored images.

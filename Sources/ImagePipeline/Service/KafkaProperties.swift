@@ -24,7 +24,7 @@ struct KafkaProperties {
     ("queue.buffering.max.kbytes", "65536"), ("queue.buffering.max.messages", "100000"),
   ]
   private static let consumerDefaults = [
-    ("check.crcs", "true"), ("session.timeout.ms", "10000"), ("queued.max.messages.kbytes", "4096"),
+    ("check.crcs", "true"), ("session.timeout.ms", "10000"), ("queued.max.messages.kbytes", "6144"),
     // What the broker sends at once is unpacked at once, however much it becomes: images of one colour, compressed with
     // snappy, twenty times as much. A batch that is larger than this still comes, alone.
     ("fetch.message.max.bytes", "131072"),

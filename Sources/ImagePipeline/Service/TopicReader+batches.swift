@@ -18,7 +18,15 @@ extension TopicReader {
     waiting.removeFirst(messages.count)
     waitingBytes = waiting.reduce(0) { $0 + $1.size }
     wakeFetchers()
-    return ImageStore.Batch(topic: topic, messages: messages, base: base(of: messages))
+    var batch = ImageStore.Batch(topic: topic, messages: messages, base: base(of: messages))
+    batch.follows = handedOut.filter { batch.base.keys.contains($0.key) }
+    for message in messages { handedOut[message.partition] = message.offset + 1 }
+    return batch
+  }
+
+  /// False where something that was handed out before this batch is not stored: what is not stored must not be passed over.
+  func isNext(_ batch: ImageStore.Batch) -> Bool {
+    batch.follows.allSatisfy { partition, end in (trackers[partition]?.stored?.next ?? 0) >= end }
   }
 
   /// Where these messages' partitions are stored up to.

@@ -19,6 +19,8 @@ final class TopicReader {
   var waiting: [KafkaMessage] = []
   var waitingBytes = 0
   var waitingSince: Int64 = 0
+  /// The end of what was handed out of each partition, where that was anything.
+  var handedOut: [Int32: Int64] = [:]
   /// Grows with each change of the assignment: what was begun before is void.
   private(set) var epoch = 0
   private var isPaused = false
@@ -118,6 +120,7 @@ final class TopicReader {
     unplaced = [:]
     waiting = []
     waitingBytes = 0
+    handedOut = [:]
   }
 
   /// Reads the positions again and goes on there: another consumer has moved them, or the topic is a new one.

@@ -81,8 +81,9 @@ public struct Variable: Sendable {
           "PROCESSED_IMAGES_DIR", "processed_images",
           "The folder that images are stored in; the catalog, which knows what was stored, lies in it."),
         Variable("CSV_PATH", "processed_image_data.csv", "The CSV file, with a row for each stored image."),
-        Variable("BATCH_IMAGES", "256", "Messages that are made durable together at most."),
-        Variable("BATCH_BYTES", "6291456", "Bytes of messages that are made durable together at most: memory."),
+        Variable("BATCH_IMAGES", "1024", "Messages that are made durable together at most."),
+        Variable(
+          "BATCH_BYTES", "16777216", "Bytes of messages that are made durable together at most; half of it is memory."),
         Variable(
           "SEGMENT_TIMEOUT", "3600",
           "Seconds that an image may wait for its next segment at the topic's end before it goes to the dead letters."),

@@ -23,6 +23,15 @@ final class BackgroundTask<Value: Sendable>: Sendable {
   /// Nobody has to wait for it any more.
   var isReady: Bool { box.result.withLock { $0 != nil } }
 
+  /// True where it is over and has thrown nothing.
+  var hasSucceeded: Bool { box.result.withLock { if case .success = $0 { true } else { false } } }
+
+  /// Waits for it; true where it has thrown nothing.
+  var succeeds: Bool {
+    thread.join()
+    return hasSucceeded
+  }
+
   /// Waits for it.
   func finish() throws -> Value {
     thread.join()

@@ -1,6 +1,5 @@
 import Kafka
 import Platform
-import Synchronization
 
 /// Everything that can be done for a batch without the catalog: its messages' bytes into files, verified and synced.
 /// While one batch is stored, which is mostly waiting for the disk, the next is prepared.
@@ -10,8 +9,8 @@ final class BatchPreparer: Sendable {
   private let segments: Folder
   private let root: Folder
   private let syncsAsAWhole: Bool
-  /// One batch after another, each with temporary files of names of its own: those of the one before wait to be renamed.
-  private let last = Mutex(0)
+  /// Batches are written one after another; while one is synced, which is waiting, the next is written.
+  private let writing = Turnstile()
 
   /// Below this many files a sync of each costs less than one of the whole file system, which also waits for what
   /// others wrote there.
@@ -28,36 +27,48 @@ final class BatchPreparer: Sendable {
     syncsAsAWhole = output.fileSystem.syncsAsAWhole
   }
 
-  /// - Parameter isSettled: messages that are not looked at, since it is known what becomes of them.
-  /// - Throws: `SystemError` where the system is at fault. What is wrong with a message is a result.
-  func prepare(_ messages: [KafkaMessage], isSettled: (KafkaMessage) -> Bool = { _ in false }) throws -> [Prepared] {
-    let settled = messages.map(isSettled)
-    return try last.withLock { last in
-      last += 1
-      return try prepare(messages, settled, serial: last)
+  /// Begins it on a thread of its own.
+  /// - Parameter releasing: gives back what is in files by then: see `KafkaMessage.releaseContent`. Not where it fails because
+  ///   something could not be written.
+  func begin(_ messages: [KafkaMessage], releasing: Bool) -> Preparation {
+    let number = writing.number()
+    return Preparation { [self] in
+      try prepare(messages, [Bool](repeating: false, count: messages.count), number, releasing: releasing)
     }
   }
 
-  private func prepare(_ messages: [KafkaMessage], _ settled: [Bool], serial: Int) throws -> [Prepared] {
+  /// - Parameter isSettled: messages that are not looked at, since it is known what becomes of them.
+  /// - Throws: `SystemError` where the system is at fault. What is wrong with a message is a result.
+  func prepare(_ messages: [KafkaMessage], isSettled: (KafkaMessage) -> Bool) throws -> [Prepared] {
+    try prepare(messages, messages.map(isSettled), writing.number(), releasing: false)
+  }
+
+  private func prepare(
+    _ messages: [KafkaMessage], _ settled: [Bool], _ number: Int, releasing: Bool
+  ) throws -> [Prepared] {
     let together = messages.count >= Self.fewFiles && syncsAsAWhole
     let results = ResultSlots<MessageDecoder.Written>(count: messages.count)
-    let name = { @Sendable (number: Int) in "\(serial)-\(number).part" }
+    // Of names of its own: the files of the batches before wait to be renamed.
+    let name = { @Sendable (index: Int) in "\(number)-\(index).part" }
     var isPrepared = false
     // On a disk that is full, each attempt would leave some.
-    defer { if !isPrepared { for number in messages.indices { try? incoming.remove(name(number)) } } }
-    try parallel(messages.count, threads: Self.decodingThreads) { [decoder] number in
-      var written =
-        settled[number]
-        ? MessageDecoder.Written(prepared: .settled) : try decoder.prepare(messages[number], as: name(number))
-      if together { written.file = nil }
-      results[number] = written
+    defer { if !isPrepared { for index in messages.indices { try? incoming.remove(name(index)) } } }
+    try writing.pass(number) {
+      try parallel(messages.count, threads: Self.decodingThreads) { [decoder] index in
+        var written =
+          settled[index]
+          ? MessageDecoder.Written(prepared: .settled) : try decoder.prepare(messages[index], as: name(index))
+        if together { written.file = nil }
+        results[index] = written
+      }
     }
+    if releasing { Self.release(messages, results.all) }
     if together {
       try root.syncFileSystem()
     } else {
-      try parallel(messages.count, threads: Self.syncingThreads) { number in
-        try results[number].file?.sync()
-        results[number].file = nil
+      try parallel(messages.count, threads: Self.syncingThreads) { index in
+        try results[index].file?.sync()
+        results[index].file = nil
       }
       if results.all.contains(where: { if case .part = $0.prepared { true } else { false } }) {
         // A file that waits for the rest of its image has its name from now on.
@@ -69,8 +80,15 @@ final class BatchPreparer: Sendable {
     return results.all.map(\.prepared)
   }
 
-  /// Begins it on a thread of its own.
-  func begin(_ messages: [KafkaMessage]) -> Preparation { Preparation { [self] in try prepare(messages) } }
+  /// Letters are made of the rest.
+  private static func release(_ messages: [KafkaMessage], _ results: [MessageDecoder.Written]) {
+    for (message, result) in zip(messages, results) {
+      switch result.prepared {
+      case .image, .part: message.releaseContent()
+      case .refused, .settled: break
+      }
+    }
+  }
 
   /// Removes the files of images that were there already, could not be had under their name, or were another consumer's to
   /// store.
@@ -91,9 +109,9 @@ private final class ResultSlots<Element: Sendable>: @unchecked Sendable {
     slots.initialize(repeating: nil)
   }
 
-  subscript(_ number: Int) -> Element {
-    get { slots[number]! }
-    set { slots[number] = newValue }
+  subscript(_ index: Int) -> Element {
+    get { slots[index]! }
+    set { slots[index] = newValue }
   }
 
   var all: [Element] { slots.map { $0! } }

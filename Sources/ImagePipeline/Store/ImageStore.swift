@@ -62,14 +62,19 @@ final class ImageStore {
   /// Messages of partitions whose positions are known, in offset order within each.
   struct Batch {
     let topic: Catalog.Topic
-    let messages: [KafkaMessage]
+    var messages: [KafkaMessage]
     /// What each partition's position must be in the catalog for the batch to be ours to store.
     var base: [Int32: Catalog.Position?]
+    /// The end of what was handed out of its partitions before it, which is to be stored first.
+    var follows: [Int32: Int64] = [:]
     /// What is known of its messages by now.
     var findings = Findings()
     /// Concerns the first message, and needs its letters. A value: a transaction that comes to nothing leaves the batch
     /// that is tried again as it was.
     var obstacle: Obstacle?
+
+    /// Whether it holds messages that are nothing any more but the files which were prepared of them.
+    var isReleased: Bool { messages.contains(where: \.isReleased) }
   }
 
   struct Stored {
@@ -83,6 +88,8 @@ final class ImageStore {
     var positions: [Int32: Catalog.Position] = [:]
     /// What is to be stored next: a message of it turned out to be unusable, and its letter comes first.
     var rest: Batch?
+    /// The same, where that takes messages whose content was given back: read them again.
+    var isCutShort = false
   }
 
   enum Outcome {
@@ -94,7 +101,11 @@ final class ImageStore {
   }
 
   /// Begins what can be done for a batch before it is stored.
-  func begin(_ batch: Batch) -> Preparation { preparer.begin(batch.messages) }
+  /// - Parameter releasing: gives back what need not be kept where all goes well. Where it does not, such a batch cannot be
+  ///   tried again: its messages must be read again.
+  func begin(_ batch: Batch, releasing: Bool = false) -> Preparation {
+    preparer.begin(batch.messages, releasing: releasing)
+  }
 
   /// A batch that was begun is not to be stored.
   func abandon(_ preparation: Preparation) {
@@ -104,24 +115,28 @@ final class ImageStore {
   /// Stores the batch in one transaction, or the part of it before a message that turns out to be unusable only there: no
   /// letter is sent while the lock is held.
   /// - Parameters:
-  ///   - preparation: what `begin` gave for it, used once; nil where it has not begun.
+  ///   - preparations: what `begin` gave for it, or for the batches that it consists of; used once. Empty where it has not
+  ///     begun.
   ///   - whileWaiting: called while another consumer holds the lock, and now and then while this one does and reads
   ///     large files; returns false to give the batch up.
-  /// - Throws: what the system is at fault for (a full disk), and the same batch can be tried again; or what
-  ///   `CatalogError.final` knows, and it cannot.
-  func store(_ batch: Batch, _ preparation: Preparation? = nil, whileWaiting: @escaping () -> Bool) throws -> Outcome {
-    var preparation = preparation
-    defer { if let preparation { abandon(preparation) } }
+  /// - Throws: what the system is at fault for (a full disk), and the same batch can be tried again, unless it is released;
+  ///   or what `CatalogError.final` knows, and it cannot.
+  func store(_ batch: Batch, _ preparations: [Preparation] = [], whileWaiting: @escaping () -> Bool) throws -> Outcome {
+    var preparations = preparations
+    defer { for preparation in preparations { abandon(preparation) } }
     try catalog.checkPlace()
     guard try deliverLetters(of: batch) else { return .givenUp }
     var attempts = 1
     while true {
       let settled = batch.findings.settled
       let prepared =
-        try preparation.take()?.finish() ?? preparer.prepare(batch.messages) { settled[$0.place] != nil }
+        preparations.isEmpty
+        ? try preparer.prepare(batch.messages) { settled[$0.place] != nil }
+        : try preparations.flatMap { try $0.finish() }
+      preparations = []
       do { return try store(batch, prepared, whileWaiting) } catch {
         preparer.drop(prepared[...])
-        guard error is SegmentFileGone, attempts < Self.mostPreparations else { throw error }
+        guard error is SegmentFileGone, attempts < Self.mostPreparations, !batch.isReleased else { throw error }
         attempts += 1
       }
     }
@@ -149,7 +164,11 @@ final class ImageStore {
       var count = 0
       for (message, result) in zip(batch.messages, prepared) {
         if let obstacle = try apply(result, message, batch, &attempt, heart) {
-          attempt.stored.rest = try rest(of: batch, from: count, obstacle, prepared, attempt.stored.positions)
+          // Letters are made of messages.
+          attempt.stored.isCutShort = batch.messages[count...].contains(where: \.isReleased)
+          if !attempt.stored.isCutShort {
+            attempt.stored.rest = try rest(of: batch, from: count, obstacle, prepared, attempt.stored.positions)
+          }
           break
         }
         count += 1
@@ -169,7 +188,8 @@ final class ImageStore {
       FaultPoint.positionsRecorded.reached()
       try catalog.database.commit()
       FaultPoint.transactionCommitted.reached()
-      letters.settled()
+      // What is read again must not have its letters twice.
+      if !attempt.stored.isCutShort { letters.settled() }
       // It is stored, whatever becomes of these.
       try? removeLeftovers(attempt.leftovers)
       preparer.drop(attempt.unused[...])
