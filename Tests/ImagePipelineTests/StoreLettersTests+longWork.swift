@@ -50,6 +50,36 @@ extension StoreLettersTests {
     #expect(try letters.isEmpty)
   }
 
+  /// A broken sender's: its headers are right, its bytes are not.
+  @Test func otherBytesThatComeWhileAnImageIsPutTogetherDoNotGetIntoIt() throws {
+    let store = try store()
+    store.assembler.beatMilliseconds = 0
+    let parts = segments("large.png", Self.large, id: "large")
+    let other = (
+      name: parts[0].name, bytes: [UInt8](repeating: 0, count: parts[0].bytes.count), headers: parts[0].headers
+    )
+    let all = try batch(store, parts + [other])
+    let behind = try part(all, 2..<3, of: store)
+    var polls = 0
+    var late: Preparation?
+    let outcome = try store.store(part(all, 0..<2, of: store)) {
+      polls += 1
+      // Its beginning has been verified by now.
+      guard polls == 2 else { return true }
+      late = store.begin(behind)
+      let deadline = Clock.monotonicMilliseconds + 300
+      while late?.isReady == false, Clock.monotonicMilliseconds < deadline { sched_yield() }
+      return true
+    }
+    guard case .stored(let stored) = outcome else {
+      Issue.record("it was not stored")
+      return
+    }
+    #expect(stored.images.map(\.name) == ["large.png"])
+    _ = try #require(late).finish()
+    #expect(try scratch.read("out/large.png") == Self.large)
+  }
+
   @Test func whoeverComparesALargeImageThatComesAgainGoesOnPolling() throws {
     let store = try store()
     let parts = segments("large.png", Self.large, id: "large")

@@ -74,17 +74,15 @@ final class Assembler {
   }
 
   private func complete(_ assembly: Catalog.Assembly, _ name: ImageName, _ heart: Heartbeat) throws -> Outcome {
-    let file = try output.segments.file(assembly.fileName, .readWrite)
-    if try file.status().size == assembly.length, try file.digest(heart) == assembly.digest {
-      do {
-        let probe = try file.probe()
-        let status = try output.place(
-          assembly.fileName, in: output.segments, as: name, over: catalog.entry(name.value))
+    do {
+      if let (probe, status) = try output.segmentWrites.exclusively(
+        assembly.fileName, { try placeIfVerified(assembly, name, heart) })
+      {
         FaultPoint.imageAssembled.reached()
         return .complete(probe, status, leftovers: try forget(assembly))
-      } catch let refusal as ImageName.Refusal {
-        return .obstacle(.image(assembly, BadMessage(refusal)))
       }
+    } catch let refusal as ImageName.Refusal {
+      return .obstacle(.image(assembly, BadMessage(refusal)))
     }
     // A batch that was interrupted between rename and commit has placed it already.
     if let status = try output.status(name), status.size == assembly.length, let placed = try output.openFile(name),
@@ -97,6 +95,18 @@ final class Assembler {
       description: "the \(assembly.count) segments of \(assembly.name) do not make up \(assembly.length) bytes with "
         + "SHA-256 \(assembly.digest)")
     return .obstacle(.image(assembly, reason))
+  }
+
+  /// - Returns: nil where its bytes are not those of the image.
+  private func placeIfVerified(
+    _ assembly: Catalog.Assembly, _ name: ImageName, _ heart: Heartbeat
+  ) throws -> (ImageProbe, FileStatus)? {
+    let file = try output.segments.file(assembly.fileName, .readWrite)
+    guard try file.status().size == assembly.length, try file.digest(heart) == assembly.digest else { return nil }
+    let probe = try file.probe()
+    return (
+      probe, try output.place(assembly.fileName, in: output.segments, as: name, over: catalog.entry(name.value))
+    )
   }
 
   /// Letters that are sent together: bytes of messages.

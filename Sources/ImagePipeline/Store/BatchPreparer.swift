@@ -20,7 +20,7 @@ final class BatchPreparer: Sendable {
   private static let syncingThreads = 16
 
   init(_ output: OutputFolder, incoming: Folder) {
-    decoder = MessageDecoder(incoming: incoming, segments: output.segments)
+    decoder = MessageDecoder(incoming: incoming, segments: output.segments, output.segmentWrites)
     self.incoming = incoming
     segments = output.segments
     root = output.root

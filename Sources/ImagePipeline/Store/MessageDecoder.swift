@@ -70,11 +70,13 @@ extension BadMessage {
 final class MessageDecoder: Sendable {
   private let incoming: Folder
   private let segments: Folder
+  private let segmentWrites: SegmentWrites
   private let buffers = BufferPool()
 
-  init(incoming: Folder, segments: Folder) {
+  init(incoming: Folder, segments: Folder, _ segmentWrites: SegmentWrites) {
     self.incoming = incoming
     self.segments = segments
+    self.segmentWrites = segmentWrites
   }
 
   /// A message's result, and the file that is still to be synced.
@@ -157,8 +159,14 @@ final class MessageDecoder: Sendable {
         stage: .conversion, kind: "LengthMismatch",
         description: "\(bytes.count) bytes at byte \(segment.position) are no part of an image of \(length) bytes")
     }
-    let file = try segments.file(segment.file.name, .create)
-    do { try file.write(bytes, at: segment.position) } catch {
+    let file: File
+    do {
+      file = try segmentWrites.exclusively(segment.file.name) { () throws(SystemError) in
+        let file = try segments.file(segment.file.name, .create)
+        try file.write(bytes, at: segment.position)
+        return file
+      }
+    } catch {
       guard error.code == EFBIG || error.code == EINVAL else { throw error }
       // Tried again it would fail again, and nothing behind it would ever be stored.
       throw BadMessage(

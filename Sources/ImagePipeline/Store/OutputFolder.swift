@@ -11,6 +11,7 @@ final class OutputFolder {
   let reserved: Folder
   /// `.image-pipeline/segments`: images of which parts are still to come.
   let segments: Folder
+  let segmentWrites = SegmentWrites()
   let fileSystem: FileSystemKind
 
   /// Whether the file system takes several spellings for one name.
