@@ -24,17 +24,19 @@ public struct DeliveryReport: Sendable {
     var kind = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE
     let time = rd_kafka_message_timestamp(message, &kind)
     timestamp = kind == RD_KAFKA_TIMESTAMP_CREATE_TIME && time >= 0 ? time : nil
-    if raw.err == RD_KAFKA_RESP_ERR_NO_ERROR {
+    func topic() -> String { raw.rkt.map { String(cString: rd_kafka_topic_name($0)) } ?? "" }
+    if raw.err != RD_KAFKA_RESP_ERR_NO_ERROR {
+      error = handle.error(raw.err, place(topic(), raw.partition), needs: .write(topic()))
+      mayHaveArrived = rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED
+    } else if raw.offset < -1 {
       // Of several requests under way the library takes the first for arrived where the second has, though its answer was
       // an error. A leader that has just begun takes the second as the first it hears of: then the first is nowhere.
-      let isProven = offset >= 0
-      error =
-        isProven ? nil : .unproven(place(raw.rkt.map { String(cString: rd_kafka_topic_name($0)) } ?? "", partition))
-      mayHaveArrived = !isProven
+      // The library's mark for no offset is counted on within a batch; -1 is a broker's that does not tell.
+      error = .unproven(place(topic(), raw.partition))
+      mayHaveArrived = true
     } else {
-      let topic = raw.rkt.map { String(cString: rd_kafka_topic_name($0)) } ?? ""
-      error = handle.error(raw.err, place(topic, raw.partition), needs: .write(topic))
-      mayHaveArrived = rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED
+      error = nil
+      mayHaveArrived = false
     }
   }
 }

@@ -52,7 +52,7 @@ public struct KafkaError: Error, CustomStringConvertible, Sendable, Equatable {
   static func unproven(_ context: String) -> KafkaError {
     KafkaError(
       RD_KAFKA_RESP_ERR__INCONSISTENT, context,
-      reason: "the broker has acknowledged a later message and not this one, which it may not have: send it again",
+      reason: "the broker has acknowledged a later message and not this one, which it may not have",
       isRetriable: true)
   }
 
