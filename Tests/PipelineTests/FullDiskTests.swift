@@ -23,8 +23,8 @@ import Testing
     try broker.send(messages)
     let consumer = try Program(["consumer", "--until-idle", "0.3"], in: folder, environment: environment)
     #expect(eventually { consumer.output.contains("no space left on device") }, "\(consumer.output)")
-    let before = folder.text("disk/data.csv")
-    expectKeptWaiting(consumer) { folder.text("disk/data.csv") == before }
+    // A batch that cannot be committed may have its rows by then, or lose them again.
+    expectKeptWaiting(consumer) { folder.text("disk/data.csv").split(separator: "\n").count <= images.count }
     try folder.remove("disk/ballast")
     #expect(consumer.exitCode() == 0, "\(consumer.output)")
     #expect(!consumer.wasExpelled, "\(consumer.output)")
