@@ -11,7 +11,7 @@ public struct DeliveryReport: Sendable {
   /// Milliseconds since 1970 by the producer's clock, as the message has it in the topic; nil where it has the broker's, which
   /// an embedded cluster's answer does not tell as it is.
   public let timestamp: Int64?
-  /// Nil: every replica that has to have it has it (`acks`), and the broker has said where.
+  /// Nil: every replica that has to have it has it (`acks`), by an acknowledgement of its own.
   public let error: KafkaError?
   /// It failed, and yet the broker may have it: sending it again may double it.
   public let mayHaveArrived: Bool

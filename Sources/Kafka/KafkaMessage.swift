@@ -8,7 +8,7 @@ import Glibc
 public final class KafkaMessage: @unchecked Sendable {
   // nil once its content was given back.
   private var raw: UnsafeMutablePointer<rd_kafka_message_t>?
-  // Read-only from `init` on: the library parses headers at the first request, which would race later.
+  // Asked for by `init`: the library parses headers at the first request, which would race later.
   private var nativeHeaders: OpaquePointer?
   // The key of a message whose content was given back; nil there too where it is null.
   private var keptKey: UnsafeMutableRawBufferPointer?

@@ -3,7 +3,7 @@ import Platform
 import Telemetry
 
 /// One life as a member of the group: polls, stores batch by batch, commits. One thread does all of it, but for what needs
-/// neither the topic nor the catalog: while a batch is stored, the next is prepared, and librdkafka fetches more.
+/// neither the topic nor the catalog: while a batch is stored, the next ones are prepared, and librdkafka fetches more.
 final class StoringLoop {
   private let reader: TopicReader
   private let store: ImageStore
@@ -26,6 +26,8 @@ final class StoringLoop {
   private static let mostAhead = 4
   /// Where images are small, more of them at once would only make the first one wait.
   private static let mostImages = 256
+  /// Bytes of messages above which a batch has memory to itself.
+  private static let large = 12 << 20
   /// After something stood in the way: it may be the same with the next ones.
   private static let carefulAfterwards = 16
 
@@ -74,12 +76,11 @@ final class StoringLoop {
     let came = try reader.pump(maximum: min(room - reader.waiting.count, 32), timeoutMilliseconds: timeout(isBusy))
     if came { upkeep.somethingCame() }
     // One message may be far larger than a batch of ours: memory has no room for another batch beside it.
-    let isLarge = reader.waitingBytes > max(12 << 20, 2 * batchBytes)
+    let isLarge = reader.waitingBytes > max(Self.large, 2 * batchBytes)
     if isLarge, try !finish(downTo: 0) { return false }
     if reader.isDue(room: room, bytes: batchBytes, quiet: !came && !isBusy) {
       let isFull = reader.waiting.count >= room || reader.waitingBytes >= batchBytes
-      let epoch = reader.epoch
-      let batch = reader.takeBatch(room: room)
+      let (batch, epoch) = (reader.takeBatch(room: room), reader.epoch)
       ahead.append(batch, begin(batch, carefulBatches == 0), epoch: epoch)
       // What is there is not kept for more that may not come soon.
       try finish(downTo: isLarge ? 0 : isFull && carefulBatches == 0 ? Self.mostAhead - 1 : 1)

@@ -1,4 +1,3 @@
-import Platform
 import Synchronization
 
 /// Keeps those who write a part of an image from writing while it is put together.
