@@ -113,6 +113,21 @@ import Testing
     #expect(events.now.lag == 2)
   }
 
+  @Test func aBatchIsNextOnceWhatWasHandedOutBeforeItIsStored() throws {
+    for number in 0..<4 { try send("\(number)") }
+    try pump(reader) { reader.waiting.count == 4 }
+    let (first, second) = (reader.takeBatch(room: 2), reader.takeBatch(room: 2))
+    #expect(reader.isNext(first) && !reader.isNext(second))
+    reader.committed([0: Catalog.Position(next: 1, last: first.messages[0].mark)])
+    #expect(!reader.isNext(second))
+    reader.committed([0: Catalog.Position(next: 2, last: first.messages[1].mark)])
+    #expect(reader.isNext(second))
+    // Read again, since the catalog has none of them, they follow nothing.
+    try reader.reload()
+    try pump(reader) { reader.waiting.count == 4 }
+    #expect(reader.isNext(reader.takeBatch(room: 2)))
+  }
+
   /// Nothing is fetched then, which is when it matters most.
   @Test func howMuchIsLeftIsToldWhileABatchWaits() throws {
     try send("0")
