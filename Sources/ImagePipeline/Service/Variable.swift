@@ -83,7 +83,7 @@ public struct Variable: Sendable {
         Variable("CSV_PATH", "processed_image_data.csv", "The CSV file, with a row for each stored image."),
         Variable("BATCH_IMAGES", "1024", "Messages that are made durable together at most."),
         Variable(
-          "BATCH_BYTES", "16777216", "Bytes of messages that are made durable together at most; half of it is memory."),
+          "BATCH_BYTES", "16777216", "Bytes of messages that are made durable together at most: memory."),
         Variable(
           "SEGMENT_TIMEOUT", "3600",
           "Seconds that an image may wait for its next segment at the topic's end before it goes to the dead letters."),
