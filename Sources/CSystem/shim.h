@@ -1,10 +1,13 @@
 #pragma once
 #include <fcntl.h>
+#include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/timex.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 // glibc declares these to GNU sources alone, which Swift's Glibc module is not.
 extern int syncfs(int descriptor);
@@ -24,6 +27,25 @@ static inline int system_is_range_locked(int descriptor, long long position, lon
   struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = position, .l_len = length};
   if (fcntl(descriptor, 36, &lock) == -1) return -1;
   return lock.l_type != F_UNLCK;
+}
+
+// Whether another opening of the file is for writing: 1, 0, or -1 if the kernel does not tell. The kernel refuses a read lease
+// while somebody has the file open for writing (fcntl(2), F_SETLEASE, a constant of GNU sources). The lease is given back at
+// once. Somebody who opens the file for writing in between waits for that, and we are sent SIGURG, which is ignored by
+// default, in place of SIGIO, which is not.
+static inline int system_has_writer(int descriptor) {
+  enum { set_signal = 10, set_lease = 1024 };
+  if (fcntl(descriptor, set_signal, SIGURG) == -1) return -1;
+  if (fcntl(descriptor, set_lease, F_RDLCK) == -1) return errno == EAGAIN ? 1 : -1;
+  fcntl(descriptor, set_lease, F_UNLCK);
+  return 0;
+}
+
+// 1 if the file has bytes that somebody wrote, 0 if its whole length is a hole, as `truncate` and `fallocate` reserve it.
+// SEEK_DATA is a constant of GNU sources. A file system that knows no holes says that all is data.
+static inline int system_has_data(int descriptor) {
+  enum { seek_data = 3 };
+  return !(lseek(descriptor, 0, seek_data) == -1 && errno == ENXIO);
 }
 
 // RLIMIT_NOFILE is an enumeration here and a macro there, so Swift cannot name it portably. 0: unknown.

@@ -75,5 +75,10 @@ public enum FileSystemKind: Sendable, Equatable {
     0x786F_4256,  // vboxsf
     0x1983_0326,  // beegfs
     0x564C,  // ncp
+    0xBACB_ACBC,  // vmhgfs
+    0x7C7C_6673,  // prl_fs
+    0x6163_6673,  // acfs
+    0xAAD7_AAEA,  // panfs
+    0xBEEF_DEAD,  // snfs
   ]
 }

@@ -3,12 +3,16 @@ import Glibc
 /// What happens in folders while one looks (inotify(7)). A watch is for one folder, not for those below it. Used by one
 /// thread at a time.
 ///
-/// It speaks of what is *written* or *moved* in. A hard link or a symbolic link that is made in a folder, and what
-/// another host writes to a network file system, raises no event: whoever must see those walks the folder now and then.
+/// What another host writes to a network file system raises no event, so folders have to be walked now and then as well.
 public final class FolderEvents: @unchecked Sendable {
   public enum Kind: Sendable, Equatable {
-    /// A file that was open for writing was closed, or a file was moved in.
-    case finished
+    /// A file was created, or its bytes changed. A program may have it open for writing. A hard or symbolic link raises
+    /// this event too, and no `closed` follows.
+    case written
+    /// A file that was open for writing was closed.
+    case closed
+    /// A file was moved in.
+    case movedIn
     /// A folder was made or moved in; what it held by then raises no event.
     case folderAppeared
     /// The watched folder itself was removed, moved, unmounted or is no longer watched.
@@ -55,7 +59,9 @@ public final class FolderEvents: @unchecked Sendable {
   public func watch(_ path: String, followingLinks: Bool = true) throws(SystemError) -> Int32 {
     try PathRule.check(path: path, SystemError.watching)
     let mask =
-      UInt32(IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_MOVE_SELF | IN_DELETE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK)
+      UInt32(
+        IN_CREATE | IN_MODIFY | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVE_SELF | IN_DELETE_SELF | IN_ONLYDIR
+          | IN_EXCL_UNLINK)
       | (followingLinks ? 0 : UInt32(IN_DONT_FOLLOW))
     return try retrying(SystemError.watching, path) { inotify_add_watch(descriptor, path, mask) }
   }
@@ -74,7 +80,7 @@ public final class FolderEvents: @unchecked Sendable {
     while true {
       let isReady = try wait(until: deadline)
       let events = isReady ? try readEvents() : []
-      // What was read may all have been of no interest, a file's IN_CREATE.
+      // The events that were read may all be of no interest, such as a folder's IN_MODIFY.
       if !events.isEmpty || (deadline?.isOver ?? false) { return events }
     }
   }
@@ -119,7 +125,9 @@ public final class FolderEvents: @unchecked Sendable {
     // IN_DELETE_SELF and IN_UNMOUNT need no case: the kernel sends IN_IGNORED after each.
     if has(IN_IGNORED) || has(IN_MOVE_SELF) { return .folderGone }
     if has(IN_ISDIR) { return has(IN_CREATE) || has(IN_MOVED_TO) ? .folderAppeared : nil }
-    return has(IN_CLOSE_WRITE) || has(IN_MOVED_TO) ? .finished : nil
+    if has(IN_CLOSE_WRITE) { return .closed }
+    if has(IN_MOVED_TO) { return .movedIn }
+    return has(IN_CREATE) || has(IN_MODIFY) ? .written : nil
   }
 }
 

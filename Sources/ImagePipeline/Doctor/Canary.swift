@@ -63,7 +63,9 @@ struct Canary {
         let passed = Int(Clock.monotonicMilliseconds - begun)
         guard passed < milliseconds else { break }
         let found = try events.next(timeoutMilliseconds: min(100, milliseconds - passed))
-        if found.contains(where: { $0.kind == .finished && isOne(String(decoding: $0.name, as: UTF8.self)) }) {
+        if found.contains(where: {
+          [.closed, .movedIn].contains($0.kind) && isOne(String(decoding: $0.name, as: UTF8.self))
+        }) {
           return .told(Int(Clock.monotonicMilliseconds - begun))
         }
         wasThere = try wasThere || isThere(isOne)
