@@ -42,6 +42,27 @@ import Testing
     #expect(try scratch.read("images/a.jpg") == "newer")
   }
 
+  @Test("a change that leaves size and mtime as they were is a change", arguments: [AfterSentAction.move, .delete])
+  func hiddenChangeIsAChange(action: AfterSentAction) throws {
+    try scratch.write("images/a.jpg", "a")
+    let status = try scratch.status("images/a.jpg")
+    let sent = FileStamp(
+      size: status.size, modified: status.modified, changed: status.changed - 1, inode: status.inode)
+    #expect(try perform(action, "a.jpg", sent) == .again)
+    #expect(try scratch.exists("images/a.jpg"))
+  }
+
+  @Test("a file that a program has open for writing stays", arguments: [AfterSentAction.move, .delete])
+  func openFileStays(action: AfterSentAction) throws {
+    try scratch.write("images/a.jpg", "a")
+    var writer: File? = try File.open(scratch / "images/a.jpg", .readWrite)
+    #expect(try perform(action, "a.jpg", stamp("a.jpg")) == .unfinished(.isOpen))
+    #expect(try scratch.names("images") == ["a.jpg"])
+    withExtendedLifetime(writer) {}
+    writer = nil
+    #expect(try perform(action, "a.jpg", stamp("a.jpg")) == .gone)
+  }
+
   @Test func aFileThatIsGoneIsNoError() throws {
     try scratch.write("images/a.jpg", "a")
     let sent = try stamp("a.jpg")

@@ -51,7 +51,8 @@ import Testing
     #expect(FileStamp(try scratch.status("a")) == before)
     try scratch.write("a", "three")
     #expect(FileStamp(try scratch.status("a")) != before)
-    let other = FileStamp(size: before.size, modified: before.modified, inode: before.inode + 1)
+    let other = FileStamp(
+      size: before.size, modified: before.modified, changed: before.changed, inode: before.inode + 1)
     #expect(other != before)
   }
 }

@@ -41,7 +41,7 @@ import Testing
   private var watch = AcknowledgementWatch()
 
   private func message() -> UInt64 {
-    let stamp = FileStamp(size: 1, modified: 1, inode: 1)
+    let stamp = FileStamp(size: 1, modified: 1, changed: 1, inode: 1)
     let flight = outbox.begin("a", stamp, SHA256.hash(UnsafeRawBufferPointer(start: nil, count: 0)))
     return outbox.add(to: flight, bytes: 1)
   }

@@ -7,7 +7,7 @@ private struct Failure: Error {}
 
 @Suite struct OutboxTests {
   private let outbox = Outbox()
-  private let stamp = FileStamp(size: 1, modified: 2, inode: 3)
+  private let stamp = FileStamp(size: 1, modified: 2, changed: 3, inode: 4)
 
   private func begin(_ path: String) -> UInt64 { outbox.begin(path, stamp, digest(of: path)) }
 
@@ -19,6 +19,8 @@ private struct Failure: Error {}
     #expect(outbox.isClaimed("a"))
     #expect(outbox.claim("b"))
     outbox.release("a")
+    #expect(outbox.isClaimed("a"), "it is to be looked at again, and nobody else takes it before")
+    _ = outbox.takeRechecks()
     #expect(!outbox.isClaimed("a"))
     #expect(outbox.claim("a"))
   }
@@ -44,7 +46,7 @@ private struct Failure: Error {}
 
   @Test func aPathMayBeGivenBackToBeTriedAgain() {
     _ = outbox.claim("a")
-    outbox.release("a", again: true)
+    outbox.release("a", again: .again)
     #expect(outbox.takeRechecks().map(\.path) == ["a"])
   }
 
@@ -145,47 +147,55 @@ private struct Failure: Error {}
     FileStatus(kind: .regular, size: size, modified: 1, changed: 1, inode: 1, device: 1)
   }
 
-  @Test func aFileIsTriedAgainWhenItHasChangedAndNotBefore() {
+  @Test("a refused file is tried again when it has changed, and not before")
+  func changedFileIsTriedAgain() {
     #expect(!refusals.contains("a", status(1)))
-    #expect(refusals.add("a", status(1)))
+    #expect(refusals.add("a", status(1)) == .first)
     #expect(refusals.contains("a", status(1)))
     #expect(refusals.contains("a", status(1)))
     #expect(!refusals.contains("a", status(2)))
-    // From then on it is a file like any other.
-    #expect(!refusals.contains("a", status(1)))
-    #expect(refusals.count == 0)
   }
 
-  @Test func theSameRefusalIsNoNews() {
-    #expect(refusals.add("a", status(1)))
-    #expect(!refusals.add("a", status(1)))
-    #expect(refusals.add("a", status(2)))
-    #expect(refusals.add("b", status(2)))
+  @Test("a refused file that has changed still counts until it is sent")
+  func changedFileStillCounts() {
+    _ = refusals.add("a", status(1))
+    #expect(!refusals.contains("a", status(2)))
+    #expect(refusals.count == 1)
+    #expect(refusals.remove("a"))
+    #expect(!refusals.remove("a"))
+  }
+
+  @Test("the same refusal is no news, and that of another version is")
+  func sameRefusalIsNoNews() {
+    #expect(refusals.add("a", status(1)) == .first)
+    #expect(refusals.add("a", status(1)) == .none)
+    #expect(refusals.add("a", status(2)) == .otherVersion)
+    #expect(refusals.add("b", status(2)) == .first)
   }
 
   @Test func whatMayPassIsTriedAgainLaterAndLater() {
     var now: Int64 = 0
     for (number, seconds) in [10, 20, 40, 60, 60].enumerated() {
-      #expect(refusals.add("a", status(1), isPassing: true, now: now) == (number == 0))
+      #expect(refusals.add("a", status(1), isPassing: true, now: now) == (number == 0 ? .first : .none))
       #expect(refusals.contains("a", status(1), now: now + Int64(seconds) * 1_000 - 1))
       now += Int64(seconds) * 1_000
       #expect(!refusals.contains("a", status(1), now: now))
     }
     // Another version is another matter.
-    #expect(refusals.add("a", status(2), isPassing: true, now: now))
+    #expect(refusals.add("a", status(2), isPassing: true, now: now) == .otherVersion)
     #expect(!refusals.contains("a", status(2), now: now + 10_000))
   }
 
   @Test func aFileThatCouldNotEvenBeInspectedIsTriedAgain() {
-    #expect(refusals.add("a", nil))
-    #expect(!refusals.add("a", nil))
+    #expect(refusals.add("a", nil) == .first)
+    #expect(refusals.add("a", nil) == .none)
     #expect(!refusals.contains("a", status(1)))
   }
 
   @Test func namesThatOnlyLookAlikeAreTwo() {
-    #expect(refusals.add("\u{E9}.jpg", status(1)))
+    #expect(refusals.add("\u{E9}.jpg", status(1)) == .first)
     #expect(!refusals.contains("e\u{301}.jpg", status(1)))
-    #expect(refusals.add("e\u{301}.jpg", status(1)))
+    #expect(refusals.add("e\u{301}.jpg", status(1)) == .first)
     #expect(refusals.count == 2)
   }
 

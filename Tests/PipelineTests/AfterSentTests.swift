@@ -126,6 +126,7 @@ import Testing
     let environment = ["AFTER_SENT": "move", "SENT_DIR": "sent", "SETTLE_MS": "0", "RESCAN_MS": "100"]
     let producer = try Program(["producer"], in: folder, environment: broker.environment(environment))
     #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    #expect(eventually { producer.output.contains("its file stays") }, "\(producer.output)")
     for name in ["c.jpg", "d.jpg"] {
       // Found by a scan, which looks at the other one again.
       try folder.makeHardLink("images/" + name, to: "images/cat/b.jpg")

@@ -14,13 +14,15 @@ struct AfterSent: Sendable {
   let sentFolder: String
   private let failures = RecentFailures()
 
-  enum Outcome {
+  enum Outcome: Equatable {
     /// The file is where it was.
     case stays
     /// It is out of the input folder.
     case gone
     /// It is not what was sent any more: it is to be looked at again.
     case again
+    /// A program has it open for writing, or may have. It is to be tried again later.
+    case unfinished(UnfinishedFile)
   }
 
   /// - Throws: `SystemError`, or `MoveRefusal` where files could not be moved as is asked.
@@ -37,24 +39,35 @@ struct AfterSent: Sendable {
     }
   }
 
-  /// Acts on the version of a file that was sent, and on no other. Between a look and an act a writer may rename a newer
-  /// one over it; so it is set aside first and looked at there.
-  func perform(_ path: String, _ stamp: FileStamp) throws -> Outcome {
+  /// Moves or deletes the version of a file that was sent, and no other. Its caller has seen it unchanged for `SETTLE_MS`.
+  ///
+  /// 1. The file is what was sent, and no program has it open for writing.
+  /// 2. It is set aside, under a name that no writer uses. A newer version may be renamed over its own name meanwhile.
+  /// 3. It is looked at again: a writer may have opened it between 1 and 2.
+  ///
+  /// - Parameter looks: how often it was found unchanged before, `SETTLE_MS` apart.
+  func perform(_ path: String, _ stamp: FileStamp, looks: Int = 0) throws -> Outcome {
     guard action != .keep, try FileStatus.of(input + "/" + path) != nil else { return .stays }
     let (folder, leaf) = try split(path, below: input, creating: false)
-    // The link before what it leads to: it is the link that is acted upon.
+    // The link before what it leads to: it is the link that is moved or deleted.
     let before = try folder.status(leaf)
     guard let before, let status = try folder.status(leaf, followingLinks: true), FileStamp(status) == stamp else {
       return .again
     }
+    if let reason = Self.obstacle(try File.open(input + "/" + path, .read), looks) { return .unfinished(reason) }
     try failures.check(folder.path)
     let target = try target(of: path)
     FaultPoint.sentFileChecked.reached()
     guard let file = try setAside(path, leaf, in: folder) else { return .again }
     FaultPoint.sentFileSetAside.reached()
-    guard let now = try file.status(), FileStamp(now) == FileStamp(before) else {
-      // Where yet another version stands in its place by now, its writer has replaced this one, as if nobody had moved it.
+    guard let now = try file.status(), FileStamp(now).isRenamed(from: FileStamp(before)) else {
+      // If another version has its name by now, the file's writer has replaced it, as if nobody had moved it.
       if try !file.putBack() { try file.remove() }
+      return .again
+    }
+    if before.kind == .regular, let reason = Self.obstacle(try file.open(), looks) {
+      if try file.putBack() { return .unfinished(reason) }
+      try file.remove()
       return .again
     }
     do { try finish(file, target) } catch {
@@ -63,6 +76,14 @@ struct AfterSent: Sendable {
       throw error
     }
     return .gone
+  }
+
+  private static func obstacle(_ file: File, _ looks: Int) -> UnfinishedFile? {
+    switch file.writers() {
+    case .none: nil
+    case .some: .isOpen
+    case .unknown: looks < UnfinishedFile.looks ? .mayBeOpen : nil
+    }
   }
 
   /// Deals with a file that a kill has left set aside.

@@ -3,19 +3,25 @@ import Platform
 /// What tells one version of a file from another without reading it. The ledger keeps it.
 struct FileStamp: Equatable, Sendable {
   let size: Int
-  /// ns since 1970.
+  /// mtime, in ns since 1970. Users and tools can set it, so it does not suffice.
   let modified: Int64
+  /// ctime, in ns since 1970. Only the kernel sets it: at each change of bytes, times, rights or name.
+  let changed: Int64
   let inode: UInt64
 
   init(_ status: FileStatus) {
-    size = status.size
-    modified = status.modified
-    inode = status.inode
+    self.init(size: status.size, modified: status.modified, changed: status.changed, inode: status.inode)
   }
 
-  init(size: Int, modified: Int64, inode: UInt64) {
+  init(size: Int, modified: Int64, changed: Int64, inode: UInt64) {
     self.size = size
     self.modified = modified
+    self.changed = changed
     self.inode = inode
+  }
+
+  /// Whether only the name or the rights can have changed in between. A rename changes ctime.
+  func isRenamed(from other: FileStamp) -> Bool {
+    size == other.size && modified == other.modified && inode == other.inode
   }
 }

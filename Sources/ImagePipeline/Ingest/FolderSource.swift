@@ -4,17 +4,20 @@ import Platform
 /// Finds the files that are to be sent: by inotify's events at once, and by scans, because bind mounts and network file
 /// systems deliver no events. Runs on its own thread; memory does not grow with the folder.
 final class FolderSource {
-  private let settings: ProducerSettings
-  private let filter: FileFilter
-  private let outbox: Outbox
-  private let ledger: Ledger
-  private let writer: LedgerWriter
+  let settings: ProducerSettings
+  let filter: FileFilter
+  let outbox: Outbox
+  let ledger: Ledger
+  let writer: LedgerWriter
   private let afterSent: AfterSent
-  private let candidates: BoundedQueue<Candidate>
-  private let events: ProducerEvents
+  let candidates: BoundedQueue<Candidate>
+  let events: ProducerEvents
   private let stop: StopFlag
 
-  private var settling: Settling
+  var settling: Settling
+  var writers: FileWriters
+  /// Whether files of a device get their ctime from this host's kernel.
+  var localDevices: [UInt64: Bool] = [:]
   private var watches: FolderWatches?
   /// A walk that is under way, of the whole input or of a folder that has just appeared (with a slash behind).
   private var walk: (walker: FolderWalker, prefix: String, begun: Int64)?
@@ -44,9 +47,11 @@ final class FolderSource {
     self.events = events
     self.stop = stop
     settling = Settling(quietMilliseconds: settings.settleMilliseconds)
+    writers = FileWriters(quietMilliseconds: settings.settleMilliseconds)
   }
 
-  /// Returns when `stop` is set, or, where only what is there is wanted, when all of it has been dealt with.
+  /// Returns when `stop` is set, or with `once` when every file that is there has been dealt with.
+  /// - Throws: `InputFolder.Moved` when the input's path leads to another folder.
   func run() throws {
     if !settings.once { watches = FolderWatches(root: settings.input, events: events) }
     while !stop.isSet {
@@ -54,28 +59,36 @@ final class FolderSource {
       if walk != nil { try ledger.reading { try step() } }
       if Clock.monotonicMilliseconds >= nextRecheck {
         nextRecheck = Clock.monotonicMilliseconds + Self.recheckInterval
-        for again in outbox.takeRechecks() { try consider(again.path, isFinished: again.isFinished) }
+        for again in outbox.takeRechecks() { try consider(again.path, Cause(again.reason)) }
       }
-      while let path = settling.due(now: Clock.monotonicMilliseconds) { try consider(path, isFinished: false) }
+      while let path = settling.due(now: Clock.monotonicMilliseconds) { try consider(path, .due) }
       if settings.once {
         if walk == nil, settling.isEmpty, outbox.isEmpty { return }
         if walk == nil || settling.isFull { _ = stop.wait(milliseconds: 10) }
       } else if let watches {
         let wait = walk != nil && !settling.isFull ? 0 : waiting
-        try watches.next(
-          timeoutMilliseconds: wait,
-          finished: { if try !liesInOutput($0) { try consider($0, isFinished: true) } },
-          refused: { refuseName($0, .regular) }, appeared: noteAppeared)
+        try watches.next(timeoutMilliseconds: wait, handle)
       }
     }
   }
 
-  /// - Parameter folder: nil where events do not tell everything.
-  private func noteAppeared(_ folder: String?) {
-    if let folder, appeared.count < Self.mostAppeared {
-      appeared.append(folder)
-    } else {
-      nextScan = Clock.monotonicMilliseconds
+  private func handle(_ event: FolderWatches.Event) throws {
+    let now = Clock.monotonicMilliseconds
+    switch event {
+    case .written(let path):
+      if filter.accepts(path.lastComponent) { writers.written(path, now: now) }
+    case .closed(let path): if try !liesInOutput(path) { try consider(path, .closed) }
+    case .movedIn(let path): if try !liesInOutput(path) { try consider(path, .movedIn) }
+    case .unreadableName(let bytes): refuseName(bytes, .regular)
+    case .folderAppeared(let folder) where appeared.count < Self.mostAppeared: appeared.append(folder)
+    case .folderAppeared: nextScan = now
+    case .foldersGone(let folders):
+      writers.forget(below: folders)
+      // A folder that was moved within the input is found under its new name.
+      nextScan = now
+    case .eventsLost:
+      writers.forgetWrites()
+      nextScan = now
     }
   }
 
@@ -90,10 +103,13 @@ final class FolderSource {
   private func startWalk() throws {
     if scans == 0 || (!settings.once && Clock.monotonicMilliseconds >= nextScan) {
       appeared = []
-      watches?.watch("")
       do {
+        if let named = settings.namedInput, try InputFolder.path(of: named) != settings.input {
+          throw InputFolder.Moved()
+        }
+        watches?.scanBegins()
         walk = (try walker(""), "", Clock.monotonicMilliseconds)
-      } catch {
+      } catch let error as SystemError {
         if settings.once { throw error }
         // A folder that is not mounted at the moment, say.
         events.unreadableFolder(error)
@@ -149,6 +165,8 @@ final class FolderSource {
       guard let result = walker.next() else {
         walk = nil
         guard prefix.isEmpty else { return }
+        watches?.scanEnded()
+        events.scanEnded()
         // A folder so large that a scan takes long is not scanned all the time.
         let now = Clock.monotonicMilliseconds
         nextScan = now + max(Int64(settings.rescanMilliseconds), 10 * (now - begun))
@@ -163,7 +181,7 @@ final class FolderSource {
         }
         for original in SetAside.originals(prefix + path, entry.kind, root: settings.input) { recover(original) }
         guard entry.kind != .folder else { continue }
-        try consider(prefix + path, isFinished: false, kind: entry.kind)
+        try consider(prefix + path, .scan, kind: entry.kind)
       }
     }
   }
@@ -172,7 +190,7 @@ final class FolderSource {
   /// sends single files only may do so beside another producer, whose they would be.
   private func recover(_ path: String) {
     guard settings.only == nil, outbox.claim(path) else { return }
-    defer { outbox.release(path, again: true) }
+    defer { outbox.release(path, again: .again) }
     do { try afterSent.recover(path) } catch { events.afterSentFailed(path, error) }
   }
 
@@ -184,65 +202,5 @@ final class FolderSource {
     case .regular, .symbolicLink: if filter.accepts(readable) { events.refusedName(bytes) }
     case .other: break
     }
-  }
-
-  // MARK: One file
-
-  /// - Parameter isFinished: an event said that its writer has closed it.
-  private func consider(_ path: String, isFinished: Bool, kind: FileStatus.Kind = .regular) throws {
-    if let only = settings.only, !only.contains(path) { return }
-    guard filter.accepts(path.lastComponent), kind == .regular || kind == .symbolicLink else {
-      if kind == .symbolicLink { sayLinkedFolder(path) }
-      return
-    }
-    let status: FileStatus?
-    do { status = try FileStatus.of(settings.input + "/" + path) } catch {
-      settling.forget(path)
-      return events.refused(path, error, wasFound: false)
-    }
-    guard let status, status.kind == .regular else {
-      // Gone; or a link to a folder, which is not followed: it might lead in a circle.
-      if let status, status.kind == .folder { events.skippedLink(path) }
-      return settling.forget(path)
-    }
-    guard !events.isRefused(path, status) else { return }
-    if isFinished {
-      settling.forget(path)
-      // The claim before the ledger: what is in flight now may get there in between.
-      guard outbox.claim(path) else { return }
-      // Whatever its stamp says: where clocks are coarse, or times are set back, other bytes come under the same one.
-      return take(path, status, stamp: nil, sent: try ledger.line(path)?.digest)
-    }
-    guard !outbox.isClaimed(path) else { return }
-    let stamp = FileStamp(status)
-    let line = try ledger.line(path)
-    if let line, line.stamp == stamp {
-      settling.forget(path)
-      events.alreadySent(path)
-      // A run that ended between the ledger and the move or removal has left this one.
-      if settings.afterSent != .keep, outbox.claim(path) {
-        writer.add(.known(path: path, stamp: stamp, digest: line.digest))
-      }
-      return
-    }
-    guard
-      settling.observe(path, status, now: Clock.monotonicMilliseconds, wall: Clock.wallNanoseconds),
-      outbox.claim(path)
-    else { return }
-    take(path, status, stamp: stamp, sent: line?.digest)
-  }
-
-  /// A link that is no image by its name may still be a folder that somebody waits for.
-  private func sayLinkedFolder(_ path: String) {
-    guard filter.enters(path.lastComponent),
-      let status = (try? FileStatus.of(settings.input + "/" + path)) ?? nil, status.kind == .folder
-    else { return }
-    events.skippedLink(path)
-  }
-
-  /// Hands a claimed path to the senders.
-  private func take(_ path: String, _ status: FileStatus, stamp: FileStamp?, sent: Digest?) {
-    events.found(path, status)
-    if !candidates.push(Candidate(path: path, stamp: stamp, sent: sent)) { outbox.release(path) }
   }
 }

@@ -12,12 +12,8 @@ enum InputFolder {
   /// The folder's path without links and dots; what the ledger knows it by.
   /// - Throws: `Unusable` where there is none; `Refusal` where it is an output, or lies in one.
   static func resolve(_ path: String) throws -> String {
-    guard let resolved = realpath(path, nil) else { throw Unusable(path, SystemError("open", path)) }
-    defer { free(resolved) }
-    let absolute = String(cString: resolved)
-    guard try FileStatus.of(absolute)?.kind == .folder else {
-      throw Unusable(path, SystemError("open", path, code: ENOTDIR))
-    }
+    let absolute: String
+    do { absolute = try self.path(of: path) } catch { throw Unusable(path, error) }
     var place = absolute
     while true {
       if isOutput(place) { throw Refusal(input: path, output: place) }
@@ -25,6 +21,19 @@ enum InputFolder {
       place = slash == place.startIndex ? "/" : String(place[..<slash])
     }
   }
+
+  /// Where a path leads now, without links and dots.
+  /// - Throws: as realpath(3); ENOTDIR if it leads to a file.
+  static func path(of path: String) throws(SystemError) -> String {
+    guard let resolved = realpath(path, nil) else { throw SystemError("open", path) }
+    defer { free(resolved) }
+    let absolute = String(cString: resolved)
+    guard try FileStatus.of(absolute)?.kind == .folder else { throw SystemError("open", path, code: ENOTDIR) }
+    return absolute
+  }
+
+  /// The path of the input leads to another folder than when the run began: a symbolic link was changed.
+  struct Moved: Error {}
 
   struct Unusable: Error, CustomStringConvertible {
     let input: String

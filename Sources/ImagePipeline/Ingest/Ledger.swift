@@ -116,8 +116,10 @@ final class Ledger: Sendable {
         return try database.prepare("SELECT id FROM scopes WHERE cluster = ? AND topic = ? AND input = ?")
           .first(.text(cluster), .text(topic), .text(input)) { $0.integer(0) }!
       }
-      select = try database.prepare("SELECT size, modified, inode, digest FROM files WHERE scope = ? AND path = ?")
-      replace = try database.prepare("REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)")
+      select = try database.prepare(
+        "SELECT size, modified, inode, digest, changed FROM files WHERE scope = ? AND path = ?")
+      replace = try database.prepare(
+        "REPLACE INTO files (scope, path, size, modified, inode, digest, changed) VALUES (?, ?, ?, ?, ?, ?, ?)")
       delete = try database.prepare("DELETE FROM files WHERE scope = ? AND path = ?")
       let mark = "INTO offsets (scope, partition, last, last_time, last_key) VALUES (?, ?, ?, ?, ?)"
       addMark = try database.prepare("INSERT OR IGNORE " + mark)
@@ -142,7 +144,8 @@ final class Ledger: Sendable {
         }
         return Line(
           stamp: FileStamp(
-            size: Int(row.integer(0)), modified: row.integer(1), inode: UInt64(bitPattern: row.integer(2))),
+            size: Int(row.integer(0)), modified: row.integer(1), changed: row.integer(4),
+            inode: UInt64(bitPattern: row.integer(2))),
           digest: digest)
       }
     }
@@ -155,7 +158,7 @@ final class Ledger: Sendable {
         for (path, line) in lines {
           try replace.run(
             .integer(scope), .text(path), .integer(Int64(line.stamp.size)), .integer(line.stamp.modified),
-            .integer(Int64(bitPattern: line.stamp.inode)), .blob(line.digest.bytes))
+            .integer(Int64(bitPattern: line.stamp.inode)), .blob(line.digest.bytes), .integer(line.stamp.changed))
         }
         try write(marks, addMark)
         FaultPoint.ledgerWritten.reached()

@@ -1,12 +1,12 @@
 /// The ledger's tables.
 enum LedgerSchema {
-  static let version = 2
+  static let version = 3
 
-  static let creation = first + "\n" + second
+  static let creation = first + "\n" + second + "\n" + third
 
   /// What an older ledger lacks.
   /// - Parameter version: 1 or more.
-  static func migration(from version: Int) -> String { version < 2 ? second : "" }
+  static func migration(from version: Int) -> String { (version < 2 ? second + "\n" : "") + third }
 
   private static let first = """
     CREATE TABLE scopes (
@@ -30,4 +30,7 @@ enum LedgerSchema {
     -- 1 where the topic was found to be another one than was sent to, until all that was sent is forgotten.
     ALTER TABLE scopes ADD COLUMN is_topic_new INTEGER NOT NULL DEFAULT 0;
     """
+
+  /// Files that were recorded without a ctime are read once more. Their hash then shows that they were sent.
+  private static let third = "ALTER TABLE files ADD COLUMN changed INTEGER NOT NULL DEFAULT 0;"
 }

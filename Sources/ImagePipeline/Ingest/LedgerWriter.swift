@@ -1,13 +1,16 @@
 import Platform
 import Synchronization
 
-/// Writes the ledger for many images at a time, then does with their files what was asked for. Runs on its own thread.
+/// Writes the ledger for many images at a time, and moves or deletes the files of earlier ones. Runs on its own thread.
 final class LedgerWriter: Sendable {
   enum Entry: Sendable {
     /// The broker has all of it.
     case sent(Outbox.Flight)
     /// Its bytes were sent before, under another stamp or this one.
     case known(path: String, stamp: FileStamp, digest: Digest)
+    /// The ledger has it, and the file has been quiet since: it may be moved or deleted now.
+    /// - Parameter looks: how often it was found unchanged before.
+    case settled(path: String, stamp: FileStamp, looks: Int)
   }
 
   private let queue: BoundedQueue<Entry>
@@ -61,9 +64,10 @@ final class LedgerWriter: Sendable {
       case .sent(let flight):
         lines.append((flight.path, Ledger.Line(stamp: flight.stamp, digest: flight.digest)))
       case .known(let path, let stamp, let digest): lines.append((path, Ledger.Line(stamp: stamp, digest: digest)))
+      case .settled: break
       }
     }
-    while true {
+    while !lines.isEmpty {
       do {
         try ledger.record(lines, marks: marks())
         break
@@ -80,28 +84,44 @@ final class LedgerWriter: Sendable {
       }
     }
     FaultPoint.ledgerCommitted.reached()
-    var outcomes: [AfterSent.Outcome] = []
+    // What may be moved or deleted is looked at once more for that, when it has settled.
+    let next: Outbox.Recheck.Reason? = afterSent.action == .keep ? nil : .again
+    var gone: [String] = []
+    var released: [(path: String, again: Outbox.Recheck.Reason?)] = []
     for entry in entries {
       switch entry {
       case .sent(let flight):
         events.sent(flight.path, bytes: flight.stamp.size, since: flight.begun)
-        outcomes.append(act(flight.path, flight.stamp))
-      case .known(let path, let stamp, _):
+        released.append((flight.path, next))
+      case .known(let path, _, _):
         events.known(path)
-        outcomes.append(act(path, stamp))
+        released.append((path, next))
+      case .settled(let path, let stamp, let looks):
+        let outcome = act(path, stamp, looks)
+        if outcome == .gone { gone.append(path) }
+        released.append((path, outcome.again(looks)))
       }
     }
     FaultPoint.sentFileHandled.reached()
     // What is not in the folder any more need not be remembered, or a camera's ledger would grow for ever.
-    let gone = zip(lines, outcomes).filter { $0.1 == .gone }
-    do { try ledger.remove(gone.map(\.0.path)) } catch { events.ledgerFailed(error) }
-    outbox.release(zip(lines, outcomes).map { ($0.path, $1 == .again) })
+    if !gone.isEmpty { do { try ledger.remove(gone) } catch { events.ledgerFailed(error) } }
+    outbox.release(released)
   }
 
-  private func act(_ path: String, _ stamp: FileStamp) -> AfterSent.Outcome {
-    do { return try afterSent.perform(path, stamp) } catch {
+  private func act(_ path: String, _ stamp: FileStamp, _ looks: Int) -> AfterSent.Outcome {
+    do { return try afterSent.perform(path, stamp, looks: looks) } catch {
       events.afterSentFailed(path, error)
       return .stays
+    }
+  }
+}
+
+extension AfterSent.Outcome {
+  fileprivate func again(_ looks: Int) -> Outbox.Recheck.Reason? {
+    switch self {
+    case .stays, .gone: nil
+    case .again: .again
+    case .unfinished(let reason): .unsettled(reason, looks: looks + 1)
     }
   }
 }

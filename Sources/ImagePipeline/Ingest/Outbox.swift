@@ -16,15 +16,27 @@ final class Outbox: Sendable {
     var lastToken: UInt64 = 0
     var settled = 0
     var recheck: [Recheck] = []
+    /// The paths of `recheck`, by `pathKey`.
+    var returning: Set<[UInt8]> = []
   }
 
   fileprivate struct Claim { var changed = false }
 
   /// A path that is to be looked at again.
   struct Recheck: Equatable, Sendable {
+    enum Reason: Equatable, Sendable {
+      /// An event came while it was being worked on: its writer has closed it.
+      case finished
+      /// It may have changed, or it is to be tried again.
+      case again
+      /// It is not finished. It was taken too early, so many times by now.
+      case unfinished(UnfinishedFile, tries: Int)
+      /// It was sent, and may not be moved or deleted yet. That was tried too early, so many times by now.
+      case unsettled(UnfinishedFile, looks: Int)
+    }
+
     let path: String
-    /// An event said so while it was being worked on: its writer has closed it.
-    let isFinished: Bool
+    let reason: Reason
   }
 
   /// An image whose messages are on their way.
@@ -54,17 +66,22 @@ final class Outbox: Sendable {
     }
   }
 
-  func isClaimed(_ path: String) -> Bool { state.withLock { $0.claims[path.pathKey] != nil } }
+  /// Whether a path is being worked on, or was given back to be looked at again: then a scan leaves it alone.
+  func isClaimed(_ path: String) -> Bool {
+    state.withLock { $0.claims[path.pathKey] != nil || $0.returning.contains(path.pathKey) }
+  }
 
   /// Gives a path back.
-  /// - Parameter again: look at it once more even where nothing was seen to change.
-  func release(_ path: String, again: Bool = false) { release([(path, again)]) }
+  /// - Parameter again: why to look at it once more, even if no event comes; nil: not before.
+  func release(_ path: String, again: Recheck.Reason? = nil) { release([(path, again)]) }
 
-  func release(_ paths: [(path: String, again: Bool)]) {
+  func release(_ paths: [(path: String, again: Recheck.Reason?)]) {
     state.withLock { state in
       for (path, again) in paths {
         let isFinished = state.claims.removeValue(forKey: path.pathKey)?.changed == true
-        if isFinished || again { state.recheck.append(Recheck(path: path, isFinished: isFinished)) }
+        guard let reason = isFinished ? .finished : again else { continue }
+        state.recheck.append(Recheck(path: path, reason: reason))
+        state.returning.insert(path.pathKey)
       }
     }
   }
@@ -72,7 +89,7 @@ final class Outbox: Sendable {
   /// The paths that are to be looked at again.
   func takeRechecks() -> [Recheck] {
     state.withLock { state in
-      defer { state.recheck = [] }
+      defer { (state.recheck, state.returning) = ([], []) }
       return state.recheck
     }
   }

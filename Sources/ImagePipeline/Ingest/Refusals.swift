@@ -5,6 +5,7 @@ import Synchronization
 /// was the system's fault or the broker's.
 final class Refusals: Sendable {
   private struct Refusal {
+    /// How the file looked; nil if it could not be inspected.
     let status: FileStatus?
     /// Monotonic ms; nil: not before it changes.
     var retry: Int64?
@@ -14,36 +15,44 @@ final class Refusals: Sendable {
 
   /// By `pathKey`.
   private let files = Mutex<[[UInt8]: Refusal]>([:])
-  /// Where there are more, all are forgotten, tried and reported again: memory is bounded.
+  /// If there are more, all are forgotten, tried and reported again: memory is bounded.
   private static let most = 100_000
   private static let firstDelay: Int64 = 10_000
   private static let longestDelay: Int64 = 60_000
 
+  enum News: Equatable {
+    /// The file was not refused before.
+    case first
+    /// An earlier version of it was.
+    case otherVersion
+    /// Nothing has changed.
+    case none
+  }
+
   /// - Parameter isPassing: the disk, the system or the broker was at fault, and may not be the next time.
-  /// - Returns: true where this is news.
   func add(_ path: String, _ status: FileStatus?, isPassing: Bool = false, now: Int64 = Clock.monotonicMilliseconds)
-    -> Bool
+    -> News
   {
     files.withLock { files in
       if files.count >= Self.most { files = [:] }
       let before = files[path.pathKey]
-      let isNews = before == nil || before!.status != status
-      let delay = isNews ? Self.firstDelay : min(2 * before!.delay, Self.longestDelay)
+      let isSame = before.map { $0.status == status } ?? false
+      let delay = isSame ? min(2 * before!.delay, Self.longestDelay) : Self.firstDelay
       files[path.pathKey] = Refusal(status: status, retry: isPassing ? now + delay : nil, delay: delay)
-      return isNews
+      return before == nil ? .first : isSame ? .none : .otherVersion
     }
   }
 
+  /// Whether this version of a file is not to be tried at the moment. The refusal of an earlier version stays until the file is
+  /// sent or gone: until then it is one that could not be sent.
   func contains(_ path: String, _ status: FileStatus, now: Int64 = Clock.monotonicMilliseconds) -> Bool {
     files.withLock { files in
-      guard let known = files[path.pathKey] else { return false }
-      if known.status == status { return known.retry.map { now < $0 } ?? true }
-      files[path.pathKey] = nil
-      return false
+      guard let known = files[path.pathKey], known.status == status else { return false }
+      return known.retry.map { now < $0 } ?? true
     }
   }
 
-  /// Returns true where it was there.
+  /// Returns true if it was there.
   func remove(_ path: String) -> Bool { files.withLock { $0.removeValue(forKey: path.pathKey) != nil } }
 
   var count: Int { files.withLock { $0.count } }

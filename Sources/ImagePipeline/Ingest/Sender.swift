@@ -5,10 +5,14 @@ import Platform
 /// A file that is taken: finished, as far as anybody can tell.
 struct Candidate: Sendable {
   let path: String
-  /// How it looked when it was found finished; nil where an event said so, whatever it looks like.
+  /// How it looked when it was found finished; nil if an event said so, whatever it looks like.
   let stamp: FileStamp?
-  /// The hash of the version that was sent last, where one was.
+  /// The hash of the version that was sent last, if any was.
   let sent: Digest?
+  /// It was quiet for a while, so it is what it is, even if it is empty.
+  let hasSettled: Bool
+  /// How often it was taken before, too early.
+  var tries = 0
 }
 
 /// Bytes of a file → message. Reads, hashes, encodes into the buffer that librdkafka takes over. Several threads run one
@@ -54,10 +58,9 @@ final class Sender: Sendable {
         continue
       }
       do {
-        if try !send(candidate) {
-          events.unfinished(candidate.path)
-          outbox.release(candidate.path, again: true)
-        }
+        try send(candidate)
+      } catch let reason as UnfinishedFile {
+        releaseUnfinished(candidate.path, reason, tries: candidate.tries)
       } catch let error as SystemError where error.code == ENOENT {
         events.vanished(candidate.path)
         outbox.release(candidate.path)
@@ -78,19 +81,21 @@ final class Sender: Sendable {
     return nil
   }
 
-  /// Returns false where the file is not finished after all. Where it is true, the outbox or the ledger's writer has the
-  /// path.
-  private func send(_ candidate: Candidate) throws -> Bool {
+  /// When it returns, the outbox or the ledger's writer has the path.
+  /// - Throws: `UnfinishedFile` if it was taken too early.
+  private func send(_ candidate: Candidate) throws {
     let name = try ImageName(candidate.path)
     let file = try File.open(input + "/" + candidate.path, .read)
     let before = try file.status()
-    guard before.kind == .regular else {
-      outbox.release(candidate.path)
-      return true
+    guard before.kind == .regular else { return outbox.release(candidate.path) }
+    guard candidate.stamp == nil || candidate.stamp == FileStamp(before) else { throw UnfinishedFile.changes }
+    if !candidate.hasSettled, before.size == 0 || !file.hasData { throw UnfinishedFile.isPlaceholder }
+    if file.writers() == .some { throw UnfinishedFile.isOpen }
+    if before.size <= segmentBytes {
+      try sendWhole(file, before, name, candidate)
+    } else {
+      try sendSegments(file, before, name, candidate)
     }
-    if let stamp = candidate.stamp, stamp != FileStamp(before) { return false }
-    if before.size <= segmentBytes { return try sendWhole(file, before, name, candidate) }
-    return try sendSegments(file, before, name, candidate)
   }
 
   private func isUnchanged(_ file: File, _ before: FileStatus) throws -> Bool {
@@ -106,16 +111,14 @@ final class Sender: Sendable {
     return true
   }
 
-  private func sendWhole(_ file: File, _ before: FileStatus, _ name: ImageName, _ candidate: Candidate)
-    throws -> Bool
-  {
+  private func sendWhole(_ file: File, _ before: FileStatus, _ name: ImageName, _ candidate: Candidate) throws {
     // One byte more, to see the end of the file.
     try buffers.withBuffer(segmentBytes + 1) { buffer in
       let count = try file.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<(before.size + 1)]), at: 0)
       let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count])
       let digest = SHA256.hash(bytes)
-      guard count == before.size, try isUnchanged(file, before) else { return false }
-      if wasSent(candidate, before, digest) { return true }
+      guard count == before.size, try isUnchanged(file, before) else { throw UnfinishedFile.changes }
+      if wasSent(candidate, before, digest) { return }
       do {
         try produce(
           bytes, ImageHeaders(digest: digest, length: count), Envelope(name: name.value, format: format), name,
@@ -125,19 +128,16 @@ final class Sender: Sendable {
         gaveUp(name.value, error)
       }
       FaultPoint.imageHandedOver.reached()
-      return true
     }
   }
 
   /// Reads the file twice: every segment names the hash of the whole.
-  private func sendSegments(_ file: File, _ before: FileStatus, _ name: ImageName, _ candidate: Candidate)
-    throws -> Bool
-  {
+  private func sendSegments(_ file: File, _ before: FileStatus, _ name: ImageName, _ candidate: Candidate) throws {
     try buffers.withBuffer(segmentBytes + 1) { buffer in
       let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<segmentBytes])
-      let digest = try digest(of: file, piece)
-      guard let digest, try isUnchanged(file, before) else { return false }
-      if wasSent(candidate, before, digest) { return true }
+      guard let digest = try digest(of: file, piece) else { return outbox.release(candidate.path) }
+      guard try isUnchanged(file, before) else { throw UnfinishedFile.changes }
+      if wasSent(candidate, before, digest) { return }
       let envelope = Envelope(name: name.value, format: format)
       let id = ImageHeaders.Segment.id(name: name.value, digest: digest)
       let count = (before.size + segmentBytes - 1) / segmentBytes
@@ -151,11 +151,13 @@ final class Sender: Sendable {
           if stop.isSet { throw SendingStopped() }
           let position = index * segmentBytes
           let length = try file.read(into: piece, at: position)
-          guard length == min(segmentBytes, before.size - position) else { throw FileChanged() }
+          guard length == min(segmentBytes, before.size - position) else { throw FileChanged(tries: candidate.tries) }
           let bytes = UnsafeRawBufferPointer(rebasing: piece[..<length])
           hash.update(bytes)
           // Before the last segment is out, not after: what has changed must not look whole.
-          if index == count - 1, try hash.finish() != digest || !isUnchanged(file, before) { throw FileChanged() }
+          if index == count - 1, try hash.finish() != digest || !isUnchanged(file, before) {
+            throw FileChanged(tries: candidate.tries)
+          }
           let chosen = try client ?? clients.client(for: bytes)
           client = chosen
           let segment = ImageHeaders.Segment(id: id, index: index, count: count, position: position)
@@ -168,10 +170,10 @@ final class Sender: Sendable {
         failure = error
       }
       finish(outbox.end(flight, failure: failure))
-      return true
     }
   }
 
+  /// nil if the run ends.
   private func digest(of file: File, _ piece: UnsafeMutableRawBufferPointer) throws -> Digest? {
     var hash = SHA256()
     var place = 0
@@ -239,17 +241,20 @@ final class Sender: Sendable {
     writer.add(.sent(flight))
   }
 
+  private func releaseUnfinished(_ path: String, _ reason: UnfinishedFile, tries: Int) {
+    events.unfinished(path)
+    outbox.release(path, again: .unfinished(reason, tries: tries + 1))
+  }
+
   private func gaveUp(_ path: String, _ failure: any Error) {
     switch failure {
-    case is FileChanged:
-      events.unfinished(path)
-      outbox.release(path, again: true)
+    case let error as FileChanged: releaseUnfinished(path, .changes, tries: error.tries)
     case is SendingStopped: outbox.release(path)
     // That ends the client, and not for this image alone.
     case let error as KafkaError where error.isPurged || error.isFatal: outbox.release(path)
     case let error as KafkaError where !error.isMessageTooLarge && !error.isAuthorization:
       events.failed(path, error)
-      outbox.release(path, again: true)
+      outbox.release(path, again: .again)
     default:
       events.refused(path, failure)
       outbox.release(path)
@@ -257,7 +262,9 @@ final class Sender: Sendable {
   }
 }
 
-/// The file was altered while it was read.
-private struct FileChanged: Error {}
+/// The file was altered while its segments were sent.
+private struct FileChanged: Error {
+  let tries: Int
+}
 /// The run ends.
 private struct SendingStopped: Error {}

@@ -63,6 +63,9 @@ struct SetAside {
   /// Of the file itself, not of what a link leads to.
   func status() throws(SystemError) -> FileStatus? { try place.status(name) }
 
+  /// The file itself, for reading.
+  func open() throws(SystemError) -> File { try place.file(name, .read) }
+
   /// Gives it its name back. False where another file has that by now: its writer has replaced this one.
   func putBack() throws(SystemError) -> Bool {
     defer { leave() }

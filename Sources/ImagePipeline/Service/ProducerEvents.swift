@@ -13,6 +13,7 @@ public final class ProducerEvents: Sendable {
   let sendSeconds = Histogram(bounds: Histogram.seconds)
   private let counts = Mutex(Counts())
   private let refusals = Refusals()
+  private let scanned = Mutex(ScanTroubles())
   private let said = Mutex<Set<String>>([])
   private let failures = Repetitions(intervalMilliseconds: 10_000)
 
@@ -43,11 +44,6 @@ public final class ProducerEvents: Sendable {
     public var waiting = 0
     /// Taken and not yet done with.
     public var left: Int { max(0, found - sent - known - refused - vanished) }
-
-    fileprivate mutating func refuse() {
-      refused += 1
-      everRefused += 1
-    }
   }
 
   /// - Parameter input: the folder that paths are relative to.
@@ -59,7 +55,7 @@ public final class ProducerEvents: Sendable {
 
   public var now: Counts { counts.withLock { $0 } }
 
-  func found(_ path: String, _ status: FileStatus) { counts.withLock { $0.found += 1 } }
+  func found(_ path: String) { counts.withLock { $0.found += 1 } }
 
   /// The threads go on, with so much to do.
   func beat(waiting: Int, inFlight: Int) {
@@ -82,7 +78,7 @@ public final class ProducerEvents: Sendable {
     log.debug("sent", ["image": .string(path), "bytes": .of(bytes)])
   }
 
-  /// It may have been refused before, unchanged.
+  /// It may have been refused before.
   private func wasDone(_ path: String) {
     guard refusals.remove(path) else { return }
     counts.withLock {
@@ -90,6 +86,9 @@ public final class ProducerEvents: Sendable {
       $0.refused -= 1
     }
   }
+
+  /// A file is not there. If it was refused before, it is not one of those that could not be sent any more.
+  func gone(_ path: String) { wasDone(path) }
 
   func known(_ path: String) {
     wasDone(path)
@@ -106,6 +105,7 @@ public final class ProducerEvents: Sendable {
   }
 
   func vanished(_ path: String) {
+    wasDone(path)
     counts.withLock { $0.vanished += 1 }
     log.debug("gone before it was read", ["image": .string(path)])
   }
@@ -116,12 +116,20 @@ public final class ProducerEvents: Sendable {
   func refused(_ path: String, _ error: any Error, wasFound: Bool = true) {
     let status = (try? FileStatus.of(input + "/" + path)) ?? nil
     let isPassing = (error as? SystemError).map { $0.isEnvironmental && ![EACCES, EPERM].contains($0.code) }
-    let isNews = refusals.add(path, status, isPassing: isPassing ?? (error is KafkaError))
+    let news = refusals.add(
+      path, status, isPassing: isPassing ?? (error is KafkaError || error is UnfinishedFile))
     counts.withLock {
-      $0.found += (isNews ? 1 : 0) - (wasFound ? 1 : 0)
-      if isNews { $0.refuse() }
+      $0.found += (news == .first ? 1 : 0) - (wasFound ? 1 : 0)
+      if news == .first { $0.refused += 1 }
+      if news != .none { $0.everRefused += 1 }
     }
-    if isNews { log.error("not sent: \(error)", ["image": .string(path)]) }
+    if news != .none { log.error("not sent: \(error)", ["image": .string(path)]) }
+  }
+
+  /// A file that is being written for long. It is sent when it is finished.
+  func isUnfinished(_ path: String, _ reason: UnfinishedFile) {
+    guard isNews("unfinished \(path)") else { return }
+    log.warning("not sent yet: \(reason)", ["image": .string(path)])
   }
 
   /// Nothing is on its way any more: what was not done with will be found again.
@@ -130,11 +138,10 @@ public final class ProducerEvents: Sendable {
   func isRefused(_ path: String, _ status: FileStatus) -> Bool { refusals.contains(path, status) }
 
   func refusedName(_ bytes: [UInt8]) {
-    guard isNews("name " + bytes.description) else { return }
-    counts.withLock { $0.refuse() }
+    let name = String(decoding: bytes, as: UTF8.self)
+    guard noteTrouble("name \(bytes)") else { return }
     log.error(
-      "not sent: its name is not UTF-8, which a Kafka key and JSON have to be: rename it",
-      ["image": .string(String(decoding: bytes, as: UTF8.self))])
+      "not sent: its name is not UTF-8, which a Kafka key and JSON have to be: rename it", ["image": .string(name)])
   }
 
   /// It will be tried again.
@@ -165,9 +172,27 @@ public final class ProducerEvents: Sendable {
   }
 
   func unreadableFolder(_ error: SystemError) {
-    guard isNews("folder \(error)") else { return }
-    counts.withLock { $0.refuse() }
+    guard noteTrouble("folder \(error)") else { return }
     log.error("a folder could not be read: \(error)")
+  }
+
+  /// Counts what keeps images from being found.
+  /// - Returns: whether it is to be logged.
+  private func noteTrouble(_ text: String) -> Bool {
+    let isNew = scanned.withLock { $0.note(text) }
+    if isNew {
+      counts.withLock {
+        $0.refused += 1
+        $0.everRefused += 1
+      }
+    }
+    return isNew && isNews(text)
+  }
+
+  /// Everything has been looked at: what the scan did not meet again has passed.
+  func scanEnded() {
+    let passed = scanned.withLock { $0.scanEnded() }
+    counts.withLock { $0.refused -= passed }
   }
 
   func skippedOutput(_ path: String) {

@@ -32,13 +32,17 @@ public final class ProducerService: Sendable {
   /// - Throws: what cannot be helped by waiting: a folder that cannot be used, a right that is missing at the start, and, where
   ///   only what is there is wanted, a fatal error of the client.
   public func run() throws {
-    var settings = settings
-    settings.input = try InputFolder.resolve(settings.input)
+    var settings = try resolved(self.settings)
     var delay = Self.restartMilliseconds.lowerBound
     var isSending = false
     while true {
       let begun = Clock.monotonicMilliseconds
-      do { return try serve(settings, &isSending) } catch let error as KafkaError where isSending && !settings.once {
+      do { return try serve(settings, &isSending) } catch is InputFolder.Moved {
+        settings = try resolved(self.settings)
+        settings.resend = false
+        log.info(
+          "IMAGES_DIR leads to another folder now, which is sent from here on", ["input": .string(settings.input)])
+      } catch let error as KafkaError where isSending && !settings.once {
         // A topic that was made anew, a right that was withdrawn for a while: librdkafka gives up, a new client does not.
         if Clock.monotonicMilliseconds - begun > Int64(Self.restartMilliseconds.upperBound) {
           delay = Self.restartMilliseconds.lowerBound
@@ -50,6 +54,15 @@ public final class ProducerService: Sendable {
         settings.resend = false
       }
     }
+  }
+
+  /// With the folders that the input's path leads to now.
+  private func resolved(_ named: ProducerSettings) throws -> ProducerSettings {
+    var settings = named
+    settings.input = try InputFolder.resolve(named.input)
+    settings.namedInput = named.input
+    if named.sentFolder == named.input + "/.sent" { settings.sentFolder = settings.input + "/.sent" }
+    return settings
   }
 
   private func isStopped(withinMilliseconds milliseconds: Int) -> Bool {

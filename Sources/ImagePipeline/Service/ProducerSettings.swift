@@ -32,6 +32,8 @@ public struct ProducerSettings: Sendable {
   public var only: PathSet?
   /// Where a broker does not answer for so long the run fails, in ms; nil: waits for ever.
   public var patience: Int?
+  /// The input as the user wrote it, if `input` is where it led at the start.
+  var namedInput: String?
   /// Set where the cluster ends with this process: its identity, and what bounds the messages that nobody has stored.
   public var embedded: (cluster: String, budget: UnstoredBudget)?
 

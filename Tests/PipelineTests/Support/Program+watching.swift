@@ -68,6 +68,12 @@ extension Scratch {
     try bytes.withUnsafeBytes { try file.write($0, at: size) }
   }
 
+  /// Writes over a file's first bytes, in place, and closes it.
+  func overwrite(_ name: String, _ bytes: [UInt8]) throws {
+    let file = try File.open(path + "/" + name, .readWrite)
+    try bytes.withUnsafeBytes { try file.write($0, at: 0) }
+  }
+
   /// Makes a folder, with those on its way.
   func makeFolder(_ name: String) throws { _ = try Folder.create(path + "/" + name) }
 

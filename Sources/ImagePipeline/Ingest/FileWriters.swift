@@ -1,0 +1,75 @@
+import Platform
+
+/// What events tell of the programs that write to files of the input. A pure state machine; times come from its caller.
+///
+/// It complements `File.writers()`: the kernel answers that only for files of this user, and events reach only a producer that
+/// watches.
+struct FileWriters {
+  /// How long a close is remembered, in ms.
+  private let quiet: Int64
+  /// When each file was last written to that has not been closed since, in monotonic ms. By `pathKey`.
+  private var written: [[UInt8]: Int64] = [:]
+  /// When each file was last closed. By `pathKey`.
+  private var closed: [[UInt8]: Int64] = [:]
+  /// The closes in their order, to be forgotten.
+  private var closings: [(key: [UInt8], time: Int64)] = []
+  private var head = 0
+
+  /// More files than these are forgotten: memory is bounded, and scans still wait until a file is quiet.
+  static let most = 100_000
+
+  init(quietMilliseconds: Int) { quiet = Int64(quietMilliseconds) }
+
+  mutating func written(_ path: String, now: Int64) {
+    if written.count >= Self.most { written = [:] }
+    written[path.pathKey] = now
+  }
+
+  /// A writer has closed a file, or moved a complete one to its path.
+  /// - Returns: false if the file was closed within the last `quiet` ms, too: somebody writes it in several steps.
+  @discardableResult
+  mutating func closed(_ path: String, now: Int64) -> Bool {
+    let key = path.pathKey
+    written[key] = nil
+    guard quiet > 0 else { return true }
+    forget(before: now - quiet)
+    defer {
+      closed[key] = now
+      closings.append((key, now))
+    }
+    return closed[key] == nil
+  }
+
+  private mutating func forget(before end: Int64) {
+    while head < closings.count, closings[head].time <= end || closed.count >= Self.most {
+      let (key, time) = closings[head]
+      if closed[key] == time { closed[key] = nil }
+      head += 1
+    }
+    if head > 1_000, head * 2 > closings.count {
+      closings.removeFirst(head)
+      head = 0
+    }
+  }
+
+  /// When a file was last written to that has not been closed since; nil if none is known.
+  func lastWrite(_ path: String) -> Int64? { written[path.pathKey] }
+
+  /// When a file was last closed, if that was within the last `quiet` ms.
+  func lastClose(_ path: String, now: Int64) -> Int64? {
+    closed[path.pathKey].flatMap { now - $0 < quiet ? $0 : nil }
+  }
+
+  /// The file has no writer after all, or is gone.
+  mutating func forgetWrites(_ path: String) { written[path.pathKey] = nil }
+
+  /// Events were lost, a close among them perhaps.
+  mutating func forgetWrites() { written = [:] }
+
+  /// Folders have left: their files are not at these paths any more.
+  mutating func forget(below folders: [String]) {
+    let keys = Set(folders.map(\.pathKey))
+    for key in written.keys where key.isBelow(keys) { written[key] = nil }
+    for key in closed.keys where key.isBelow(keys) { closed[key] = nil }
+  }
+}

@@ -1,0 +1,27 @@
+/// Why a file is not taken, moved or deleted yet.
+enum UnfinishedFile: Error, CustomStringConvertible {
+  /// A program has it open for writing.
+  case isOpen
+  /// It changes again and again, or while it is read.
+  case changes
+  /// It is empty, or its length is only reserved.
+  case isPlaceholder
+  /// The kernel does not tell whether a program has it open, so it has to stay unchanged for longer.
+  case mayBeOpen
+
+  var description: String {
+    switch self {
+    case .isOpen: "a program has it open for writing: close it there, then it is sent"
+    case .changes:
+      "it changes again and again, or while it is read: move images here when they are complete; what belongs to the system, "
+        + "such as files of /proc, cannot be sent"
+    case .isPlaceholder: "it is empty: its writer may come back"
+    case .mayBeOpen: "it belongs to another user, or to a network file system: nobody can tell whether it is open"
+    }
+  }
+
+  /// After so many tries, `SETTLE_MS` apart, a person is told, and `--once` does not wait any longer.
+  static let mostTries = 10
+  /// A file that may be open is moved or deleted after so many looks, `SETTLE_MS` apart, at which it was unchanged.
+  static let looks = 10
+}
