@@ -13,6 +13,13 @@ import Testing
     try expectExact(ChaosRun.Settings(seed: ChaosRun.Settings.anySeed, kills: ChaosRun.Settings.kills(or: 30)))
   }
 
+  @Test("killed at random beside slow writers, nothing is lost that the producer deletes")
+  func killedWhileFilesAreDeletedNothingIsLost() throws {
+    var settings = ChaosRun.Settings(seed: ChaosRun.Settings.anySeed, kills: ChaosRun.Settings.kills(or: 30))
+    settings.deletesSentFiles = true
+    try expectExact(settings)
+  }
+
   @Test func membersThatAreKilledStoppedAddedAndRemovedLoseAndDoubleNothing() throws {
     try expectExact(
       ChaosRun.Settings(
@@ -22,7 +29,9 @@ import Testing
 
   private func expectExact(_ settings: ChaosRun.Settings) throws {
     let repetition = "CHAOS_SEED=\(settings.seed) CHAOS_KILLS=\(settings.kills)"
-    print("\(repetition)\(settings.isGroup ? ", three consumers in one group" : "")")
+    print(
+      repetition + (settings.isGroup ? ", three consumers in one group" : "")
+        + (settings.deletesSentFiles ? ", AFTER_SENT=delete and slow writers" : ""))
     do {
       let run = try ChaosRun(settings)
       try run.run()

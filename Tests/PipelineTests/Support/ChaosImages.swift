@@ -16,6 +16,13 @@ final class ChaosImages {
     var isStored = false
   }
 
+  private struct SlowFile {
+    let file: File
+    let rest: [UInt8]
+    /// When its writer goes on, in monotonic ms.
+    let due: Int64
+  }
+
   /// How large they are, and how many of them may wait.
   struct Amount {
     var largest: Int
@@ -27,6 +34,10 @@ final class ChaosImages {
   static let folder = "images"
 
   private(set) var all: [Image] = []
+  /// Some files are written in two steps with a pause between them, under their own names.
+  var hasSlowWriters = false
+  /// What slow writers have begun.
+  private var unfinished: [SlowFile] = []
   private let scratch: Scratch
   private let amount: Amount
   private var numbers: ChaosNumbers
@@ -56,7 +67,16 @@ final class ChaosImages {
 
   /// Drops images until enough of them wait. At most a few at a time: others have to be seen to as well.
   func fill() throws {
+    let now = Clock.monotonicMilliseconds
+    for file in unfinished where file.due <= now { try scratch.append(file.rest, to: file.file) }
+    unfinished.removeAll { $0.due <= now }
     for _ in 0..<4 where waiting < amount.mostWaiting && waitingBytes < amount.mostWaitingBytes { try drop() }
+  }
+
+  /// Lets the slow writers come to their end.
+  func finishWriting() throws {
+    for file in unfinished { try scratch.append(file.rest, to: file.file) }
+    unfinished = []
   }
 
   private func drop() throws {
@@ -77,14 +97,29 @@ final class ChaosImages {
     let start = numbers.number(0...(pool.count / 2))
     while bytes.count < size { bytes += pool[start...].prefix(size - bytes.count) }
     bytes = Array(bytes.prefix(size))
-    // Under a hidden name first: what is renamed is whole.
-    try scratch.write("\(Self.folder)/.drop", bytes)
-    try scratch.move("\(Self.folder)/.drop", to: "\(Self.folder)/\(name)")
+    if hasSlowWriters, numbers.percent(30) {
+      try writeSlowly(name, bytes)
+    } else {
+      // Under a hidden name first: what is renamed is whole.
+      try scratch.write("\(Self.folder)/.drop", bytes)
+      try scratch.move("\(Self.folder)/.drop", to: "\(Self.folder)/\(name)")
+    }
     dropped += 1
     waiting += 1
     waitingBytes += size
     self.bytes += size
     return Version(size: size, digest: bytes.withUnsafeBytes { SHA256.hash($0) })
+  }
+
+  /// Writes a part, and leaves the file open for a while.
+  private func writeSlowly(_ name: String, _ bytes: [UInt8]) throws {
+    let part = numbers.number(0...bytes.count)
+    // An earlier version that is still there would be one that is written over, and a mixture of both for a moment.
+    unlink(scratch.path + "/\(Self.folder)/\(name)")
+    let file = try File.open(scratch.path + "/\(Self.folder)/\(name)", .createNew)
+    try scratch.append(Array(bytes[..<part]), to: file)
+    let due = Clock.monotonicMilliseconds + Int64(numbers.number(1...1_500))
+    unfinished.append(SlowFile(file: file, rest: Array(bytes[part...]), due: due))
   }
 
   /// What has no row yet, for people to look at.

@@ -13,6 +13,8 @@ final class ChaosRun {
     var consumers = 1
     /// They are also stopped and continued, removed and added.
     var isGroup = false
+    /// AFTER_SENT=delete, with slow writers among those who drop images.
+    var deletesSentFiles = false
     var partitions = 4
     var leastImages = 500
     /// So many that whatever may happen has happened.
@@ -65,7 +67,8 @@ final class ChaosRun {
       images = try ChaosImages(
         in: folder, seed: settings.seed, .init(largest: 300_000, mostWaiting: 200, mostWaitingBytes: 1_500_000))
     }
-    let environment = Self.environment(broker, isReal: embedded == nil)
+    images.hasSlowWriters = settings.deletesSentFiles
+    let environment = Self.environment(broker, settings, isReal: embedded == nil)
     let isReal = embedded == nil
     // The embedded broker lets nobody into a group before 3 s have passed. So that there is always somebody at work, each
     // consumer is all of a group, and a new one at each start: they all read everything, and the catalog's fence decides.
@@ -116,11 +119,12 @@ final class ChaosRun {
       rest: nodes > 1 ? 500...6_000 : 1...1_000)
   }
 
-  private static func environment(_ broker: Broker, isReal: Bool) -> [String: String] {
+  private static func environment(_ broker: Broker, _ settings: Settings, isReal: Bool) -> [String: String] {
     broker.environment([
+      "AFTER_SENT": settings.deletesSentFiles ? "delete" : "keep",
       // The log is what tells whether a process has done something.
       "LOG_LEVEL": "debug", "PROGRESS_SECONDS": "0",
-      // What is dropped is moved in, whole.
+      // Files are moved in whole, or stay open until they are.
       "SETTLE_MS": "0",
       // Small batches and segments: the more transactions and the more messages, the more instants to be killed in.
       "BATCH_IMAGES": "7", "SEGMENT_BYTES": isReal ? "250000" : "20000", "SEGMENT_TIMEOUT": "600",
@@ -199,6 +203,7 @@ final class ChaosRun {
     embedded?.spare()
     backlog?.end()
     for victim in victims { try victim.spare() }
+    try images.finishWriting()
     images.recount()
     // Most of it, where the brokers that were killed last are still coming back.
     let isStored = eventually(withinSeconds: 180) {
@@ -215,7 +220,7 @@ final class ChaosRun {
     faults += victims.compactMap { $0.end() }
     faults += victims.flatMap(\.faults)
     // The ledger knows all of them, whoever was killed over it.
-    let environment = Self.environment(broker, isReal: embedded == nil)
+    let environment = Self.environment(broker, settings, isReal: embedded == nil)
     let rest = try Program(["producer", "--once"], in: folder, environment: environment)
     if rest.exitCode() != 0 || !rest.output.contains("sent 0 images") {
       faults.append("a last producer had something to send:\n\(rest.output)")

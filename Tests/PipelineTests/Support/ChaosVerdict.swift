@@ -16,12 +16,26 @@ struct ChaosVerdict {
   }
 
   func faults() throws -> [String] {
-    var faults = try self.files() + rows() + catalog() + ledger() + leftovers() + logs()
-    let verify = try Program(["verify"], in: folder)
-    if verify.exitCode() != 0 { faults.append("verify: \(verify.output)") }
+    var faults = try self.files() + rows() + catalog() + leftovers() + logs()
+    faults += try run.settings.deletesSentFiles ? input() : ledger() + verify()
     let letters = try run.broker.messageCount(run.broker.topic + "-dlq")
     if letters > 0 { faults.append("\(letters) dead letters: \(try run.broker.deadLetters().map { $0.headers })") }
     return faults
+  }
+
+  private func verify() throws -> [String] {
+    let verify = try Program(["verify"], in: folder)
+    return verify.exitCode() == 0 ? [] : ["verify: \(verify.output)"]
+  }
+
+  /// Everything that was sent is deleted, and nothing is set aside.
+  private func input() throws -> [String] {
+    let walker = try FolderWalker(root: folder.path + "/" + ChaosImages.folder) { _ in true }
+    var left: [String] = []
+    while let entry = walker.next() {
+      if case .success(let entry) = entry, entry.kind != .folder { left.append(entry.string ?? "?") }
+    }
+    return left.isEmpty ? [] : ["not deleted: \(left.prefix(10))"]
   }
 
   // MARK: The folder and the CSV file
