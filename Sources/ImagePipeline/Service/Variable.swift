@@ -56,12 +56,14 @@ public struct Variable: Sendable {
           "Files that count as images, by extension in any case. *: every file."),
         Variable(
           "SETTLE_MS", "1000",
-          "Milliseconds that a file found by a scan must not change before it is taken as finished. One that its writer "
-            + "closes, or moves in, while the producer watches is taken at once."),
+          "Milliseconds that a file must not change before a scan takes it, and before it is moved or deleted. A file that its writer "
+            + "closes, or moves in, while the producer watches is sent at once."),
         Variable(
           "RESCAN_MS", "10000",
           "Milliseconds between two scans: how late a file may be seen where the file system delivers no events."),
-        Variable("AFTER_SENT", "keep", "What becomes of a file once the broker has all of it: keep, move or delete."),
+        Variable(
+          "AFTER_SENT", "keep",
+          "What becomes of a file once the broker has all of it and no program writes to it: keep, move or delete."),
         Variable(
           "SENT_DIR", "IMAGES_DIR/.sent", "Where AFTER_SENT=move takes files: a folder on the same file system."),
         Variable("STATE_DIR", ".image-pipeline", "The folder of the ledger, which knows what was sent."),
