@@ -86,6 +86,22 @@ func readEnvelope(_ text: String) throws(EnvelopeError) -> (name: String, base64
     #expect(said?.contains(reason) == true, "\(said ?? "nothing was refused")")
   }
 
+  @Test(
+    "a value of another tool's is recognised",
+    arguments: [
+      ([0xEF, 0xBB, 0xBF, 0x7B, 0x7D], "byte-order mark"), ([0xFF, 0xFE, 0x7B, 0], "UTF-16"),
+      ([0, 0x7B, 0, 0x22], "UTF-16"),
+      ([0x7B, 0, 0x22, 0], "UTF-16"), ([0, 0, 1, 0x86, 0xA0, 0x7B, 0x7D], "schema id 100000"),
+      ([0x1F, 0x8B, 8], "compressed"),
+      (Array("b'{}'".utf8), "Python"), (Array("{'image_name': 'a'}".utf8), "json.dumps"),
+      (Array(#""{}""#.utf8), "encoded twice"),
+      ([0xFF, 0xD8, 0xFF, 0xE0, 0, 16], "jpeg image"),
+    ] as [([UInt8], String)])
+  func aValueOfAnotherToolIsRecognised(value: [UInt8], said: String) {
+    let reason = refusal { _ = try readEnvelope(value) }
+    #expect(reason?.contains(said) == true, "\(reason ?? "nothing was refused")")
+  }
+
   @Test func bytesThatAreNotUTF8AreRefusedInAName() {
     for bytes: [UInt8] in [[0xFF], [0xC3], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xF5, 0x80, 0x80, 0x80]] {
       let value = Array(#"{"image_name":""#.utf8) + bytes + Array(#"","image_content":""}"#.utf8)

@@ -9,6 +9,12 @@ import Testing
     "{\"image_name\": \"\(name)\", \"image_content\": \"\(content)\"}"
   }
 
+  private static func base64(_ bytes: ArraySlice<UInt8>) -> String {
+    var text = [UInt8](repeating: 0, count: Base64.encodedCount(bytes.count))
+    text.withUnsafeMutableBytes { target in bytes.withUnsafeBytes { _ = Base64.encode($0, to: target.baseAddress!) } }
+    return String(decoding: text, as: UTF8.self)
+  }
+
   private static func header(_ name: String, _ value: String) -> KafkaHeader {
     KafkaHeader(name: name, value: Array(value.utf8))
   }
@@ -23,7 +29,13 @@ import Testing
     (.text("{\"image_name\": 7, \"image_content\": \"AAAA\"}"), "EnvelopeError", "image_name"),
     (.text(value("a.jpg", "AAA")), "EnvelopeError", "Base64"),
     (.text(value("a.jpg", "AAB=")), "EnvelopeError", "Base64"),
-    (.text(value("a.jpg", "A AA")), "EnvelopeError", "Base64"),
+    (.text(value("a.jpg", "A AA")), "EnvelopeError", "3 characters"),
+    (.text(value("a.jpg", "AAA*")), "EnvelopeError", "offset 3 holds '*'"),
+    (.text(value("a.jpg", "AA-_")), "EnvelopeError", "URL-safe"),
+    (.text(value("a.jpg", "data:image/png;base64,AAAA")), "EnvelopeError", "data URI"),
+    (.text(value("a.jpg", "b'AAAA'")), "EnvelopeError", "Python"),
+    (.text("\u{FEFF}" + value("a.jpg")), "EnvelopeError", "byte-order mark"),
+    (TestMessage(key: nil, value: [0, 0, 0, 0, 7] + Array(value("a.jpg").utf8)), "EnvelopeError", "schema id 7"),
     (
       .text(value("a.jpg"), headers: [header("image-sha256", String(repeating: "0", count: 64))]), "DigestMismatch",
       "SHA-256"
@@ -102,6 +114,29 @@ import Testing
     #expect(reason.contains(word), "letter \(offset): \(reason)")
     let stage = kind == "NameRefusal" ? "TASK_PUT" : "VALUE_CONVERTER"
     #expect(letter.header("__connect.errors.stage") == stage, "letter \(offset)")
+  }
+
+  @Test("Base64 with line ends and spaces is stored byte for byte")
+  func wrappedBase64IsStored() throws {
+    let broker = try Broker.preferred()
+    var images: [String: [UInt8]] = [:]
+    var messages: [TestMessage] = []
+    // A line end travels as an escape in JSON; some writers leave it as it is.
+    let ends = [("\\n", "\\n"), ("\\r\\n", ""), ("\n", "\n"), (" ", " \\t "), ("\\u000A", "")]
+    for (number, (separator, end)) in ends.enumerated() {
+      let (name, bytes) = ("wrapped/\(number).jpg", Scratch.bytes(10_000 + number, seed: UInt64(number)))
+      let lines = stride(from: 0, to: bytes.count, by: 57).map { Self.base64(bytes[$0..<min($0 + 57, bytes.count)]) }
+      images[name] = bytes
+      messages.append(.text(Self.value(name, lines.joined(separator: separator) + end)))
+    }
+    // The header still decides about every byte.
+    let other = Self.header("image-sha256", String(repeating: "0", count: 64))
+    messages.append(.text(Self.value("wrong.jpg", "AAAA\\n"), headers: [other]))
+    try broker.send(messages)
+    let output = try Program.storeAll(in: folder, broker)
+    #expect(try folder.files(Scratch.output) == images.keys.sorted(), "\(output)")
+    expectBytes(images, in: folder, Scratch.output)
+    #expect(try broker.deadLetters().map { $0.header("__connect.errors.exception.class.name") } == ["DigestMismatch"])
   }
 
   @Test func aLinkInTheOutputLeadsNoImageOutOfIt() throws {

@@ -24,6 +24,23 @@ private func decode(_ characters: [UInt8], offset: Int = 0) -> [UInt8]? {
 
 private func decode(_ text: String) -> [UInt8]? { decode(Array(text.utf8)) }
 
+/// By each path; the memory behind the room is checked to be untouched.
+private func decodeSkippingWhiteSpace(_ characters: [UInt8]) -> [UInt8]? {
+  let room = Base64.decodedCapacity(characters.count)
+  let results = Base64.Path.allCases.filter(\.isAvailable).map { path -> [UInt8]? in
+    var target = [UInt8](repeating: 0xAA, count: room + 80)
+    let count = characters.withUnsafeBytes { source in
+      target.withUnsafeMutableBytes {
+        Base64.decodeSkippingWhiteSpace(source, to: $0.baseAddress!, by: path)
+      }
+    }
+    #expect(target[room...].allSatisfy { $0 == 0xAA }, "\(path) wrote behind the room")
+    return count.map { Array(target[..<$0]) }
+  }
+  #expect(results.allSatisfy { $0 == results[0] }, "the paths differ")
+  return results[0]
+}
+
 private func encode(_ bytes: [UInt8], offset: Int = 0) -> String {
   let room = Base64.encodedCount(bytes.count)
   let results = Base64.Path.allCases.filter(\.isAvailable).map { path -> [UInt8] in
@@ -126,6 +143,45 @@ private func encode(_ bytes: [UInt8], offset: Int = 0) -> String {
 
   @Test(arguments: ["QUJD\n", "QUJD\r\n", "QU JD", " QUJD", "QUJDRUZH\n", "QUJD\nRUZH===", "QUJD\u{0}RUZ"])
   func whiteSpaceIsRefused(text: String) { #expect(decode(text) == nil) }
+
+  @Test("white space is skipped on request", arguments: [0, 1, 75, 76, 77, 1_000, 12_288, 12_289, 40_000])
+  func whiteSpaceIsSkipped(count: Int) throws {
+    var numbers = SeededNumbers(seed: UInt64(count))
+    let bytes = numbers.bytes(count)
+    let text = Array(encode(bytes).utf8)
+    // Lines of 76 characters, as encodebytes writes them, and white space of each kind wherever it falls.
+    var lines: [UInt8] = []
+    var strewn: [UInt8] = []
+    for (place, character) in text.enumerated() {
+      lines += place % 76 == 75 ? [character, 0x0A] : [character]
+      strewn.append(character)
+      while Int.random(in: 0...9, using: &numbers) == 0 {
+        strewn.append([0x20, 0x09, 0x0D, 0x0A].randomElement(using: &numbers)!)
+      }
+    }
+    for spaced in [text, lines, lines + [0x0A], strewn, [0x20, 0x0D, 0x0A] + text + [0x09, 0x0A, 0x0A]] {
+      #expect(decodeSkippingWhiteSpace(spaced) == bytes)
+    }
+  }
+
+  @Test(
+    "skipping white space makes nothing else acceptable",
+    arguments: [
+      "QU JD=", "QUI=\nQUJD", "Q\nU\nJ", "=\n", "QUJD\u{0B}", "QUJD\u{0}", "QU-D", "QUJ", "QR==\n", "====\n", "Q\n===",
+    ])
+  func whiteSpaceAloneIsSkipped(text: String) { #expect(decodeSkippingWhiteSpace(Array(text.utf8)) == nil) }
+
+  /// Where the skipping decoder hands on what it has gathered, and only there, padding could hide.
+  @Test("padding within a long text is refused wherever it is")
+  func paddingWithinALongTextIsRefused() {
+    let sound = Array(String(repeating: "QUJD", count: 10_000).utf8)
+    for place in [3, 16_379, 16_383, 16_387, 32_767, 39_995] {
+      var text = sound
+      text[place] = UInt8(ascii: "=")
+      text[place - 1] = UInt8(ascii: "I")
+      #expect(decodeSkippingWhiteSpace(text) == nil, "padding at \(place)")
+    }
+  }
 
   @Test(arguments: ["-_-_", "ab-c", "abc_", "ab_="])
   func theURLSafeAlphabetIsRefused(text: String) { #expect(decode(text) == nil) }

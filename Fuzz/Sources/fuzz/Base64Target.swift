@@ -9,6 +9,12 @@ func fuzzBase64(_ bytes: UnsafeRawBufferPointer) {
 private func fuzz(_ bytes: UnsafeRawBufferPointer, _ path: Base64.Path) {
   let decoded = decode(bytes, path)
   require(decoded == ReferenceBase64.decode(Array(bytes)), "decode \(Array(bytes)): \(decoded.debugDescription)")
+  // What skips white space decodes the same text without it, and nothing else.
+  let skipping = decodeSkippingWhiteSpace(bytes, path)
+  let bare = Array(bytes.filter { ![0x0A, 0x0D, 0x20, 0x09].contains($0) })
+  require(
+    skipping == ReferenceBase64.decode(bare), "decode without white space \(Array(bytes)): \(skipping.debugDescription)"
+  )
   let encoded = encode(bytes, path)
   require(encoded == ReferenceBase64.encode(Array(bytes)), "encode \(Array(bytes))")
   require(encoded.withUnsafeBytes { decode($0, path) } == Array(bytes), "what is encoded decodes to itself")
@@ -29,6 +35,13 @@ func decode(_ characters: UnsafeRawBufferPointer, _ path: Base64.Path = .best) -
   let target = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 1)
   defer { target.deallocate() }
   return Base64.decode(characters, to: target.baseAddress!, by: path).map { Array(target.prefix($0)) }
+}
+
+func decodeSkippingWhiteSpace(_ characters: UnsafeRawBufferPointer, _ path: Base64.Path) -> [UInt8]? {
+  let capacity = Base64.decodedCapacity(characters.count)
+  let target = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 1)
+  defer { target.deallocate() }
+  return Base64.decodeSkippingWhiteSpace(characters, to: target.baseAddress!, by: path).map { Array(target.prefix($0)) }
 }
 
 /// Slow and plain: a row of bits.

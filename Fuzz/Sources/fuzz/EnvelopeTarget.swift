@@ -1,5 +1,6 @@
 import Foundation
-import ImagePipeline
+
+@testable import ImagePipeline
 
 /// The reader agrees with a plain one about any bytes, and with Foundation about what Foundation takes; what the writer
 /// writes reads back.
@@ -11,7 +12,11 @@ func fuzzEnvelope(_ bytes: UnsafeRawBufferPointer) {
     guard let expected else { return require(false, "read \(found), which should be refused") }
     require(found.name == expected.name, "the name is \(found.name), not \(expected.name)")
     require(found.content == expected.content, "the content is \(found.content), not \(expected.content)")
-    if let image = decode(content.base64) { requireRoundTrip(content.name, image) }
+    if let image = decode(content.base64) {
+      requireRoundTrip(content.name, image)
+    } else {
+      require(!Base64Fault(content.base64).description.isEmpty, "a text that does not decode has a fault")
+    }
   } catch {
     require(expected == nil, "refused (\(error)) what should be read")
   }

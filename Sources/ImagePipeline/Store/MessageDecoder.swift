@@ -120,8 +120,12 @@ final class MessageDecoder: Sendable {
       // An empty image needs no room; the buffer has an address all the same.
       let target = buffer.baseAddress ?? UnsafeMutableRawPointer(bitPattern: 1)!
       // The characters may lie in the envelope, which nothing else would keep.
-      guard let count = withExtendedLifetime(envelope, { Base64.decode(envelope.base64, to: target) }) else {
-        throw EnvelopeError("image_content is not Base64 (RFC 4648, section 4)")
+      let count = try withExtendedLifetime(envelope) { () throws(EnvelopeError) in
+        let text = envelope.base64
+        if let count = Base64.decode(text, to: target) { return count }
+        // Python's encodebytes breaks lines, and its b64decode reads them.
+        if let count = Base64.decodeSkippingWhiteSpace(text, to: target) { return count }
+        throw EnvelopeError("image_content is not Base64: \(Base64Fault(text))")
       }
       return try body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
     }

@@ -43,7 +43,10 @@ public enum EnvelopeReader {
     var scanner = JSONScanner(value)
     var name: JSONScanner.Text?
     var content: JSONScanner.Text?
-    try scanner.expect("{", orElse: "the value is not a JSON object")
+    guard scanner.take("{") else {
+      let suspect = ValueSuspect.finding(value).map { ": " + $0 } ?? ""
+      throw EnvelopeError("the value is not a JSON object (byte \(scanner.place))" + suspect)
+    }
     if !scanner.take("}") {
       repeat {
         let key = try scanner.string()

@@ -9,7 +9,8 @@ struct JSONScanner {
   }
 
   private let text: UnsafeRawBufferPointer
-  private var place = 0
+  /// The offset of the next byte that is looked at.
+  private(set) var place = 0
   /// Deep nesting is an attack on the stack, not an image.
   private static let deepest = 64
 
@@ -47,7 +48,15 @@ struct JSONScanner {
 
   /// The string that starts here. Searched for with `memchr`: an image's content is one string of a megabyte.
   mutating func string() throws(EnvelopeError) -> Text {
-    try expect("\"", orElse: "a string was expected")
+    guard take("\"") else {
+      let suspect =
+        switch place < text.count ? text[place] : nil {
+        case UInt8(ascii: "'"): ": Python's repr of a dict; send json.dumps(...)"
+        case 0: ": UTF-16; encode it as utf-8"
+        default: ""
+        }
+      throw EnvelopeError("a string was expected (byte \(place))" + suspect)
+    }
     let start = place
     var hasEscapes = false
     // The first quote that no escape before `place` belongs to; not searched for again at each escape before it.
@@ -134,8 +143,10 @@ extension JSONScanner.Text {
     var place = raw.startIndex
     while place < raw.endIndex {
       guard raw[place] == UInt8(ascii: "\\") else {
-        bytes.append(raw[place])
-        place += 1
+        // Base64 with line ends has an escape every 76 characters: what is between two is copied at once.
+        let end = raw[place...].firstIndex(of: UInt8(ascii: "\\")) ?? raw.endIndex
+        bytes += raw[place..<end]
+        place = end
         continue
       }
       guard place + 1 < raw.endIndex else { throw EnvelopeError("a backslash escapes nothing (byte \(place))") }
