@@ -66,3 +66,16 @@ static inline char **system_environment(void) { return environ; }
 
 // Of malloc, whose header Swift's Glibc module does not have. 1, or 0 where that cannot be.
 static inline int system_limit_memory_pools(int most) { return mallopt(M_ARENA_MAX, most); }
+
+#include <fnmatch.h>
+#include <locale.h>
+
+// Whether a name matches a pattern of fnmatch(3): 1, or 0. By characters, whatever the locale of the process: glibc has C.UTF-8
+// built in.
+static inline locale_t system_characters(void) { return newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0); }
+static inline int system_name_matches(locale_t characters, const char *pattern, const char *name) {
+  locale_t before = uselocale(characters);
+  int result = fnmatch(pattern, name, 0);
+  uselocale(before);
+  return result == 0;
+}

@@ -53,8 +53,13 @@ struct Commands {
     log.info(
       "sent \(Quantity.count(now.sent, "image")), \(Quantity.bytes(now.bytes)), in "
         + Quantity.duration(milliseconds: Int(Clock.monotonicMilliseconds - start))
-        + (now.refused > 0 ? "; \(Quantity.grouped(now.refused)) could not be sent" : ""),
-      ["images": .of(now.sent), "bytes": .of(now.bytes), "refused": .of(now.refused)])
+        + (now.refused > 0 ? "; \(Quantity.grouped(now.refused)) could not be sent" : "")
+        + (now.tally.summary.map { "; " + $0 } ?? ""),
+      [
+        "images": .of(now.sent), "bytes": .of(now.bytes), "refused": .of(now.refused),
+        "passed_by": .of(now.tally.passedBy), "passed_by_extensions": .of(now.tally.named),
+        "excluded": .of(now.tally.excluded),
+      ])
     // Stopped before the end, not everything that was there has been sent.
     return settings.once && (now.refused > 0 || stop.isSet) ? 1 : 0
   }
@@ -206,7 +211,7 @@ struct Commands {
     var names = PathSet()
     var shown = 0
     let verifier = try Verifier(
-      input: input, output: output, csvPath: csv, extensions: configuration.producer.extensions, stop: stop
+      input: input, output: output, csvPath: csv, filter: configuration.producer.filter, stop: stop
     ) { finding in
       if finding.fault == .missing || finding.fault == .altered { names.insert(finding.name) }
       shown += 1
@@ -223,7 +228,7 @@ struct Commands {
     let (output, csv) = try outputAndCSV()
     var shown = 0
     let repair = try Repair(
-      output: output, csvPath: csv, extensions: configuration.producer.extensions, log: log, stop: stop
+      output: output, csvPath: csv, filter: configuration.producer.filter, log: log, stop: stop
     ) {
       switch $0 {
       case .done(let text): print(text)

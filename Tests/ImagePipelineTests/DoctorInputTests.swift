@@ -22,7 +22,7 @@ import Testing
 
   @Test func imagesAreCountedAndTheLargestIsNamed() {
     var survey = survey()
-    survey.addFolder()
+    survey.addFolder("cat")
     for (name, size) in [("a.jpg", 10), ("cat/B.PNG", 3_000_000)] {
       let isImage = survey.addFile(name)
       #expect(isImage)
@@ -35,7 +35,7 @@ import Testing
     #expect(survey.largest?.name == "cat/B.PNG")
     #expect(
       survey.findings(["jpg"], afterSent: .keep) == [
-        .ok("2 images, 3.0 MB, the largest 3.0 MB, in 2 folders; 2 hidden or unfinished files left alone")
+        .ok("2 images, 3.0 MB, the largest 3.0 MB, in 2 folders; 2 hidden, unfinished or system files left alone")
       ])
     survey.isCut = true
     #expect(survey.findings(["jpg"], afterSent: .keep).first?.text.contains("among the first 5 entries") == true)
@@ -55,10 +55,24 @@ import Testing
     #expect(finding?.cure == "where these are images: IMAGE_EXTENSIONS=jpg,png,cr2,txt, or * for every file")
   }
 
+  @Test("excluded files and folders are counted, and what is not entered needs no watch")
+  func excludedFilesAndFoldersAreCounted() throws {
+    let patterns = try [PathPattern("raw/"), PathPattern("*_small.jpg")]
+    var survey = InputSurvey(filter: FileFilter(extensions: ["jpg"], excluding: patterns), now: now)
+    for folder in ["raw", "cat", "cat/raw", "@eaDir", ".hidden"] { survey.addFolder(folder) }
+    let isImage = survey.addFile("cat/a_small.jpg")
+    #expect(!isImage)
+    #expect(survey.tally.excluded == 3 && survey.tally.passedBy == 0 && survey.tally.leftAlone == 0)
+    #expect(survey.folders == 2 && survey.entries == 6)
+    // Patterns that match nothing are worth a look, too.
+    let unused = InputSurvey(filter: FileFilter(extensions: ["jpg"], excluding: patterns), now: now)
+    #expect(unused.findings(["jpg"], afterSent: .keep).first?.text.contains("0 excluded by IMAGE_EXCLUDE") == true)
+  }
+
   @Test func extensionsWithoutNumberTakeNoMemory() {
     var survey = survey()
     for number in 0..<5_000 { _ = survey.addFile("a.\(number)") }
-    #expect(survey.passedBy == 5_000)
+    #expect(survey.tally.passedBy == 5_000)
     #expect(levels(survey) == [.ok, .note])
   }
 

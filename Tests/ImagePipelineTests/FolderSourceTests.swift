@@ -72,6 +72,18 @@ import Testing
     #expect(try found { $0.sentFolder = scratch / "link" } == bytes("a.jpg"))
   }
 
+  @Test("folders of a NAS and excluded ones are not entered")
+  func foldersOfANASAreNotEntered() throws {
+    for name in [
+      "a.jpg", "@eaDir/a.jpg", "cat/#recycle/b.jpg", "lost+found/c.jpg", "raw/d.jpg", "cat/e_small.jpg", "cat/f.jpg",
+    ] {
+      try scratch.write("in/" + name, name)
+    }
+    let patterns = try [PathPattern("raw"), PathPattern("cat/*_small.*")]
+    #expect(try found { $0.excluded = patterns } == bytes("a.jpg", "cat/f.jpg"))
+    #expect(try found() == bytes("a.jpg", "cat/e_small.jpg", "cat/f.jpg", "raw/d.jpg"))
+  }
+
   @Test func namesThatOnlyLookAlikeAreTwo() throws {
     try scratch.write("in/\u{E9}.jpg", "composed")
     try scratch.write("in/e\u{301}.jpg", "decomposed")

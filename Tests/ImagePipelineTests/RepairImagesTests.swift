@@ -33,6 +33,16 @@ import Testing
     #expect(entry.digest == digest(of: "five") && entry.inode == 0, "only its bytes can say that it is there")
   }
 
+  @Test("thumbnails of a NAS get no row where catalog and CSV file are lost")
+  func filesOfTheStorageGetNoRow() throws {
+    for name in ["a.jpg", "@eaDir/a.jpg", "cat/#recycle/b.jpg", "lost+found/c.jpg"] {
+      try scratch.write("out/" + name, name)
+    }
+    let (result, _) = try repair()
+    #expect(result.sound == 1)
+    #expect(try store().catalog.entry("@eaDir/a.jpg") == nil)
+  }
+
   @Test func anImageThatWasCopiedBackIsSoundAgain() throws {
     try fill(Self.images)
     try Folder.open(scratch / "out").remove("a.jpg")

@@ -35,7 +35,7 @@ import Testing
     store = nil
     withExtendedLifetime(store) {}
     let running = try Repair(
-      output: scratch / "out", csvPath: scratch / "rows.csv", extensions: ["jpg"], log: lines.log
+      output: scratch / "out", csvPath: scratch / "rows.csv", filter: FileFilter(extensions: ["jpg"]), log: lines.log
     ) { _ in }
     #expect(refusal { _ = try self.store() }?.contains("image-pipeline repair works on") == true)
     withExtendedLifetime(running) {}

@@ -44,7 +44,7 @@ extension SpoiltOutput {
   func repair(extensions: [String] = ["jpg"]) throws -> (result: Repair.Result, said: [String]) {
     var said: [String] = []
     let repair = try Repair(
-      output: scratch / "out", csvPath: scratch / "rows.csv", extensions: extensions, log: lines.log
+      output: scratch / "out", csvPath: scratch / "rows.csv", filter: FileFilter(extensions: extensions), log: lines.log
     ) {
       switch $0 {
       case .done(let text): said.append(text)

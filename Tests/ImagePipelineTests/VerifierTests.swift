@@ -29,7 +29,7 @@ import Testing
   private func verify(csv: String, output: String? = nil) throws -> (Verifier.Result, [String]) {
     var findings: [String] = []
     let verifier = try Verifier(
-      input: scratch / "in", output: output ?? scratch / "out", csvPath: csv, extensions: ["jpg"]
+      input: scratch / "in", output: output ?? scratch / "out", csvPath: csv, filter: FileFilter(extensions: ["jpg"])
     ) { findings.append("\($0.fault) \($0.name)") }
     try verifier.run()
     return (verifier.result, findings)
@@ -56,6 +56,22 @@ import Testing
     let (result, findings) = try verify(csv: scratch / "out/rows.csv")
     #expect(findings.sorted() == ["extra cat/rows.csv.aside-1", "extra rows.csv.bak"])
     #expect(result.verified == 1)
+  }
+
+  @Test("thumbnails of a NAS are neither missing nor extra")
+  func filesOfTheStorageAreNeitherMissingNorExtra() throws {
+    let row = try carry("cat/1.jpg", "one")
+    for name in ["@eaDir/1.jpg/SYNOPHOTO_THUMB_M.jpg", "#recycle/2.jpg", "lost+found/3.jpg"] {
+      try scratch.write("in/cat/" + name, "thumbnail")
+      try scratch.write("out/cat/" + name, "thumbnail")
+    }
+    for name in ["Thumbs.db", "._1.jpg", ".DS_Store"] { try scratch.write("out/" + name, "metadata") }
+    let (result, findings) = try verify(row)
+    #expect(findings == [] && result.verified == 1)
+    // One that was stored has a row.
+    let stored = line(storedRow(scratch / "out/cat/@eaDir/4.jpg", content: "four"))
+    try scratch.write("out/cat/@eaDir/4.jpg", "four")
+    #expect(try verify(row, stored).1 == ["extra cat/@eaDir/4.jpg"])
   }
 
   @Test func nothingAtAllIsClean() throws {

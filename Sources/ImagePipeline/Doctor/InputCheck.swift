@@ -71,13 +71,13 @@ struct InputCheck {
   }
 
   private func walk(_ path: String) -> InputSurvey {
-    var survey = InputSurvey(filter: FileFilter(extensions: settings.extensions), now: Clock.wallNanoseconds)
-    let filter = FileFilter(extensions: ["*"])
+    let filter = settings.filter
+    var survey = InputSurvey(filter: filter, now: Clock.wallNanoseconds)
     var outputs: [String] = []
     let walker: FolderWalker
     do {
       walker = try FolderWalker(root: path) { folder in
-        guard filter.enters(folder.lastComponent) else { return false }
+        guard filter.enters(folder) else { return false }
         guard !InputFolder.isOutput(path + "/" + folder) else {
           outputs.append(folder)
           return false
@@ -104,7 +104,7 @@ struct InputCheck {
   }
 
   private func add(_ entry: FolderWalker.Entry, _ root: String, _ survey: inout InputSurvey) {
-    guard entry.kind != .folder else { return survey.addFolder() }
+    guard entry.kind != .folder else { return survey.addFolder(String(decoding: entry.relativePath, as: UTF8.self)) }
     guard let name = entry.string else { return survey.addUnsendable(entry.relativePath) }
     guard entry.kind == .regular || entry.kind == .symbolicLink else { return survey.addOther() }
     guard survey.addFile(name) else { return }

@@ -17,16 +17,11 @@ struct InputSurvey {
   private(set) var unsendable: (count: Int, first: String)?
   private(set) var early: (count: Int, first: String)?
   private(set) var outputs: [String] = []
-  /// Left alone because of their names: hidden ones, and those that programs give to what they have not finished.
-  private(set) var unfinished = 0
-  private var others: [String: Int] = [:]
-  private(set) var passedBy = 0
+  private(set) var tally = FileTally()
 
   private let filter: FileFilter
   /// ns since 1970.
   private let now: Int64
-  /// More extensions than these at once are no extensions.
-  private static let mostExtensions = 1_000
   /// How far in the future a file's time must be, in ns.
   private static let slack: Int64 = 60_000_000_000
 
@@ -35,9 +30,10 @@ struct InputSurvey {
     self.now = now
   }
 
-  mutating func addFolder() {
+  mutating func addFolder(_ path: String) {
     entries += 1
-    folders += 1
+    tally.add(path, .folder, by: filter)
+    if filter.enters(path) { folders += 1 }
   }
 
   mutating func addOther() { entries += 1 }
@@ -48,7 +44,7 @@ struct InputSurvey {
   mutating func addUnsendable(_ bytes: [UInt8]) {
     entries += 1
     let readable = String(decoding: bytes, as: UTF8.self)
-    if filter.accepts(readable.lastComponent) { note(unsendable: readable) }
+    if filter.accepts(readable) { note(unsendable: readable) }
   }
 
   private mutating func note(unsendable name: String) {
@@ -63,25 +59,13 @@ struct InputSurvey {
   /// - Returns: whether it is an image, so that the rest about it is worth asking.
   mutating func addFile(_ path: String) -> Bool {
     entries += 1
-    let name = path.lastComponent
-    guard !filter.accepts(name) else {
-      guard path.utf8.count > ImageName.longestName else { return true }
-      note(unsendable: String(path.prefix(60)) + "...")
-      return false
-    }
-    if FileFilter(extensions: ["*"]).accepts(name) {
-      passedBy += 1
-      let ending = Self.ending(of: name)
-      if others.count < Self.mostExtensions || others[ending] != nil { others[ending, default: 0] += 1 }
-    } else if !name.hasPrefix(Canary.prefix) {
-      unfinished += 1
-    }
+    guard !path.lastComponent.hasPrefix(Canary.prefix) else { return false }
+    let verdict = filter.verdict(path)
+    tally.add(path, verdict)
+    guard verdict == .image else { return false }
+    guard path.utf8.count > ImageName.longestName else { return true }
+    note(unsendable: String(path.prefix(60)) + "...")
     return false
-  }
-
-  private static func ending(of name: Substring) -> String {
-    let lower = name.lowercased()
-    return lower.utf8.lastIndex(of: UInt8(ascii: ".")).map { String(lower[lower.utf8.index(after: $0)...]) } ?? ""
   }
 
   mutating func addImage(_ path: String, _ status: FileStatus, unreadable error: SystemError?) {
@@ -108,20 +92,19 @@ struct InputSurvey {
     let most = largest.map { ", the largest \(Quantity.bytes($0.bytes))" } ?? ""
     return .ok(
       "\(Quantity.count(images, "image")), \(Quantity.bytes(bytes))\(most), in \(Quantity.count(folders, "folder"))\(cut)"
-        + (unfinished > 0 ? "; \(Quantity.count(unfinished, "hidden or unfinished file")) left alone" : ""))
+        + (tally.leftAlone > 0
+          ? "; \(Quantity.count(tally.leftAlone, "hidden, unfinished or system file")) left alone" : "")
+        + (filter.hasPatterns ? "; \(Quantity.grouped(tally.excluded)) excluded by IMAGE_EXCLUDE" : ""))
   }
 
   private func passing(_ extensions: [String], _ afterSent: AfterSentAction) -> Finding? {
-    guard passedBy > 0 else {
+    guard tally.passedBy > 0 else {
       guard images == 0, unreadable == nil, unsendable == nil, afterSent == .keep else { return nil }
       return .note("there is nothing to send", "put images into the folder, or set IMAGES_DIR to where they are")
     }
-    let most = others.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(5)
-    let named = most.map { ($0.key.isEmpty ? "without extension" : ".\($0.key)") + " \(Quantity.grouped($0.value))" }
-    let wanted = (extensions + most.map(\.key).filter { !$0.isEmpty }).joined(separator: ",")
     return .note(
-      "passed by because of their extension: \(Quantity.count(passedBy, "file")) (\(named.joined(separator: ", ")))",
-      "where these are images: IMAGE_EXTENSIONS=\(wanted), or * for every file")
+      "passed by because of their extension: \(Quantity.count(tally.passedBy, "file")) (\(tally.named))",
+      "where these are images: IMAGE_EXTENSIONS=\(tally.extensions(besides: extensions)), or * for every file")
   }
 
   private var unreadableFiles: Finding? {

@@ -33,7 +33,7 @@ extension FolderSource {
 
   func consider(_ path: String, _ cause: Cause, kind: FileStatus.Kind = .regular) throws {
     if let only = settings.only, !only.contains(path) { return }
-    guard filter.accepts(path.lastComponent), kind == .regular || kind == .symbolicLink else {
+    guard filter.accepts(path), kind == .regular || kind == .symbolicLink else {
       if kind == .symbolicLink { reportLinkedFolder(path) }
       return
     }
@@ -167,7 +167,7 @@ extension FolderSource {
 
   /// A link that is no image by its name may still be a folder that somebody waits for.
   private func reportLinkedFolder(_ path: String) {
-    guard filter.enters(path.lastComponent),
+    guard filter.enters(path),
       let status = (try? FileStatus.of(settings.input + "/" + path)) ?? nil, status.kind == .folder
     else { return }
     events.skippedLink(path)

@@ -23,6 +23,7 @@ final class FolderSource {
   private var walk: (walker: FolderWalker, prefix: String, begun: Int64)?
   private var nextScan: Int64 = 0
   private var scans = 0
+  private var tally = FileTally()
   private var appeared: [String] = []
   private var nextRecheck: Int64 = 0
 
@@ -38,7 +39,7 @@ final class FolderSource {
     candidates: BoundedQueue<Candidate>, events: ProducerEvents, stop: StopFlag
   ) {
     self.settings = settings
-    filter = FileFilter(extensions: settings.extensions)
+    filter = settings.filter
     self.outbox = outbox
     self.ledger = ledger
     self.writer = writer
@@ -76,7 +77,7 @@ final class FolderSource {
     let now = Clock.monotonicMilliseconds
     switch event {
     case .written(let path):
-      if filter.accepts(path.lastComponent) { writers.written(path, now: now) }
+      if filter.accepts(path) { writers.written(path, now: now) }
     case .closed(let path): if try !liesInOutput(path) { try consider(path, .closed) }
     case .movedIn(let path): if try !liesInOutput(path) { try consider(path, .movedIn) }
     case .unreadableName(let bytes): refuseName(bytes, .regular)
@@ -103,6 +104,7 @@ final class FolderSource {
   private func startWalk() throws {
     if scans == 0 || (!settings.once && Clock.monotonicMilliseconds >= nextScan) {
       appeared = []
+      tally = FileTally()
       do {
         if let named = settings.namedInput, try InputFolder.path(of: named) != settings.input {
           throw InputFolder.Moved()
@@ -127,7 +129,7 @@ final class FolderSource {
   }
 
   private func mayEnter(_ path: String) -> Bool {
-    guard filter.enters(path.lastComponent), !isSentFolder(path) else { return false }
+    guard filter.enters(path), !isSentFolder(path) else { return false }
     // An output has images that came out of Kafka: sending them would go round in a circle.
     guard !InputFolder.isOutput(settings.input + "/" + path) else {
       events.skippedOutput(path)
@@ -167,6 +169,7 @@ final class FolderSource {
         guard prefix.isEmpty else { return }
         watches?.scanEnded()
         events.scanEnded()
+        if settings.only == nil { events.scanned(tally, extensions: settings.extensions) }
         // A folder so large that a scan takes long is not scanned all the time.
         let now = Clock.monotonicMilliseconds
         nextScan = now + max(Int64(settings.rescanMilliseconds), 10 * (now - begun))
@@ -180,6 +183,7 @@ final class FolderSource {
           continue
         }
         for original in SetAside.originals(prefix + path, entry.kind, root: settings.input) { recover(original) }
+        tally.add(prefix + path, entry.kind, by: filter)
         guard entry.kind != .folder else { continue }
         try consider(prefix + path, .scan, kind: entry.kind)
       }
@@ -196,7 +200,7 @@ final class FolderSource {
 
   /// A name that is not UTF-8: said where an image, or a folder that may hold some, is passed by for it.
   private func refuseName(_ bytes: [UInt8], _ kind: FileStatus.Kind) {
-    let readable = String(decoding: bytes, as: UTF8.self).lastComponent
+    let readable = String(decoding: bytes, as: UTF8.self)
     switch kind {
     case .folder: if filter.enters(readable) { events.refusedName(bytes) }
     case .regular, .symbolicLink: if filter.accepts(readable) { events.refusedName(bytes) }

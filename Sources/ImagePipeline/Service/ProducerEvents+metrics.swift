@@ -18,6 +18,11 @@ extension ProducerEvents {
         "refused": now.everRefused, "not_acknowledged": now.failed, "ledger": now.ledgerFailures,
         "after_sent": now.unhandled,
       ])
+    text.gauge(
+      "image_pipeline_passed_by_files", "Files of the input that are not sent, as of the last scan.",
+      [
+        ([("reason", "extension")], Double(now.tally.passedBy)), ([("reason", "excluded")], Double(now.tally.excluded)),
+      ])
     text.gauge("image_pipeline_waiting_files", "Found files that wait to be read.", Double(now.waiting))
     text.gauge("image_pipeline_left_images", "Images taken and not yet done with.", Double(now.left))
     text.gauge("image_pipeline_in_flight_messages", "Messages without an acknowledgement.", Double(now.inFlight))

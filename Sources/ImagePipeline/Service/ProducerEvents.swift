@@ -42,6 +42,8 @@ public final class ProducerEvents: Sendable {
     public var inFlight = 0
     /// Found files that wait to be read.
     public var waiting = 0
+    /// Of the last scan.
+    public var tally = FileTally()
     /// Taken and not yet done with.
     public var left: Int { max(0, found - sent - known - refused - vanished) }
   }
@@ -193,6 +195,21 @@ public final class ProducerEvents: Sendable {
   func scanEnded() {
     let passed = scanned.withLock { $0.scanEnded() }
     counts.withLock { $0.refused -= passed }
+  }
+
+  /// A scan of the whole input is over.
+  func scanned(_ tally: FileTally, extensions: [String]) {
+    counts.withLock { $0.tally = tally }
+    guard tally.isFruitless, isNews("nothing matches") else { return }
+    log.warning(
+      tally.passedBy > 0
+        ? "no file has an extension of IMAGE_EXTENSIONS; if the others are images: IMAGE_EXTENSIONS="
+          + "\(tally.extensions(besides: extensions)), or * for every file"
+        : "IMAGE_EXCLUDE matches every file, so nothing is sent; correct its patterns",
+      [
+        "event": "nothing_matches", "passed_by": .of(tally.passedBy), "passed_by_extensions": .of(tally.named),
+        "excluded": .of(tally.excluded),
+      ])
   }
 
   func skippedOutput(_ path: String) {

@@ -1,4 +1,5 @@
 import Kafka
+import Platform
 
 /// What a producer is told. See `Configuration` for the environment's names and defaults.
 public struct ProducerSettings: Sendable {
@@ -12,6 +13,9 @@ public struct ProducerSettings: Sendable {
   /// How the topic is made where there is none.
   public var newTopic = NewTopic()
   public var extensions = ["*"]
+  /// Files and folders that are left alone.
+  public var excluded: [PathPattern] = []
+  public var filter: FileFilter { FileFilter(extensions: extensions, excluding: excluded) }
   /// How long a file that a scan found must not change, in ms.
   public var settleMilliseconds = 1_000
   /// The time between two scans, in ms.

@@ -40,16 +40,17 @@ public final class Verifier {
   }
 
   /// - Parameters:
+  ///   - filter: the producer's, which says what counts as an image.
   ///   - stop: looked at between two images.
   ///   - report: called with each finding as it comes.
   public init(
-    input: String, output: String, csvPath: String, extensions: [String], stop: StopFlag = StopFlag(),
+    input: String, output: String, csvPath: String, filter: FileFilter, stop: StopFlag = StopFlag(),
     report: @escaping (Finding) -> Void
   ) throws {
     self.input = input
     self.output = output
     self.csvPath = csvPath
-    filter = FileFilter(extensions: extensions)
+    self.filter = filter
     self.stop = stop
     self.report = report
     scratch = try TemporaryFolder()
@@ -95,12 +96,12 @@ public final class Verifier {
 
   private func compareInput() throws {
     let walker = try FolderWalker(root: input) { [filter, input] path in
-      filter.enters(path.lastComponent) && !InputFolder.isOutput(input + "/" + path)
+      filter.enters(path) && !InputFolder.isOutput(input + "/" + path)
     }
     while let entry = walker.next() {
       try goOn()
       let entry = try entry.get()
-      guard entry.kind != .folder, let name = entry.string, filter.accepts(name.lastComponent),
+      guard entry.kind != .folder, let name = entry.string, filter.accepts(name),
         try FileStatus.of(input + "/" + name)?.kind == .regular
       else { continue }
       try compare(name)
@@ -137,7 +138,8 @@ public final class Verifier {
       guard try !index.isVisited(name), !CSVFile.isItsOwn(name, at: csvPath, output: output) else { continue }
       let status = try FileStatus.of(output + "/" + name, followingLinks: false)
       guard status?.inode != csv?.inode || status?.device != csv?.device else { continue }
-      _ = try index.visit(name)
+      // Without a row, nobody has stored it: a NAS's thumbnail of an image, say.
+      guard try index.visit(name) != nil || !FileFilter.isOfSystem(name) else { continue }
       found(.extra, name, "in the output, not in the input")
     }
     try index.eachUnvisited { found(.extra, $0, "in the CSV file, neither in the input nor in the output") }

@@ -51,12 +51,12 @@ extension Repair {
   func logUnknownImages(_ catalog: Catalog, _ csv: CSVFile) throws -> Int {
     var added = 0
     let walker = try FolderWalker(root: output.path) { [filter] path in
-      path != ImageName.reserved && filter.enters(path.lastComponent)
+      path != ImageName.reserved && filter.enters(path)
     }
     while let entry = walker.next() {
       try goOn()
       let entry = try entry.get()
-      guard entry.kind == .regular, let text = entry.string, filter.accepts(text.lastComponent),
+      guard entry.kind == .regular, let text = entry.string, filter.accepts(text),
         !CSVFile.isItsOwn(text, at: csv.path, output: output.path), let name = try? ImageName(text),
         try catalog.entry(text) == nil,
         let status = try output.status(name), let file = try output.openFile(name)

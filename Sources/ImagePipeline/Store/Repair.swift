@@ -35,19 +35,19 @@ public final class Repair {
   }
 
   /// - Parameters:
-  ///   - extensions: of files that are images, where no row says so.
+  ///   - filter: says which files are images, where no row does.
   ///   - stop: looked at between two images.
   ///   - report: called with each finding as it comes.
   /// - Throws: where there is no output, or a consumer uses it.
   public init(
-    output path: String, csvPath: String, extensions: [String], log: Log, stop: StopFlag = StopFlag(),
+    output path: String, csvPath: String, filter: FileFilter, log: Log, stop: StopFlag = StopFlag(),
     report: @escaping (Finding) -> Void
   ) throws {
     guard try FileStatus.of(path)?.kind == .folder else { throw NoOutput(path: path) }
     output = try OutputFolder(path: path, csvPath: csvPath)
     lock = try OutputLock.takeAlone(in: output.reserved)
     self.csvPath = csvPath
-    filter = FileFilter(extensions: extensions)
+    self.filter = filter
     self.log = log
     self.stop = stop
     self.report = report

@@ -1,0 +1,69 @@
+import Platform
+
+/// Files of the input folder by what their names make of them: how many are images, and what is passed by.
+public struct FileTally: Sendable, Equatable {
+  public private(set) var images = 0
+  /// Files whose extension is not among those that count as images.
+  public private(set) var passedBy = 0
+  /// Files and folders that a pattern of `IMAGE_EXCLUDE` matches; what is in the folders is not counted.
+  public private(set) var excluded = 0
+  /// Hidden and unfinished files, and those of storage and operating systems.
+  public private(set) var leftAlone = 0
+  private var endings: [String: Int] = [:]
+
+  /// More extensions than these are no extensions, but names with dots: memory is bounded.
+  private static let mostExtensions = 1_000
+  private static let mostNamed = 5
+
+  public init() {}
+
+  /// Nothing is sent, although there are files.
+  var isFruitless: Bool { images == 0 && passedBy + excluded > 0 }
+
+  /// - Parameter kind: of the entry itself. Links count only if they are images by name: others may lead to folders.
+  mutating func add(_ path: String, _ kind: FileStatus.Kind, by filter: FileFilter) {
+    switch kind {
+    case .folder: if filter.isExcluded(path, isFolder: true) { excluded += 1 }
+    case .regular: add(path, filter.verdict(path))
+    case .symbolicLink: if filter.accepts(path) { images += 1 }
+    case .other: break
+    }
+  }
+
+  mutating func add(_ path: String, _ verdict: FileFilter.Verdict) {
+    switch verdict {
+    case .image: images += 1
+    case .excluded: excluded += 1
+    case .unfinished, .system: leftAlone += 1
+    case .otherExtension:
+      passedBy += 1
+      let ending = FileFilter.ending(of: path.lastComponent.lowercased()) ?? ""
+      if endings.count < Self.mostExtensions || endings[ending] != nil { endings[ending, default: 0] += 1 }
+    }
+  }
+
+  /// Extensions of files that are passed by, the most frequent first; empty for files without one.
+  private var mostFrequent: [(ending: String, count: Int)] {
+    endings.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(Self.mostNamed).map { ($0.key, $0.value) }
+  }
+
+  /// `passed by 16 files (.txt 12, .cr2 3, without extension 1)`; nil if none were.
+  public var summary: String? {
+    let parts = [
+      passedBy > 0 ? "passed by \(Quantity.count(passedBy, "file")) (\(named))" : nil,
+      excluded > 0 ? "\(Quantity.grouped(excluded)) excluded by IMAGE_EXCLUDE" : nil,
+    ].compactMap { $0 }
+    return parts.isEmpty ? nil : parts.joined(separator: ", ")
+  }
+
+  /// What IMAGE_EXTENSIONS is if the most frequent of the others count, too.
+  func extensions(besides known: [String]) -> String {
+    (known + mostFrequent.map(\.ending).filter { !$0.isEmpty }).joined(separator: ",")
+  }
+
+  /// `.txt 12, .cr2 3, without extension 1`
+  public var named: String {
+    mostFrequent.map { ($0.ending.isEmpty ? "without extension" : ".\($0.ending)") + " \(Quantity.grouped($0.count))" }
+      .joined(separator: ", ")
+  }
+}

@@ -1,0 +1,65 @@
+import Platform
+import Testing
+
+/// Which paths a glob pattern matches.
+@Suite struct PathPatternTests {
+  private func matches(_ pattern: String, _ path: String) throws -> Bool {
+    // A path of a folder ends in a slash here.
+    let isFolder = path.hasSuffix("/")
+    return try PathPattern(pattern).matches(isFolder ? String(path.dropLast()) : path, isFolder: isFolder)
+  }
+
+  @Test(
+    "a pattern matches",
+    arguments: [
+      // Without a slash: a name at any depth, of a file or a folder.
+      ("raw", "raw"), ("raw", "raw/"), ("raw", "a/b/raw"), ("*_small.jpg", "cat/a_small.jpg"), ("?.jpg", "a.jpg"),
+      ("[ab]*.jpg", "b1.jpg"), ("[!ab].jpg", "c.jpg"), ("a b", "x/a b"), ("*.JPG", "A.JPG"),
+      // With one: the whole path.
+      ("cat/raw", "cat/raw"), ("cat/*.jpg", "cat/a.jpg"), ("/a.jpg", "a.jpg"), ("./cat/raw", "cat/raw"),
+      ("cat//raw", "cat/raw"),
+      // Folders alone.
+      ("raw/", "raw/"), ("raw/", "a/raw/"), ("a/raw/", "a/raw/"),
+      // Across folders.
+      ("**/raw", "raw"), ("**/raw", "a/b/raw"), ("raw/**", "raw/a/b.jpg"), ("raw/**", "raw/"),
+      ("a/**/b.jpg", "a/b.jpg"),
+      ("a/**/b.jpg", "a/x/y/b.jpg"), ("**/2024/**/*.jpg", "x/2024/y/z/a.jpg"), ("a/**/**/b", "a/b"),
+      ("**.jpg", "cat/a.jpg"),
+      // Characters, not bytes.
+      ("?.jpg", "\u{E9}.jpg"), ("[\u{E9}\u{E8}].jpg", "\u{E8}.jpg"), ("??", "\u{5199}\u{771F}"),
+      // Characters without their meaning.
+      ("a\\*.jpg", "a*.jpg"), ("\\[1].jpg", "[1].jpg"), ("[[]1].jpg", "[1].jpg"), ("a\\,b", "a,b"), ("\\!a", "!a"),
+      ("\\{a", "{a"),
+      ("[{]a", "{a"), ("#1", "#1"), (".*", ".hidden"),
+    ])
+  func aPatternMatches(pattern: String, path: String) throws { #expect(try matches(pattern, path)) }
+
+  @Test(
+    "a pattern does not match",
+    arguments: [
+      ("raw", "raw.jpg"), ("raw", "raw/a.jpg"), ("*.jpg", "a.JPG"), ("raw/", "raw"), ("raw/", "a/raw"),
+      ("cat/raw", "a/cat/raw"),
+      ("cat/*.jpg", "cat/b/a.jpg"), ("*/a.jpg", "a.jpg"), ("/a.jpg", "cat/a.jpg"), ("raw/**", "raw"),
+      ("raw/**", "a/raw/b"),
+      ("a/**/b", "a/x"), ("**/raw", "raw/a.jpg"), ("a*b", "a/b"), ("?", "\u{E9}x"),
+    ])
+  func aPatternDoesNotMatch(pattern: String, path: String) throws { #expect(try !matches(pattern, path)) }
+
+  @Test(
+    "what cannot be meant is refused",
+    arguments: [
+      "", "/", "*", "**", "**/*", "*/**", "..", "a/../b", "a\\b", "raw\\old", "a\\", "[ab", "a[/]b", "{a}", "*.{a",
+      "a}", "!a", "a;b", ".",
+    ])
+  func whatCannotBeMeantIsRefused(pattern: String) {
+    #expect(throws: PathPattern.Fault.self) { try PathPattern(pattern) }
+  }
+
+  @Test("a long path with many stars takes no time")
+  func aLongPathTakesNoTime() throws {
+    let path = String(repeating: "a/", count: 200) + "b"
+    let begun = Clock.monotonicMilliseconds
+    #expect(try !matches("**/a/**/a/**/c", path))
+    #expect(Clock.monotonicMilliseconds - begun < 10_000)
+  }
+}
