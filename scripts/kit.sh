@@ -21,6 +21,7 @@ setting() {
   if [[ -z $value && -f .env ]]; then
     value=$(sed -n "s/^[[:space:]]*\(export[[:space:]]\+\)\?$1=//p" .env | tail -n 1)
     value=${value%$'\r'}
+    value=${value#"${value%%[![:space:]]*}"} value=${value%"${value##*[![:space:]]}"}
     # Quotes are compose's, not the value's.
     if [[ $value == \"*\" || $value == \'*\' ]]; then value=${value:1:-1}; fi
   fi

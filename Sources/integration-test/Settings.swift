@@ -14,7 +14,9 @@ struct Settings {
 
   init(_ environment: [String: String]) throws {
     func value(_ name: String, _ other: String) -> String {
-      environment[name].flatMap { $0.isEmpty ? nil : $0 } ?? other
+      // As the pipeline reads them.
+      let given = SettingText.unquoted(environment[name] ?? "")
+      return given.isEmpty ? other : given
     }
     images = value("IMAGES_DIR", "images")
     output = value("PROCESSED_IMAGES_DIR", "processed_images")

@@ -1,3 +1,5 @@
+import Kafka
+import Platform
 import Telemetry
 import Testing
 
@@ -21,7 +23,7 @@ private func problems(_ environment: [String: String]) -> [String] {
     #expect(producer.newTopic.partitions == -1 && producer.newTopic.replicationFactor == -1)
     #expect(producer.newTopic.settings == [:])
     #expect(producer.stateFolder == ".image-pipeline")
-    #expect(producer.extensions.count == 12)
+    #expect(producer.extensions.count == 14)
     #expect(producer.settleMilliseconds == 1_000)
     #expect(producer.rescanMilliseconds == 10_000)
     #expect(producer.afterSent == .keep)
@@ -100,20 +102,152 @@ private func problems(_ environment: [String: String]) -> [String] {
   @Test(arguments: [
     ("TOPIC", "a b"), ("TOPIC", "."), ("TOPIC", ".."), ("TOPIC", "é"), ("TOPIC", String(repeating: "x", count: 250)),
     ("TOPIC_PARTITIONS", "0"), ("TOPIC_PARTITIONS", "-2"), ("TOPIC_PARTITIONS", "10001"), ("SETTLE_MS", "-1"),
-    ("SETTLE_MS", "1s"), ("SETTLE_MS", " 1"), ("SETTLE_MS", "99999999999999999999"), ("RESCAN_MS", "99"),
-    ("IMAGE_EXTENSIONS", " , ."), ("AFTER_SENT", "burn"), ("SEGMENT_BYTES", "999"), ("IN_FLIGHT_BYTES", "0"),
+    ("SETTLE_MS", "1x"), ("SETTLE_MS", "1 000"), ("SETTLE_MS", "1,000"), ("SETTLE_MS", "1.5s"), ("SETTLE_MS", "0x10"),
+    ("SETTLE_MS", "2h"), ("SETTLE_MS", "s"), ("SETTLE_MS", "1_"), ("SETTLE_MS", "99999999999999999999"),
+    ("RESCAN_MS", "99"),
+    ("IMAGE_EXTENSIONS", ", ."), ("IMAGE_EXTENSIONS", "j/pg"), ("IMAGE_EXTENSIONS", "jpg*x"),
+    ("IMAGE_EXTENSIONS", "jpe?g"),
+    ("IMAGE_EXTENSIONS", "image/jpeg"), ("IMAGE_EXTENSIONS", "[\"jpg\"]"), ("IMAGE_EXTENSIONS", "*.{jpg,png}"),
+    ("IMAGE_EXTENSIONS", "jpg|png"), ("IMAGE_EXTENSIONS", "nef.xmp"), ("IMAGE_EXTENSIONS", "jpg,tmp"),
+    ("IMAGES_DIR", "~/Pictures"), ("IMAGES_DIR", "$HOME/Pictures"), ("IMAGES_DIR", "${HOME}"), ("STATE_DIR", "~"),
+    ("SENT_DIR", "file:///sent"), ("PROCESSED_IMAGES_DIR", "s3://bucket"), ("PROCESSED_IMAGES_DIR", "C:\\images"),
+    ("CSV_PATH", "rows/"), ("CSV_PATH", "d:/rows.csv"), ("HTTP_PORT", ":8080"), ("AFTER_SENT", "burn"),
+    ("SEGMENT_BYTES", "999"), ("IN_FLIGHT_BYTES", "0"),
     ("BATCH_IMAGES", "0"), ("BATCH_BYTES", "0"), ("SEGMENT_TIMEOUT", "0"), ("LOG_LEVEL", "loud"),
     ("LOG_FORMAT", "xml"), ("PROGRESS_SECONDS", "-1"), ("TOPIC_REPLICATION_FACTOR", "0"),
     ("TOPIC_REPLICATION_FACTOR", "-2"), ("TOPIC_REPLICATION_FACTOR", "three"), ("TOPIC_RETENTION_MS", "0"),
-    ("TOPIC_RETENTION_MS", "-2"), ("TOPIC_RETENTION_MS", "7 days"), ("TOPIC_RETENTION_BYTES", "0"),
-    ("TOPIC_RETENTION_BYTES", "1GB"), ("TOPIC_RETENTION_BYTES", "99999999999999999999"),
+    ("TOPIC_RETENTION_MS", "-2"), ("TOPIC_RETENTION_MS", "a week"), ("TOPIC_RETENTION_BYTES", "0"),
+    ("TOPIC_RETENTION_BYTES", "1G"), ("PROGRESS_SECONDS", "500ms"), ("BATCH_IMAGES", "1kB"),
+    ("TOPIC_RETENTION_BYTES", "99999999999999999999"),
   ])
   func aValueThatCannotBeUsedIsAnErrorWithVariableValueAndCure(name: String, value: String) throws {
     let found = problems([name: value])
     #expect(found.count == 1)
     let problem = try #require(found.first)
     #expect(problem.hasPrefix("\(name)=\(value) cannot be used: "))
-    #expect(problem.contains("use ") || problem.contains("name some"))
+    #expect(
+      problem.contains("use ") || problem.contains("name ") || problem.contains("write ") || problem.contains("remove ")
+    )
+  }
+
+  @Test("a listening address holds no port", arguments: ["0.0.0.0:8080", "http://localhost", "a b", "::1]"])
+  func aListeningAddressHoldsNoPort(value: String) {
+    #expect(
+      problems(["HTTP_ADDRESS": value, "HTTP_PORT": "8080"]).first?.hasPrefix("HTTP_ADDRESS=\(value) cannot be used")
+        == true)
+  }
+
+  @Test(
+    "listening addresses are read as people write them",
+    arguments: [("*", "0.0.0.0"), ("[::1]", "::1"), ("::", "::"), ("localhost", "localhost")])
+  func listeningAddressesAreRead(value: String, address: String) throws {
+    #expect(try EnvironmentReader.read(["HTTP_ADDRESS": value, "HTTP_PORT": "1"]).http?.address == address)
+  }
+
+  @Test("white space, Windows line ends, a byte-order mark and quotes around any value are no part of it")
+  func whatSurroundsAValueIsNoPartOfIt() throws {
+    let plain = [
+      "TOPIC": "t", "CONSUMER_GROUP": "g", "IMAGES_DIR": "/in", "IMAGE_EXTENSIONS": "jpg,png", "IMAGE_EXCLUDE": "raw/",
+      "SETTLE_MS": "5", "RESCAN_MS": "200", "AFTER_SENT": "move", "SENT_DIR": "/sent", "STATE_DIR": "/state",
+      "SEGMENT_BYTES": "1000", "WIRE_FORMAT": "binary", "IN_FLIGHT_BYTES": "2000000", "PROCESSED_IMAGES_DIR": "/out",
+      "CSV_PATH": "/rows.csv", "BATCH_IMAGES": "7", "BATCH_BYTES": "8", "SEGMENT_TIMEOUT": "9", "HTTP_PORT": "8080",
+      "HTTP_ADDRESS": "127.0.0.1", "LOG_LEVEL": "debug", "LOG_FORMAT": "json", "PROGRESS_SECONDS": "3",
+      "TOPIC_PARTITIONS": "4", "TOPIC_REPLICATION_FACTOR": "2", "TOPIC_RETENTION_MS": "10",
+      "TOPIC_RETENTION_BYTES": "11",
+      "KAFKA_BOOTSTRAP_SERVERS": "b:9092", "KAFKA_COMPRESSION_TYPE": "zstd", "KAFKA_LINGER_MS": "6",
+      "KAFKA_BATCH_SIZE": "12345",
+    ]
+    #expect(Set(plain.keys) == Set(Variable.all.keys), "each variable is tried")
+    let expected = "\(try EnvironmentReader.read(plain))"
+    for (before, after) in [("", "\r"), (" \t", " \r\n"), ("\"", "\""), (" '", "' "), ("\u{FEFF}", "\u{A0}")] {
+      let read = try EnvironmentReader.read(plain.mapValues { before + $0 + after })
+      // Dictionaries have no order, so settings of the library are compared by themselves.
+      #expect(read.producer.kafka.values == (try EnvironmentReader.read(plain)).producer.kafka.values)
+      #expect(shape(of: read) == shape(of: try EnvironmentReader.read(plain)))
+    }
+    #expect(!expected.isEmpty)
+    #expect(try EnvironmentReader.read(plain.mapValues { _ in " \r\n" }).producer.topic == "custom-image-topic")
+  }
+
+  private func shape(of configuration: Configuration) -> String {
+    var configuration = configuration
+    configuration.producer.kafka = KafkaSettings()
+    configuration.consumer.kafka = KafkaSettings()
+    return "\(configuration)"
+  }
+
+  @Test(
+    "extensions are read as people write them",
+    arguments: [
+      "jpg,png", "\"jpg,png\"", "*.jpg,*.png", "*.jpg, .png", "jpg;png", "jpg png", "jpg\r\npng\r\n", "'*.jpg' '*.png'",
+      " .jpg\t;; png ,",
+    ])
+  func extensionsAreRead(text: String) throws {
+    #expect(try EnvironmentReader.read(["IMAGE_EXTENSIONS": text]).producer.extensions == ["jpg", "png"])
+  }
+
+  @Test("every file is *, also as Windows writes it", arguments: ["*", "*.*", "jpg,*"])
+  func everyFileIsAStar(text: String) throws {
+    #expect(try EnvironmentReader.read(["IMAGE_EXTENSIONS": text]).producer.filter.accepts("anything"))
+  }
+
+  @Test(
+    "numbers are read with separators and units",
+    arguments: [
+      ("SETTLE_MS", "1_000", 1_000), ("SETTLE_MS", "1s", 1_000), ("SETTLE_MS", "2 min", 120_000),
+      ("SETTLE_MS", "5MS", 5),
+      ("BATCH_BYTES", "16MiB", 16 << 20), ("BATCH_BYTES", "2 mb", 2_000_000), ("BATCH_BYTES", "16_000_000", 16_000_000),
+      ("SEGMENT_TIMEOUT", "1h", 3_600_000), ("SEGMENT_TIMEOUT", "90 seconds", 90_000),
+      ("TOPIC_RETENTION_MS", "7 days", 604_800_000),
+      ("TOPIC_RETENTION_BYTES", "1GB", 1_000_000_000), ("PROGRESS_SECONDS", "2m", 120_000),
+    ])
+  func numbersAreReadWithUnits(name: String, text: String, value: Int) throws {
+    let read = try EnvironmentReader.read([name: text])
+    let found: [String: Int?] = [
+      "SETTLE_MS": read.producer.settleMilliseconds, "BATCH_BYTES": read.consumer.batchBytes,
+      "SEGMENT_TIMEOUT": read.consumer.segmentTimeout,
+      "TOPIC_RETENTION_MS": read.producer.newTopic.retentionMilliseconds,
+      "TOPIC_RETENTION_BYTES": read.producer.newTopic.retentionBytes, "PROGRESS_SECONDS": read.progressMilliseconds,
+    ]
+    #expect(found[name] == value)
+  }
+
+  @Test("a slash at the end of a folder says nothing")
+  func aSlashAtTheEndSaysNothing() throws {
+    let read = try EnvironmentReader.read([
+      "IMAGES_DIR": "/in//", "PROCESSED_IMAGES_DIR": "out/", "STATE_DIR": "/", "SENT_DIR": "/sent/",
+    ])
+    #expect(read.producer.input == "/in" && read.consumer.outputPath == "out")
+    #expect(read.producer.stateFolder == "/" && read.producer.sentFolder == "/sent")
+  }
+
+  @Test("the fix for ~ names the user's folder") func theFixForATildeNamesTheFolder() {
+    #expect(
+      problems(["IMAGES_DIR": "~/Pictures", "HOME": "/home/me"]).first?.contains("use /home/me/Pictures") == true)
+  }
+
+  @Test("IMAGE_EXCLUDE is a list of patterns")
+  func imageExcludeIsAListOfPatterns() throws {
+    let read = try EnvironmentReader.read(["IMAGE_EXCLUDE": " raw/ , *_small.jpg,\n'a b',x\\,y, "])
+    #expect(read.producer.excluded == (try ["raw/", "*_small.jpg", "a b", "x\\,y"].map { try PathPattern($0) }))
+    #expect(try EnvironmentReader.read([:]).producer.excluded == [])
+  }
+
+  @Test(
+    "a pattern that cannot be meant is refused",
+    arguments: [
+      "*", "**/*", "../a", "raw\\old", "*.{jpg", "a;b", "[ab", "!keep.jpg", "/in/raw", "a\\",
+    ])
+  func aPatternThatCannotBeMeantIsRefused(pattern: String) {
+    let found = problems(["IMAGE_EXCLUDE": "fine," + pattern, "IMAGES_DIR": "/in"])
+    #expect(found.count == 1 && found.first?.hasPrefix("IMAGE_EXCLUDE=\(pattern) cannot be used: ") == true, "\(found)")
+  }
+
+  @Test("librdkafka's debug lines need the log level, which is said")
+  func debugLinesNeedTheLogLevel() throws {
+    #expect(try EnvironmentReader.read(["KAFKA_DEBUG": "true"]).warnings.count == 1)
+    #expect(try EnvironmentReader.read(["KAFKA_DEBUG": "true", "LOG_LEVEL": "debug"]).warnings == [])
+    #expect(try EnvironmentReader.read(["KAFKA_DEBUG": "false"]).warnings == [])
   }
 
   @Test func severalProblemsAreReportedAtOnce() {

@@ -105,13 +105,84 @@ import Testing
 
   @Test func aSecretMayComeFromAFile() throws {
     let scratch = try Scratch()
-    for (text, secret) in [("geheim", "geheim"), ("geheim\n", "geheim"), ("ge heim \r\n\n", "ge heim ")] {
+    for (text, secret) in [("geheim", "geheim"), ("geheim\n", "geheim"), ("\u{FEFF}ge heim\r\n\n", "ge heim")] {
       try scratch.write("secret", text)
       let properties = KafkaProperties(["KAFKA_SASL_PASSWORD_FILE": scratch / "secret"])
       #expect(properties.problems == [] && properties.warnings == [])
       #expect(properties.producer.values["sasl.password"] == secret)
       #expect(properties.consumer.values["sasl.password"] == secret)
     }
+  }
+
+  @Test(
+    "white space and quotes around a secret are part of it, and a warning",
+    arguments: [" geheim", "geheim ", "\"geheim\""])
+  func whatSurroundsASecretIsPartOfIt(secret: String) throws {
+    let scratch = try Scratch()
+    try scratch.write("secret", secret + "\r\n")
+    for environment in [["KAFKA_SASL_PASSWORD": secret + "\r"], ["KAFKA_SASL_PASSWORD_FILE": scratch / "secret\r"]] {
+      let properties = KafkaProperties(environment)
+      #expect(properties.producer.values["sasl.password"] == secret)
+      #expect(properties.warnings.count == 1 && !properties.warnings.joined().contains("geheim"))
+    }
+  }
+
+  @Test("white space around a key in PEM is no part of it")
+  func whatSurroundsAKeyInPEMIsNoPartOfIt() {
+    let pem = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"
+    let properties = KafkaProperties(["KAFKA_SSL_KEY_PEM": "\n \(pem)\r\n"])
+    #expect(properties.warnings == [] && properties.producer.values["ssl.key.pem"] == pem)
+  }
+
+  @Test(
+    "values are read as people write them",
+    arguments: [
+      ("KAFKA_BOOTSTRAP_SERVERS", " a:1 , b:2\r", "bootstrap.servers", "a:1,b:2"),
+      ("KAFKA_BOOTSTRAP_SERVERS", "a:1;b:2", "bootstrap.servers", "a:1,b:2"),
+      ("KAFKA_BOOTSTRAP_SERVERS", "a:1 b:2", "bootstrap.servers", "a:1,b:2"),
+      ("KAFKA_METADATA_BROKER_LIST", "'a:1','b:2'", "bootstrap.servers", "a:1,b:2"),
+      ("KAFKA_DEBUG", "true", "debug", "all"), ("KAFKA_DEBUG", "1", "debug", "all"),
+      ("KAFKA_DEBUG", "Broker, topic", "debug", "broker,topic"),
+      ("KAFKA_SECURITY_PROTOCOL", "SASL_SSL\r", "security.protocol", "SASL_SSL"),
+      ("KAFKA_COMPRESSION_TYPE", "\"ZSTD\"", "compression.type", "ZSTD"),
+      ("KAFKA_SASL_MECHANISM", "scram-sha-256", "sasl.mechanism", "SCRAM-SHA-256"),
+      ("KAFKA_CHECK_CRCS", "yes", "check.crcs", "true"),
+      ("KAFKA_SOCKET_KEEPALIVE_ENABLE", "off", "socket.keepalive.enable", "false"),
+      ("KAFKA_LINGER_MS", "5s", "linger.ms", "5000"),
+      ("KAFKA_LINGER_MS", "1_000", "linger.ms", "1000"), ("KAFKA_LINGER_MS", "010", "linger.ms", "10"),
+      ("KAFKA_BATCH_SIZE", "1MB", "batch.size", "1000000"),
+      ("KAFKA_CLIENT_ID", "'5 cameras'", "client.id", "5 cameras"),
+      ("KAFKA_SSL_CA_LOCATION", " \"/ca.pem\"\r", "ssl.ca.location", "/ca.pem"),
+      ("KAFKA_SSL_KEY_LOCATION", "\"/key.pem\"\r", "ssl.key.location", "/key.pem"),
+      ("KAFKA_SASL_USERNAME", "images ", "sasl.username", "images"),
+    ])
+  func valuesAreReadAsPeopleWriteThem(name: String, text: String, property: String, value: String) {
+    let properties = KafkaProperties([name: text])
+    #expect(properties.problems == [] && properties.warnings == [])
+    #expect(properties.producer.values[property] == value)
+  }
+
+  @Test(
+    "a switch that is off, and white space alone, set nothing",
+    arguments: [
+      ("KAFKA_DEBUG", "false"), ("KAFKA_DEBUG", "0"), ("KAFKA_CLIENT_ID", " \r\n"), ("KAFKA_BOOTSTRAP_SERVERS", " \r"),
+    ])
+  func whatIsOffSetsNothing(name: String, text: String) {
+    let (properties, plain) = (KafkaProperties([name: text]), KafkaProperties([:]))
+    #expect(properties.problems == [] && properties.warnings == [])
+    #expect(properties.producer.values == plain.producer.values)
+  }
+
+  /// The library would take the digits and forget the rest.
+  @Test(
+    "a number with something after it is refused",
+    arguments: [
+      ("KAFKA_LINGER_MS", "5 apples"), ("KAFKA_BATCH_SIZE", "1,000"), ("KAFKA_MESSAGE_MAX_BYTES", "10M"),
+      ("KAFKA_RETRIES", "5s"), ("KAFKA_LINGER_MS", "0x10"), ("KAFKA_BOOTSTRAP_SERVERS", ";,"),
+    ])
+  func aNumberWithSomethingAfterItIsRefused(name: String, text: String) {
+    let found = KafkaProperties([name: text]).problems
+    #expect(found.count == 1 && found.first?.hasPrefix("\(name)=\(text) cannot be used: ") == true, "\(found)")
   }
 
   @Test func aServerListMayComeFromAFileToo() throws {

@@ -52,6 +52,66 @@ import Testing
     }
   }
 
+  @Test("--once says how many files it passed by, and for which extensions")
+  func filesThatArePassedByAreCounted() throws {
+    for name in ["a.jpg", "b.cr2", "cat/c.CR2", "d.txt", "e", "f.jpg.part"] { try folder.write("images/" + name, [1]) }
+    let some = try once()
+    #expect(some.exitCode() == 0, "\(some.output)")
+    let fields =
+      "images=1 bytes=1 refused=0 passed_by=4 passed_by_extensions=\".cr2 2, without extension 1, .txt 1\" excluded=0"
+    #expect(count(fields, in: some) == 1, "\(some.output)")
+    #expect(!some.output.contains("nothing_matches"), "\(some.output)")
+    let none = try once(["IMAGE_EXTENSIONS": "webp"])
+    #expect(none.exitCode() == 0, "\(none.output)")
+    #expect(count("event=nothing_matches", in: none) == 1, "\(none.output)")
+  }
+
+  @Test(
+    "extensions count however people write the list",
+    arguments: ["\"jpg,png\"", "*.jpg,*.png", "jpg;png", "jpg png", "jpg,png\r"])
+  func extensionsCountHoweverTheyAreWritten(text: String) throws {
+    for name in ["a.jpg", "b.PNG", "c.gif"] { try folder.write("images/" + name, [1]) }
+    let producer = try once([
+      "IMAGE_EXTENSIONS": text, "IMAGES_DIR": "images/\r", "AFTER_SENT": "keep\r", "SETTLE_MS": "0\r",
+    ])
+    #expect(producer.exitCode() == 0, "\(producer.output)")
+    #expect(try topic.names() == ["a.jpg", "b.PNG"])
+  }
+
+  @Test("what a NAS or an operating system keeps in the input is neither sent nor in the way")
+  func filesOfTheStorageAreLeftAlone() throws {
+    let own = [
+      "@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg", "cat/@eaDir/b.jpg", "#recycle/c.jpg", "@Recycle/d.jpg",
+      "$RECYCLE.BIN/e.jpg",
+      "System Volume Information/f.jpg", "lost+found/g.jpg", "#snapshot/h.jpg", "__MACOSX/._i.jpg", "__MACOSX/j.jpg",
+    ]
+    for name in own + ["a.jpg", "cat/b.jpg"] { try folder.write("images/" + name, [1]) }
+    // As a file system's own is, for an ordinary user.
+    #expect(chmod(folder.path + "/images/lost+found", 0) == 0)
+    defer { chmod(folder.path + "/images/lost+found", 0o755) }
+    let producer = try once(["AFTER_SENT": "delete"])
+    #expect(producer.exitCode() == 0, "\(producer.output)")
+    #expect(try topic.names() == ["a.jpg", "cat/b.jpg"])
+    for name in own where !name.hasPrefix("lost") { #expect(folder.exists("images/" + name), "\(name)") }
+    let doctor = try Program(["doctor", "--producer"], in: folder, environment: broker.environment())
+    #expect(doctor.exitCode() != nil && doctor.output.contains("0 images"), "\(doctor.output)")
+  }
+
+  @Test("IMAGE_EXCLUDE keeps files and folders from being sent, and verify agrees")
+  func excludedFilesAreNotSent() throws {
+    for name in ["a.jpg", "a_small.jpg", "raw/b.jpg", "cat/raw/c.jpg", "cat/d.jpg", "2024/x/e.jpg", "cat/2024/f.jpg"] {
+      try folder.write("images/" + name, [UInt8(name.utf8.count)])
+    }
+    let environment = broker.environment(["IMAGE_EXCLUDE": "*_small.jpg, raw/,2024/**"])
+    let producer = try Program(["producer", "--once"], in: folder, environment: environment)
+    #expect(producer.exitCode() == 0, "\(producer.output)")
+    #expect(try topic.names() == ["a.jpg", "cat/2024/f.jpg", "cat/d.jpg"])
+    #expect(producer.output.contains("excluded=4"), "\(producer.output)")
+    _ = try Program.storeAll(in: folder, broker)
+    let verified = try Program(["verify"], in: folder, environment: environment)
+    #expect(verified.exitCode() == 0, "\(verified.output)")
+  }
+
   @Test func brokenLinksAndCirclesOfLinksAreHarmless() throws {
     try folder.makeLink("images/broken.jpg", to: "nowhere.jpg")
     try folder.makeLink("images/circle.jpg", to: "circle.jpg")

@@ -258,6 +258,31 @@ import Testing
     #expect(try topic.names() == ["no extension", "ready.jpg", "seen by a scan"])
   }
 
+  @Test("folders of a NAS and excluded ones are not watched, also if they appear later")
+  func foldersThatAreLeftAloneAreNotWatched() throws {
+    try folder.write("images/@eaDir/before.jpg", [1])
+    let producer = try producer(["IMAGE_EXCLUDE": "raw/", "SETTLE_MS": "50", "RESCAN_MS": "100"])
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    for name in [
+      "@eaDir/after.jpg", "cat/@eaDir/a.jpg", "cat/#recycle/b.jpg", "raw/c.jpg", "cat/raw/d.jpg", "cat/good.jpg",
+    ] {
+      try folder.write("images/" + name, [2])
+    }
+    #expect(eventually { try topic.names().contains("cat/good.jpg") }, "\(producer.output)")
+    // Moved there by the NAS, as a user deletes.
+    try folder.move("images/cat/good.jpg", to: "images/cat/#recycle/good.jpg")
+    for number in 0..<3 { #expect(sentinel("\(number).jpg"), "\(producer.output)") }
+    #expect(try topic.names() == ["0.jpg", "1.jpg", "2.jpg", "cat/good.jpg", "ready.jpg"])
+    // The input and cat.
+    #expect(watches(of: producer) == 2)
+    #expect(producer.terminate() == 0, "\(producer.output)")
+  }
+
+  private func watches(of producer: Program) -> Int {
+    let descriptors = (try? Folder.open("/proc/\(producer.process)/fdinfo").names()) ?? []
+    return descriptors.reduce(0) { $0 + producer.lines(of: "fdinfo/" + $1).count { $0.hasPrefix("inotify ") } }
+  }
+
   @Test func extensionsCountInAnyCase() throws {
     for name in ["a.jpg", "b.JPG", "c.JpEg", "d.e.PNG", "f.txt", "jpg", "g.jpg.txt"] {
       try folder.write("images/" + name, [1])

@@ -1,4 +1,5 @@
 import Kafka
+import Platform
 import Telemetry
 
 /// Reads the configuration from environment variables: the one place that knows how they are written.
@@ -13,7 +14,13 @@ public struct EnvironmentReader {
     return configuration
   }
 
-  private init(environment: [String: String]) { self.environment = environment }
+  private init(environment: [String: String]) {
+    // Those of librdkafka's properties may be secrets, which `KafkaProperties` knows.
+    self.environment = environment.reduce(into: [:]) { cleaned, variable in
+      let (name, value) = variable
+      cleaned[name] = name.hasPrefix("KAFKA_") ? value : SettingText.unquoted(value)
+    }
+  }
 
   private mutating func configuration() -> Configuration {
     let properties = KafkaProperties(environment)
@@ -23,40 +30,36 @@ public struct EnvironmentReader {
       problem("TOPIC", topic, "use 1 to 249 letters, digits, dots, underscores and dashes")
     }
     var producer = ProducerSettings(
-      input: text("IMAGES_DIR"), topic: topic, stateFolder: text("STATE_DIR"), kafka: properties.producer)
+      input: path("IMAGES_DIR"), topic: topic, stateFolder: path("STATE_DIR"), kafka: properties.producer)
     producer.newTopic = newTopic()
-    producer.extensions = text("IMAGE_EXTENSIONS").split(separator: ",").map {
-      var one = $0.drop { $0 == " " || $0 == "." }
-      while one.last == " " { one.removeLast() }
-      return String(one)
-    }.filter { !$0.isEmpty }
-    if producer.extensions.isEmpty { problem("IMAGE_EXTENSIONS", text("IMAGE_EXTENSIONS"), "name some, or *") }
-    producer.settleMilliseconds = number("SETTLE_MS", in: 0...3_600_000)
-    producer.rescanMilliseconds = number("RESCAN_MS", in: 100...86_400_000)
+    producer.extensions = extensions()
+    producer.excluded = excluded(below: producer.input)
+    producer.settleMilliseconds = number("SETTLE_MS", .milliseconds, in: 0...3_600_000)
+    producer.rescanMilliseconds = number("RESCAN_MS", .milliseconds, in: 100...86_400_000)
     producer.afterSent = choice("AFTER_SENT", AfterSentAction.allCases.map { ($0.rawValue, $0) }) ?? .keep
-    producer.sentFolder = environment["SENT_DIR"].flatMap { $0.isEmpty ? nil : $0 } ?? producer.input + "/.sent"
-    producer.segmentBytes = number("SEGMENT_BYTES", in: 1_000...700_000_000)
-    producer.inFlightBytes = number("IN_FLIGHT_BYTES", in: 1_000_000...16_000_000_000)
+    producer.sentFolder = isSet("SENT_DIR") ? path("SENT_DIR") : producer.input + "/.sent"
+    producer.segmentBytes = number("SEGMENT_BYTES", .bytes, in: 1_000...700_000_000)
+    producer.inFlightBytes = number("IN_FLIGHT_BYTES", .bytes, in: 1_000_000...16_000_000_000)
     producer.format = choice("WIRE_FORMAT", WireFormat.allCases.map { ($0.rawValue, $0) }) ?? .base64
     checkSegments(producer, properties.producer)
 
     var consumer = ConsumerSettings(
-      topic: topic, outputPath: text("PROCESSED_IMAGES_DIR"), csvPath: text("CSV_PATH"), kafka: properties.consumer)
+      topic: topic, outputPath: path("PROCESSED_IMAGES_DIR"), csvPath: csvPath(), kafka: properties.consumer)
     consumer.newTopic = producer.newTopic
     consumer.kafka.set("group.id", text("CONSUMER_GROUP"))
     consumer.batchImages = number("BATCH_IMAGES", in: 1...100_000)
-    consumer.batchBytes = number("BATCH_BYTES", in: 1...16_000_000_000)
-    consumer.segmentTimeout = number("SEGMENT_TIMEOUT", in: 1...31_536_000) * 1_000
+    consumer.batchBytes = number("BATCH_BYTES", .bytes, in: 1...16_000_000_000)
+    consumer.segmentTimeout = number("SEGMENT_TIMEOUT", .seconds, in: 1...31_536_000) * 1_000
 
     let level = choice("LOG_LEVEL", LogLevel.allCases.map { ($0.name, $0) } + [("warn", .warning)])
     let format = choice("LOG_FORMAT", LogFormat.allCases.map { ($0.rawValue, $0) })
     let port = number("HTTP_PORT", in: 0...65_535)
     return Configuration(
       producer: producer, consumer: consumer,
-      http: port == 0 ? nil : HTTPSettings(address: text("HTTP_ADDRESS"), port: port), logLevel: level ?? .info,
+      http: port == 0 ? nil : HTTPSettings(address: address(), port: port), logLevel: level ?? .info,
       logFormat: format ?? .text,
-      progressMilliseconds: number("PROGRESS_SECONDS", in: 0...86_400) * 1_000, warnings: properties.warnings,
-      hasOwnCSVPath: environment["CSV_PATH"].map { !$0.isEmpty } ?? false)
+      progressMilliseconds: number("PROGRESS_SECONDS", .seconds, in: 0...86_400) * 1_000,
+      warnings: properties.warnings + unheard(properties.producer, level ?? .info), hasOwnCSVPath: isSet("CSV_PATH"))
   }
 
   private mutating func newTopic() -> NewTopic {
@@ -64,8 +67,8 @@ public struct EnvironmentReader {
     topic.partitions = Int32(positive("TOPIC_PARTITIONS", atMost: 10_000, orElse: "-1 for the broker's default") ?? -1)
     topic.replicationFactor = Int32(
       positive("TOPIC_REPLICATION_FACTOR", atMost: 1_000, orElse: "-1 for the broker's default") ?? -1)
-    topic.retentionMilliseconds = positive("TOPIC_RETENTION_MS", atMost: .max, orElse: "-1 for ever")
-    topic.retentionBytes = positive("TOPIC_RETENTION_BYTES", atMost: .max, orElse: "-1 for no limit")
+    topic.retentionMilliseconds = positive("TOPIC_RETENTION_MS", .milliseconds, atMost: .max, orElse: "-1 for ever")
+    topic.retentionBytes = positive("TOPIC_RETENTION_BYTES", .bytes, atMost: .max, orElse: "-1 for no limit")
     return topic
   }
 
@@ -77,21 +80,26 @@ public struct EnvironmentReader {
     return value.isEmpty ? Variable.all[name]!.defaultValue : value
   }
 
-  private mutating func number(_ name: String, in range: ClosedRange<Int>) -> Int {
-    guard let number = Int(text(name)), range.contains(number) else {
-      problem(name, text(name), "use a whole number from \(range.lowerBound) to \(range.upperBound)")
+  private func isSet(_ name: String) -> Bool { !(environment[name] ?? "").isEmpty }
+
+  private mutating func number(_ name: String, _ unit: NumberSetting.Unit = .none, in range: ClosedRange<Int>) -> Int {
+    guard let number = NumberSetting.parse(text(name), unit), range.contains(number) else {
+      problem(
+        name, text(name), "use a whole number from \(range.lowerBound) to \(range.upperBound)\(unit.examples)")
       return Int(Variable.all[name]!.defaultValue)!
     }
     return number
   }
 
   /// A number above 0, or -1; nil where nothing is set.
-  private mutating func positive(_ name: String, atMost limit: Int, orElse: String) -> Int? {
+  private mutating func positive(
+    _ name: String, _ unit: NumberSetting.Unit = .none, atMost limit: Int, orElse: String
+  ) -> Int? {
     let value = text(name)
     if value.isEmpty { return nil }
-    if let number = Int(value), number == -1 || (1...limit).contains(number) { return number }
+    if let number = NumberSetting.parse(value, unit), number == -1 || (1...limit).contains(number) { return number }
     let range = limit == .max ? "of 1 or more" : "from 1 to \(limit)"
-    problem(name, value, "use a whole number \(range), or \(orElse)")
+    problem(name, value, "use a whole number \(range)\(unit.examples), or \(orElse)")
     return nil
   }
 
@@ -100,6 +108,54 @@ public struct EnvironmentReader {
     if let choice = choices.first(where: { $0.0 == value }) { return choice.1 }
     problem(name, text(name), "use \(choices.map(\.0).joined(separator: ", "))")
     return nil
+  }
+
+  private mutating func path(_ name: String) -> String {
+    let value = text(name)
+    if let fix = PathSetting.fix(value, home: environment["HOME"]) { problem(name, value, fix) }
+    return PathSetting.trimmed(value)
+  }
+
+  private mutating func csvPath() -> String {
+    let path = path("CSV_PATH")
+    if text("CSV_PATH").utf8.last == UInt8(ascii: "/") {
+      problem(
+        "CSV_PATH", text("CSV_PATH"),
+        "it names a folder; use a file in it, as in \(path)/\(Variable.all["CSV_PATH"]!.defaultValue)")
+    }
+    return path
+  }
+
+  private mutating func extensions() -> [String] {
+    do throws(ExtensionList.Fault) { return try ExtensionList.parse(text("IMAGE_EXTENSIONS")) } catch {
+      problem("IMAGE_EXTENSIONS", text("IMAGE_EXTENSIONS"), error.fix)
+      return []
+    }
+  }
+
+  private mutating func excluded(below input: String) -> [PathPattern] {
+    do throws(PatternList.Fault) { return try PatternList.parse(text("IMAGE_EXCLUDE"), input: input) } catch {
+      problem("IMAGE_EXCLUDE", error.pattern, error.fix)
+      return []
+    }
+  }
+
+  /// The address to listen at, without port.
+  private mutating func address() -> String {
+    let value = text("HTTP_ADDRESS")
+    if value == "*" { return Variable.all["HTTP_ADDRESS"]!.defaultValue }
+    if value.hasPrefix("["), value.hasSuffix("]") { return String(value.dropFirst().dropLast()) }
+    let colons = value.count { $0 == ":" }
+    if colons == 1 || value.contains(where: { $0.isWhitespace || "/[],;".contains($0) }) {
+      problem("HTTP_ADDRESS", value, "use one address alone, as in 127.0.0.1; the port is HTTP_PORT's")
+    }
+    return value
+  }
+
+  /// librdkafka's debug lines are debug lines of ours.
+  private func unheard(_ kafka: KafkaSettings, _ level: LogLevel) -> [String] {
+    guard kafka.values["debug"].map({ !$0.isEmpty }) ?? false, level > .debug else { return [] }
+    return ["KAFKA_DEBUG shows nothing at LOG_LEVEL=\(level.name): set LOG_LEVEL=debug, too"]
   }
 
   private mutating func problem(_ name: String, _ value: String, _ cure: String) {

@@ -57,7 +57,8 @@ struct KafkaProperties {
     "max.partition.fetch.bytes": "fetch.message.max.bytes",
   ]
 
-  init(_ environment: [String: String]) {
+  init(_ everything: [String: String]) {
+    let environment = Self.cleaned(everything)
     for (property, value) in Self.defaults {
       producer.setDefault(property, value)
       consumer.setDefault(property, value)
@@ -68,13 +69,26 @@ struct KafkaProperties {
     where environment[name, default: ""].isEmpty && environment[name + "_FILE", default: ""].isEmpty {
       apply(name, Self.property(name.dropFirst("KAFKA_".count)), Variable.all[name]!.defaultValue)
     }
-    for (name, value) in environment.sorted(by: { $0.key < $1.key }) {
-      guard name.hasPrefix("KAFKA_"), name.utf8.count > "KAFKA_".utf8.count, !value.isEmpty else { continue }
-      read(name, value)
-    }
+    for (name, value) in environment.sorted(by: { $0.key < $1.key }) where !value.isEmpty { read(name, value) }
     // The library wants it to be no less than the largest message.
     let largest = Int(consumer.values["message.max.bytes"] ?? "") ?? 0
     consumer.setDefault("fetch.max.bytes", String(max(Self.fetchBytes, largest)))
+  }
+
+  /// The variables that name properties, without what surrounds their values.
+  private static func cleaned(_ environment: [String: String]) -> [String: String] {
+    var cleaned: [String: String] = [:]
+    for (name, value) in environment where name.hasPrefix("KAFKA_") && name.utf8.count > "KAFKA_".utf8.count {
+      let isPath = name.hasSuffix("_FILE")
+      cleaned[name] =
+        isPath ? SettingText.unquoted(value) : content(of: property(name.dropFirst("KAFKA_".count)), value)
+    }
+    return cleaned
+  }
+
+  private static func content(of property: String, _ text: String) -> String {
+    // Keys and certificates in PEM mark their own beginning and end.
+    isSecret(property) && !property.hasSuffix(".pem") ? SettingText.secret(text) : SettingText.unquoted(text)
   }
 
   private mutating func read(_ name: String, _ value: String) {
@@ -83,7 +97,7 @@ struct KafkaProperties {
     if name.hasSuffix("_FILE") {
       let direct = Self.property(name.dropFirst("KAFKA_".count).dropLast("_FILE".count))
       if KafkaSettings.check(direct, "") != .unknown {
-        do { apply(name, direct, try Self.content(of: value)) } catch {
+        do { apply(name, direct, Self.content(of: direct, try Self.text(of: value))) } catch {
           problems.append("\(name)=\(value) cannot be used: \(error)")
         }
         return
@@ -92,16 +106,29 @@ struct KafkaProperties {
     apply(name, property, value)
   }
 
-  private mutating func apply(_ name: String, _ property: String, _ value: String) {
+  private mutating func apply(_ name: String, _ property: String, _ given: String) {
     if let rule = Self.guarded[property] {
-      guard rule.allowed.contains(value.lowercased()) else {
-        problems.append("\(name)=\(value) cannot be used: \(rule.cure)")
+      guard rule.allowed.contains(given.lowercased()) else {
+        problems.append("\(name)=\(given) cannot be used: \(rule.cure)")
         return
       }
       // The value is what it would be anyhow, and consumer properties mean nothing to the producer.
       return
     }
+    if Self.isSecret(property), SettingText.unquoted(given) != given {
+      warnings.append(
+        "\(name) begins or ends with white space or quotes, which are part of the secret; remove them if they are not")
+    }
     let property = Self.aliases[property] ?? property
+    let shown = Self.isSecret(property) ? "..." : given
+    let value: String
+    switch KafkaValue.read(property, given) {
+    case .value(let read): value = read
+    case .nothing: return
+    case .wrong(let fix):
+      problems.append("\(name)=\(shown) cannot be used: \(fix)")
+      return
+    }
     switch KafkaSettings.check(property, value) {
     case .known:
       producer.set(property, value)
@@ -109,7 +136,7 @@ struct KafkaProperties {
     case .unknown:
       warnings.append("\(name) is ignored: librdkafka has no property \(property)")
     case .invalid(let reason):
-      problems.append("\(name)=\(Self.shown(property, value)) cannot be used: \(reason)")
+      problems.append("\(name)=\(shown) cannot be used: \(reason)")
     }
   }
 
@@ -137,19 +164,17 @@ struct KafkaProperties {
     return String(decoding: result, as: UTF8.self)
   }
 
-  /// A secret is not repeated in an error.
-  private static func shown(_ property: String, _ value: String) -> String {
+  /// A secret is not repeated in an error, and what surrounds it may be part of it. A path to one is none.
+  private static func isSecret(_ property: String) -> Bool {
     let marks = ["password", "secret", "pem", "key", "jaas", "oauthbearer.config"]
-    return marks.contains(where: property.contains) ? "..." : value
+    return marks.contains(where: property.contains) && !property.hasSuffix(".location")
+      && !property.hasSuffix(".keytab")
   }
 
-  private static func content(of path: String) throws -> String {
+  private static func text(of path: String) throws -> String {
     let file = try File.open(path, .read)
     var bytes = [UInt8](repeating: 0, count: 64 << 10)
     let count = try bytes.withUnsafeMutableBytes { try file.read(into: $0, at: 0) }
-    var text = bytes.prefix(count)
-    // Editors and `echo` end a file with a line end that is no part of the secret.
-    while let last = text.last, last == 0x0A || last == 0x0D { text.removeLast() }
-    return String(decoding: text, as: UTF8.self)
+    return String(decoding: bytes.prefix(count), as: UTF8.self)
   }
 }

@@ -52,8 +52,13 @@ public struct Variable: Sendable {
       variables: [
         Variable("IMAGES_DIR", "images", "The folder that is sent and watched, with its sub-folders."),
         Variable(
-          "IMAGE_EXTENSIONS", "jpg,jpeg,png,gif,bmp,tif,tiff,webp,avif,heic,heif,jxl",
+          "IMAGE_EXTENSIONS", "jpg,jpeg,jpe,jfif,png,gif,bmp,tif,tiff,webp,avif,heic,heif,jxl",
           "Files that count as images, by extension in any case. *: every file."),
+        Variable(
+          "IMAGE_EXCLUDE", "",
+          "Files and folders that are left alone: glob patterns separated by commas, as in .gitignore. A pattern without / "
+            + "matches a name at any depth (*_small.jpg), one with / the path below IMAGES_DIR (raw/2024/**); a / at the end "
+            + "means folders alone (raw/). Case counts."),
         Variable(
           "SETTLE_MS", "1000",
           "Milliseconds that a file must not change before a scan takes it, and before it is moved or deleted. A file that its writer "

@@ -1,0 +1,36 @@
+/// What files and shells leave around the value of an environment variable: white space, the line ends of Windows, a byte-order
+/// mark, quotes.
+public enum SettingText {
+  /// Without white space and byte-order marks at both ends.
+  public static func trimmed(_ text: some StringProtocol) -> String {
+    var scalars = Substring(text).unicodeScalars
+    while let first = scalars.first, isSpace(first) { scalars.removeFirst() }
+    while let last = scalars.last, isSpace(last) { scalars.removeLast() }
+    return String(Substring(scalars))
+  }
+
+  /// The same, and without quotes that surround all of it: no value needs them, and `docker --env-file` keeps them.
+  public static func unquoted(_ text: some StringProtocol) -> String {
+    let value = trimmed(text)
+    for quote: Unicode.Scalar in ["\"", "'"] {
+      let scalars = value.unicodeScalars
+      guard scalars.count > 1, scalars.first == quote, scalars.last == quote,
+        !scalars.dropFirst().dropLast().contains(quote)
+      else { continue }
+      return trimmed(Substring(scalars.dropFirst().dropLast()))
+    }
+    return value
+  }
+
+  /// A secret: anything may be part of it, except for line ends at its end and a byte-order mark at its beginning.
+  public static func secret(_ text: some StringProtocol) -> String {
+    var scalars = Substring(text).unicodeScalars
+    if scalars.first == "\u{FEFF}" { scalars.removeFirst() }
+    while let last = scalars.last, last == "\r" || last == "\n" { scalars.removeLast() }
+    return String(Substring(scalars))
+  }
+
+  private static func isSpace(_ scalar: Unicode.Scalar) -> Bool {
+    scalar.properties.isWhitespace || scalar == "\u{FEFF}" || scalar == "\u{200B}"
+  }
+}

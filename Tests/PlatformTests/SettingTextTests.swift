@@ -1,0 +1,22 @@
+import Platform
+import Testing
+
+/// What is no part of a setting's value.
+@Suite struct SettingTextTests {
+  @Test(
+    "white space and one pair of quotes are no part of a value",
+    arguments: [
+      ("a", "a"), (" a\r\n", "a"), ("\u{FEFF}a\u{A0}", "a"), ("\"a b\"", "a b"), (" 'a' ", "a"), ("\" a \"", "a"),
+      ("''", ""),
+      ("\"\"", ""), ("\"", "\""), ("\"a'", "\"a'"), ("\"a\" \"b\"", "\"a\" \"b\""), ("a\"b", "a\"b"),
+      ("e\u{301} ", "e\u{301}"), ("", ""),
+    ])
+  func quotesAndWhiteSpaceAreNoPart(text: String, value: String) {
+    #expect(Array(SettingText.unquoted(text).utf8) == Array(value.utf8))
+  }
+
+  @Test(
+    "of a secret only the line ends and the byte-order mark are removed",
+    arguments: [("a b\r\n\n", "a b"), (" 'a' ", " 'a' "), ("\u{FEFF}a", "a"), ("\ta\n", "\ta")])
+  func aSecretKeepsTheRest(text: String, value: String) { #expect(SettingText.secret(text) == value) }
+}
