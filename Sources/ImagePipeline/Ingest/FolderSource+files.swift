@@ -78,13 +78,13 @@ extension FolderSource {
   private func takeSettled(_ path: String, _ status: FileStatus, _ cause: Cause, _ kind: FileStatus.Kind) throws {
     guard !events.isRefused(path, status) else { return settling.forget(path) }
     guard !outbox.isClaimed(path) else {
-      if cause == .due {
-        settling.forget(path)
-        // It is looked at again after the version that is being sent.
-        _ = outbox.claim(path)
-      }
+      guard cause == .due else { return }
+      settling.forget(path)
+      // It is looked at again after the version that is being sent.
+      if outbox.claim(path) { outbox.release(path, again: .finished) }
       return
     }
+    if cause == .scan, outbox.isReturning(path) { return }
     let stamp = FileStamp(status)
     let line = try ledger.line(path)
     let looksSent = line?.stamp == stamp

@@ -66,10 +66,10 @@ final class Outbox: Sendable {
     }
   }
 
-  /// Whether a path is being worked on, or was given back to be looked at again: then a scan leaves it alone.
-  func isClaimed(_ path: String) -> Bool {
-    state.withLock { $0.claims[path.pathKey] != nil || $0.returning.contains(path.pathKey) }
-  }
+  func isClaimed(_ path: String) -> Bool { state.withLock { $0.claims[path.pathKey] != nil } }
+
+  /// Whether a path was given back to be looked at again, and is not yet. Until then a scan leaves it alone.
+  func isReturning(_ path: String) -> Bool { state.withLock { $0.returning.contains(path.pathKey) } }
 
   /// Gives a path back.
   /// - Parameter again: why to look at it once more, even if no event comes; nil: not before.
