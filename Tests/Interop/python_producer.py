@@ -18,7 +18,9 @@ def main():
     parser.add_argument("--bootstrap-servers", required=True)
     parser.add_argument("--topic", required=True)
     parser.add_argument("--input", required=True, type=Path, help="folder; what lies in its sub-folders is not sent")
+    parser.add_argument("--encodebytes", action="store_true", help="Base64 in lines of 76 characters, as MIME has it")
     arguments = parser.parse_args()
+    encode = base64.encodebytes if arguments.encodebytes else base64.b64encode
 
     failures = []
 
@@ -31,7 +33,7 @@ def main():
     for path in sorted(arguments.input.iterdir()):
         if not path.is_file():
             continue
-        content = base64.b64encode(path.read_bytes()).decode("utf-8")
+        content = encode(path.read_bytes()).decode("utf-8")
         value = json.dumps({"image_name": path.name, "image_content": content})
         producer.produce(arguments.topic, key=path.name, value=value, on_delivery=delivered)
         producer.poll(0)

@@ -11,17 +11,23 @@ import Testing
     "🐈.jpeg": Scratch.bytes(600_000, seed: 4),
   ]
 
-  private func python(_ script: String, _ arguments: String...) throws -> String {
+  private func python(_ script: String, _ arguments: String...) throws -> String { try python(script, arguments) }
+
+  private func python(_ script: String, _ arguments: [String]) throws -> String {
     let program = try Program([Python.scripts + "/" + script] + arguments, in: folder, executable: Python.path!)
     #expect(program.exitCode() == 0, "\(program.output)")
     return program.output
   }
 
-  @Test func whatAPlainPythonProducerSendsIsStored() throws {
+  @Test(
+    "what a plain Python producer sends is stored, also with line ends in its Base64",
+    arguments: [[], ["--encodebytes"]])
+  func whatAPlainPythonProducerSendsIsStored(options: [String]) throws {
     let broker = try Broker.preferred(partitions: 2)
     for (name, bytes) in images { try folder.write("images/" + name, bytes) }
     let said = try python(
-      "python_producer.py", "--bootstrap-servers", broker.servers, "--topic", broker.topic, "--input", "images")
+      "python_producer.py",
+      ["--bootstrap-servers", broker.servers, "--topic", broker.topic, "--input", "images"] + options)
     #expect(said.contains("sent 6 images"), "\(said)")
     #expect(try broker.messages(broker.topic).allSatisfy { $0.headers.isEmpty })
     #expect(try Program.storeAll(in: folder, broker).contains("stored 6 images"))
