@@ -13,25 +13,36 @@ enum {
 // Queues one message. A NULL `key` or `value` with `..._is_null` unset is an *empty* one: Swift's empty buffers have no
 // address, while Kafka tells "empty" from "null". The library owns `headers` when the message was queued; otherwise they
 // are freed here, so that the caller never has to know which (rd_kafka_produceva of 2.0.2 gets this wrong by itself).
+//
+// The topic is passed as an object. Before 2.10.1, `rd_kafka_producev` with a topic's name does not ask who leads a topic
+// that is new to the client: if the client is connected already, the first messages wait up to a second for a timer.
+// `rd_kafka_topic_new` asks at once, and only finds a topic that is known.
 static inline rd_kafka_resp_err_t crdkafka_produce(rd_kafka_t *client, const char *topic, int32_t partition,
                                                    const void *key, size_t key_size, int key_is_null,
                                                    const void *value, size_t value_size, int value_is_null, int flags,
                                                    int64_t timestamp, rd_kafka_headers_t *headers, void *opaque) {
   const void *key_start = key_is_null ? NULL : (key ? key : "");
   const void *value_start = value_is_null ? NULL : (value ? value : "");
+  rd_kafka_topic_t *local = rd_kafka_topic_new(client, topic, NULL);
   rd_kafka_resp_err_t error;
+  if (!local) {
+    error = rd_kafka_last_error();
+    if (headers) rd_kafka_headers_destroy(headers);
+    return error;
+  }
   if (headers) {
-    error = rd_kafka_producev(client, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
+    error = rd_kafka_producev(client, RD_KAFKA_V_RKT(local), RD_KAFKA_V_PARTITION(partition),
                               RD_KAFKA_V_KEY(key_start, key_size), RD_KAFKA_V_VALUE((void *)value_start, value_size),
                               RD_KAFKA_V_MSGFLAGS(flags), RD_KAFKA_V_TIMESTAMP(timestamp),
                               RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
     if (error) rd_kafka_headers_destroy(headers);
   } else {
-    error = rd_kafka_producev(client, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
+    error = rd_kafka_producev(client, RD_KAFKA_V_RKT(local), RD_KAFKA_V_PARTITION(partition),
                               RD_KAFKA_V_KEY(key_start, key_size), RD_KAFKA_V_VALUE((void *)value_start, value_size),
                               RD_KAFKA_V_MSGFLAGS(flags), RD_KAFKA_V_TIMESTAMP(timestamp),
                               RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
   }
+  rd_kafka_topic_destroy(local);
   return error;
 }
 

@@ -1,7 +1,8 @@
 import Crdkafka
+import Platform
 
 /// librdkafka's own small Kafka, within this process and in memory, on free ports of 127.0.0.1. Any number of clients may
-/// use it, of other processes too. It goes with this object; clients that are still open then find no broker.
+/// use it, of other processes too. It ends soon after this object; clients that are still open then find no broker.
 ///
 /// It keeps 5 MiB or 100,000 batches of a partition and forgets the oldest *silently*; it enforces no size limit, and
 /// knows neither the making of topics by a client nor their settings.
@@ -25,7 +26,11 @@ public final class EmbeddedCluster: Sendable {
   }
 
   deinit {
-    rd_kafka_mock_cluster_destroy(cluster.value)
+    // The library waits up to a second here, for a thread of its own that sleeps. Nobody else has to.
+    _ = BackgroundThread.start("embedded-end") { [cluster, handle] in
+      rd_kafka_mock_cluster_destroy(cluster.value)
+      withExtendedLifetime(handle) {}
+    }
   }
 
   /// Makes a topic. A topic that a client writes or asks for is made too, with 4 partitions, whatever the client's

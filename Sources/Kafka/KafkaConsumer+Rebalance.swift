@@ -7,7 +7,7 @@ extension KafkaConsumer {
   ) {
     let partitions = PartitionList.elements(of: list).map(\.partition)
     switch code {
-    case RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS: assign(partitions, list, client)
+    case RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS: settle(assign(partitions, list, client), "assignment")
     case RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS:
       revoked(partitions, lost: rd_kafka_assignment_lost(client) != 0)
       // The library remembers a pause beyond the assignment, and `resumeAll` reaches only what is assigned by then.
@@ -24,9 +24,18 @@ extension KafkaConsumer {
     wake()
   }
 
+  /// Reads these partitions without joining the group: for a consumer that shares its work with nobody. To `onAssigned` and
+  /// `poll` it is an assignment like one of the group's; use it instead of `subscribe`.
+  public func assign(_ partitions: [Int32]) throws(KafkaError) {
+    let handle = try handle(for: place(topic))
+    handle.connect(within: Deadline(milliseconds: 1_000))
+    let list = PartitionList(topic, partitions)
+    if let error = assign(partitions, list.pointer, handle.client) { throw error }
+  }
+
   private func assign(
     _ partitions: [Int32], _ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?, _ client: OpaquePointer
-  ) {
+  ) -> KafkaError? {
     let starts = onAssigned?(partitions) ?? [:]
     let beginnings = beginnings(of: partitions.filter { starts[$0] == nil || starts[$0] == .beginning }, client)
     for index in PartitionList.elements(of: list).indices {
@@ -35,10 +44,11 @@ extension KafkaConsumer {
       list!.pointee.elems[index].offset = start
       positions[partition] = start
     }
-    settle(add(client, list), "assignment")
+    let error = add(client, list)
     assigned.formUnion(partitions)
     // Who paused "everything" did so for lack of room: what comes now has no room either.
     if isPaused { rd_kafka_pause_partitions(client, list) }
+    return error
   }
 
   /// The offsets where partitions begin, as far as their leaders say them: the library asks for itself half a second later,

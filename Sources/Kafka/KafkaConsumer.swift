@@ -1,6 +1,6 @@
 import Crdkafka
 
-/// Reads one topic as a member of a group. Used by one thread; the callbacks run on it too, within `poll` and
+/// Reads one topic, as a member of a group (`subscribe`) or without one (`assign`). Used by one thread; the callbacks run on it too, within `poll` and
 /// `unsubscribeAndClose`.
 ///
 /// Where a partition starts is the caller's word alone, at every assignment: nothing is committed by itself, and no position
@@ -174,7 +174,11 @@ public final class KafkaConsumer: KafkaClient, @unchecked Sendable {
   }
 
   private func leave(_ handle: Handle) {
-    guard isSubscribed else { return }
+    guard isSubscribed else {
+      // Without a group there is nothing to leave, but the library is still reading.
+      if !assigned.isEmpty { rd_kafka_assign(handle.client, nil) }
+      return
+    }
     // The plain rd_kafka_consumer_close waits without a bound.
     let closing = rd_kafka_queue_new(handle.client)
     defer { rd_kafka_queue_destroy(closing) }

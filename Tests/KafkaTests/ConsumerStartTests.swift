@@ -34,4 +34,30 @@ import Testing
     }
     #expect(slow <= 1)
   }
+
+  @Test("partitions that are assigned without a group are read like a group's") func readsWithoutAGroup() throws {
+    let cluster = try EmbeddedCluster()
+    try cluster.createTopic("images", partitions: 2)
+    try fill(cluster, "images", partition: 0, ["a", "b"])
+    try fill(cluster, "images", partition: 1, ["c"])
+    // JoinGroup: the broker would admit nobody.
+    cluster.failNextRequests(api: 11, errors: Array(repeating: 15, count: 1_000))
+    let consumer = try KafkaConsumer(groupSettings(cluster, group: "g"), topic: "images")
+    defer { consumer.unsubscribeAndClose() }
+    var revoked: [Int32] = []
+    consumer.onAssigned = { $0 == [0, 1] ? [0: .at(1)] : [:] }
+    consumer.onRevoked = { partitions, _ in revoked = partitions }
+    try consumer.assign([0, 1])
+    #expect(consumer.assignment == [0, 1])
+    var seen = Seen()
+    seen.poll(consumer) { $0.messages.count == 2 && $0.ends.count == 2 }
+    #expect(seen.texts.sorted() == ["b", "c"] && seen.ends == [0: 2, 1: 1])
+    try fill(cluster, "images", partition: 1, ["d"])
+    seen.poll(consumer) { $0.messages.count == 3 }
+    #expect(seen.texts.contains("d"))
+    try consumer.commitAndWait([0: 2, 1: 2], timeoutMilliseconds: patience)
+    #expect(try consumer.committed(partitions: [0, 1], timeoutMilliseconds: patience) == [0: 2, 1: 2])
+    consumer.unsubscribeAndClose()
+    #expect(revoked == [0, 1])
+  }
 }

@@ -71,6 +71,20 @@ import Testing
     #expect(try folder.leftovers() == [])
   }
 
+  /// The embedded broker lets the first member of a group wait for 3 s.
+  @Test("a demo joins no group, so it is over before the broker would have admitted a member") func demoNeedsNoGroup()
+    throws
+  {
+    for number in 0..<12 { try folder.write("images/\(number).jpg", Scratch.bytes(30_000, seed: UInt64(number))) }
+    let times = try (0..<3).map { round in
+      let begun = Clock.monotonicMilliseconds
+      let run = try demo("images", "out\(round)")
+      #expect(run.exitCode() == 0 && run.output.contains("12 carried"), "\(run.output)")
+      return Clock.monotonicMilliseconds - begun
+    }
+    #expect(times.min()! < 2_500, "\(times)")
+  }
+
   @Test func aDemoOfAnEmptyFolderEndsWell() throws {
     _ = try Folder.create(folder.path + "/images")
     let run = try demo("images", "out")

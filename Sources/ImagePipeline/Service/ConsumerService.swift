@@ -89,7 +89,8 @@ public final class ConsumerService: Sendable {
     }
     try store.lookForPast()
     client.unsubscribeAndClose()
-    try reader.subscribe()
+    // An embedded broker has this consumer alone, and would let a group's first member wait for 3 s.
+    if settings.embeddedCluster != nil { try reader.readAll(partitions: partitions) } else { try reader.subscribe() }
     let session = Int(kafka.values["session.timeout.ms"] ?? "") ?? 10_000
     try StoringLoop(reader, store, settings, log: log, events: events, stop: stop)
       .run(patience: Self.sessionsWithoutPlace * session)

@@ -74,6 +74,9 @@ final class TopicReader {
     withoutPlaceSince = Clock.monotonicMilliseconds
   }
 
+  /// Reads all partitions of the topic without a group.
+  func readAll(partitions: Int) throws { try consumer.assign((0..<Int32(partitions)).map { $0 }) }
+
   private func assigned(_ partitions: [Int32]) -> [Int32: KafkaConsumer.StartOffset] {
     drop()
     wasAssigned = true

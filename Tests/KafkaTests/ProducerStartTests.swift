@@ -1,0 +1,27 @@
+import Kafka
+import Platform
+import Testing
+
+/// How soon a producer's first message is on its way.
+@Suite(.ownThread) struct ProducerStartTests {
+  /// The library looks once a second for topics that it knows nothing about. The first message to a topic used to wait for that
+  /// look if the producer was connected already.
+  @Test("the first message to a topic does not wait for a timer of the library") func firstMessageLeavesAtOnce() throws
+  {
+    let cluster = try EmbeddedCluster()
+    try cluster.createTopic("other", partitions: 1)
+    try cluster.createTopic("images", partitions: 4)
+    let waits = try (0..<6).map { _ in
+      let producer = try KafkaProducer(settings(cluster, ["linger.ms": "2"])) { _ in }
+      defer { producer.close() }
+      try producer.sendText("other", nil, "connects")
+      #expect(producer.flush(timeoutMilliseconds: patience))
+      let begun = Clock.monotonicMilliseconds
+      try producer.sendText("images", nil, "first")
+      #expect(producer.flush(timeoutMilliseconds: patience))
+      return Clock.monotonicMilliseconds - begun
+    }
+    // On a busy machine some of them may wait for a processor.
+    #expect(waits.sorted()[2] < 400, "\(waits)")
+  }
+}
