@@ -138,6 +138,10 @@ check_places() {
       return
     fi
   fi
+  if [[ ! -f $csv ]]; then
+    bad "$csv is a pipe, a socket or a device" "set CSV_PATH to a regular file"
+    return
+  fi
   check_writable "$csv" CSV_PATH
 }
 

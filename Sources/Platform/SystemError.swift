@@ -76,6 +76,16 @@ extension SystemError {
     case EXDEV: return "Both folders must lie on one file system"
     case EFBIG: return "The file system or the limit of the process (ulimit -f) allows no file of that size"
     case EIO: return "The disk or its connection fails: look at the kernel's log (dmesg) before anything else"
+    case ESPIPE: return "It is a pipe, a socket or a terminal: take a regular file"
+    case ENXIO, ENODEV:
+      return "It is a device without its driver, or a pipe without a reader: take a regular file or folder"
+    case EOPNOTSUPP, ENOSYS, ENOTTY:
+      return "The file system lacks this: choose a folder on another one, a local one if possible"
+    case ENOLCK: return "The file system gives no locks: choose a local folder, or have its server give them"
+    case EBUSY, ETXTBSY: return "Another program holds it: end that one, or choose another path"
+    case EMLINK: return "The folder is full: choose another one"
+    case ENOTCONN, ECONNABORTED, EHOSTDOWN, EHOSTUNREACH, ETIMEDOUT, EREMOTEIO:
+      return "The server of that file system does not answer: mount it again, or choose a local folder"
     case ESTALE: return "The network file system forgot it: mount it again"
     default: return nil
     }

@@ -139,7 +139,7 @@ extension Database {
     // The connection's code belongs to the last call of all; the result is this one's.
     return SQLiteError(
       code: code & 0xFF == result & 0xFF ? code : result, message: text.map { String(cString: $0) } ?? "unknown error",
-      path: path, sql: sql)
+      path: path, sql: sql, systemCode: handle.map(sqlite3_system_errno) ?? 0)
   }
 
   func misuse(_ message: String, sql: String?) -> SQLiteError {

@@ -1,4 +1,5 @@
 internal import CSQLite
+import Glibc
 
 /// What SQLite refused: its code and words, where, on which statement, and what to do about it.
 public struct SQLiteError: Error, CustomStringConvertible, Sendable {
@@ -10,9 +11,12 @@ public struct SQLiteError: Error, CustomStringConvertible, Sendable {
   public let path: String
   /// The statement; nil where there was none.
   public let sql: String?
+  /// The `errno` behind it; 0 where there was none.
+  public let systemCode: CInt
 
-  public init(code: CInt, message: String, path: String, sql: String?) {
+  public init(code: CInt, message: String, path: String, sql: String?, systemCode: CInt = 0) {
     self.code = code
+    self.systemCode = systemCode
     self.message = message
     self.path = path
     self.sql = sql
@@ -47,6 +51,8 @@ public struct SQLiteError: Error, CustomStringConvertible, Sendable {
 
   /// What to do about it, a sentence without its full stop; nil where that depends.
   public var cure: String? {
+    // SQLite says of any file that it cannot open the same.
+    if [EMFILE, ENFILE].contains(systemCode) { return "Raise the limit of open files (ulimit -n, LimitNOFILE=)" }
     if code == Self.noSharedMemory { return "Put it on a local file system, or open it for one process alone" }
     return switch primaryCode {
     case SQLITE_BUSY, SQLITE_LOCKED: "Another process uses it: let that one finish, or end it"

@@ -27,7 +27,7 @@ do {
     let commands = Commands(configuration: configuration, options: options, log: log, stop: stop)
     do { exit(try commands.run()) } catch {
       log.setLiveLine(nil)
-      log.error("\(error)")
+      log.error(KafkaErrorFix.described(error))
       exit(1)
     }
   }
@@ -36,5 +36,5 @@ do {
 } catch let error as ConfigurationError {
   fail(error.problems.joined(separator: "\nimage-pipeline: "), code: 2)
 } catch {
-  fail("\(error)", code: 1)
+  fail(KafkaErrorFix.described(error), code: 1)
 }

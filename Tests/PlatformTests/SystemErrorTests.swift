@@ -20,7 +20,8 @@ import Testing
   }
 
   @Test(arguments: [
-    EACCES, EPERM, ENOSPC, EROFS, EMFILE, ENFILE, ENOENT, EISDIR, ENAMETOOLONG, EDQUOT, EIO, ENOMEM, ESTALE,
+    EACCES, EPERM, ENOSPC, EROFS, EMFILE, ENFILE, ENOENT, EISDIR, ENAMETOOLONG, EDQUOT, EIO, ENOMEM, ESTALE, ESPIPE,
+    EOPNOTSUPP, ENOLCK, EBUSY, ENXIO, ENOTCONN,
   ])
   func aCommonErrorHasACure(code: CInt) {
     let error = SystemError("open", "a", code: code)
@@ -28,7 +29,7 @@ import Testing
   }
 
   @Test func anErrorWithoutACureIsOneSentence() {
-    #expect(SystemError("seek", "a", code: ESPIPE).description == "cannot seek a: illegal seek")
+    #expect(SystemError("wait for", "a", code: ECHILD).description == "cannot wait for a: no child processes")
   }
 
   @Test func theLimitsOfInotifyAreNotTakenForAFullDiskOrTooManyFiles() {

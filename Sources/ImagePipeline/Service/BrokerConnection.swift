@@ -43,9 +43,10 @@ struct BrokerConnection {
     } ?? false
   }
 
-  /// Says where the topic keeps the last message of each key alone, and where it is otherwise than it would be made. Where this
-  /// user may not see its settings, or the broker has none, there is no word and no wait.
-  func review(_ topic: String, _ wanted: NewTopic) {
+  /// Says where the topic keeps the last message of each key alone, where it is otherwise than it would be made, and where it
+  /// refuses messages that will be sent. Where this user may not see its settings, or the broker has none, there is no word and
+  /// no wait.
+  func review(_ topic: String, _ wanted: NewTopic, sending: SizeLimits.Sending? = nil) {
     let patience = Self.settingsMilliseconds
     guard (try? client.hasController(topic, timeoutMilliseconds: patience)) == true,
       let settings = try? client.topicSettings(topic, timeoutMilliseconds: patience),
@@ -55,11 +56,24 @@ struct BrokerConnection {
     if !differences.isEmpty {
       log.info("the topic stays as it is: \(differences.joined(separator: ", "))", ["topic": .string(topic)])
     }
+    if let sending { reviewSize(topic, settings, sending) }
     guard let policy = settings["cleanup.policy"], policy.contains("compact") else { return }
     log.warning(
       "the topic is compacted: of an image that travels as several messages, which share its key, the broker removes all but "
         + "the last. Set it to cleanup.policy=delete (kafka-configs --alter --entity-type topics --entity-name \(topic) "
         + "--add-config cleanup.policy=delete)", ["topic": .string(topic), "cleanup.policy": .string(policy)])
+  }
+
+  private func reviewSize(_ topic: String, _ settings: [String: String], _ sending: SizeLimits.Sending) {
+    let name = "max.message.bytes"
+    guard let limit = settings[name].flatMap({ Int($0) }), limit < sending.largestMessage else { return }
+    let fitting = sending.segmentBytes(fitting: limit)
+    log.warning(
+      "the topic takes messages of \(limit) bytes at most, and SEGMENT_BYTES=\(sending.segmentBytes) makes messages of up to "
+        + "\(sending.largestMessage): the broker will refuse those. "
+        + (fitting >= 1_000 ? "Set SEGMENT_BYTES=\(fitting), or raise the limit (" : "Raise the limit (")
+        + KafkaErrorFix.setting("\(name)=\(sending.largestMessage)", on: topic) + ")",
+      ["topic": .string(topic), name: .of(limit)])
   }
 
   /// How many partitions a topic has; nil where there is none, or where `stop` was set first.
@@ -80,7 +94,7 @@ struct BrokerConnection {
       } catch let error as KafkaError {
         if error.isFatal || error.isAuthorization { throw error }
         let trouble = BrokerTrouble(behind: error, of: client)
-        let reason = trouble?.description ?? "\(error)"
+        let reason = trouble?.description ?? KafkaErrorFix.described(error)
         health.trouble(.broker, reason)
         let now = Clock.monotonicMilliseconds
         if let patience, now - start >= Int64(patience) {

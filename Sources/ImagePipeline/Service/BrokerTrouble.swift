@@ -39,14 +39,16 @@ struct BrokerTrouble: CustomStringConvertible, Equatable {
     return Self.table.first { $0.signs.contains { words.contains($0) } }?.cure(self)
   }
 
-  private struct Entry {
+  struct Entry {
     /// Any of them.
     let signs: [String]
     let cure: @Sendable (BrokerTrouble) -> String
   }
 
   /// The first that fits counts.
-  private static let table = [
+  static let table = [
+    Entry(signs: ["Too many open files"]) { _ in "raise the limit of open files (ulimit -n, LimitNOFILE=)" },
+    Entry(signs: ["No brokers configured"]) { _ in "set KAFKA_BOOTSTRAP_SERVERS to host:port,host:port" },
     Entry(signs: ["not valid in current SASL state"]) { _ in
       "this listener asks for no password: set KAFKA_SECURITY_PROTOCOL to PLAINTEXT or SSL, or take the listener that does"
     },

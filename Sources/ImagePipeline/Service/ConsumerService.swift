@@ -44,7 +44,7 @@ public final class ConsumerService: Sendable {
         // session and its next join, when a broker comes back, and is taken for an intruder then.
         let isFenced = (error as? KafkaError).map { $0.isFatal && $0.isFenced } ?? false
         guard isFenced || error is NoPlace else { throw error }
-        log.warning("the group has shut this consumer out, joining anew: \(error)")
+        log.warning("the group has shut this consumer out, joining anew: \(KafkaErrorFix.described(error))")
         guard !stop.wait(milliseconds: Self.rejoinMilliseconds) else { return }
         isFirst = false
       }
@@ -101,5 +101,8 @@ public final class ConsumerService: Sendable {
 /// The client has waited in vain for the group to give it partitions, or none.
 struct NoPlace: Error, CustomStringConvertible {
   let milliseconds: Int
-  var description: String { "no answer to its wish to join for \(milliseconds / 1_000) s" }
+  var description: String {
+    "no answer to its wish to join for \(milliseconds / 1_000) s. A new client tries again; if that repeats, look at the log of the "
+      + "group's coordinator"
+  }
 }

@@ -57,6 +57,9 @@ struct KafkaProperties {
     "max.partition.fetch.bytes": "fetch.message.max.bytes",
   ]
 
+  /// The variable that names the servers, as it was set last.
+  private var servers = "KAFKA_BOOTSTRAP_SERVERS"
+
   init(_ everything: [String: String]) {
     let environment = Self.cleaned(everything)
     for (property, value) in Self.defaults {
@@ -70,6 +73,7 @@ struct KafkaProperties {
       apply(name, Self.property(name.dropFirst("KAFKA_".count)), Variable.all[name]!.defaultValue)
     }
     for (name, value) in environment.sorted(by: { $0.key < $1.key }) where !value.isEmpty { read(name, value) }
+    checkServers()
     // The library wants it to be no less than the largest message.
     let largest = Int(consumer.values["message.max.bytes"] ?? "") ?? 0
     consumer.setDefault("fetch.max.bytes", String(max(Self.fetchBytes, largest)))
@@ -89,6 +93,13 @@ struct KafkaProperties {
   private static func content(of property: String, _ text: String) -> String {
     // Keys and certificates in PEM mark their own beginning and end.
     isSecret(property) && !property.hasSuffix(".pem") ? SettingText.secret(text) : SettingText.unquoted(text)
+  }
+
+  private mutating func checkServers() {
+    let list = producer.values["bootstrap.servers"] ?? ""
+    let securityProtocol = (producer.values["security.protocol"] ?? "plaintext").lowercased()
+    guard let fix = ServerList.fix(list, securityProtocol: securityProtocol) else { return }
+    problems.append("\(servers)=\(list) cannot be used: \(fix)")
   }
 
   private mutating func read(_ name: String, _ value: String) {
@@ -131,6 +142,7 @@ struct KafkaProperties {
     }
     switch KafkaSettings.check(property, value) {
     case .known:
+      if property == "bootstrap.servers" { servers = name }
       producer.set(property, value)
       consumer.set(property, value)
     case .unknown:

@@ -125,7 +125,7 @@ public final class ProducerEvents: Sendable {
       if news == .first { $0.refused += 1 }
       if news != .none { $0.everRefused += 1 }
     }
-    if news != .none { log.error("not sent: \(error)", ["image": .string(path)]) }
+    if news != .none { log.error("not sent: \(KafkaErrorFix.described(error))", ["image": .string(path)]) }
   }
 
   /// A file that is being written for long. It is sent when it is finished.
@@ -156,7 +156,8 @@ public final class ProducerEvents: Sendable {
     let kind = (error as? KafkaError)?.name ?? "\(type(of: error))"
     guard let unsaid = failures.unsaid(of: kind) else { return }
     log.warning(
-      "not acknowledged, to be sent again: \(error)", ["image": .string(path), "others_before": .of(unsaid)])
+      "not acknowledged, to be sent again: \(KafkaErrorFix.described(error))",
+      ["image": .string(path), "others_before": .of(unsaid)])
   }
 
   func ledgerFailed(_ error: any Error) {

@@ -47,7 +47,9 @@ public final class ProducerService: Sendable {
         if Clock.monotonicMilliseconds - begun > Int64(Self.restartMilliseconds.upperBound) {
           delay = Self.restartMilliseconds.lowerBound
         }
-        log.error("the Kafka client has given up, a new one takes over: \(error)", ["wait_ms": .of(delay)])
+        log.error(
+          "the Kafka client has given up, a new one takes over: \(KafkaErrorFix.described(error))",
+          ["wait_ms": .of(delay)])
         events.health.trouble(.broker, "\(error)")
         guard !isStopped(withinMilliseconds: delay) else { return }
         delay = min(2 * delay, Self.restartMilliseconds.upperBound)
@@ -92,7 +94,9 @@ public final class ProducerService: Sendable {
       let cluster = try settings.embedded?.cluster ?? connection.clusterID(stop: stop),
       try connection.ensureTopic(settings.topic, as: settings.newTopic, stop: stop)
     else { return }
-    if !isSending { connection.review(settings.topic, settings.newTopic) }
+    if !isSending {
+      connection.review(settings.topic, settings.newTopic, sending: SizeLimits.Sending(settings, largest: nil))
+    }
     let ledger = try Ledger(
       in: settings.stateFolder, cluster: cluster, topic: settings.topic, input: settings.input)
     // `verify --resend` may send beside a producer that runs.

@@ -80,7 +80,9 @@ extension TopicReader {
     let commits = trackers.compactMapValues(\.committable)
     guard !commits.isEmpty else { return }
     do { try consumer.commitAndWait(commits, timeoutMilliseconds: timeoutMilliseconds) } catch {
-      log.warning("the group's offsets could not be committed, which only monitoring will notice: \(error)")
+      log.warning(
+        "the group's offsets could not be committed, which only monitoring will notice: \(KafkaErrorFix.described(error))"
+      )
     }
   }
 

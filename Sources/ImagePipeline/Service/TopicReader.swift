@@ -47,6 +47,8 @@ final class TopicReader {
   /// What the group's coordinator has refused is not told it again in less, in ms.
   var recommitMilliseconds: Int64 = 5_000
   let inquiry: LeaderInquiry
+  /// The client reports some errors with each of its attempts, several times a second.
+  private let reports = Repetitions(intervalMilliseconds: 10_000)
 
   var partitions: [Int32] { Array(trackers.keys) }
   var fatalError: KafkaError? { consumer.fatalError }
@@ -250,7 +252,10 @@ final class TopicReader {
 
   private func report(_ error: KafkaError) throws {
     if error.isFatal { throw error }
-    log.warning("the Kafka client reports: \(error)")
+    guard let unsaid = reports.unsaid(of: error.name) else { return }
+    log.warning(
+      "the Kafka client reports: \(KafkaErrorFix.described(error))",
+      unsaid > 0 ? ["others_before": .of(unsaid)] : [:])
   }
 
   private func sayGap(of partition: Int32) {

@@ -166,5 +166,8 @@ final class Assembler {
 /// A part of an image was removed before the transaction could record it.
 struct SegmentFileGone: Error, CustomStringConvertible {
   let name: String
-  var description: String { "segments of \(name) were removed again and again before they could be recorded" }
+  var description: String {
+    "segments of \(name) were removed again and again before they could be recorded. Let no other program remove files in "
+      + "PROCESSED_IMAGES_DIR/.image-pipeline"
+  }
 }

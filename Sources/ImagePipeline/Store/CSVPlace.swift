@@ -57,8 +57,11 @@ final class CSVPlace {
     if let claimed, try FileStatus.of(path)?.isSameFile(as: claimed.status) == true {
       return try File.open(path, .create)
     }
+    let found = try FileStatus.of(path)
+    // A pipe would be waited for, and a device cannot be cut.
+    if found?.kind == .other { throw CSVNotAFile(path: path) }
     // Before one is made where none should be.
-    try agree(on: Finding(path: path, file: FileStatus.of(path), folder: folderStatus()))
+    try agree(on: Finding(path: path, file: found, folder: folderStatus()))
     let file = try File.open(path, .create)
     let status = try file.status()
     guard try file.claim(for: owner) else { throw CSVInUse(path: path) }
@@ -117,6 +120,14 @@ final class CSVPlace {
     func contradicts(_ other: Finding) -> Bool {
       path.utf8.elementsEqual(other.path.utf8) && file != other.file && folder != other.folder
     }
+  }
+}
+
+struct CSVNotAFile: Error, CustomStringConvertible {
+  let path: String
+  var description: String {
+    "CSV_PATH=\(path) is a pipe, a socket or a device. The CSV file is read and cut as well as appended to: set CSV_PATH to a "
+      + "regular file, and pass it on with tail -F"
   }
 }
 

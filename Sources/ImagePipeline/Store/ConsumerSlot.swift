@@ -84,6 +84,6 @@ struct SlotError: Error, CustomStringConvertible {
     alone
       ? "another consumer stores into \(path) already, and its file system is one that other hosts may use: consumers "
         + "share an output only on one host's local file system. Stop the other, or set another PROCESSED_IMAGES_DIR"
-      : "\(ConsumerSlot.most) consumers store into \(path) already"
+      : "\(ConsumerSlot.most) consumers store into \(path) already: stop some, or set another PROCESSED_IMAGES_DIR"
   }
 }

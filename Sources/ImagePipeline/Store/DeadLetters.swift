@@ -113,7 +113,9 @@ final class DeadLetters {
       }
     } catch {
       if error.isRetriable { nextMaking = again }
-      log.warning("how large the topic's messages may be is not known: \(error)", ["topic": .string(source)])
+      log.warning(
+        "how large the topic's messages may be is not known: \(KafkaErrorFix.described(error))",
+        ["topic": .string(source)])
     }
     let size = limit.map { ["max.message.bytes": String($0 + Self.extraBytes)] } ?? [:]
     do throws(KafkaError) {
@@ -127,7 +129,8 @@ final class DeadLetters {
       }
     } catch {
       if error.isRetriable { nextMaking = again }
-      log.warning("the dead letters' topic could not be made: \(error)", ["topic": .string(topic)])
+      log.warning(
+        "the dead letters' topic could not be made: \(KafkaErrorFix.described(error))", ["topic": .string(topic)])
     }
   }
 

@@ -1,0 +1,126 @@
+import Kafka
+
+/// What an operator does about an error of Kafka's: the one table, by the error's name. docs/errors.md has a row for each.
+public enum KafkaErrorFix {
+  /// The error in one line, with its fix if there is one. Any other error as it describes itself.
+  public static func described(_ error: any Error) -> String {
+    guard let error = error as? KafkaError, let fix = fix(of: error) else { return "\(error)" }
+    return "\(error): \(fix)"
+  }
+
+  /// nil if the error has none, or names its fix already, as a missing right does.
+  static func fix(of error: KafkaError) -> String? {
+    if error.missingRight != nil { return nil }
+    // The client refuses a message before any broker sees it, and then says how large it is.
+    if error.name == "MSG_SIZE_TOO_LARGE", error.context.contains("a message of") {
+      return "raise KAFKA_MESSAGE_MAX_BYTES, or lower SEGMENT_BYTES"
+    }
+    return table[error.name]?(topic(of: error) ?? "...")
+  }
+
+  /// The topic that the error is about.
+  private static func topic(of error: KafkaError) -> String? {
+    error.context.ranges(of: "topic ").first.map { String(error.context[$0.upperBound...].prefix { $0 != "," }) }
+  }
+
+  /// A command that sets something on a topic.
+  static func setting(_ setting: String, on topic: String) -> String {
+    "kafka-configs --alter --entity-type topics --entity-name \(topic) --add-config \(setting)"
+  }
+
+  private static let password =
+    "check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD or KAFKA_SASL_PASSWORD_FILE, and KAFKA_SASL_MECHANISM"
+  private static let noAnswer =
+    "check that the brokers run, and that KAFKA_BOOTSTRAP_SERVERS and the brokers' advertised.listeners can be reached from here "
+    + "(image-pipeline doctor)"
+  private static let brokerLog = "look at the broker's log and its disk"
+  private static let right = "grant it with kafka-acls"
+
+  /// - Parameter topic: the name of the topic that the error is about.
+  static let table: [String: @Sendable (_ topic: String) -> String] = [
+    // Messages.
+    "MSG_SIZE_TOO_LARGE": {
+      "the topic takes smaller messages than SEGMENT_BYTES makes. Raise its max.message.bytes ("
+        + setting("max.message.bytes=1048588", on: $0) + "), or lower SEGMENT_BYTES"
+    },
+    "RECORD_LIST_TOO_LARGE": {
+      "a batch is larger than a segment of the topic. Raise its segment.bytes ("
+        + setting("segment.bytes=1073741824", on: $0)
+        + "), or lower KAFKA_BATCH_SIZE and SEGMENT_BYTES"
+    },
+    "INVALID_TIMESTAMP": {
+      "the clocks of this host and of the broker differ by more than the topic allows. Correct them (timedatectl, NTP), or raise "
+        + "the limit ("
+        + setting(
+          "message.timestamp.after.max.ms=..., before Kafka 3.6 message.timestamp.difference.max.ms=...", on: $0)
+        + ")"
+    },
+    "INVALID_RECORD": {
+      "topic \($0) checks its messages, for a schema or a key, say. Take that setting off it, or set another TOPIC"
+    },
+    "INVALID_MSG": { _ in "a message was damaged on its way or on the broker's disk: " + brokerLog },
+    "_BAD_MSG": { _ in "a message was damaged on its way or on the broker's disk: " + brokerLog },
+    "_BAD_COMPRESSION": { _ in
+      "a batch cannot be decompressed. It was damaged, or its sender uses a codec that this librdkafka lacks"
+    },
+    "UNSUPPORTED_COMPRESSION_TYPE": { _ in "set KAFKA_COMPRESSION_TYPE to one that the broker has: zstd needs Kafka 2.1"
+    },
+    "UNSUPPORTED_FOR_MESSAGE_FORMAT": {
+      "topic \($0) keeps messages in a format before Kafka 0.11. Unset its message.format.version, or set another TOPIC"
+    },
+    "POLICY_VIOLATION": { _ in "the cluster's policy forbids it. Ask its operators what they allow" },
+    "THROTTLING_QUOTA_EXCEEDED": { _ in "the user's quota on the cluster is used up. Wait, or have it raised" },
+    // Brokers and replicas.
+    "NOT_ENOUGH_REPLICAS": {
+      "too few brokers have topic \($0) in sync. Start those that are down, or lower its min.insync.replicas"
+    },
+    "NOT_ENOUGH_REPLICAS_AFTER_APPEND": {
+      "too few brokers have topic \($0) in sync. Start those that are down, or lower its min.insync.replicas"
+    },
+    "KAFKA_STORAGE_ERROR": { _ in "the broker cannot use its disk: " + brokerLog },
+    "LEADER_NOT_AVAILABLE": { "a partition of topic \($0) has no leader. Start the brokers that are down" },
+    "UNKNOWN_TOPIC_OR_PART": { "create topic \($0) (kafka-topics --create --topic \($0)), or correct TOPIC" },
+    "_UNKNOWN_TOPIC": { "create topic \($0) (kafka-topics --create --topic \($0)), or correct TOPIC" },
+    "_UNKNOWN_PARTITION": { "topic \($0) has fewer partitions than before. Restart this program" },
+    "TOPIC_EXCEPTION": { _ in "correct TOPIC: 1 to 249 letters, digits, dots, underscores and dashes" },
+    "UNSUPPORTED_VERSION": { _ in "the broker is too old, or no Kafka. Kafka 0.11 or newer is needed" },
+    "_UNSUPPORTED_FEATURE": { _ in "the broker is too old, or no Kafka. Kafka 0.11 or newer is needed" },
+    // Groups.
+    "INCONSISTENT_GROUP_PROTOCOL": { _ in
+      "another member of the group uses another assignment strategy. Stop it, set another CONSUMER_GROUP, or set "
+        + "KAFKA_PARTITION_ASSIGNMENT_STRATEGY (range, roundrobin) to the one that it uses"
+    },
+    "GROUP_MAX_SIZE_REACHED": { _ in "the group is full. Run fewer consumers, or raise group.max.size of the brokers" },
+    "INVALID_SESSION_TIMEOUT": { _ in
+      "set KAFKA_SESSION_TIMEOUT_MS between the brokers' group.min.session.timeout.ms and group.max.session.timeout.ms"
+    },
+    "FENCED_INSTANCE_ID": { _ in
+      "another consumer runs under this one's identity, which comes from the output's catalog. If the output is a copy, start the "
+        + "copy with an empty PROCESSED_IMAGES_DIR, or with another CONSUMER_GROUP"
+    },
+    "INVALID_GROUP_ID": { _ in "correct CONSUMER_GROUP" },
+    "_MAX_POLL_EXCEEDED": { _ in "the process was suspended, or its host is overloaded. It joins again by itself" },
+    // Users and rights.
+    "TOPIC_AUTHORIZATION_FAILED": { "the user lacks a right on topic \($0): " + right },
+    "GROUP_AUTHORIZATION_FAILED": { _ in "the user lacks a right on CONSUMER_GROUP: " + right },
+    "CLUSTER_AUTHORIZATION_FAILED": { _ in "the user lacks a right on the cluster: " + right },
+    "SASL_AUTHENTICATION_FAILED": { _ in password },
+    "_AUTHENTICATION": { _ in password },
+    "UNSUPPORTED_SASL_MECHANISM": { _ in "set KAFKA_SASL_MECHANISM to one of those that the broker supports" },
+    "ILLEGAL_SASL_STATE": { _ in "set KAFKA_SECURITY_PROTOCOL to what the listener speaks" },
+    // The connection.
+    "_TIMED_OUT": { _ in noAnswer }, "_TRANSPORT": { _ in noAnswer }, "_ALL_BROKERS_DOWN": { _ in noAnswer },
+    "_RESOLVE": { _ in noAnswer }, "NETWORK_EXCEPTION": { _ in noAnswer }, "BROKER_NOT_AVAILABLE": { _ in noAnswer },
+    "REQUEST_TIMED_OUT": { _ in "the broker or one of its replicas is overloaded: " + brokerLog },
+    "_SSL": { _ in "check KAFKA_SSL_CA_LOCATION, KAFKA_SSL_CERTIFICATE_LOCATION and KAFKA_SSL_KEY_LOCATION" },
+    // The client itself.
+    "_INVALID_ARG": { _ in "correct the variable of that property: KAFKA_A_B sets a.b" },
+    "_CRIT_SYS_RESOURCE": { _ in "raise the limits of memory, threads (ulimit -u) and open files (ulimit -n)" },
+    "OUT_OF_ORDER_SEQUENCE_NUMBER": {
+      "the broker has lost messages of topic \($0), or it was deleted. What is not acknowledged is sent again"
+    },
+    "UNKNOWN_PRODUCER_ID": {
+      "the broker has lost messages of topic \($0), or it was deleted. What is not acknowledged is sent again"
+    },
+  ]
+}
