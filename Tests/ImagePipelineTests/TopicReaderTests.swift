@@ -141,6 +141,29 @@ import Testing
     #expect(events.now.lag == 5)
   }
 
+  /// JoinGroup fails, as it does while another member of the group has another assignment strategy.
+  @Test("what keeps a consumer out of its group is logged once, with its fix, and makes it not ready") func shutOut()
+    throws
+  {
+    var settings = Self.settings(cluster)
+    settings.set("group.id", "another")
+    settings.set("retry.backoff.ms", "10")
+    cluster.failNextRequests(api: 11, errors: Array(repeating: 23, count: 3))
+    let consumer = try KafkaConsumer(settings, topic: "images")
+    defer { consumer.unsubscribeAndClose() }
+    let own = LogLines()
+    let events = ConsumerEvents(log: own.log)
+    let reader = try TopicReader(
+      consumer: consumer, catalog: catalog, cluster: "c", topic: "images", events: events, log: own.log)
+    try reader.subscribe()
+    func reasons() -> [String] { events.health.report().reasons }
+    try pump(reader) { reasons().contains { $0.contains("CONSUMER_GROUP") } }
+    try pump(reader) { !reader.partitions.isEmpty }
+    #expect(
+      own.all.count { $0.contains("INCONSISTENT_GROUP_PROTOCOL") && $0.contains("CONSUMER_GROUP") } == 1, "\(own.all)")
+    #expect(reasons() == [])
+  }
+
   // MARK: A disk that is full
 
   /// Until `isDone`, with a bound; in the midst of it the catalog can be written again.

@@ -40,6 +40,8 @@ import Testing
     let names = (0..<20).map { "\($0).jpg" }
     for name in names { try folder.write("images/" + name, Array(name.utf8)) }
     refuseNext(6)
+    // COORDINATOR_NOT_AVAILABLE for INIT_PRODUCER_ID, to be asked again 500 ms later: by then all images wait, and go together.
+    broker.failNextRequests(api: 22, errors: [15, 15])
     let environment = broker.environment(["KAFKA_BATCH_NUM_MESSAGES": "1"])
     let producer = try Program(["producer", "--once"], in: folder, environment: environment)
     #expect(producer.exitCode() == 0, "\(producer.output)")
@@ -59,6 +61,18 @@ import Testing
       + "--allow-principal User:camera --operation Write --topic images)"
     #expect(eventually { producer.output.contains(right) }, "\(producer.output)")
     #expect(producer.terminate() == 0, "\(producer.output)")
+  }
+
+  /// MSG_SIZE_TOO_LARGE.
+  @Test("a message that is too large for its topic is named with the topic's limit, the variable and the command")
+  func tooLarge() throws {
+    try folder.write("images/a.jpg", [1])
+    refuseNext(10)
+    let producer = try Program(["producer", "--once"], in: folder, environment: broker.environment())
+    #expect(producer.exitCode() == 1, "\(producer.output)")
+    for part in ["SEGMENT_BYTES", "kafka-configs", "--entity-name images", "max.message.bytes="] {
+      #expect(producer.output.contains(part), "\(producer.output)")
+    }
   }
 
   @Test(arguments: refusals)

@@ -56,7 +56,11 @@ struct BrokerConnection {
     if !differences.isEmpty {
       log.info("the topic stays as it is: \(differences.joined(separator: ", "))", ["topic": .string(topic)])
     }
-    if let sending { reviewSize(topic, settings, sending) }
+    if let sending, let limit = settings["max.message.bytes"].flatMap({ Int($0) }),
+      let problem = Self.sizeProblem(topic, limit: limit, sending)
+    {
+      log.warning(problem, ["topic": .string(topic), "max.message.bytes": .of(limit)])
+    }
     guard let policy = settings["cleanup.policy"], policy.contains("compact") else { return }
     log.warning(
       "the topic is compacted: of an image that travels as several messages, which share its key, the broker removes all but "
@@ -64,16 +68,17 @@ struct BrokerConnection {
         + "--add-config cleanup.policy=delete)", ["topic": .string(topic), "cleanup.policy": .string(policy)])
   }
 
-  private func reviewSize(_ topic: String, _ settings: [String: String], _ sending: SizeLimits.Sending) {
-    let name = "max.message.bytes"
-    guard let limit = settings[name].flatMap({ Int($0) }), limit < sending.largestMessage else { return }
+  /// Why a topic will refuse the largest messages, and what to do; nil if it takes them.
+  /// - Parameter limit: the topic's `max.message.bytes`.
+  static func sizeProblem(_ topic: String, limit: Int, _ sending: SizeLimits.Sending) -> String? {
+    let largest = sending.largestMessage
+    if limit >= largest { return nil }
     let fitting = sending.segmentBytes(fitting: limit)
-    log.warning(
-      "the topic takes messages of \(limit) bytes at most, and SEGMENT_BYTES=\(sending.segmentBytes) makes messages of up to "
-        + "\(sending.largestMessage): the broker will refuse those. "
-        + (fitting >= 1_000 ? "Set SEGMENT_BYTES=\(fitting), or raise the limit (" : "Raise the limit (")
-        + KafkaErrorFix.setting("\(name)=\(sending.largestMessage)", on: topic) + ")",
-      ["topic": .string(topic), name: .of(limit)])
+    return
+      "the topic takes messages of \(limit) bytes at most, and SEGMENT_BYTES=\(sending.segmentBytes) makes messages of up "
+      + "to \(largest): the broker will refuse those. "
+      + (fitting >= 1_000 ? "Set SEGMENT_BYTES=\(fitting), or raise the limit (" : "Raise the limit (")
+      + KafkaErrorFix.setting("max.message.bytes=\(largest)", on: topic) + ")"
   }
 
   /// How many partitions a topic has; nil where there is none, or where `stop` was set first.

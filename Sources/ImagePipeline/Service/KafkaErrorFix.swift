@@ -87,8 +87,8 @@ public enum KafkaErrorFix {
     "_UNSUPPORTED_FEATURE": { _ in "the broker is too old, or no Kafka. Kafka 0.11 or newer is needed" },
     // Groups.
     "INCONSISTENT_GROUP_PROTOCOL": { _ in
-      "another member of the group uses another assignment strategy. Stop it, set another CONSUMER_GROUP, or set "
-        + "KAFKA_PARTITION_ASSIGNMENT_STRATEGY (range, roundrobin) to the one that it uses"
+      "another member of the group uses an assignment strategy that this consumer lacks, such as cooperative-sticky. Stop that "
+        + "member, set another CONSUMER_GROUP here, or set its partition.assignment.strategy to range or roundrobin"
     },
     "GROUP_MAX_SIZE_REACHED": { _ in "the group is full. Run fewer consumers, or raise group.max.size of the brokers" },
     "INVALID_SESSION_TIMEOUT": { _ in

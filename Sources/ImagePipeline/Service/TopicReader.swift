@@ -252,6 +252,8 @@ final class TopicReader {
 
   private func report(_ error: KafkaError) throws {
     if error.isFatal { throw error }
+    // What keeps it out of the group is why it is not ready.
+    if withoutPlaceSince != nil { events.health.trouble(.partitions, KafkaErrorFix.described(error)) }
     guard let unsaid = reports.unsaid(of: error.name) else { return }
     log.warning(
       "the Kafka client reports: \(KafkaErrorFix.described(error))",
