@@ -93,7 +93,22 @@ public struct HTTPServerError: Error, CustomStringConvertible {
   let code: Int32
 
   public var description: String {
-    let cure = code == EADDRINUSE ? "another program has this port: set HTTP_PORT to another one" : "see HTTP_ADDRESS"
-    return "cannot listen on \(address):\(port) (\(String(cString: strerror(code)))): \(cure)"
+    let (reason, fix) =
+      switch code {
+      case EADDRINUSE: (words, "another program has this port: set HTTP_PORT to another one")
+      case EACCES: (words, "set HTTP_PORT to one above 1023")
+      case EMFILE: (words, "raise the limit of open files (ulimit -n)")
+      // libevent does not pass on what the resolver says.
+      case 0: ("no address of this machine", Self.addresses)
+      default: (words, Self.addresses)
+      }
+    return "cannot listen on \(address):\(port) (\(reason)): \(fix)"
+  }
+
+  private static let addresses =
+    "set HTTP_ADDRESS to one of this machine's: 0.0.0.0 and :: are all, 127.0.0.1 is loopback"
+
+  private var words: String {
+    String(cString: strerror(code))
   }
 }

@@ -8,7 +8,7 @@ extension Commands {
     configuration.consumer.kafka.onLog = kafkaLog
     let newest = NewestMessages(configuration, log: log, stop: stop)
     guard let messages = try newest.list(options.count ?? 10) else {
-      print("there is no topic \(configuration.consumer.topic)")
+      print("there is no topic \(configuration.consumer.topic): correct TOPIC, or start the producer, which creates it")
       return stop.isSet ? 1 : 0
     }
     let isJSON = configuration.logFormat == .json

@@ -103,7 +103,7 @@ struct Commands {
       return 2
     }
     guard let answer = HTTPProbe.get(port: port, path: options.ready ? "/readyz" : "/healthz", seconds: 5) else {
-      print("nobody answers at port \(port)")
+      print("nobody answers at port \(port): start the producer or consumer with HTTP_PORT=\(port)")
       return 1
     }
     print(answer.body, terminator: "")

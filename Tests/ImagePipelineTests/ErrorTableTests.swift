@@ -1,4 +1,5 @@
 import Glibc
+import Kafka
 import SQLite
 import Testing
 
@@ -99,5 +100,19 @@ import Testing
   @Test("an error names its fix once") func described() {
     struct Other: Error, CustomStringConvertible { let description = "other: do this" }
     #expect(KafkaErrorFix.described(Other()) == "other: do this")
+  }
+
+  @Test("a property that the client refuses is named as the variable that sets it") func variable() throws {
+    var settings = KafkaProperties([
+      "KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_SSL_CA_LOCATION": "/no/such/file", "KAFKA_BOOTSTRAP_SERVERS": "a:1",
+    ]).producer
+    func words() throws -> String {
+      let error = #expect(throws: KafkaError.self) { try KafkaProducer(settings) { _ in } }
+      return KafkaErrorFix.described(try #require(error))
+    }
+    #expect(try words().contains("correct KAFKA_SSL_CA_LOCATION"))
+    settings = KafkaSettings()
+    settings.set("linger.ms", "soon")
+    #expect(try words().contains("correct KAFKA_LINGER_MS"))
   }
 }

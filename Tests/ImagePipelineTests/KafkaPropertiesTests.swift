@@ -101,6 +101,15 @@ import Testing
     #expect(properties.consumer.values["acks"] == nil)
   }
 
+  @Test("a protocol with a password needs a mechanism, since librdkafka would take Kerberos") func mechanism() {
+    func problems(_ more: [String: String]) -> [String] {
+      KafkaProperties(["KAFKA_SECURITY_PROTOCOL": "SASL_SSL"].merging(more) { $1 }).problems
+    }
+    #expect(problems([:]).first?.contains("KAFKA_SASL_MECHANISM") == true)
+    for name in ["KAFKA_SASL_MECHANISM", "KAFKA_SASL_MECHANISMS"] { #expect(problems([name: "PLAIN"]) == []) }
+    #expect(problems(["KAFKA_SASL_KERBEROS_KEYTAB": "/keytab"]) == [])
+  }
+
   // MARK: Secrets
 
   @Test func aSecretMayComeFromAFile() throws {

@@ -37,7 +37,8 @@ import Testing
   @Test("a protocol before a server has to be the one that is set") func protocolBeforeServer() {
     #expect(problems("SSL://a:9093").first?.contains("KAFKA_SECURITY_PROTOCOL=SSL") == true)
     #expect(problems("SSL://a:9093", ["KAFKA_SECURITY_PROTOCOL": "SSL"]) == [])
-    #expect(problems("sasl_ssl://a:9093", ["KAFKA_SECURITY_PROTOCOL": "SASL_SSL"]) == [])
+    #expect(
+      problems("sasl_ssl://a:9093", ["KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_MECHANISM": "PLAIN"]) == [])
     #expect(problems("PLAINTEXT://a:9092", ["KAFKA_SECURITY_PROTOCOL": "SSL"]).count == 1)
   }
 

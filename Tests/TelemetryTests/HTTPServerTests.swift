@@ -33,6 +33,14 @@ import Testing
     #expect(get(server, "/")?.body == body)
   }
 
+  @Test("an address that is none is named with its variable") func badAddress() throws {
+    let error = #expect(throws: HTTPServerError.self) {
+      _ = try HTTPServer(address: "no address", port: 0) { _ in nil }
+    }
+    let words = "\(try #require(error))"
+    #expect(words.contains("HTTP_ADDRESS") && !words.contains(String(cString: strerror(0))), "\(words)")
+  }
+
   @Test func onlyGetAndHeadAreAnswered() throws {
     let asked = Mutex(0)
     let server = try server { _ in

@@ -96,7 +96,7 @@ struct BrokerTrouble: CustomStringConvertible, Equatable {
     "set KAFKA_SECURITY_PROTOCOL to what this listener speaks (PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL), or wait for the "
     + "broker where it is just starting"
 
-  private static let password =
+  static let password =
     "check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD or KAFKA_SASL_PASSWORD_FILE, and KAFKA_SASL_MECHANISM"
 
   /// Before 2.6.1 librdkafka sends its nonce twice, which brokers took until Kafka 4.0.

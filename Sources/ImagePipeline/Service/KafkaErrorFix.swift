@@ -15,7 +15,18 @@ public enum KafkaErrorFix {
     if error.name == "MSG_SIZE_TOO_LARGE", error.context.contains("a message of") {
       return "raise KAFKA_MESSAGE_MAX_BYTES, or lower SEGMENT_BYTES"
     }
+    if error.name == "_INVALID_ARG", let variable = variable(in: "\(error.context) \(error.reason)") {
+      return "correct \(variable), or unset it"
+    }
     return table[error.name]?(topic(of: error) ?? "...")
+  }
+
+  /// The variable of the first property that a text names: `ssl.ca.location` is `KAFKA_SSL_CA_LOCATION`.
+  private static func variable(in text: String) -> String? {
+    let property = text.split { !($0.isLetter && $0.isLowercase || $0 == ".") }.first {
+      $0.contains(".") && $0.first != "." && $0.last != "."
+    }
+    return property.map { "KAFKA_" + $0.uppercased().map { $0 == "." ? "_" : String($0) }.joined() }
   }
 
   /// The topic that the error is about.
@@ -28,8 +39,6 @@ public enum KafkaErrorFix {
     "kafka-configs --alter --entity-type topics --entity-name \(topic) --add-config \(setting)"
   }
 
-  private static let password =
-    "check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD or KAFKA_SASL_PASSWORD_FILE, and KAFKA_SASL_MECHANISM"
   private static let noAnswer =
     "check that the brokers run, and that KAFKA_BOOTSTRAP_SERVERS and the brokers' advertised.listeners can be reached from here "
     + "(image-pipeline doctor)"
@@ -104,17 +113,17 @@ public enum KafkaErrorFix {
     "TOPIC_AUTHORIZATION_FAILED": { "the user lacks a right on topic \($0): " + right },
     "GROUP_AUTHORIZATION_FAILED": { _ in "the user lacks a right on CONSUMER_GROUP: " + right },
     "CLUSTER_AUTHORIZATION_FAILED": { _ in "the user lacks a right on the cluster: " + right },
-    "SASL_AUTHENTICATION_FAILED": { _ in password },
-    "_AUTHENTICATION": { _ in password },
+    "SASL_AUTHENTICATION_FAILED": { _ in BrokerTrouble.password },
+    "_AUTHENTICATION": { _ in BrokerTrouble.password },
     "UNSUPPORTED_SASL_MECHANISM": { _ in "set KAFKA_SASL_MECHANISM to one of those that the broker supports" },
-    "ILLEGAL_SASL_STATE": { _ in "set KAFKA_SECURITY_PROTOCOL to what the listener speaks" },
+    "ILLEGAL_SASL_STATE": { _ in BrokerTrouble.protocolOrStart },
     // The connection.
     "_TIMED_OUT": { _ in noAnswer }, "_TRANSPORT": { _ in noAnswer }, "_ALL_BROKERS_DOWN": { _ in noAnswer },
     "_RESOLVE": { _ in noAnswer }, "NETWORK_EXCEPTION": { _ in noAnswer }, "BROKER_NOT_AVAILABLE": { _ in noAnswer },
     "REQUEST_TIMED_OUT": { _ in "the broker or one of its replicas is overloaded: " + brokerLog },
     "_SSL": { _ in "check KAFKA_SSL_CA_LOCATION, KAFKA_SSL_CERTIFICATE_LOCATION and KAFKA_SSL_KEY_LOCATION" },
     // The client itself.
-    "_INVALID_ARG": { _ in "correct the variable of that property: KAFKA_A_B sets a.b" },
+    "_INVALID_ARG": { _ in "correct the variable of the property that is named: KAFKA_A_B sets a.b" },
     "_CRIT_SYS_RESOURCE": { _ in "raise the limits of memory, threads (ulimit -u) and open files (ulimit -n)" },
     "OUT_OF_ORDER_SEQUENCE_NUMBER": {
       "the broker has lost messages of topic \($0), or it was deleted. What is not acknowledged is sent again"

@@ -74,6 +74,7 @@ struct KafkaProperties {
     }
     for (name, value) in environment.sorted(by: { $0.key < $1.key }) where !value.isEmpty { read(name, value) }
     checkServers()
+    checkMechanism()
     // The library wants it to be no less than the largest message.
     let largest = Int(consumer.values["message.max.bytes"] ?? "") ?? 0
     consumer.setDefault("fetch.max.bytes", String(max(Self.fetchBytes, largest)))
@@ -100,6 +101,17 @@ struct KafkaProperties {
     let securityProtocol = (producer.values["security.protocol"] ?? "plaintext").lowercased()
     guard let fix = ServerList.fix(list, securityProtocol: securityProtocol) else { return }
     problems.append("\(servers)=\(list) cannot be used: \(fix)")
+  }
+
+  /// Without a mechanism librdkafka takes Kerberos, and speaks of its key tab.
+  private mutating func checkMechanism() {
+    let name = "KAFKA_SECURITY_PROTOCOL"
+    guard let value = producer.values["security.protocol"], value.lowercased().hasPrefix("sasl_"),
+      !producer.values.keys.contains(where: { $0.hasPrefix("sasl.mechanism") || $0.hasPrefix("sasl.kerberos.") })
+    else { return }
+    problems.append(
+      "\(name)=\(value) cannot be used: set KAFKA_SASL_MECHANISM, too (PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER or GSSAPI)"
+    )
   }
 
   private mutating func read(_ name: String, _ value: String) {

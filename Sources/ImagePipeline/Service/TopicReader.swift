@@ -182,7 +182,9 @@ final class TopicReader {
         unplaced[partition] = nil
       } catch {
         nextPlacing = Clock.monotonicMilliseconds + 1_000
-        log.warning("a partition's place cannot be taken, to be tried again: \(error)", ["partition": .of(partition)])
+        log.warning(
+          "a partition's place cannot be taken, to be tried again: \(KafkaErrorFix.described(error))",
+          ["partition": .of(partition)])
       }
     }
   }
