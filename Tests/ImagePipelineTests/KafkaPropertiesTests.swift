@@ -152,7 +152,7 @@ import Testing
       ("KAFKA_METADATA_BROKER_LIST", "'a:1','b:2'", "bootstrap.servers", "a:1,b:2"),
       ("KAFKA_DEBUG", "true", "debug", "all"), ("KAFKA_DEBUG", "1", "debug", "all"),
       ("KAFKA_DEBUG", "Broker, topic", "debug", "broker,topic"),
-      ("KAFKA_SECURITY_PROTOCOL", "SASL_SSL\r", "security.protocol", "SASL_SSL"),
+      ("KAFKA_SECURITY_PROTOCOL", "SSL\r", "security.protocol", "SSL"),
       ("KAFKA_COMPRESSION_TYPE", "\"ZSTD\"", "compression.type", "ZSTD"),
       ("KAFKA_SASL_MECHANISM", "scram-sha-256", "sasl.mechanism", "SCRAM-SHA-256"),
       ("KAFKA_CHECK_CRCS", "yes", "check.crcs", "true"),

@@ -97,7 +97,7 @@ struct KafkaProperties {
   }
 
   private mutating func checkServers() {
-    let list = producer.values["bootstrap.servers"] ?? ""
+    guard let list = producer.values["bootstrap.servers"] else { return }
     let securityProtocol = (producer.values["security.protocol"] ?? "plaintext").lowercased()
     guard let fix = ServerList.fix(list, securityProtocol: securityProtocol) else { return }
     problems.append("\(servers)=\(list) cannot be used: \(fix)")
