@@ -128,6 +128,22 @@ import Testing
     #expect(reader.isNext(reader.takeBatch(room: 2)))
   }
 
+  @Test("batches that are stored as one follow only what was handed out before the first of them")
+  func joinedBatchesDoNotFollowEachOther() throws {
+    for number in 0..<6 { try send("\(number)") }
+    try pump(reader) { reader.waiting.count == 6 }
+    // The first one has no message of the partition, as one that is full of others' has.
+    var joined = ImageStore.Batch(topic: reader.topic, messages: [], base: [:])
+    joined.append(reader.takeBatch(room: 2))
+    joined.append(reader.takeBatch(room: 2))
+    #expect(reader.isNext(joined), "\(joined.follows)")
+    var later = reader.takeBatch(room: 1)
+    later.append(reader.takeBatch(room: 1))
+    #expect(!reader.isNext(later))
+    reader.committed([0: Catalog.Position(next: 4, last: joined.messages[3].mark)])
+    #expect(reader.isNext(later))
+  }
+
   /// Nothing is fetched then, which is when it matters most.
   @Test func howMuchIsLeftIsToldWhileABatchWaits() throws {
     try send("0")

@@ -58,10 +58,13 @@ extension ImageStore.Batch {
   /// Bytes of its messages.
   var size: Int { messages.reduce(0) { $0 + $1.size } }
 
-  /// - Parameter next: what was handed out after it.
+  /// Joins the batch that was handed out next to this one.
+  ///
+  /// A partition that both have messages of follows what it followed here, or nothing: its messages in `next` follow those of
+  /// this very batch.
   mutating func append(_ next: ImageStore.Batch) {
     messages += next.messages
+    follows.merge(next.follows.filter { !base.keys.contains($0.key) }) { mine, _ in mine }
     base.merge(next.base) { mine, _ in mine }
-    follows.merge(next.follows) { mine, _ in mine }
   }
 }

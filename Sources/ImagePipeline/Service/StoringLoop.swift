@@ -125,7 +125,7 @@ final class StoringLoop {
     // The topic is another one, or the catalog is to be read.
     guard !reader.topicIsNew, !reader.isStale else { return false }
     guard reader.isNext(taken.batch) else {
-      log.warning("messages before these are not stored: reading them again")
+      log.warning("messages before this batch are not stored; reading them again", ["event": "batch_out_of_order"])
       try reader.reload()
       return false
     }
