@@ -90,7 +90,8 @@ struct Commands {
         + (now.letters > 0 ? "; \(Quantity.count(now.letters, "message")) went to the dead letters" : ""),
       [
         "images": .of(now.images), "bytes": .of(now.bytes), "unchanged": .of(now.unchanged),
-        "older_versions": .of(now.past), "dead_letters": .of(now.letters),
+        "replaced": .of(now.replaced), "kept_both": .of(now.keptBoth), "older_versions": .of(now.past),
+        "dead_letters": .of(now.letters),
       ])
     return 0
   }
@@ -211,7 +212,8 @@ struct Commands {
     var names = PathSet()
     var shown = 0
     let verifier = try Verifier(
-      input: input, output: output, csvPath: csv, filter: configuration.producer.filter, stop: stop
+      input: input, output: output, csvPath: csv, filter: configuration.producer.filter,
+      namePrefix: configuration.producer.namePrefix, stop: stop
     ) { finding in
       if finding.fault == .missing || finding.fault == .altered { names.insert(finding.name) }
       shown += 1

@@ -296,4 +296,22 @@ private func problems(_ environment: [String: String]) -> [String] {
       + headers.kafkaHeaders.reduce(0) { $0 + $1.name.utf8.count + $1.value.count + 10 }
     #expect(size + 500 < limit)
   }
+
+  @Test("NAME_PREFIX is the beginning of a name that can be stored")
+  func namePrefixes() throws {
+    #expect(try EnvironmentReader.read([:]).producer.namePrefix == "")
+    for prefix in ["camera-1/", "a/b/", "left_", ".x/"] {
+      #expect(try EnvironmentReader.read(["NAME_PREFIX": prefix]).producer.namePrefix == prefix)
+    }
+    for prefix in ["/camera", "../", "a//", "./", "a/../b/", ".image-pipeline/", String(repeating: "a", count: 255)] {
+      #expect(problems(["NAME_PREFIX": prefix]).count == 1, "\(prefix)")
+    }
+  }
+
+  @Test("SAME_NAME is replace or keep-both")
+  func sameNames() throws {
+    #expect(try EnvironmentReader.read([:]).consumer.sameName == .replace)
+    #expect(try EnvironmentReader.read(["SAME_NAME": "Keep-Both"]).consumer.sameName == .keepBoth)
+    #expect(problems(["SAME_NAME": "both"]).count == 1)
+  }
 }

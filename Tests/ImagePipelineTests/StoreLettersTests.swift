@@ -56,7 +56,8 @@ import Testing
   }
 
   /// Carried through a broker: a message comes from nowhere else.
-  func batch(_ store: ImageStore, _ sent: [Sent]) throws -> ImageStore.Batch {
+  /// - Parameter earlier: messages that were sent before, and are stored.
+  func batch(_ store: ImageStore, _ sent: [Sent], after earlier: Int = 0) throws -> ImageStore.Batch {
     let producer = try KafkaProducer(settings) { _ in }
     for one in sent {
       try Array(one.name.utf8).withUnsafeBytes { key in
@@ -67,9 +68,11 @@ import Testing
     }
     #expect(producer.flush(timeoutMilliseconds: 10_000))
     producer.close()
-    let messages = try messages()
+    let messages = try Array(messages().dropFirst(earlier))
     try #require(messages.count == sent.count)
-    return ImageStore.Batch(topic: try store.catalog.topic("t", cluster: "c"), messages: messages, base: [0: nil])
+    let topic = try store.catalog.topic("t", cluster: "c")
+    return ImageStore.Batch(
+      topic: topic, messages: messages, base: [0: try store.catalog.position(topic, partition: 0)])
   }
 
   private var settings: KafkaSettings {

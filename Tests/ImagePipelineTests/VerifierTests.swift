@@ -26,10 +26,12 @@ import Testing
     return try verify(csv: scratch / "rows.csv", output: output)
   }
 
-  private func verify(csv: String, output: String? = nil) throws -> (Verifier.Result, [String]) {
+  private func verify(csv: String, output: String? = nil, namePrefix: String = "") throws -> (Verifier.Result, [String])
+  {
     var findings: [String] = []
     let verifier = try Verifier(
-      input: scratch / "in", output: output ?? scratch / "out", csvPath: csv, filter: FileFilter(extensions: ["jpg"])
+      input: scratch / "in", output: output ?? scratch / "out", csvPath: csv, filter: FileFilter(extensions: ["jpg"]),
+      namePrefix: namePrefix
     ) { findings.append("\($0.fault) \($0.name)") }
     try verifier.run()
     return (verifier.result, findings)
@@ -45,6 +47,32 @@ import Testing
     #expect(result.isClean)
     #expect(result.verified == 3)
     #expect(result.bytes == 6)
+  }
+
+  @Test("with a prefix, images are compared under their longer names, and those of other producers are left out")
+  func namesWithAPrefixAreVerified() throws {
+    try scratch.write("in/1.jpg", "one")
+    try scratch.write("in/2.jpg", "two")
+    try scratch.write("in/3.jpg", "three")
+    let names = ["left/1.jpg": "one", "left/2.jpg": "not two", "left/4.jpg": "four", "right/1.jpg": "another one"]
+    for (name, content) in names { try scratch.write("out/" + name, content) }
+    let rows = names.map { line(storedRow(scratch / "out/" + $0.key, content: $0.value)) }
+    try scratch.write("rows.csv", header + rows.joined())
+    let (result, findings) = try verify(csv: scratch / "rows.csv", namePrefix: "left/")
+    #expect(result.verified == 1)
+    #expect(findings.sorted() == ["altered 2.jpg", "extra left/4.jpg", "missing 3.jpg"])
+  }
+
+  @Test("an image that is stored next to another one of its name is found there")
+  func alternativesAreVerified() throws {
+    let row = try carry("1.jpg", "one")
+    try scratch.write("in/1.jpg", "two")
+    let other = try ImageName("1.jpg").alternatives(digest(of: "two"))[0].value
+    try scratch.write("out/" + other, "two")
+    let (result, findings) = try verify(row, line(storedRow(scratch / "out/" + other, content: "two")))
+    #expect(result.verified == 1 && findings == [], "\(findings)")
+    try scratch.write("out/" + other, "three")
+    #expect(try verify(row).1.sorted() == ["altered 1.jpg", "extra \(other)"])
   }
 
   @Test func whatTheConsumerMovedAsideIsNotExtra() throws {

@@ -20,6 +20,7 @@ struct Candidate: Sendable {
 final class Sender: Sendable {
   private let input: String
   private let topic: String
+  private let namePrefix: String
   /// The most bytes of an image that one message carries.
   private let segmentBytes: Int
   private let format: WireFormat
@@ -33,12 +34,13 @@ final class Sender: Sendable {
   private let buffers = BufferPool()
 
   init(
-    input: String, topic: String, segmentBytes: Int, format: WireFormat, clients: SendingClients,
-    budget: any SendBudget, outbox: Outbox,
+    input: String, topic: String, namePrefix: String = "", segmentBytes: Int, format: WireFormat,
+    clients: SendingClients, budget: any SendBudget, outbox: Outbox,
     sentTopic: SentTopic, writer: LedgerWriter, events: ProducerEvents, stop: StopFlag
   ) {
     self.input = input
     self.topic = topic
+    self.namePrefix = namePrefix
     self.segmentBytes = segmentBytes
     self.format = format
     self.clients = clients
@@ -84,7 +86,7 @@ final class Sender: Sendable {
   /// When it returns, the outbox or the ledger's writer has the path.
   /// - Throws: `UnfinishedFile` if it was taken too early.
   private func send(_ candidate: Candidate) throws {
-    let name = try ImageName(candidate.path)
+    let name = try ImageName(namePrefix + candidate.path)
     let file = try File.open(input + "/" + candidate.path, .read)
     let before = try file.status()
     guard before.kind == .regular else { return outbox.release(candidate.path) }
@@ -123,9 +125,9 @@ final class Sender: Sendable {
         try produce(
           bytes, ImageHeaders(digest: digest, length: count), Envelope(name: name.value, format: format), name,
           by: try clients.client(for: bytes)
-        ) { [outbox] in outbox.announce(name.value, FileStamp(before), digest, bytes: $0) }
+        ) { [outbox] in outbox.announce(candidate.path, FileStamp(before), digest, bytes: $0) }
       } catch {
-        gaveUp(name.value, error)
+        gaveUp(candidate.path, error)
       }
       FaultPoint.imageHandedOver.reached()
     }
@@ -141,7 +143,7 @@ final class Sender: Sendable {
       let envelope = Envelope(name: name.value, format: format)
       let id = ImageHeaders.Segment.id(name: name.value, digest: digest)
       let count = (before.size + segmentBytes - 1) / segmentBytes
-      let flight = outbox.begin(name.value, FileStamp(before), digest)
+      let flight = outbox.begin(candidate.path, FileStamp(before), digest)
       var failure: (any Error)?
       do {
         var hash = SHA256()
@@ -225,7 +227,7 @@ final class Sender: Sendable {
     guard let settled = outbox.settle(report.token, failure: report.error) else { return }
     if report.error == nil {
       // Before the image gets to the ledger: its mark goes with it.
-      sentTopic.acknowledged(report, key: settled.path, by: way)
+      sentTopic.acknowledged(report, key: namePrefix + settled.path, by: way)
       budget.delivered(settled.bytes, partition: report.partition, offset: report.offset)
     } else {
       budget.failed(settled.bytes)

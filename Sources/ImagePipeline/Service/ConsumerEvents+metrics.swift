@@ -9,6 +9,12 @@ extension ConsumerEvents {
     text.counter(
       "image_pipeline_images_unchanged_total", "Images that came again and were there already.", Double(now.unchanged))
     text.counter(
+      "image_pipeline_images_replaced_total", "Images that replaced another image of the same name.",
+      Double(now.replaced))
+    text.counter(
+      "image_pipeline_images_kept_both_total", "Images stored under another name, because another image has theirs.",
+      Double(now.keptBoth))
+    text.counter(
       "image_pipeline_failures_total",
       "What went wrong, by reason: messages that became dead letters, batches tried again.",
       by: "reason", ["dead_letter": now.letters, "batch": now.failedBatches])

@@ -5,6 +5,7 @@ import Telemetry
 /// What happens in a consumer: each event counts and says so in one place.
 public final class ConsumerEvents: Sendable {
   private let log: Log
+  private let sameNames: SameNameNotices
   let health: Health
   /// From the first message of a batch to its being durable, in seconds.
   let batchSeconds = Histogram(bounds: Histogram.seconds)
@@ -20,7 +21,11 @@ public final class ConsumerEvents: Sendable {
     public var bytes = 0
     /// Images that came again and were there already.
     public var unchanged = 0
-    /// Older versions of images, known to a catalog that `repair` made.
+    /// Images that replaced another image of their name.
+    public var replaced = 0
+    /// Images that were stored under another name, because another image has theirs.
+    public var keptBoth = 0
+    /// Older versions of images, known to a catalog that `repair` made or whose topic is read again.
     public var past = 0
     public var letters = 0
     /// Batches that the system was at fault for, each to be tried again.
@@ -33,6 +38,7 @@ public final class ConsumerEvents: Sendable {
 
   public init(log: Log, health: Health = Health()) {
     self.log = log.with(component: "consumer")
+    sameNames = SameNameNotices(log: self.log)
     self.health = health
   }
 
@@ -67,13 +73,18 @@ public final class ConsumerEvents: Sendable {
       // The clocks of two hosts may differ by more than the way takes.
       if let sent = image.sent { endToEndSeconds.observe(Double(max(0, now - sent)) / 1000) }
     }
-    counts.withLock {
+    let counts = counts.withLock {
       $0.images += stored.images.count
       $0.bytes += stored.images.reduce(0) { $0 + $1.bytes }
       $0.unchanged += stored.unchanged
+      $0.replaced += stored.replaced.count
+      $0.keptBoth += stored.keptBoth.count
       $0.past += stored.past
       $0.letters += stored.letters
+      return $0
     }
+    sameNames.replaced(stored.replaced, total: counts.replaced)
+    sameNames.keptBoth(stored.keptBoth, total: counts.keptBoth)
     for image in stored.images { log.debug("stored", ["image": .string(image.name), "bytes": .of(image.bytes)]) }
   }
 

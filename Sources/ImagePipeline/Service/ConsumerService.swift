@@ -37,6 +37,7 @@ public final class ConsumerService: Sendable {
       deadLetterSettings: settings.embeddedCluster == nil ? settings.kafka : nil, log: log,
       health: events.health, stop: stop)
     defer { store.letters.close() }
+    store.sameName = settings.sameName
     var isFirst = true
     while true {
       do { return try join(store, isFirst: isFirst) } catch {
@@ -87,7 +88,7 @@ public final class ConsumerService: Sendable {
     guard try RebuiltCatalog.bind(store.catalog, reader.topic, settings.topic, rereading, connection, stop) else {
       return
     }
-    try store.lookForPast()
+    try store.catalog.prunePast()
     client.unsubscribeAndClose()
     // An embedded broker has this consumer alone, and would let a group's first member wait for 3 s.
     if settings.embeddedCluster != nil { try reader.readAll(partitions: partitions) } else { try reader.subscribe() }

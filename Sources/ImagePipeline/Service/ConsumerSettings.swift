@@ -15,6 +15,8 @@ public struct ConsumerSettings: Sendable {
   public var batchBytes = 16 << 20
   /// How long an image may wait for its next segment, in ms.
   public var segmentTimeout = 3_600_000
+  /// What becomes of an image whose name another image has.
+  public var sameName = SameName.replace
   /// Ends the run after so many stored images.
   public var count: Int?
   /// Ends the run when the whole topic has been stored for so long, in ms.

@@ -34,6 +34,7 @@ public struct EnvironmentReader {
     producer.newTopic = newTopic()
     producer.extensions = extensions()
     producer.excluded = excluded(below: producer.input)
+    producer.namePrefix = namePrefix()
     producer.settleMilliseconds = number("SETTLE_MS", .milliseconds, in: 0...3_600_000)
     producer.rescanMilliseconds = number("RESCAN_MS", .milliseconds, in: 100...86_400_000)
     producer.afterSent = choice("AFTER_SENT", AfterSentAction.allCases.map { ($0.rawValue, $0) }) ?? .keep
@@ -47,6 +48,7 @@ public struct EnvironmentReader {
       topic: topic, outputPath: path("PROCESSED_IMAGES_DIR"), csvPath: csvPath(), kafka: properties.consumer)
     consumer.newTopic = producer.newTopic
     consumer.kafka.set("group.id", text("CONSUMER_GROUP"))
+    consumer.sameName = choice("SAME_NAME", SameName.allCases.map { ($0.rawValue, $0) }) ?? .replace
     consumer.batchImages = number("BATCH_IMAGES", in: 1...100_000)
     consumer.batchBytes = number("BATCH_BYTES", .bytes, in: 1...16_000_000_000)
     consumer.segmentTimeout = number("SEGMENT_TIMEOUT", .seconds, in: 1...31_536_000) * 1_000
@@ -60,6 +62,14 @@ public struct EnvironmentReader {
       logFormat: format ?? .text,
       progressMilliseconds: number("PROGRESS_SECONDS", .seconds, in: 0...86_400) * 1_000,
       warnings: properties.warnings + unheard(properties.producer, level ?? .info), hasOwnCSVPath: isSet("CSV_PATH"))
+  }
+
+  private mutating func namePrefix() -> String {
+    let prefix = text("NAME_PREFIX")
+    do { _ = try ImageName(prefix + "x") } catch {
+      problem("NAME_PREFIX", prefix, "use the beginning of a path, such as camera-1/ (with it, \(error))")
+    }
+    return prefix
   }
 
   private mutating func newTopic() -> NewTopic {

@@ -114,8 +114,8 @@ public final class ProducerService: Sendable {
       ledger: ledger, outbox: outbox, afterSent: afterSent, marks: { sentTopic.last }, events: events,
       stop: ending)
     let made = Sender(
-      input: settings.input, topic: settings.topic, segmentBytes: settings.segmentBytes, format: settings.format,
-      clients: clients,
+      input: settings.input, topic: settings.topic, namePrefix: settings.namePrefix,
+      segmentBytes: settings.segmentBytes, format: settings.format, clients: clients,
       budget: settings.embedded?.budget ?? InFlightBudget(limit: settings.inFlightBytes), outbox: outbox,
       sentTopic: sentTopic, writer: writer, events: events, stop: ending)
     sender.withLock { $0 = made }

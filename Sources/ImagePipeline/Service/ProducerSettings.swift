@@ -16,6 +16,8 @@ public struct ProducerSettings: Sendable {
   /// Files and folders that are left alone.
   public var excluded: [PathPattern] = []
   public var filter: FileFilter { FileFilter(extensions: extensions, excluding: excluded) }
+  /// Put before the path of a file below the input folder, it makes the image's name.
+  public var namePrefix = ""
   /// How long a file that a scan found must not change, in ms.
   public var settleMilliseconds = 1_000
   /// The time between two scans, in ms.

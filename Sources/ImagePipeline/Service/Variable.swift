@@ -60,6 +60,10 @@ public struct Variable: Sendable {
             + "matches a name at any depth (*_small.jpg), one with / the path below IMAGES_DIR (raw/2024/**); a / at the end "
             + "means folders alone (raw/). Case counts."),
         Variable(
+          "NAME_PREFIX", "",
+          "Put before the name of every image, such as camera-1/: images of the same name from several producers then stay "
+            + "apart. The label is the first folder of the whole name."),
+        Variable(
           "SETTLE_MS", "1000",
           "Milliseconds that a file must not change before a scan takes it, and before it is moved or deleted. A file that its writer "
             + "closes, or moves in, while the producer watches is sent at once."),
@@ -88,6 +92,10 @@ public struct Variable: Sendable {
           "PROCESSED_IMAGES_DIR", "processed_images",
           "The folder that images are stored in; the catalog, which knows what was stored, lies in it."),
         Variable("CSV_PATH", "processed_image_data.csv", "The CSV file, with a row for each stored image."),
+        Variable(
+          "SAME_NAME", "replace",
+          "What happens to an image whose name another image has. replace: it replaces that image. keep-both: it is stored "
+            + "next to it, with a part of its hash in its name: 001~0a1b2c3d.jpg."),
         Variable("BATCH_IMAGES", "1024", "Messages that are made durable together at most."),
         Variable(
           "BATCH_BYTES", "16777216", "Bytes of messages that are made durable together at most: memory."),

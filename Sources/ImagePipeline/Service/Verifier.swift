@@ -8,6 +8,7 @@ public final class Verifier {
   private let output: String
   private let csvPath: String
   private let filter: FileFilter
+  private let namePrefix: String
   private let stop: StopFlag
   private let report: (Finding) -> Void
   private let index: Index
@@ -41,16 +42,19 @@ public final class Verifier {
 
   /// - Parameters:
   ///   - filter: the producer's, which says what counts as an image.
+  ///   - namePrefix: what the producer put before the names. Images whose names begin otherwise are not looked at: they are
+  ///     another producer's.
   ///   - stop: looked at between two images.
   ///   - report: called with each finding as it comes.
   public init(
-    input: String, output: String, csvPath: String, filter: FileFilter, stop: StopFlag = StopFlag(),
-    report: @escaping (Finding) -> Void
+    input: String, output: String, csvPath: String, filter: FileFilter, namePrefix: String = "",
+    stop: StopFlag = StopFlag(), report: @escaping (Finding) -> Void
   ) throws {
     self.input = input
     self.output = output
     self.csvPath = csvPath
     self.filter = filter
+    self.namePrefix = namePrefix
     self.stop = stop
     self.report = report
     scratch = try TemporaryFolder()
@@ -108,20 +112,36 @@ public final class Verifier {
     }
   }
 
-  private func compare(_ name: String) throws {
-    let row = try index.visit(name)
-    guard try FileStatus.of(output + "/" + name, followingLinks: false)?.kind == .regular else {
-      return found(.missing, name, "not in the output")
-    }
-    let sent = try File.open(input + "/" + name, .read)
+  /// - Parameter path: below the input folder.
+  private func compare(_ path: String) throws {
+    let name = namePrefix + path
+    var row = try index.visit(name)
+    let sent = try File.open(input + "/" + path, .read)
     let digest = try sent.digest()
-    guard try File.open(output + "/" + name, .read).digest() == digest else {
-      return found(.altered, name, "other bytes in the output")
+    let stored = try storedDigest(name)
+    if stored != digest {
+      guard let other = try alternative(to: name, digest) else {
+        return stored == nil
+          ? found(.missing, path, "not in the output") : found(.altered, path, "other bytes in the output")
+      }
+      row = try index.visit(other)
     }
-    guard let row else { return found(.missing, name, "not in the CSV file") }
-    guard row.isEmpty || row == digest.hex else { return found(.altered, name, "another hash in the CSV file") }
+    guard let row else { return found(.missing, path, "not in the CSV file") }
+    guard row.isEmpty || row == digest.hex else { return found(.altered, path, "another hash in the CSV file") }
     result.verified += 1
     result.bytes += try sent.status().size
+  }
+
+  /// nil where no regular file has the name.
+  private func storedDigest(_ name: String) throws -> Digest? {
+    guard try FileStatus.of(output + "/" + name, followingLinks: false)?.kind == .regular else { return nil }
+    return try File.open(output + "/" + name, .read).digest()
+  }
+
+  /// The name under which `SAME_NAME=keep-both` has stored an image whose own name another one has.
+  private func alternative(to name: String, _ digest: Digest) throws -> String? {
+    guard let name = try? ImageName(name) else { return nil }
+    return try name.alternatives(digest).map(\.value).first { try storedDigest($0) == digest }
   }
 
   // MARK: What nobody sent
@@ -135,15 +155,22 @@ public final class Verifier {
       let entry = try entry.get()
       guard entry.kind != .folder else { continue }
       let name = String(decoding: entry.relativePath, as: UTF8.self)
-      guard try !index.isVisited(name), !CSVFile.isItsOwn(name, at: csvPath, output: output) else { continue }
+      guard isOurs(name), try !index.isVisited(name), !CSVFile.isItsOwn(name, at: csvPath, output: output) else {
+        continue
+      }
       let status = try FileStatus.of(output + "/" + name, followingLinks: false)
       guard status?.inode != csv?.inode || status?.device != csv?.device else { continue }
       // Without a row, nobody has stored it: a NAS's thumbnail of an image, say.
       guard try index.visit(name) != nil || !FileFilter.isOfSystem(name) else { continue }
       found(.extra, name, "in the output, not in the input")
     }
-    try index.eachUnvisited { found(.extra, $0, "in the CSV file, neither in the input nor in the output") }
+    try index.eachUnvisited {
+      if isOurs($0) { found(.extra, $0, "in the CSV file, neither in the input nor in the output") }
+    }
   }
+
+  // By bytes: as characters, a slash with a combining accent behind it is no slash.
+  private func isOurs(_ name: String) -> Bool { name.utf8.starts(with: namePrefix.utf8) }
 
   /// The names, on disk: a data set may have more than memory should.
   private final class Index {

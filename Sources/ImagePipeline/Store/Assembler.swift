@@ -11,7 +11,7 @@ final class Assembler {
   /// cannot be known at the moment.
   var reread: (_ topic: String, _ partition: Int32, _ offset: Int64) throws -> KafkaMessage? = { _, _, _ in nil }
 
-  /// Whether the catalog knows of messages before its positions.
+  /// Whether older versions of images are to be passed over.
   var hasPast = false
   /// How often long work polls, in ms.
   var beatMilliseconds = 1_000
@@ -34,9 +34,12 @@ final class Assembler {
   }
 
   /// - Throws: `SegmentFileGone` where the part has to be written again.
-  /// - Parameter mayComplete: false where the name was taken in this transaction: see `Obstacle.transaction`.
+  /// - Parameters:
+  ///   - name: what the image is to be stored under.
+  ///   - mayComplete: false where the name was taken in this transaction: see `Obstacle.transaction`.
   func add(
-    _ part: PreparedPart, _ message: KafkaMessage, _ topic: Catalog.Topic, mayComplete: Bool, _ heart: Heartbeat
+    _ part: PreparedPart, as name: ImageName, _ message: KafkaMessage, _ topic: Catalog.Topic, mayComplete: Bool,
+    _ heart: Heartbeat
   ) throws -> Outcome {
     let segment = part.segment
     let assembly =
@@ -57,7 +60,7 @@ final class Assembler {
     // By its bytes too: parts that claim far places make a file with holes, which would be read to its end.
     guard have.parts == assembly.count, have.bytes >= assembly.length else { return .incomplete }
     if try isPast(part, message, topic) { return .past(leftovers: try forget(assembly)) }
-    return mayComplete ? try complete(assembly, part.name, heart) : .obstacle(.transaction)
+    return mayComplete ? try complete(assembly, name, heart) : .obstacle(.transaction)
   }
 
   /// Parts are written without the lock: another consumer may have put the image together meanwhile, or given it up, or

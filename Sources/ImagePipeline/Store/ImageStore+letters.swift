@@ -72,9 +72,9 @@ extension ImageStore {
     if case .messages(var refused) = obstacle {
       // Where one name cannot be had, others may be the same: all letters of a batch are sent together.
       for (message, result) in zip(batch.messages, prepared).dropFirst(number + 1) {
-        guard case .image(let image) = result,
-          let refusal = try output.refusal(of: image.name, over: catalog.entry(image.name.value))
-        else { continue }
+        guard case .image(let image) = result else { continue }
+        let name = try nameToStore(image.name, image.digest)
+        guard let refusal = try output.refusal(of: name, over: catalog.entry(name.value)) else { continue }
         refused.append(DeadLetter(message: message, reason: BadMessage(refusal)))
       }
       rest.obstacle = .messages(refused)

@@ -26,7 +26,8 @@ extension ImageStore {
       attempt.stored.letters += finding.letters
       if let image = finding.image { attempt.leftovers += try assembler.forget(image) }
     case .image(let image):
-      if try isThere(image.name, image.digest, heart) {
+      let name = try nameToStore(image.name, image.digest)
+      if try isThere(name, image.digest, heart) {
         attempt.stored.unchanged += 1
         attempt.unused.append(result)
         break
@@ -37,18 +38,17 @@ extension ImageStore {
         break
       }
       // Renamed over one that was put together, it would leave nothing to repeat that from after a crash.
-      if attempt.placed[image.name.value.pathKey] == true { return .transaction }
+      if attempt.placed[name.value.pathKey] == true { return .transaction }
       let status: FileStatus
       do {
         status = try output.place(
-          image.temporary, in: slot.incoming, as: image.name, image.status, over: catalog.entry(image.name.value))
+          image.temporary, in: slot.incoming, as: name, image.status, over: catalog.entry(name.value))
       } catch let refusal as ImageName.Refusal {
         return .messages([DeadLetter(message: message, reason: BadMessage(refusal))])
       }
       FaultPoint.imageRenamed.reached()
-      attempt.placed[image.name.value.pathKey] = false
-      try record(image.name, image.digest, image.probe, status, message)
-      attempt.stored.images.append((image.name.value, image.size, message.timestamp))
+      attempt.placed[name.value.pathKey] = false
+      try record(name, image.name, image.digest, image.probe, status, message, &attempt.stored)
     case .part(let part): return try apply(part, message, batch.topic, &attempt, heart)
     }
     return nil
@@ -58,23 +58,23 @@ extension ImageStore {
     _ part: PreparedPart, _ message: KafkaMessage, _ topic: Catalog.Topic, _ attempt: inout Attempt,
     _ heart: Heartbeat
   ) throws -> Obstacle? {
+    let name = try nameToStore(part.name, part.digest)
     if try catalog.assembly(segmentID: part.segment.id, count: part.segment.count) == nil,
-      try isThere(part.name, part.digest, heart)
+      try isThere(name, part.digest, heart)
     {
       // A re-sent part of an image that is complete.
       if part.segment.index == part.segment.count - 1 { attempt.stored.unchanged += 1 }
       attempt.leftovers.append(part.segment.file)
       return nil
     }
-    let mayComplete = attempt.placed[part.name.value.pathKey] == nil
-    switch try assembler.add(part, message, topic, mayComplete: mayComplete, heart) {
+    let mayComplete = attempt.placed[name.value.pathKey] == nil
+    switch try assembler.add(part, as: name, message, topic, mayComplete: mayComplete, heart) {
     case .incomplete:
       FaultPoint.segmentRecorded.reached()
       return nil
     case .complete(let probe, let status, let done):
-      attempt.placed[part.name.value.pathKey] = true
-      try record(part.name, part.digest, probe, status, message)
-      attempt.stored.images.append((part.name.value, part.length, message.timestamp))
+      attempt.placed[name.value.pathKey] = true
+      try record(name, part.name, part.digest, probe, status, message, &attempt.stored)
       attempt.leftovers += done
       return nil
     case .past(let done):
@@ -97,13 +97,20 @@ extension ImageStore {
     return true
   }
 
+  /// - Parameters:
+  ///   - name: what it is stored under.
+  ///   - sent: its name in the message.
   private func record(
-    _ name: ImageName, _ digest: Digest, _ probe: ImageProbe, _ status: FileStatus, _ message: KafkaMessage
+    _ name: ImageName, _ sent: ImageName, _ digest: Digest, _ probe: ImageProbe, _ status: FileStatus,
+    _ message: KafkaMessage, _ stored: inout Stored
   ) throws {
-    let isRestored = try catalog.entry(name.value)?.digest == digest
+    let before = try catalog.entry(name.value)?.digest
     try catalog.set(Catalog.Entry(digest, status), name: name.value)
+    stored.images.append((name.value, status.size, message.timestamp))
     // A file that was removed by hand and came again has its row.
-    guard !isRestored else { return }
+    guard before != digest else { return }
+    if before != nil { stored.replaced.append(name.value) }
+    if name != sent { stored.keptBoth.append((sent.value, name.value)) }
     try catalog.append(
       StoredRow(
         filePath: output.filePath(name), label: name.label, digest: digest, size: status.size, format: probe.format,

@@ -21,6 +21,7 @@ final class ImageStore {
   private let preparer: BatchPreparer
   private let wait: LockWait
   let assembler: Assembler
+  var sameName = SameName.replace
   /// Files among the segments that are to be removed where no image needs them any more.
   private var leftovers: Set<Catalog.SegmentFile> = []
 
@@ -53,12 +54,6 @@ final class ImageStore {
     }
   }
 
-  /// To be called once what `repair` knows of the topic has been bound to it.
-  func lookForPast() throws {
-    try catalog.prunePast()
-    assembler.hasPast = try catalog.hasPast
-  }
-
   /// Messages of partitions whose positions are known, in offset order within each.
   struct Batch {
     let topic: Catalog.Topic
@@ -82,6 +77,10 @@ final class ImageStore {
     var images: [(name: String, bytes: Int, sent: Int64?)] = []
     /// Images that were there already, the same to the byte.
     var unchanged = 0
+    /// Names of images that replaced another image.
+    var replaced: [String] = []
+    /// Images that were stored next to another image of their name: names as sent and as stored.
+    var keptBoth: [(name: String, storedAs: String)] = []
     /// Older versions of images, which have their rows.
     var past = 0
     var letters = 0
@@ -159,6 +158,8 @@ final class ImageStore {
         return .fenced
       }
       FaultPoint.lockTaken.reached()
+      // Where both are kept, an older version replaces nothing.
+      assembler.hasPast = try sameName == .replace && catalog.hasPast
       var attempt = Attempt()
       let heart = Heartbeat(every: assembler.beatMilliseconds, goesOn: whileWaiting)
       var count = 0

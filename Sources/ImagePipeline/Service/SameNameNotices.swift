@@ -1,0 +1,37 @@
+import Telemetry
+
+/// Reports images that arrived under a name that another image has: each one at debug level, and one line in a while for
+/// everybody, however many there are.
+final class SameNameNotices: Sendable {
+  private let log: Log
+  private let repetitions = Repetitions(intervalMilliseconds: 60_000)
+
+  init(log: Log) { self.log = log }
+
+  /// - Parameter total: replaced images so far.
+  func replaced(_ names: [String], total: Int) {
+    guard let last = names.last else { return }
+    for name in names { log.debug("image replaced", ["image": .string(name)]) }
+    guard repetitions.unsaid(of: "replaced") != nil else { return }
+    log.info(
+      "an image was replaced by another one of the same name; to keep both, set SAME_NAME=keep-both here or NAME_PREFIX at "
+        + "each producer",
+      ["event": "image_replaced", "image": .string(last), "replaced": .of(total)])
+  }
+
+  /// - Parameters:
+  ///   - images: names as sent and as stored.
+  ///   - total: such images so far.
+  func keptBoth(_ images: [(name: String, storedAs: String)], total: Int) {
+    guard let last = images.last else { return }
+    for image in images {
+      log.debug("image stored under another name", ["image": .string(image.name), "name": .string(image.storedAs)])
+    }
+    guard repetitions.unsaid(of: "kept") != nil else { return }
+    log.info(
+      "another image has the same name; both are kept",
+      [
+        "event": "both_kept", "image": .string(last.name), "name": .string(last.storedAs), "kept_both": .of(total),
+      ])
+  }
+}

@@ -1,0 +1,43 @@
+import Platform
+
+extension ImageName {
+  /// Digits of the hash in each alternative.
+  private static let digits = [8, 16, 64]
+  /// An extension that is longer than this, in bytes with its dot, belongs to the part that may be shortened.
+  private static let longestExtension = 16
+
+  /// Names for an image whose own name another image has, in the order in which to try them: `cat/001~0a1b2c3d.jpg`, then
+  /// with more digits of the hash.
+  ///
+  /// They depend on name and hash alone, so that an image that arrives again finds its own file.
+  func alternatives(_ digest: Digest) -> [ImageName] { Self.digits.map { alternative(digest, digits: $0) } }
+
+  private func alternative(_ digest: Digest, digits: Int) -> ImageName {
+    // By bytes: as characters, a dot with a combining accent behind it is no dot.
+    let bytes = Array(leaf.utf8)
+    let dot = bytes.lastIndex(of: UInt8(ascii: ".")) ?? bytes.count
+    let end = dot > 0 && bytes.count - dot <= Self.longestExtension ? dot : bytes.count
+    let mark = Array("~\(digest.hex.prefix(digits))".utf8) + bytes[end...]
+    let folder = value.utf8.count - bytes.count
+    let room = max(0, min(Self.longestComponent, Self.longestName - folder) - mark.count)
+    var stem = bytes[..<end].prefix(room)
+    // No half of a character is left.
+    while String(validating: stem, as: UTF8.self) == nil { stem.removeLast() }
+    let name = String(decoding: value.utf8.prefix(folder) + stem + mark, as: UTF8.self)
+    // It is as sound as this one: the same folders, and a leaf that is neither empty nor too long.
+    return (try? ImageName(name)) ?? self
+  }
+}
+
+extension ImageStore {
+  /// The name that an image is stored under. Within the transaction.
+  func nameToStore(_ name: ImageName, _ digest: Digest) throws -> ImageName {
+    guard sameName == .keepBoth, try !isFree(name, for: digest) else { return name }
+    let alternatives = name.alternatives(digest)
+    return try alternatives.first { try isFree($0, for: digest) } ?? alternatives[alternatives.count - 1]
+  }
+
+  private func isFree(_ name: ImageName, for digest: Digest) throws -> Bool {
+    try catalog.entry(name.value).map { $0.digest == digest } ?? true
+  }
+}

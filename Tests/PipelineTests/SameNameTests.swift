@@ -1,0 +1,125 @@
+import Glibc
+import ImagePipeline
+import Kafka
+import Platform
+import Telemetry
+import Testing
+
+/// Two producers that have different images of one name.
+@Suite(.ownThread) struct SameNameTests {
+  private let folder = Scratch()
+  private let one = Scratch.bytes(500, seed: 1)
+  private let two = Scratch.bytes(700, seed: 2)
+  private let large = Scratch.bytes(5_000, seed: 3)
+
+  private func produce(_ broker: Broker, _ input: String, _ more: [String: String] = [:]) throws -> String {
+    let environment = ["IMAGES_DIR": input, "STATE_DIR": "state-" + input, "SETTLE_MS": "0"].merging(more) { $1 }
+    let producer = try Program(["producer", "--once"], in: folder, environment: broker.environment(environment))
+    #expect(producer.exitCode() == 0, "\(producer.output)")
+    return producer.output
+  }
+
+  private func verify(_ input: String, _ more: [String: String] = [:]) throws -> (code: Int32?, output: String) {
+    let verify = try Program(["verify", "--input", input], in: folder, environment: more)
+    return (verify.exitCode(), verify.output)
+  }
+
+  @Test("an image that replaces another one is counted in the last line, named in the log, and in the metrics")
+  func aReplacementIsReported() throws {
+    let broker = try Broker()
+    let port = try StatusTests.freePort()
+    try folder.write("left/DSC_0001.jpg", one)
+    try folder.write("right/DSC_0001.jpg", two)
+    _ = try produce(broker, "left")
+    _ = try produce(broker, "right")
+    let consumer = try Program(["consumer"], in: folder, environment: broker.environment(["HTTP_PORT": "\(port)"]))
+    #expect(eventually { folder.rows.count == 2 }, "\(consumer.output)")
+    let isCounted = eventually {
+      HTTPProbe.get(port: port, path: "/metrics", seconds: 5)?.body.contains(
+        "\nimage_pipeline_images_replaced_total 1\n")
+        == true
+    }
+    #expect(isCounted)
+    #expect(consumer.terminate() == 0)
+    #expect(consumer.output.contains("event=image_replaced image=DSC_0001.jpg"), "\(consumer.output)")
+    #expect(consumer.output.contains(" replaced=1 "), "\(consumer.output)")
+    #expect(folder.read(Scratch.output + "/DSC_0001.jpg") == two)
+  }
+
+  @Test("with NAME_PREFIX, images of the same name stay apart, and ledger, SENT_DIR and verify know them")
+  func prefixesKeepImagesApart() throws {
+    let broker = try Broker.preferred()
+    for (input, bytes) in [("left", one), ("right", two)] {
+      try folder.write(input + "/DSC_0001.jpg", bytes)
+      try folder.write(input + "/cat/large.png", large)
+      let settings = [
+        "NAME_PREFIX": input + "/", "SEGMENT_BYTES": "1000", "AFTER_SENT": input == "left" ? "move" : "keep",
+      ]
+      #expect(try produce(broker, input, settings).contains("images=2 "))
+      #expect(try produce(broker, input, settings).contains("images=0 "))
+    }
+    #expect(folder.read("left/.sent/DSC_0001.jpg") == one && folder.read("left/.sent/cat/large.png") == large)
+    _ = try Program.storeAll(in: folder, broker)
+    try expectStored(
+      [
+        "left/DSC_0001.jpg": one, "right/DSC_0001.jpg": two, "left/cat/large.png": large, "right/cat/large.png": large,
+      ], in: folder)
+    let labels = Set(folder.rows.map { $0.split(separator: ",")[1] })
+    #expect(labels == ["left", "right"])
+    #expect(try verify("left/.sent", ["NAME_PREFIX": "left/"]).code == 0)
+    let right = try verify("right", ["NAME_PREFIX": "right/"])
+    #expect(right.code == 0, "\(right.output)")
+    #expect(try verify("right").code == 1)
+
+    // What was lost is sent again under its own name.
+    try folder.remove(Scratch.output + "/right/cat/large.png")
+    let resend = try Program(
+      ["verify", "--input", "right", "--resend"], in: folder,
+      environment: broker.environment(["NAME_PREFIX": "right/", "STATE_DIR": "state-right", "SEGMENT_BYTES": "1000"]))
+    #expect(resend.exitCode() == 1, "\(resend.output)")
+    _ = try Program.storeAll(in: folder, broker)
+    #expect(try verify("right", ["NAME_PREFIX": "right/"]).code == 0)
+    #expect(folder.rows.count == 4)
+  }
+
+  private var messages: [TestMessage] {
+    [.image("a.jpg", one), .image("b.jpg", one), .image("a.jpg", two)]
+      + TestMessage.segments("a.jpg", large, size: 2_000) + [.image("a.jpg", one), .image("b.jpg", two)]
+  }
+
+  private func expectBoth(sourceLocation: SourceLocation = #_sourceLocation) throws {
+    func name(_ name: String, _ bytes: [UInt8]) -> String {
+      let hex = bytes.withUnsafeBytes { SHA256.hash($0) }.hex
+      return "\(name)~\(hex.prefix(8)).jpg"
+    }
+    try expectStored(
+      ["a.jpg": one, "b.jpg": one, name("a", two): two, name("a", large): large, name("b", two): two], in: folder,
+      sourceLocation: sourceLocation)
+  }
+
+  @Test(
+    "with SAME_NAME=keep-both every version is stored once, whatever the consumer is killed at",
+    arguments: [FaultPoint.temporariesSynced, .imageRenamed, .imageAssembled, .rowsSynced, .transactionCommitted],
+    [1, 2])
+  func keptBothThroughCrashes(point: FaultPoint, batch: Int) throws {
+    let broker = try Broker.preferred()
+    try broker.send(messages)
+    let both = ["SAME_NAME": "keep-both", "BATCH_IMAGES": "\(batch * batch * batch)"]
+    var kills = 0
+    for visit in 1...3 {
+      let environment = broker.environment(both.merging(["FAULT_POINT": "\(point.rawValue):\(visit)"]) { $1 })
+      let victim = try Program(["consumer", "--until-idle", "0.3"], in: folder, environment: environment)
+      if victim.exitCode() == 128 + SIGKILL { kills += 1 }
+    }
+    #expect(kills > 0)
+    _ = try Program.storeAll(in: folder, broker, both)
+    try expectBoth()
+    // All of it again: nothing changes.
+    try broker.send(messages)
+    let output = try Program.storeAll(in: folder, broker, both)
+    #expect(output.contains("images=0 ") && output.contains("replaced=0 "), "\(output)")
+    try expectBoth()
+    let repair = try Program(["repair"], in: folder)
+    #expect(repair.exitCode() == 0 && repair.output.contains("nothing to repair"), "\(repair.output)")
+  }
+}
