@@ -76,7 +76,7 @@ extension KafkaConsumer {
   /// Records for each partition the offset of the next message, and does not wait. A failure comes as a `.commitFailed` event.
   public func commit(_ next: [Int32: Int64]) {
     guard !next.isEmpty, let handle = openHandle else { return }
-    let list = PartitionList(topic, offsets: next)
+    let list = PartitionList(topic, offsets: next, note: commitNote)
     let code = rd_kafka_commit(handle.client, list.pointer, 1)
     if code != RD_KAFKA_RESP_ERR_NO_ERROR {
       batch.append(.commitFailed(handle.error(code, "commit of " + place(topic))))
@@ -90,7 +90,7 @@ extension KafkaConsumer {
     let place = "commit of " + place(topic)
     let handle = try handle(for: place)
     guard !next.isEmpty else { return }
-    let list = PartitionList(topic, offsets: next)
+    let list = PartitionList(topic, offsets: next, note: commitNote)
     // A queue of its own: rd_kafka_commit itself waits without a bound.
     let answers = rd_kafka_queue_new(handle.client)
     defer { rd_kafka_queue_destroy(answers) }
@@ -116,6 +116,23 @@ extension KafkaConsumer {
   ///
   /// - Throws: among others an error whose `isAuthorization` is set, where this user may not read as the group.
   public func committed(partitions: [Int32], timeoutMilliseconds: Int) throws(KafkaError) -> [Int32: Int64] {
+    try commits(partitions: partitions, timeoutMilliseconds: timeoutMilliseconds).mapValues(\.offset)
+  }
+
+  /// An offset that the group has on record.
+  public struct Commit: Sendable, Equatable {
+    public let offset: Int64
+    /// What `commitNote` was when it was recorded; empty when a tool or another client recorded it.
+    public let note: String
+
+    public init(offset: Int64, note: String) {
+      self.offset = offset
+      self.note = note
+    }
+  }
+
+  /// As `committed`, with what was noted.
+  public func commits(partitions: [Int32], timeoutMilliseconds: Int) throws(KafkaError) -> [Int32: Commit] {
     let handle = try handle(for: place(topic))
     guard !partitions.isEmpty else { return [:] }
     let list = PartitionList(topic, partitions)
@@ -129,10 +146,15 @@ extension KafkaConsumer {
       throw handle.error(code, "committed offsets of " + place(topic), needs: needs)
     }
     if let error = list.firstError(of: handle, topic, needs: needs) { throw error }
-    var offsets: [Int32: Int64] = [:]
-    for element in list.elements where element.offset >= 0 { offsets[element.partition] = element.offset }
-    return offsets
+    var commits: [Int32: Commit] = [:]
+    for element in list.elements where element.offset >= 0 {
+      let note = UnsafeRawBufferPointer(
+        start: element.metadata, count: element.metadata == nil ? 0 : element.metadata_size)
+      commits[element.partition] = Commit(offset: element.offset, note: String(decoding: note, as: UTF8.self))
+    }
+    return commits
   }
+
   /// How long a group's coordinator is waited for before a look at whether the broker refuses to name it, in ms.
   private static let refusalMilliseconds: Int32 = 2_000
 

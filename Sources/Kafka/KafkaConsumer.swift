@@ -41,6 +41,9 @@ public final class KafkaConsumer: KafkaClient, @unchecked Sendable {
   /// returns, `poll` gives no more of their messages.
   public var onRevoked: ((_ partitions: [Int32], _ lost: Bool) -> Void)?
 
+  /// Text that the group's coordinator keeps with each offset that is committed. Set it before `subscribe`.
+  public var commitNote = ""
+
   let topic: String
   /// What reading needs: the topic, and the group.
   let needs: MissingRight.Need

@@ -1,4 +1,5 @@
 import Crdkafka
+import Glibc
 
 /// The library's list of partitions of one topic, owned.
 final class PartitionList {
@@ -10,10 +11,17 @@ final class PartitionList {
   }
 
   /// In order of the partitions, so that what is done for each is done in the same order always.
-  init(_ topic: String, offsets: [Int32: Int64]) {
+  /// - Parameter note: text that the group's coordinator keeps with each offset.
+  init(_ topic: String, offsets: [Int32: Int64], note: String = "") {
     pointer = rd_kafka_topic_partition_list_new(Int32(offsets.count))
     for (partition, offset) in offsets.sorted(by: { $0.key < $1.key }) {
-      rd_kafka_topic_partition_list_add(pointer, topic, partition).pointee.offset = offset
+      let element = rd_kafka_topic_partition_list_add(pointer, topic, partition)!
+      element.pointee.offset = offset
+      // The list frees it.
+      if !note.isEmpty {
+        element.pointee.metadata = UnsafeMutableRawPointer(strdup(note))
+        element.pointee.metadata_size = note.utf8.count
+      }
     }
   }
 

@@ -68,6 +68,7 @@ struct Commands {
 
   private func consume() throws -> Int32 {
     var settings = configuration.consumer
+    settings.fromBeginning = options.fromBeginning
     settings.count = options.count
     settings.untilIdle = options.untilIdle
     settings.kafka.onLog = kafkaLog

@@ -6,7 +6,7 @@ enum Help {
 
   static let usage = """
     usage: image-pipeline producer [--once] [--resend]
-           image-pipeline consumer [--count N] [--until-idle SECONDS]
+           image-pipeline consumer [--count N] [--until-idle SECONDS] [--from-beginning]
            image-pipeline demo     [--input DIR] [--output DIR]
            image-pipeline verify   [--input DIR] [--output DIR] [--csv FILE] [--resend]
            image-pipeline messages [--count N]
@@ -29,6 +29,7 @@ enum Help {
       consumer   stores the images of TOPIC in PROCESSED_IMAGES_DIR and logs them in CSV_PATH
         --count N         end when N images have been stored
         --until-idle S    end when the whole topic has been stored for S seconds
+        --from-beginning  read the whole topic again; images that are stored already stay as they are
       demo       both in one process, on an embedded broker: needs no Kafka
         --input DIR       the images; IMAGES_DIR where not given
         --output DIR      gets processed_images/ and processed_image_data.csv; . where not given

@@ -14,6 +14,7 @@ struct Options {
   var command: Command
   var once = false
   var resend = false
+  var fromBeginning = false
   var count: Int?
   var untilIdle: Int?
   var input: String?
@@ -50,6 +51,7 @@ struct Options {
       case (.producer, "--once"): options.once = true
       case (.producer, "--resend"), (.verify, "--resend"): options.resend = true
       case (.consumer, "--count"), (.messages, "--count"): options.count = try number(name, value(), unit: 1)
+      case (.consumer, "--from-beginning"): options.fromBeginning = true
       case (.consumer, "--until-idle"): options.untilIdle = try number(name, value(), unit: 1_000)
       case (.health, "--ready"): options.ready = true
       case (.demo, "--input"), (.verify, "--input"): options.input = try value()

@@ -91,6 +91,8 @@ import Testing
         .init(partition: 2, last: .init(offset: 7, timestamp: nil, key: digest(of: "c"))),
       ])
     try bind(2)
+    #expect(try catalog.unboundPast("t").map(\.partition) == [0, 2], "nothing of it is stored since")
+    try catalog.transaction { try catalog.set(.init(next: 1, last: nil), topic, partition: 2) }
     #expect(try catalog.unboundPast("t").map(\.partition) == [0])
     #expect(try catalog.unboundPast("u") == [])
   }
@@ -108,6 +110,67 @@ import Testing
     try catalog.transaction { try catalog.set(.init(next: 10, last: nil), topic, partition: 0) }
     try catalog.prunePast()
     #expect(try !catalog.hasPast)
+  }
+
+  // MARK: Read again by wish
+
+  private func store(_ name: String, _ content: String, _ partition: Int32, _ offset: Int64, path: String? = nil) throws
+  {
+    var row = storedRow(path ?? "out/" + name, content: content)
+    (row.topic, row.partition, row.offset, row.sentTime) = ("t", partition, offset, nil)
+    try catalog.transaction {
+      try catalog.append(row)
+      try catalog.set(.init(digest: row.digest, size: row.size, modified: 0, inode: 0), name: name)
+      let mark = Catalog.Mark(offset: offset, timestamp: nil, key: digest(of: name))
+      try catalog.set(.init(next: offset + 1, last: mark), topic, partition: partition)
+    }
+  }
+
+  private func readAgain() throws { try catalog.readAgain("t", topic) { String($0.dropFirst(4)) } }
+
+  @Test("older versions are past once the message before the position is recognised, and positions are gone")
+  func readAgainKnowsOlderVersions() throws {
+    try store("a", "v1", 0, 5)
+    try store("a", "v2", 0, 9)
+    try store("b", "w", 3, 1)
+    try readAgain()
+    #expect(try catalog.position(topic, partition: 0) == nil && catalog.position(topic, partition: 3) == nil)
+    #expect(
+      try catalog.unboundPast("t") == [
+        .init(partition: 0, last: .init(offset: 9, timestamp: nil, key: digest(of: "a"))),
+        .init(partition: 3, last: .init(offset: 1, timestamp: nil, key: digest(of: "b"))),
+      ])
+    #expect(try !isPast("a", "v1", 0, 5, nil))
+    try bind()
+    #expect(try isPast("a", "v1", 0, 5, nil) && !isPast("a", "v2", 0, 9, nil) && !isPast("a", "v1", 0, 10, nil))
+  }
+
+  @Test("begun again in the midst of it, nothing of what lies before the first position is forgotten")
+  func readAgainTwice() throws {
+    try store("a", "v1", 0, 5)
+    try store("a", "v2", 0, 9)
+    try readAgain()
+    try bind()
+    // So far it has come.
+    let mark = Catalog.Mark(offset: 2, timestamp: nil, key: digest(of: "x"))
+    try catalog.transaction { try catalog.set(.init(next: 3, last: mark), topic, partition: 0) }
+    try readAgain()
+    #expect(try catalog.unboundPast("t").map(\.last.offset) == [9])
+    #expect(try isPast("a", "v1", 0, 9, nil))
+  }
+
+  @Test("rows of an earlier topic of that name do not hide what the one that is there now has")
+  func rowsOfAnEarlierTopic() throws {
+    try store("a", "old", 0, 50)
+    try catalog.advance(topic)
+    let now = try catalog.topic("t", cluster: "c")
+    try catalog.transaction {
+      let mark = Catalog.Mark(offset: 8, timestamp: nil, key: digest(of: "a"))
+      try catalog.set(.init(next: 9, last: mark), now, partition: 0)
+    }
+    try catalog.readAgain("t", now) { String($0.dropFirst(4)) }
+    try catalog.bindPast("t", partition: 0, to: now)
+    #expect(try !isPast("a", "new", 0, 7, nil, "t", now))
   }
 
   @Test func anImageThatWasFoundAloneHasNoPast() throws {

@@ -99,6 +99,13 @@ import Testing
       })
     #expect(seen.failures.isEmpty)
 
+    // Each has what was noted with it.
+    consumer.commitNote = "by a test"
+    try consumer.commitAndWait([2: 8], timeoutMilliseconds: patience)
+    #expect(
+      try consumer.commits(partitions: [0, 2], timeoutMilliseconds: patience)
+        == [0: .init(offset: 5, note: ""), 2: .init(offset: 8, note: "by a test")])
+
     // A refused commit is thrown where it is waited for, and comes as an event where it is not.
     cluster.failNextRequests(api: 8, errors: [30])
     let error = #expect(throws: KafkaError.self) {

@@ -85,6 +85,12 @@ public final class ConsumerService: Sendable {
     if settings.embeddedCluster == nil { reader.doubt = TopicDoubt(topic: settings.topic, rereader: rereading) }
     store.letters.whileWaiting = { [stop] in reader.keepAlive(stop) }
     defer { store.letters.whileWaiting = { true } }
+    if isFirst, settings.fromBeginning {
+      try store.readAgain(settings.topic, reader.topic)
+      log.info(
+        "reading the topic again from its beginning",
+        ["event": "reading_from_beginning", "topic": .string(settings.topic)])
+    }
     guard try RebuiltCatalog.bind(store.catalog, reader.topic, settings.topic, rereading, connection, stop) else {
       return
     }

@@ -17,6 +17,8 @@ public struct ConsumerSettings: Sendable {
   public var segmentTimeout = 3_600_000
   /// What becomes of an image whose name another image has.
   public var sameName = SameName.replace
+  /// Reads the whole topic again; images that are there stay as they are.
+  public var fromBeginning = false
   /// Ends the run after so many stored images.
   public var count: Int?
   /// Ends the run when the whole topic has been stored for so long, in ms.

@@ -2,10 +2,10 @@ import Kafka
 import Platform
 import Telemetry
 
-/// Joins a catalog that `repair` made to the topic that its rows came from.
+/// Joins a catalog that `repair` made, or that reads its topic again, to the topic that its rows came from.
 ///
-/// The rows name no cluster, and a topic may have been made anew since. So the message of each partition's last row is
-/// read again: where it is the very one, the partition's older versions of images are known to have their rows.
+/// The rows name no cluster, and a topic may have been made anew since. So the last message that is known of each partition
+/// is read again: where it is the very one, the partition's older versions of images are known to have their rows.
 enum RebuiltCatalog {
   /// Returns false where `stop` was set first.
   static func bind(
@@ -18,6 +18,7 @@ enum RebuiltCatalog {
         if found?.mark == past.last {
           try catalog.bindPast(name, partition: past.partition, to: topic)
         } else {
+          try catalog.bindPast(name, partition: past.partition, to: nil)
           try say(past, isGone: found == nil, name, connection)
         }
         return true
@@ -31,8 +32,8 @@ enum RebuiltCatalog {
     _ past: Catalog.PastPartition, isGone: Bool, _ topic: String, _ connection: BrokerConnection
   ) throws {
     connection.log.warning(
-      "the topic does not have the last message that the CSV file had a row of: it was made anew, or has removed it. Older "
-        + "versions of images that it still has are stored again before the newer ones, each with a row",
+      "the topic does not have the last message that is known to be stored: it was re-created, or that message was removed. "
+        + "Older versions of images that it still has are stored again before the newer ones, each with a row",
       ["topic": .string(topic), "partition": .of(past.partition), "offset": .of(past.last.offset)])
     guard isGone, let count = try connection.client.partitionCount(of: topic, timeoutMilliseconds: 5_000),
       past.partition < count

@@ -64,6 +64,7 @@ final class TopicReader {
     topicName = topic
     inquiry = LeaderInquiry(consumer, topic: topic)
     self.topic = try catalog.topic(topic, cluster: cluster)
+    consumer.commitNote = CommittedOffsets.note(of: catalog)
     consumer.onAssigned = { [weak self] in self?.assigned($0) ?? [:] }
     consumer.onRevoked = { [weak self] partitions, _ in self?.revoked(partitions) }
   }
@@ -89,6 +90,7 @@ final class TopicReader {
         trackers[partition] = PartitionTracker(try catalog.position(topic, partition: partition))
       }
       if renewal.isOver() { events.catalogIsWell() }
+      CommittedOffsets.review(of: partitions, trackers, consumer, log)
     } catch {
       for partition in partitions { trackers[partition] = PartitionTracker(nil) }
       isStale = true

@@ -1,17 +1,17 @@
 import Platform
 import SQLite
 
-/// What a catalog that `repair` made knows of the messages behind its rows. Its positions are lost, so every topic is read
-/// from its beginning: an image that stands is a no-op, but one of its older versions would replace it and get a second
-/// row, and then so would the version that stands.
+/// What a catalog knows of messages that are to be read again, because `repair` made it and its positions are lost, or because
+/// somebody wants it (`readAgain`). An image that stands is a no-op, but one of its older versions would replace it and get a
+/// second row, and then so would the version that stands.
 ///
 /// A row says that its partition's messages of that image had been dealt with up to there. That is worth something as long
 /// as the topic is the one that the rows came from, which only a message of it can tell.
 extension Catalog {
-  /// A partition that rows came from and that has not been recognised in any topic.
+  /// A partition that rows came from and that is still to be recognised in a topic.
   struct PastPartition: Equatable {
     let partition: Int32
-    /// The message of its last row.
+    /// The last of its messages that the output knows of.
     let last: Mark
   }
 
@@ -38,12 +38,17 @@ extension Catalog {
     ).run(.text(name), .text(row.topic), .integer(Int64(row.partition)), .integer(row.offset))
   }
 
+  /// Partitions that were not recognised, or of which nothing is stored since they were: another topic may have taken the
+  /// name meanwhile.
   func unboundPast(_ topic: String) throws -> [PastPartition] {
     var found: [PastPartition] = []
     try prepared(
       """
-      SELECT partition, last_offset, last_time, last_key FROM past_partitions
-      WHERE topic = ? AND bound_topic IS NULL ORDER BY partition
+      SELECT partition, last_offset, last_time, last_key FROM past_partitions AS past
+      WHERE topic = ? AND NOT EXISTS (
+        SELECT 1 FROM positions AS at
+        WHERE at.topic = past.bound_topic AND at.generation = past.bound_generation AND at.partition = past.partition)
+      ORDER BY partition
       """
     ).each(.text(topic)) { row in
       let mark = Mark(
@@ -54,11 +59,13 @@ extension Catalog {
     return found
   }
 
-  /// The rows of that partition came from this topic.
-  func bindPast(_ name: String, partition: Int32, to topic: Topic) throws {
+  /// The rows of that partition came from this topic; nil: not from the one that has its name.
+  func bindPast(_ name: String, partition: Int32, to topic: Topic?) throws {
     try transaction {
       try prepared("UPDATE past_partitions SET bound_topic = ?, bound_generation = ? WHERE topic = ? AND partition = ?")
-        .run(.integer(topic.id), .integer(topic.generation), .text(name), .integer(Int64(partition)))
+        .run(
+          topic.map { .integer($0.id) } ?? .null, topic.map { .integer($0.generation) } ?? .null, .text(name),
+          .integer(Int64(partition)))
     }
   }
 

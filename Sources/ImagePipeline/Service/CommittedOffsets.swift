@@ -1,0 +1,44 @@
+import Kafka
+import Telemetry
+
+/// The offsets that the group has on record: written for those who watch it, never used as positions.
+///
+/// Operators reset them to have a topic read again, or in part not at all. Each commit of ours says so in its note, so that
+/// anybody else's can be told from one of ours that a crash has left behind the catalog.
+enum CommittedOffsets {
+  private static let mark = "image-pipeline "
+  /// Within a rebalance nobody else is waited for any longer, in ms.
+  private static let patience = 1_000
+  private static let mostShown = 20
+
+  static func note(of catalog: Catalog) -> String { mark + catalog.id }
+
+  /// Logs the offsets that somebody else has recorded and that are not where this output goes on. To be called at each
+  /// assignment, before anything is committed over them.
+  static func review(
+    of partitions: [Int32], _ trackers: [Int32: PartitionTracker], _ consumer: KafkaConsumer, _ log: Log
+  ) {
+    // A coordinator that does not answer just now is no reason to wait with the work.
+    guard let commits = try? consumer.commits(partitions: partitions, timeoutMilliseconds: patience) else { return }
+    let ignored = commits.filter { partition, commit in
+      !commit.note.hasPrefix(mark) && commit.offset != trackers[partition]?.stored?.next ?? 0
+    }.sorted { $0.key < $1.key }
+    guard !ignored.isEmpty else { return }
+    let used = ignored.map { ($0.key, trackers[$0.key]?.stored?.next) }
+    let skips = zip(ignored, used).allSatisfy { $0.value.offset > $1.1 ?? 0 }
+    log.warning(
+      "the group's committed offsets were set by another client and are not used; the output continues at its own positions. "
+        + (skips
+          ? "The messages between them are stored, not skipped"
+          : "To read the whole topic again: image-pipeline consumer --from-beginning"),
+      [
+        "event": "offsets_ignored",
+        "committed": .string(listed(ignored.map { "\($0.key):\($0.value.offset)" })),
+        "used": .string(listed(used.map { "\($0.0):\($0.1.map { String($0) } ?? "beginning")" })),
+      ])
+  }
+
+  private static func listed(_ all: [String]) -> String {
+    all.prefix(mostShown).joined(separator: ",") + (all.count > mostShown ? ",..." : "")
+  }
+}

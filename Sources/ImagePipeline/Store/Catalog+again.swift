@@ -1,0 +1,94 @@
+import Platform
+import SQLite
+
+/// Reading a topic again into an output that has its images.
+extension Catalog {
+  /// Forgets how far a topic is stored, so that it is read from its beginning, and takes note of what its rows tell of the
+  /// messages before: an older version of an image must not replace the newer one, nor get a second row.
+  ///
+  /// - Parameters:
+  ///   - name: the topic's.
+  ///   - imageName: the name of a row's image, by its `file_path`; nil for one of another output.
+  func readAgain(_ name: String, _ topic: Topic, imageName: (String) throws -> String?) throws {
+    try transaction {
+      let ends = try notePast(name, topic)
+      // In their order: what a partition's last row says of a name counts, since older ones may be of an earlier topic.
+      try rows(after: 0) { _, row in
+        guard row.topic == name, let end = ends[row.partition], row.offset >= 0, row.offset <= end,
+          let image = try imageName(row.filePath)
+        else { return }
+        try prepared("REPLACE INTO past_images VALUES (?, ?, ?, ?)")
+          .run(.text(image), .text(name), .integer(Int64(row.partition)), .integer(row.offset))
+      }
+      try prepared("DELETE FROM positions WHERE topic = ? AND generation = ?")
+        .run(.integer(topic.id), .integer(topic.generation))
+    }
+  }
+
+  /// Makes the message before each position the one that the partition is to be recognised by.
+  /// - Returns: its offset, by partition.
+  private func notePast(_ name: String, _ topic: Topic) throws -> [Int32: Int64] {
+    let incarnation: [Statement.Value] = [.integer(topic.id), .integer(topic.generation)]
+    // Read again before, and not to that end since: what is noted reaches further than the position does.
+    var ends = try offsets(
+      """
+      SELECT past.partition, past.last_offset FROM past_partitions AS past LEFT JOIN positions AS at
+        ON at.topic = past.bound_topic AND at.generation = past.bound_generation AND at.partition = past.partition
+      WHERE past.topic = ? AND past.bound_topic = ? AND past.bound_generation = ?
+        AND past.last_offset >= coalesce(at.last_offset, -1)
+      """, [.text(name)] + incarnation)
+    let positions = try offsets(
+      "SELECT partition, last_offset FROM positions WHERE topic = ? AND generation = ? AND last_offset IS NOT NULL",
+      incarnation)
+    for (partition, last) in positions where ends[partition] == nil {
+      ends[partition] = last
+      let number = Statement.Value.integer(Int64(partition))
+      try prepared("DELETE FROM past_images WHERE topic = ? AND partition = ?").run(.text(name), number)
+      try prepared(
+        """
+        REPLACE INTO past_partitions
+        SELECT ?, partition, last_offset, last_time, last_key, NULL, NULL, NULL FROM positions
+        WHERE topic = ? AND generation = ? AND partition = ?
+        """
+      ).run([.text(name)] + incarnation + [number])
+    }
+    return ends
+  }
+
+  /// Partitions and offsets.
+  private func offsets(_ sql: String, _ values: [Statement.Value]) throws -> [Int32: Int64] {
+    var found: [Int32: Int64] = [:]
+    try prepared(sql).each(values) { row in
+      found[Int32(clamping: row.integer(0))] = row.integer(1)
+      return true
+    }
+    return found
+  }
+}
+
+extension ImageStore {
+  /// Has the topic read again from its beginning, by all consumers of the output.
+  /// - Throws: `OthersAtWork` while others store into it: they would go on where they are.
+  func readAgain(_ name: String, _ topic: Catalog.Topic) throws {
+    guard try !slot.others().contains(where: { try $0.isTaken() }) else { throw OthersAtWork(path: output.path) }
+    let start = output.filePathStart.utf8
+    try catalog.readAgain(name, topic) { [catalog] path in
+      // By bytes: as characters, a slash with a combining accent behind it is no slash.
+      if path.utf8.starts(with: start) { return String(path.utf8.dropFirst(start.count)) }
+      // Stored when the output was called otherwise.
+      var rest = path.utf8[...]
+      while let slash = rest.firstIndex(of: UInt8(ascii: "/")) {
+        rest = rest[rest.index(after: slash)...]
+        if let name = String(rest), try catalog.entry(name) != nil { return name }
+      }
+      return nil
+    }
+  }
+
+  struct OthersAtWork: Error, CustomStringConvertible {
+    let path: String
+    var description: String {
+      "other consumers store into \(path). Stop them all, start one with --from-beginning, then start the others again"
+    }
+  }
+}
