@@ -59,13 +59,29 @@ extension KafkaClient {
     return try handle.metadata(of: topic, deadline: Deadline(milliseconds: timeoutMilliseconds))?.description
   }
 
-  /// How many members a group has now; 0 for one that is not there, or that this user may not see.
+  /// A member of a group, as its coordinator knows it.
+  public struct GroupMember: Sendable, Equatable {
+    /// Made by the coordinator; of a static member, its `group.instance.id` and a UUID.
+    public let id: String
+    /// The client's `client.id`.
+    public let clientID: String
+    /// The address that it comes from.
+    public let host: String
+
+    public init(id: String, clientID: String, host: String) {
+      self.id = id
+      self.clientID = clientID
+      self.host = host
+    }
+  }
+
+  /// The members that a group has now; none for one that is not there, or that this user may not see.
   ///
   /// Not by `rd_kafka_DescribeConsumerGroups`: where a broker does not know that request, the one of librdkafka 2.0.2 leaves
   /// the client's main thread stuck.
   ///
   /// Asks again, within its time, where the answer is one that passes: a broker that has just started loads its groups.
-  public final func memberCount(ofGroup group: String, timeoutMilliseconds: Int) throws(KafkaError) -> Int {
+  public final func members(ofGroup group: String, timeoutMilliseconds: Int) throws(KafkaError) -> [GroupMember] {
     let deadline = Deadline(milliseconds: timeoutMilliseconds)
     while true {
       do { return try members(ofGroup: group, deadline) } catch {
@@ -75,7 +91,7 @@ extension KafkaClient {
     }
   }
 
-  private func members(ofGroup group: String, _ deadline: Deadline) throws(KafkaError) -> Int {
+  private func members(ofGroup group: String, _ deadline: Deadline) throws(KafkaError) -> [GroupMember] {
     let place = "group \(group)"
     let handle = try handle(for: place)
     var found: UnsafePointer<rd_kafka_group_list>?
@@ -85,11 +101,17 @@ extension KafkaClient {
       throw handle.error(code, place, needs: .describeGroup(group))
     }
     let groups = UnsafeBufferPointer(start: found.pointee.groups, count: Int(found.pointee.group_cnt))
-    guard let one = groups.first else { return 0 }
+    guard let one = groups.first else { return [] }
     guard one.err == RD_KAFKA_RESP_ERR_NO_ERROR else {
       throw handle.error(one.err, place, needs: .describeGroup(group))
     }
-    return Int(one.member_cnt)
+    return UnsafeBufferPointer(start: one.members, count: Int(one.member_cnt)).map { member in
+      // Java's way of writing an address has a slash before it.
+      let host = String(cString: member.client_host)
+      return GroupMember(
+        id: String(cString: member.member_id), clientID: String(cString: member.client_id),
+        host: host.hasPrefix("/") ? String(host.dropFirst()) : host)
+    }
   }
 }
 

@@ -88,6 +88,16 @@ import Testing
     #expect(many.first?.cure?.contains("kafka-topics --alter --topic images --partitions 5") == true)
   }
 
+  @Test("members that do not belong to the output are a problem")
+  func strangersAreAProblem() {
+    let member = KafkaClient.GroupMember(id: "x", clientID: "old-script", host: "10.0.0.9")
+    var topic = TopicCheck(name: "images", description: TopicDescription(partitions: [partition(0)]), members: 2)
+    #expect(!topic.findings().contains { $0.level == .problem })
+    topic.strangers = [GroupStranger(kind: .otherClient, member: member)]
+    let problems = topic.findings().filter { $0.level == .problem }
+    #expect(problems.count == 1 && problems[0].text.contains("old-script at 10.0.0.9"), "\(problems)")
+  }
+
   // MARK: Backlog
 
   private let now: Int64 = 1_800_000_000_000

@@ -70,7 +70,7 @@ import Testing
       try producer.brokerSettings(1, timeoutMilliseconds: patience)
     }
     let group = #expect(throws: KafkaError.self) {
-      try producer.memberCount(ofGroup: "g", timeoutMilliseconds: patience)
+      try producer.members(ofGroup: "g", timeoutMilliseconds: patience)
     }
     #expect(settings?.isUnsupported == true && group?.isUnsupported == true)
     #expect(try producer.watermarks(of: "images", partition: 0, timeoutMilliseconds: patience) == (0, 0))

@@ -92,15 +92,17 @@ struct RealKafkaTests {
     #expect(limits["socket.request.max.bytes"].flatMap { Int($0) } ?? 0 > 1_000_000)
     #expect(limits["message.max.bytes"] != nil && limits["replica.fetch.max.bytes"] != nil)
 
-    #expect(try producer.memberCount(ofGroup: topic, timeoutMilliseconds: patience) == 0)
-    let consumer = try KafkaConsumer(settings(["group.id": topic]), topic: topic)
+    #expect(try producer.members(ofGroup: topic, timeoutMilliseconds: patience).isEmpty)
+    let consumer = try KafkaConsumer(
+      settings(["group.id": topic, "group.instance.id": "me", "client.id": "a client"]), topic: topic)
     try consumer.subscribe()
-    var count = 0
-    for _ in 0..<100 where count == 0 {
+    var members: [KafkaClient.GroupMember] = []
+    for _ in 0..<100 where members.isEmpty {
       _ = consumer.poll(maximum: 1, timeoutMilliseconds: 100)
-      count = try producer.memberCount(ofGroup: topic, timeoutMilliseconds: patience)
+      members = try producer.members(ofGroup: topic, timeoutMilliseconds: patience)
     }
-    #expect(count == 1)
+    #expect(members.count == 1 && members.first?.clientID == "a client", "\(members)")
+    #expect(members.first?.id.hasPrefix("me-") == true && members.first?.host.first?.isNumber == true, "\(members)")
     consumer.unsubscribeAndClose()
   }
 

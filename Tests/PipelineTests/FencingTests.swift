@@ -32,6 +32,21 @@ import Testing
     try expectItWentOn(consumer, ["first.jpg", "second.jpg", "third.jpg"])
   }
 
+  @Test("a consumer that is shut out again and again says that its output was copied, and goes on")
+  func repeatedFencing() throws {
+    let broker = try Broker()
+    let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
+    try carry("0.jpg", broker, consumer)
+    for number in 1...2 {
+      broker.failNextRequests(api: 8, errors: [82])
+      try carry("\(number).jpg", broker, consumer)
+      #expect(eventually { consumer.output.components("joining anew") == number }, "\(consumer.output)")
+    }
+    #expect(consumer.output.components("event=output_copied") == 1, "\(consumer.output)")
+    try carry("last.jpg", broker, consumer)
+    try expectItWentOn(consumer, ["0.jpg", "1.jpg", "2.jpg", "last.jpg"])
+  }
+
   @Test func aConsumerThatDoesNotGetBackIntoItsGroupTriesWithANewClient() throws {
     let broker = try Broker()
     let consumer = try Program(["consumer"], in: folder, environment: broker.environment())

@@ -167,7 +167,7 @@ import Testing
 
 extension String {
   /// How often a text occurs.
-  fileprivate func components(_ text: String) -> Int {
+  func components(_ text: String) -> Int {
     split(separator: text, omittingEmptySubsequences: false).count - 1
   }
 }

@@ -29,6 +29,14 @@ struct DatabaseCheck {
       cureOfDamage: "image-pipeline repair, with the consumers stopped")
   }
 
+  /// The identity of an output; nil where that cannot be read, or there is none.
+  static func catalogID(in output: String) -> String? {
+    let path = catalog(in: output).path
+    guard (try? FileStatus.of(path)) ?? nil != nil, let database = try? Database(reading: path) else { return nil }
+    defer { database.close() }
+    return (try? database.prepare("SELECT value FROM facts WHERE name = 'catalog'").first { $0.text(0) }) ?? nil
+  }
+
   /// More are not counted.
   private static let most = 1_000_000
 

@@ -12,6 +12,8 @@ struct TopicCheck {
   var settings: [String: String]?
   /// The group's members; nil: not told, or of no concern.
   var members: Int?
+  /// Those of them that do not belong to the output.
+  var strangers: [GroupStranger] = []
   var group = ""
 
   func findings() -> [Finding] {
@@ -19,7 +21,15 @@ struct TopicCheck {
       return [.ok("there is no topic \(name) yet: the first producer or consumer makes it, with \(plan)")]
     }
     return shape(description)
-      + [replicas(description), cleanup, otherwise(description), sharing(description)].compactMap { $0 }
+      + [replicas(description), cleanup, otherwise(description), sharing(description), foreign].compactMap { $0 }
+  }
+
+  private var foreign: Finding? {
+    guard !strangers.isEmpty else { return nil }
+    return .problem(
+      "group \(group) has members that do not store into this output, and images that they receive are missing there: "
+        + GroupStranger.listed(strangers),
+      cure: "give this output a CONSUMER_GROUP of its own, or stop them")
   }
 
   private var plan: String {

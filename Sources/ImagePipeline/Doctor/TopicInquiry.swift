@@ -64,7 +64,11 @@ struct TopicInquiry {
   private func lookAtGroup(_ check: inout TopicCheck, _ report: DoctorReport) {
     check.group = group
     do {
-      check.members = try client.memberCount(ofGroup: group, timeoutMilliseconds: BrokerCheck.answer)
+      let members = try client.members(ofGroup: group, timeoutMilliseconds: BrokerCheck.answer)
+      check.members = members.count
+      check.strangers = GroupStranger.among(
+        members, output: DatabaseCheck.catalogID(in: configuration.consumer.outputPath),
+        instance: broker.settings.values["group.instance.id"])
     } catch { report.add(BrokerCheck.untold("the members of group \(group)", error)) }
   }
 

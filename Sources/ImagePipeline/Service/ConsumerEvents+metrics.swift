@@ -16,8 +16,13 @@ extension ConsumerEvents {
       Double(now.keptBoth))
     text.counter(
       "image_pipeline_failures_total",
-      "What went wrong, by reason: messages that became dead letters, batches tried again.",
-      by: "reason", ["dead_letter": now.letters, "batch": now.failedBatches])
+      "What went wrong, by reason: messages that became dead letters, batches tried again, exclusions from the group by a "
+        + "consumer of the same identity.",
+      by: "reason", ["dead_letter": now.letters, "batch": now.failedBatches, "fenced": now.fenced])
+    text.gauge(
+      "image_pipeline_group_strangers",
+      "Members of the group that belong to another output or client; images that they receive are missing here.",
+      Double(now.strangers))
     text.gauge(
       "image_pipeline_waiting_messages", "Messages that have come and are in no batch yet.", Double(now.waiting))
     if let lag = now.lag {

@@ -1,3 +1,4 @@
+import Kafka
 import Platform
 import Synchronization
 import Telemetry
@@ -30,6 +31,10 @@ public final class ConsumerEvents: Sendable {
     public var letters = 0
     /// Batches that the system was at fault for, each to be tried again.
     public var failedBatches = 0
+    /// How often the group has shut this consumer out, because another one has its identity.
+    public var fenced = 0
+    /// Members of the group that belong to another output or client, when last looked at.
+    public var strangers = 0
     /// Messages that have come and are not in a batch yet.
     public var waiting = 0
     /// Messages of the topic that are not stored yet, when last asked.
@@ -60,6 +65,40 @@ public final class ConsumerEvents: Sendable {
     ready.set()
     health.well(.partitions)
     health.started()
+  }
+
+  /// Somebody has looked who else is in the group.
+  func groupHas(_ strangers: [GroupStranger]) {
+    let before = counts.withLock { counts in
+      defer { counts.strangers = strangers.count }
+      return counts.strangers
+    }
+    if strangers.isEmpty {
+      if before > 0 {
+        log.info("the group has no members of other outputs or clients any more", ["event": "group_own"])
+      }
+      return
+    }
+    log.warning(
+      "the group has members that do not store into this output, and images that they receive are missing here; give this "
+        + "output a CONSUMER_GROUP of its own, or stop them",
+      ["event": "group_shared", "members": .string(GroupStranger.listed(strangers))])
+  }
+
+  /// - Parameters:
+  ///   - isRepeated: another consumer takes turns with this one.
+  ///   - holder: that consumer, where the group's coordinator says so.
+  func fenced(isRepeated: Bool, holder: KafkaClient.GroupMember?, output: (path: String, id: String), delay: Int) {
+    counts.withLock { $0.fenced += 1 }
+    guard isRepeated else { return }
+    log.error(
+      "another consumer has this output's identity in the group, so each shuts the other out: a copy of this output is in use. "
+        + "Set another CONSUMER_GROUP for the copy, or stop one of the two; joining again",
+      [
+        "event": "output_copied", "output": .string(output.path), "output_id": .string(output.id),
+        "host": .string(holder?.host ?? "unknown"), "client": .string(holder?.clientID ?? "unknown"),
+        "retry_ms": .of(delay),
+      ])
   }
 
   func revoked() { health.trouble(.partitions, "none at the moment: the group is being arranged anew") }

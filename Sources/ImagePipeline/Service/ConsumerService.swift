@@ -9,8 +9,6 @@ public final class ConsumerService: Sendable {
   private let events: ConsumerEvents
   private let stop: StopFlag
 
-  /// Before a consumer that the group has shut out joins it again: two that really fight must not do so all the time.
-  private static let rejoinMilliseconds = 1_000
   /// librdkafka 2.0.2 may never join again where its commits fail while its partitions are taken from it, as when a
   /// broker crashes. After so many sessions without a place in the group, a new client takes over.
   private static let sessionsWithoutPlace = 6
@@ -39,21 +37,30 @@ public final class ConsumerService: Sendable {
     defer { store.letters.close() }
     store.sameName = settings.sameName
     var isFirst = true
+    var fences = FenceWatch()
+    var instance = ""
     while true {
-      do { return try join(store, isFirst: isFirst) } catch {
-        // By the slot's lock nobody else has this instance id. But librdkafka may send a commit between the end of its
-        // session and its next join, when a broker comes back, and is taken for an intruder then.
+      do { return try join(store, isFirst: isFirst, &instance) } catch {
         let isFenced = (error as? KafkaError).map { $0.isFatal && $0.isFenced } ?? false
         guard isFenced || error is NoPlace else { throw error }
         log.warning("the group has shut this consumer out, joining anew: \(KafkaErrorFix.described(error))")
-        guard !stop.wait(milliseconds: Self.rejoinMilliseconds) else { return }
+        var delay = FenceWatch.delays.lowerBound
+        if isFenced {
+          let fence = fences.fenced(at: Clock.monotonicMilliseconds)
+          delay = fence.delay
+          let holder = fence.isRepeated ? GroupCensus.holder(of: instance, settings.kafka, topic: settings.topic) : nil
+          events.fenced(
+            isRepeated: fence.isRepeated, holder: holder, output: (store.output.path, store.catalog.id), delay: delay)
+        }
+        guard !stop.wait(milliseconds: delay) else { return }
         isFirst = false
       }
     }
   }
 
   /// One life as a member of the group.
-  private func join(_ store: ImageStore, isFirst: Bool) throws {
+  /// - Parameter instance: set to its `group.instance.id`.
+  private func join(_ store: ImageStore, isFirst: Bool, _ instance: inout String) throws {
     var kafka = settings.kafka
     // It asks, and joins nothing.
     let client = try KafkaConsumer(kafka, topic: settings.topic)
@@ -68,7 +75,9 @@ public final class ConsumerService: Sendable {
     let partitions = try connection.partitionCount(of: settings.topic, stop: stop) ?? 0
     // With their number: a member that comes back under its name is given what it had, and nobody looks at the topic, which
     // may have other partitions by now.
-    kafka.setDefault("group.instance.id", "\(store.catalog.id)-\(store.slot.number)-\(partitions)")
+    let own = ConsumerInstance(output: store.catalog.id, slot: store.slot.number, partitions: partitions)
+    kafka.setDefault("group.instance.id", own.id)
+    instance = kafka.values["group.instance.id"] ?? own.id
     let consumer = try KafkaConsumer(kafka, topic: settings.topic)
     defer { consumer.unsubscribeAndClose() }
     log.info(
@@ -82,7 +91,12 @@ public final class ConsumerService: Sendable {
     let reader = try TopicReader(
       consumer: consumer, catalog: store.catalog, cluster: cluster, topic: settings.topic, events: events, log: log)
     // An embedded broker's topic lasts as long as it does.
-    if settings.embeddedCluster == nil { reader.doubt = TopicDoubt(topic: settings.topic, rereader: rereading) }
+    if settings.embeddedCluster == nil {
+      reader.doubt = TopicDoubt(topic: settings.topic, rereader: rereading)
+      reader.census = GroupCensus(
+        kafka, topic: settings.topic, output: store.catalog.id, slot: store.slot, events: events)
+    }
+    defer { reader.census?.end() }
     store.letters.whileWaiting = { [stop] in reader.keepAlive(stop) }
     defer { store.letters.whileWaiting = { true } }
     if isFirst, settings.fromBeginning {

@@ -39,7 +39,10 @@ struct ConsumerUpkeep {
       events.expiringFailed(error, retryMilliseconds: Self.retryMilliseconds)
       next += Int64(Self.retryMilliseconds)
     }
-    let isStored = settings.untilIdle != nil && group.hasStored(allBut: Set(reader.partitions))
+    let isStored =
+      try settings.untilIdle != nil
+      && group.hasStored(
+        allBut: Set(reader.partitions), unread: store.catalog.unread(settings.topic, reader.topic))
     return idle.isOver(allStored: isStored)
   }
 

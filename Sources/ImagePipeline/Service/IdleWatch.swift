@@ -9,9 +9,11 @@ final class GroupWatch {
 
   init(_ settings: ConsumerSettings) { self.settings = settings }
 
-  /// - Parameter own: partitions that are not asked about.
+  /// - Parameters:
+  ///   - own: partitions that are not asked about.
+  ///   - unread: partitions whose commits are of an earlier reading.
   /// - Returns: false where the broker does not answer, too.
-  func hasStored(allBut own: Set<Int32>) -> Bool {
+  func hasStored(allBut own: Set<Int32>, unread: Set<Int32> = []) -> Bool {
     do {
       let client = try self.client ?? KafkaConsumer(settings.kafka, topic: settings.topic)
       self.client = client
@@ -21,7 +23,7 @@ final class GroupWatch {
       let commits = try client.committed(partitions: others, timeoutMilliseconds: 2_000)
       return try others.allSatisfy { partition in
         let marks = try client.watermarks(of: settings.topic, partition: partition, timeoutMilliseconds: 2_000)
-        return commits[partition] ?? marks.low >= marks.high
+        return (unread.contains(partition) ? nil : commits[partition]) ?? marks.low >= marks.high
       }
     } catch { return false }
   }

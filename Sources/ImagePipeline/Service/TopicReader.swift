@@ -49,6 +49,8 @@ final class TopicReader {
   let inquiry: LeaderInquiry
   /// The client reports some errors with each of its attempts, several times a second.
   private let reports = Repetitions(intervalMilliseconds: 10_000)
+  /// Looks who else is in the group; nil: nobody can be.
+  var census: GroupCensus?
 
   var partitions: [Int32] { Array(trackers.keys) }
   var fatalError: KafkaError? { consumer.fatalError }
@@ -98,6 +100,7 @@ final class TopicReader {
       do { try postpone(error) } catch { failure = error }
     }
     events.assigned()
+    census?.assigned()
     log.info("partitions assigned", ["partitions": .string(listed(partitions))])
     return trackers.mapValues { $0.start.map { .at($0) } ?? .beginning }
   }

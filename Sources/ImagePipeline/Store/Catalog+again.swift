@@ -25,6 +25,16 @@ extension Catalog {
     }
   }
 
+  /// Partitions that are to be read again and of which nothing has been stored since.
+  func unread(_ name: String, _ topic: Topic) throws -> Set<Int32> {
+    let found = try offsets(
+      """
+      SELECT partition, last_offset FROM past_partitions AS past WHERE topic = ? AND NOT EXISTS (
+        SELECT 1 FROM positions AS at WHERE at.topic = ? AND at.generation = ? AND at.partition = past.partition)
+      """, [.text(name), .integer(topic.id), .integer(topic.generation)])
+    return Set(found.keys)
+  }
+
   /// Makes the message before each position the one that the partition is to be recognised by.
   /// - Returns: its offset, by partition.
   private func notePast(_ name: String, _ topic: Topic) throws -> [Int32: Int64] {

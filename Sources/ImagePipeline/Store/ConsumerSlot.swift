@@ -4,7 +4,7 @@ import Platform
 ///
 /// The kernel frees a killed process's slot at once, so its successor takes the same one, with its number: it cleans
 /// what was left there, and Kafka sees the group member come back.
-final class ConsumerSlot {
+final class ConsumerSlot: Sendable {
   let number: Int
   /// Temporary files. Only the holder touches them.
   let incoming: Folder

@@ -1,0 +1,150 @@
+import Glibc
+import Kafka
+import Platform
+import SQLite
+import Telemetry
+import Testing
+
+/// Members of the consumers' group that do not store into their output. The embedded broker does not say who is in a group.
+@Suite(.ownThread, .enabled(if: Broker.realServers != nil, "KAFKA_TEST_BOOTSTRAP_SERVERS names no Kafka"))
+struct SharedGroupTests {
+  private let folder = Scratch()
+  private let other = Scratch()
+
+  private func consumer(_ broker: Broker, in folder: Scratch, port: Int = 0) throws -> Program {
+    try Program(
+      ["consumer"], in: folder, environment: broker.environment(["HTTP_PORT": "\(port)", "HTTP_ADDRESS": "127.0.0.1"]))
+  }
+
+  private func strangers(_ port: Int) -> Int? {
+    HTTPProbe.get(port: port, path: "/metrics", seconds: 5)?.body.split(separator: "\n")
+      .first { $0.hasPrefix("image_pipeline_group_strangers ") }?.split(separator: " ").last.flatMap { Int($0) }
+  }
+
+  private func outputID(_ folder: Scratch) throws -> String {
+    let path = folder.path + "/\(Scratch.output)/.image-pipeline/catalog.sqlite"
+    let id = try Database(path: path, busyTimeoutMilliseconds: 1_000)
+      .prepare("SELECT value FROM facts WHERE name = 'catalog'").first { $0.text(0) }
+    return try #require(id)
+  }
+
+  private func doctor(_ broker: Broker) throws -> (code: Int32?, output: String) {
+    let doctor = try Program(["doctor", "--consumer"], in: folder, environment: broker.environment())
+    return (doctor.exitCode(), doctor.output)
+  }
+
+  /// A client of another kind, until the condition is met.
+  private func join(
+    _ broker: Broker, _ more: [String: String] = [:], until isSeen: () throws -> Bool
+  ) throws {
+    var settings = broker.settings()
+    settings.set("group.id", broker.group)
+    settings.set("client.id", "old-script")
+    for (name, value) in more { settings.set(name, value) }
+    let client = try KafkaConsumer(settings, topic: broker.topic)
+    defer { client.unsubscribeAndClose() }
+    try client.subscribe()
+    #expect(
+      eventually(withinSeconds: 60) {
+        _ = client.poll(maximum: 100, timeoutMilliseconds: 10)
+        return try isSeen()
+      })
+  }
+
+  @Test("two outputs in one group name each other, and so does doctor")
+  func twoOutputs() throws {
+    let broker = try Broker.preferred(partitions: 4)
+    let port = try StatusTests.freePort()
+    let first = try consumer(broker, in: folder, port: port)
+    #expect(eventually { strangers(port) == 0 && first.assignments > 0 }, "\(first.output)")
+    #expect(!first.output.contains("event=group_shared"))
+    let second = try consumer(broker, in: other)
+    #expect(eventually(withinSeconds: 60) { strangers(port) == 1 }, "\(first.output)")
+    #expect(
+      eventually { first.output.contains("event=group_shared") && second.output.contains("event=group_shared") },
+      "\(first.output) \(second.output)")
+    let ids = (own: try outputID(folder), other: try outputID(other))
+    #expect(first.output.contains("of output \(ids.other) at "), "\(first.output)")
+    #expect(second.output.contains("of output \(ids.own) at "), "\(second.output)")
+    let (code, output) = try doctor(broker)
+    #expect(code == 1 && output.contains("of output \(ids.other) at "), "\(output)")
+    #expect(second.terminate() == 0)
+    // Its membership ends with its session, which is an assignment.
+    #expect(eventually(withinSeconds: 60) { strangers(port) == 0 }, "\(first.output)")
+    #expect(first.terminate() == 0)
+  }
+
+  @Test("another client in the group is named with its id")
+  func anotherClient() throws {
+    let broker = try Broker.preferred(partitions: 4)
+    let consumer = try consumer(broker, in: folder)
+    #expect(eventually { consumer.assignments > 0 }, "\(consumer.output)")
+    try join(broker) {
+      try consumer.output.contains("old-script at ") && doctor(broker).output.contains("old-script at ")
+    }
+    #expect(consumer.output.contains("event=group_shared"), "\(consumer.output)")
+    #expect(consumer.terminate() == 0)
+  }
+
+  @Test("a member of the output's id that holds none of its slots is a copy")
+  func aCopyWithMoreConsumers() throws {
+    let broker = try Broker.preferred(partitions: 4)
+    let consumer = try consumer(broker, in: folder)
+    #expect(eventually { consumer.assignments > 0 }, "\(consumer.output)")
+    try join(broker, ["group.instance.id": "\(try outputID(folder))-7-4"]) {
+      consumer.output.contains("of a copy of this output at ")
+    }
+    #expect(consumer.terminate() == 0)
+  }
+
+  @Test("consumers of one output are never strangers, whichever of them ends or comes back")
+  func ownConsumersComeAndGo() throws {
+    let broker = try Broker.preferred(partitions: 4)
+    let first = try consumer(broker, in: folder)
+    #expect(eventually { first.assignments > 0 }, "\(first.output)")
+    let second = try consumer(broker, in: folder)
+    #expect(eventually { second.assignments > 0 }, "\(second.output)")
+    second.signal(SIGKILL)
+    #expect(second.exitCode() == 128 + SIGKILL)
+    let before = first.assignments
+    // Its session ends, which is the last that is seen of it.
+    #expect(eventually(withinSeconds: 60) { first.assignments > before }, "\(first.output)")
+    let third = try consumer(broker, in: folder)
+    #expect(eventually { third.assignments > 0 }, "\(third.output)")
+    for program in [first, third] { #expect(program.terminate() == 0) }
+    for program in [first, second, third] {
+      #expect(!program.output.contains("event=group_shared"), "\(program.output)")
+    }
+  }
+
+  @Test("a copied output beside its original is named, with the host that it is used at")
+  func aCopyBesideItsOriginal() throws {
+    let broker = try Broker.preferred(partitions: 2)
+    try broker.send([.image("a.jpg", [1])])
+    _ = try Program.storeAll(in: folder, broker)
+    for name in [Scratch.output, Scratch.csv] {
+      let copy = try Program(
+        ["-a", folder.path + "/" + name, other.path + "/" + name], in: folder, executable: "/bin/cp")
+      try #require(copy.exitCode() == 0, "\(copy.output)")
+    }
+    let programs = try [consumer(broker, in: folder), consumer(broker, in: other)]
+    let id = try outputID(folder)
+    func isNamed(_ program: Program) -> Bool {
+      program.output.split(separator: "\n").contains {
+        $0.contains("event=output_copied") && $0.contains("output_id=\(id)") && !$0.contains("host=unknown")
+      }
+    }
+    #expect(eventually(withinSeconds: 60) { programs.contains(where: isNamed) }, "\(programs.map(\.output))")
+    for program in programs { #expect(program.terminate() == 0, "\(program.output)") }
+    // The advice helps.
+    let apart = try Program(
+      ["consumer"], in: other, environment: broker.environment(["CONSUMER_GROUP": broker.group + "-copy"]))
+    let original = try consumer(broker, in: folder)
+    try broker.send([.image("b.jpg", [2])])
+    #expect(eventually { folder.rowNames == ["a.jpg", "b.jpg"] && other.rowNames == folder.rowNames })
+    for program in [apart, original] {
+      #expect(program.terminate() == 0)
+      #expect(!program.output.contains("event=output_copied"), "\(program.output)")
+    }
+  }
+}
