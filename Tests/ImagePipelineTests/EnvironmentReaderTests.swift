@@ -155,7 +155,7 @@ private func problems(_ environment: [String: String]) -> [String] {
       "TOPIC_PARTITIONS": "4", "TOPIC_REPLICATION_FACTOR": "2", "TOPIC_RETENTION_MS": "10",
       "TOPIC_RETENTION_BYTES": "11",
       "KAFKA_BOOTSTRAP_SERVERS": "b:9092", "KAFKA_COMPRESSION_TYPE": "zstd", "KAFKA_LINGER_MS": "6",
-      "KAFKA_BATCH_SIZE": "12345",
+      "KAFKA_BATCH_SIZE": "12345", "NAME_PREFIX": "camera-1/", "SAME_NAME": "keep-both",
     ]
     #expect(Set(plain.keys) == Set(Variable.all.keys), "each variable is tried")
     let expected = "\(try EnvironmentReader.read(plain))"
