@@ -1,7 +1,7 @@
 import Glibc
 import Synchronization
 
-/// Whether a TCP connection can be had from here. Nothing is said on it.
+/// Whether a TCP connection can be had from here, and what answers on it.
 public enum TCPProbe {
   public enum Outcome: Sendable, Equatable {
     case connected
@@ -58,7 +58,62 @@ public enum TCPProbe {
     }
   }
 
-  private static func connect(to address: Address, _ deadline: Deadline) -> Outcome {
+  /// Sends a request and reads its answer, each with its length before it (4 bytes, the highest first).
+  /// - Returns: nil if no answer of at most 64 KiB comes in time. The C library's resolver has no bound of its own.
+  public static func ask(_ address: Address, _ request: [UInt8], timeoutMilliseconds: Int) -> [UInt8]? {
+    let deadline = Deadline(afterMilliseconds: timeoutMilliseconds)
+    var answer: [UInt8]?
+    _ = connect(to: address, deadline) { descriptor in
+      let size = UInt32(request.count).bigEndian
+      guard send(withUnsafeBytes(of: size) { Array($0) } + request, to: descriptor, deadline),
+        let length = receive(4, from: descriptor, deadline)
+      else { return }
+      let count = length.reduce(0) { $0 << 8 | Int($1) }
+      answer = count <= 64 << 10 ? receive(count, from: descriptor, deadline) : nil
+    }
+    return answer
+  }
+
+  private static func send(_ bytes: [UInt8], to descriptor: CInt, _ deadline: Deadline) -> Bool {
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let count = rest.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL)) }
+      if count > 0 {
+        rest = rest.dropFirst(count)
+      } else if ![EAGAIN, EINTR].contains(errno) || wait(for: POLLOUT, of: descriptor, deadline) != 1 {
+        return false
+      }
+    }
+    return true
+  }
+
+  private static func receive(_ count: Int, from descriptor: CInt, _ deadline: Deadline) -> [UInt8]? {
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: count)
+    while bytes.count < count {
+      let read = recv(descriptor, &buffer, count - bytes.count, 0)
+      if read > 0 {
+        bytes += buffer.prefix(read)
+      } else if read == 0 || ![EAGAIN, EINTR].contains(errno) || wait(for: POLLIN, of: descriptor, deadline) != 1 {
+        return nil
+      }
+    }
+    return bytes
+  }
+
+  /// As `poll`: 1 once it is ready, 0 when the time is up, -1 where it failed.
+  private static func wait(for event: Int32, of descriptor: CInt, _ deadline: Deadline) -> CInt {
+    var request = pollfd(fd: descriptor, events: Int16(event), revents: 0)
+    while true {
+      let ready = poll(&request, 1, CInt(clamping: deadline.remainingMilliseconds))
+      if ready >= 0 || errno != EINTR { return ready }
+    }
+  }
+
+  /// - Parameter body: given the connected socket, which does not block.
+  private static func connect(
+    to address: Address, _ deadline: Deadline, body: (_ descriptor: CInt) -> Void = { _ in }
+  ) -> Outcome {
     var hints = addrinfo()
     hints.ai_socktype = CInt(SOCK_STREAM.rawValue)
     var found: UnsafeMutablePointer<addrinfo>?
@@ -71,31 +126,31 @@ public enum TCPProbe {
     defer { freeaddrinfo(found) }
     var last = Outcome.silent
     for entry in sequence(first: found, next: { $0.pointee.ai_next }) {
-      last = connect(to: entry.pointee, deadline)
+      last = connect(to: entry.pointee, deadline, body)
       if last == .connected { break }
     }
     return last
   }
 
-  private static func connect(to entry: addrinfo, _ deadline: Deadline) -> Outcome {
+  private static func connect(
+    to entry: addrinfo, _ deadline: Deadline, _ body: (_ descriptor: CInt) -> Void
+  ) -> Outcome {
     func failure(_ code: CInt) -> Outcome { .failed(SystemError("connect to", "", code: code).meaning) }
     let kind = entry.ai_socktype | CInt(SOCK_CLOEXEC.rawValue) | CInt(SOCK_NONBLOCK.rawValue)
     let descriptor = socket(entry.ai_family, kind, entry.ai_protocol)
     guard descriptor >= 0 else { return failure(errno) }
     defer { _ = close(descriptor) }
-    if Glibc.connect(descriptor, entry.ai_addr, entry.ai_addrlen) == 0 { return .connected }
-    let code = errno
-    guard code == EINPROGRESS || code == EINTR else { return failure(code) }
-    var request = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-    while true {
-      let ready = poll(&request, 1, CInt(clamping: deadline.remainingMilliseconds))
-      if ready > 0 { break }
-      if ready == 0 { return .silent }
-      if errno != EINTR { return failure(errno) }
+    if Glibc.connect(descriptor, entry.ai_addr, entry.ai_addrlen) != 0 {
+      let code = errno
+      guard code == EINPROGRESS || code == EINTR else { return failure(code) }
+      let ready = wait(for: POLLOUT, of: descriptor, deadline)
+      guard ready > 0 else { return ready == 0 ? .silent : failure(errno) }
+      var result: CInt = 0
+      var size = socklen_t(MemoryLayout<CInt>.size)
+      guard getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &result, &size) == 0 else { return failure(errno) }
+      guard result == 0 else { return failure(result) }
     }
-    var result: CInt = 0
-    var size = socklen_t(MemoryLayout<CInt>.size)
-    guard getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &result, &size) == 0 else { return failure(errno) }
-    return result == 0 ? .connected : failure(result)
+    body(descriptor)
+    return .connected
   }
 }

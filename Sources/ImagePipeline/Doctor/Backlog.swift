@@ -21,6 +21,8 @@ struct Backlog {
   var partitions: [Partition]
   /// Of the messages that were looked at, in bytes; nil: none were.
   var averageBytes: Int?
+  /// The newest time of the messages that were read, in ms since 1970; nil: none was.
+  var newest: Int64?
   /// ms since 1970.
   var now: Int64
   /// nil: for ever, or not told.

@@ -59,6 +59,12 @@ final class BrokerCheck {
     return reachable.isEmpty ? nil : reachable
   }
 
+  /// nil where it is not told.
+  func clock(of broker: KafkaBroker) -> BrokerClock? {
+    guard settings.effective("security.protocol") == "plaintext" else { return nil }
+    return BrokerClock.ask(host: broker.host, port: broker.port, timeoutMilliseconds: Self.answer)
+  }
+
   /// In slices, so that a wish to end is heard.
   private func clusterID() -> String? {
     let end = Clock.monotonicMilliseconds + Int64(Self.patience)

@@ -1,3 +1,4 @@
+import Kafka
 import Platform
 
 /// The clock, by which files are known as finished and messages are dated.
@@ -32,6 +33,63 @@ struct ClockCheck {
         "timedatectl set-ntp true, on the host: sent_time and stored_time, and the "
           + "topic's retention, go by the clocks of producer, broker and consumer")
     ]
+  }
+
+  /// The broker's clock beside this machine's.
+  /// - Parameters:
+  ///   - clock: nil: not told.
+  ///   - settings: the topic's; nil: not told.
+  static func broker(_ clock: BrokerClock?, _ settings: [String: String]?) -> [Finding] {
+    guard let clock else {
+      return [
+        .ok(
+          "the broker's clock is not compared: Kafka tells it on a PLAINTEXT listener only (KRaft, 3.3 and newer, Describe on "
+            + "the cluster)")
+      ]
+    }
+    // Positive: this machine is ahead.
+    let difference = clock.local - clock.time
+    let surely = max(0, abs(difference) - clock.uncertainty)
+    let text =
+      "this machine's clock is \(Quantity.duration(milliseconds: Int(abs(difference)))) "
+      + "\(difference > 0 ? "ahead of" : "behind") the broker's"
+    let cure = "set both by NTP (timedatectl set-ntp true)"
+    if let limit = limit(settings, isAhead: difference > 0), surely > limit.milliseconds {
+      return [
+        .problem(
+          "\(text), and the topic's \(limit.name)=\(limit.milliseconds) refuses what is sent from here", cure: cure)
+      ]
+    }
+    if surely > 60_000 { return [.problem(text, cure: cure)] }
+    if surely > 2_000 { return [.note(text, cure)] }
+    return [.ok("this machine's clock and the broker's agree within \(abs(difference) + clock.uncertainty) ms")]
+  }
+
+  /// How far a message's time may be from the broker's: Kafka 3.6 has a limit for each side, older ones have one for both.
+  private static func limit(_ settings: [String: String]?, isAhead: Bool) -> (name: String, milliseconds: Int64)? {
+    guard settings?["message.timestamp.type"] != "LogAppendTime" else { return nil }
+    let names = [
+      isAhead ? "message.timestamp.after.max.ms" : "message.timestamp.before.max.ms",
+      "message.timestamp.difference.max.ms",
+    ]
+    for name in names {
+      if let value = settings?[name].flatMap({ Int64($0) }) { return (name, value) }
+    }
+    return nil
+  }
+
+  /// A message from the future: its producer's clock is ahead, or this machine's is behind.
+  /// - Parameters:
+  ///   - newest: the newest time of the messages that were looked at, in ms since 1970.
+  ///   - settings: the topic's.
+  static func messages(newest: Int64, _ settings: [String: String]?, now: Int64) -> [Finding] {
+    guard newest - now > 2_000 else { return [] }
+    let source = settings?["message.timestamp.type"] == "LogAppendTime" ? "the broker's" : "its producer's"
+    let text =
+      "a message is dated \(Quantity.duration(milliseconds: Int(newest - now))) later than this machine's clock shows: \(source) "
+      + "is ahead, or this one is behind"
+    let cure = "set all clocks by NTP (timedatectl set-ntp true)"
+    return [newest - now > 60_000 ? .problem(text, cure: cure) : .note(text, cure)]
   }
 
   /// The clock of a file system, which a network file system's server has of its own.

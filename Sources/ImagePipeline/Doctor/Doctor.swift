@@ -95,6 +95,9 @@ public struct Doctor {
     report.begin(.topic)
     let inquiry = TopicInquiry(broker: check, configuration: configuration, sides: sides, stop: stop)
     let result = inquiry.look(report)
+    if let broker = brokers.first, !stop.isSet {
+      report.add(ClockCheck.broker(check.clock(of: broker), result.settings))
+    }
     if let finding = trial?.finding(stop: stop) { report.add(finding) }
     return (result, settings.map { SizeLimits.Broker(id: $0.id, settings: $0.settings) })
   }

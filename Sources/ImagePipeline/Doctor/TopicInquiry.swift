@@ -52,7 +52,12 @@ struct TopicInquiry {
       report.add(check.findings())
       if sides.consumer, !stop.isSet {
         result.backlog = backlog(of: description, check.settings, report)
-        if let backlog = result.backlog { report.add(backlog.findings()) }
+        if let backlog = result.backlog {
+          report.add(backlog.findings())
+          if let newest = backlog.newest {
+            report.add(ClockCheck.messages(newest: newest, check.settings, now: Clock.wallMilliseconds))
+          }
+        }
         result.lettersMaximum = letters(report)
       }
     } else if !stop.isSet {
@@ -119,9 +124,10 @@ struct TopicInquiry {
     let reader = try PartitionReader(broker.settings)
     if waiting.isEmpty {
       // The last message; at the end of an empty partition comes nothing, or the refusal alone.
-      _ = try reader.read(
+      let last = try reader.read(
         topic: topic, partition: any.number, offset: max(any.low, any.high - 1),
         timeoutMilliseconds: BrokerCheck.answer)
+      backlog.newest = last?.timestamp
     }
     var (count, bytes) = (0, 0)
     for index in waiting.sorted(by: { backlog.partitions[$0].waiting > backlog.partitions[$1].waiting }).prefix(
@@ -135,6 +141,7 @@ struct TopicInquiry {
         else { continue }
         count += 1
         bytes += message.size
+        backlog.newest = [backlog.newest, message.timestamp].compactMap(\.self).max()
         if offset == partition.next { backlog.partitions[index].oldest = message.timestamp }
       }
     }
