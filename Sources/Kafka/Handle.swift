@@ -16,7 +16,7 @@ final class Handle: @unchecked Sendable {
   ) throws(KafkaError) {
     let configuration = try settings.makeConfiguration()
     user = settings.values["sasl.username"]
-    let context = ClientContext(onLog: settings.onLog, user: user)
+    let context = ClientContext(onLog: settings.onLog, user: user, credentials: Credentials(settings))
     // Retained for the library, which knows it as a bare pointer; released once its threads have ended.
     let retained = Unmanaged.passRetained(context)
     rd_kafka_conf_set_opaque(configuration, retained.toOpaque())
@@ -95,18 +95,21 @@ final class Handle: @unchecked Sendable {
 final class ClientContext: Sendable {
   private let onLog: (@Sendable (Int, String, String) -> Void)?
   private let user: String?
+  private let credentials: Credentials?
   private let isClosed = Atomic(false)
   private let fatal = Mutex<KafkaError?>(nil)
   private let trouble = Mutex<ClientTrouble?>(nil)
+  private let missesTopic = Atomic(false)
   private let member = Mutex<Weak>(Weak())
 
   private struct Weak: Sendable {
     weak var consumer: KafkaConsumer?
   }
 
-  init(onLog: (@Sendable (Int, String, String) -> Void)?, user: String?) {
+  init(onLog: (@Sendable (Int, String, String) -> Void)?, user: String?, credentials: Credentials?) {
     self.onLog = onLog
     self.user = user
+    self.credentials = credentials
   }
 
   /// Nothing is called from here on.
@@ -133,6 +136,9 @@ final class ClientContext: Sendable {
 
   var lastTrouble: ClientTrouble? { trouble.withLock { $0 } }
 
+  /// Whether a topic or a partition was missing since this was asked last.
+  func takeMissesTopic() -> Bool { missesTopic.exchange(false, ordering: .acquiringAndReleasing) }
+
   /// The consumer whose callbacks these are; nil when it has gone.
   var consumer: KafkaConsumer? {
     get { member.withLock { $0.consumer } }
@@ -145,7 +151,11 @@ final class ClientContext: Sendable {
 
   /// An error that concerns the client as a whole, as "all brokers are down".
   func report(_ code: rd_kafka_resp_err_t, _ reason: String, of client: OpaquePointer?) {
+    if KafkaError.natures[code.rawValue] == .missingTopic { missesTopic.store(true, ordering: .releasing) }
     trouble.withLock { $0 = ClientTrouble(code, reason).following($0) }
+    if code == RD_KAFKA_RESP_ERR__AUTHENTICATION, let client, credentials?.renew(client) == true {
+      log(5, "AUTH", "name and password were read again from their files, for the next try")
+    }
     var text = "\(reason) (\(String(cString: rd_kafka_err2name(code))))"
     guard code == RD_KAFKA_RESP_ERR__FATAL, let client else { return log(3, "ERROR", text) }
     let (original, why) = withReasonBuffer { rd_kafka_fatal_error(client, $0, $1) }

@@ -37,7 +37,8 @@ public struct KafkaError: Error, CustomStringConvertible, Sendable, Equatable {
     self.context = context
     self.isFatal = isFatal
     self.missingRight = missingRight
-    self.isRetriable = isRetriable ?? (!isFatal && Self.passing.contains(code.rawValue))
+    // The library marks only the errors of its newer calls.
+    self.isRetriable = isRetriable ?? (!isFatal && Self.natures[code.rawValue] == .temporary)
   }
 
   /// Takes over and frees the library's error object.

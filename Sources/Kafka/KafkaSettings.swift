@@ -13,6 +13,10 @@ public struct KafkaSettings: Sendable {
   /// - level: as syslog's, 0 (emergency) to 7 (debug). facility: the library's short mark, `FAIL`, `ERROR`, `FATAL`, `STATS`.
   public var onLog: (@Sendable (_ level: Int, _ facility: String, _ message: String) -> Void)?
 
+  /// Reads a property again that came from a file, a password say; nil where it cannot be read. Asked when a broker does not
+  /// accept the one that is used: whoever changes passwords changes the file.
+  public var reread: (@Sendable (_ property: String) -> String?)?
+
   /// Empty: the library's defaults.
   public init() {}
 

@@ -8,6 +8,8 @@ struct KafkaProperties {
   private(set) var consumer = KafkaSettings()
   private(set) var problems: [String] = []
   private(set) var warnings: [String] = []
+  /// The files that properties came from.
+  private var files: [String: String] = [:]
 
   /// What both sides are given where the user says nothing.
   private static let defaults = [
@@ -78,6 +80,12 @@ struct KafkaProperties {
     // The library wants it to be no less than the largest message.
     let largest = Int(consumer.values["message.max.bytes"] ?? "") ?? 0
     consumer.setDefault("fetch.max.bytes", String(max(Self.fetchBytes, largest)))
+    guard !files.isEmpty else { return }
+    let reread: @Sendable (String) -> String? = { [files] property in
+      files[property].flatMap { try? Self.text(of: $0) }.map { Self.content(of: property, $0) }
+    }
+    producer.reread = reread
+    consumer.reread = reread
   }
 
   /// The variables that name properties, without what surrounds their values.
@@ -120,7 +128,10 @@ struct KafkaProperties {
     if name.hasSuffix("_FILE") {
       let direct = Self.property(name.dropFirst("KAFKA_".count).dropLast("_FILE".count))
       if KafkaSettings.check(direct, "") != .unknown {
-        do { apply(name, direct, Self.content(of: direct, try Self.text(of: value))) } catch {
+        do {
+          apply(name, direct, Self.content(of: direct, try Self.text(of: value)))
+          files[direct] = value
+        } catch {
           problems.append("\(name)=\(value) cannot be used: \(error)")
         }
         return

@@ -1,0 +1,38 @@
+import Crdkafka
+import Synchronization
+
+/// Name and password for SASL that came from files, and may be other ones by now: secrets are changed under programs that run.
+final class Credentials: Sendable {
+  private let reread: @Sendable (String) -> String?
+  private let current: Mutex<Pair>
+
+  private struct Pair: Equatable {
+    var user: String
+    var password: String
+  }
+
+  /// nil where nothing of them can be read again.
+  init?(_ settings: KafkaSettings) {
+    guard let reread = settings.reread, let user = settings.values["sasl.username"],
+      let password = settings.values["sasl.password"]
+    else { return nil }
+    self.reread = reread
+    current = Mutex(Pair(user: user, password: password))
+  }
+
+  /// To be called when a broker has refused them. The library takes the new ones with its next connection.
+  /// - Returns: true if they are others than before.
+  func renew(_ client: OpaquePointer) -> Bool {
+    current.withLock { current in
+      let found = Pair(
+        user: reread("sasl.username") ?? current.user, password: reread("sasl.password") ?? current.password)
+      guard found != current else { return false }
+      if let error = rd_kafka_sasl_set_credentials(client, found.user, found.password) {
+        rd_kafka_error_destroy(error)
+        return false
+      }
+      current = found
+      return true
+    }
+  }
+}
