@@ -149,6 +149,21 @@ public final class KafkaConsumer: KafkaClient, @unchecked Sendable {
     return .offsetOutOfRange(raw.partition, error)
   }
 
+  /// Whether the library has missed the topic or one of its partitions since this was asked last. It says so as soon as a
+  /// fetch fails; as an event of `poll` it comes only with the next refresh of its metadata, up to
+  /// `topic.metadata.refresh.interval.ms` later.
+  public func takeMissesTopic() -> Bool { openHandle?.context.takeMissesTopic() ?? false }
+
+  /// Has the library compare its subscription with the topics that exist now, and join the group again if these have changed.
+  /// It asks for all topics of the cluster: the answer to a question about one does not reach the group (librdkafka 2.0.2).
+  public func lookAtSubscription(timeoutMilliseconds: Int) throws(KafkaError) {
+    let handle = try handle(for: place(topic))
+    var answer: UnsafePointer<rd_kafka_metadata>?
+    let code = rd_kafka_metadata(handle.client, 1, nil, &answer, Int32(clamping: timeoutMilliseconds))
+    guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw handle.error(code, place(topic)) }
+    rd_kafka_metadata_destroy(answer)
+  }
+
   /// Messages, and what else `poll` brings, that have been fetched and wait for it.
   public var fetchedAhead: Int { queue.map { Int(rd_kafka_queue_length($0)) } ?? 0 }
 

@@ -35,50 +35,69 @@ import Testing
   }
 }
 
+/// What is measured is success: how long the broker has acknowledged nothing while messages wait for it.
 @Suite struct AcknowledgementWatchTests {
   private let health = Health()
-  private let outbox = Outbox()
   private var watch = AcknowledgementWatch()
+  private let start = Clock.monotonicMilliseconds
 
-  private func message() -> UInt64 {
-    let stamp = FileStamp(size: 1, modified: 1, changed: 1, inode: 1)
-    let flight = outbox.begin("a", stamp, SHA256.hash(UnsafeRawBufferPointer(start: nil, count: 0)))
-    return outbox.add(to: flight, bytes: 1)
+  @discardableResult
+  private mutating func look(
+    after seconds: Int64, isWaiting: Bool = true, acknowledged: Int = 0, why: () -> BrokerTrouble? = { nil }
+  ) -> Int64 {
+    watch.look(
+      isWaiting: isWaiting, acknowledged: acknowledged, health, now: start + seconds * 1_000, why: why)
   }
 
-  @Test mutating func messagesThatWaitForLongAreTroubleUntilOneIsAcknowledged() {
+  @Test("messages that wait for long are trouble until one is acknowledged")
+  mutating func messagesThatWaitAreTrouble() {
     health.started()
-    let start = Clock.monotonicMilliseconds
-    let tokens = [message(), message()]
-    watch.look(at: outbox, health, now: start)
-    watch.look(at: outbox, health, now: start + 14_000)
+    look(after: 0, isWaiting: false)
+    look(after: 14)
     #expect(health.report().isReady)
-    watch.look(at: outbox, health, now: start + 16_000)
+    look(after: 16)
     #expect(health.report().reasons == ["acknowledgements: none for 16 s, and messages wait for them"])
-    _ = outbox.settle(tokens[0])
-    watch.look(at: outbox, health, now: start + 17_000)
+    look(after: 17, acknowledged: 1)
     #expect(health.report().isReady)
-    // The other one waits anew.
-    watch.look(at: outbox, health, now: start + 31_000)
+    // Another one waits from here on.
+    look(after: 31, acknowledged: 1)
     #expect(health.report().isReady)
-    watch.look(at: outbox, health, now: start + 32_000)
+    look(after: 32, acknowledged: 1)
     #expect(!health.report().isReady)
   }
 
-  @Test mutating func theyAreSaidWithWhatKeepsThem() {
-    let start = Clock.monotonicMilliseconds
-    _ = message()
-    watch.look(at: outbox, health, now: start)
-    watch.look(at: outbox, health, now: start + 16_000) {
-      BrokerTrouble(name: "_TRANSPORT", reason: "a:1/bootstrap: Connection refused")
-    }
+  @Test("the reason names what keeps the client from a broker")
+  mutating func theReasonNamesTheTrouble() {
+    look(after: 0, isWaiting: false)
+    look(after: 16) { BrokerTrouble(name: "_TRANSPORT", reason: "a:1/bootstrap: Connection refused") }
     #expect(health.report().reasons.first?.contains("wait for them: a:1/bootstrap: Connection refused") == true)
   }
 
-  @Test mutating func nothingToAcknowledgeIsNoTrouble() {
+  @Test("nothing to acknowledge is no trouble, however long") mutating func nothingToAcknowledgeIsNoTrouble() {
     health.started()
-    let start = Clock.monotonicMilliseconds
-    for seconds in [0, 100, 200] { watch.look(at: outbox, health, now: start + Int64(seconds) * 1_000) }
+    for seconds: Int64 in [0, 100, 200] { look(after: seconds, isWaiting: false) }
     #expect(health.report().isReady)
+  }
+
+  @Test("the silence is told in ms, for a run that gives up") mutating func theSilenceIsTold() {
+    look(after: 0, isWaiting: false)
+    #expect(look(after: 60) == 60_000)
+    #expect(look(after: 61, acknowledged: 1) == 0)
+  }
+}
+
+/// A refusal is no acknowledgement, though the broker has answered.
+@Suite struct RefusedMessageTests {
+  private struct Refused: Error {}
+
+  @Test("an outbox counts what the broker took, not what it refused") func refusalsAreNoAcknowledgements() {
+    let outbox = Outbox()
+    let stamp = FileStamp(size: 1, modified: 1, inode: 1)
+    let flight = outbox.begin("a", stamp, SHA256.hash(UnsafeRawBufferPointer(start: nil, count: 0)))
+    let tokens = [outbox.add(to: flight, bytes: 1), outbox.add(to: flight, bytes: 1)]
+    _ = outbox.settle(tokens[0], failure: Refused())
+    #expect(outbox.acknowledged == 0 && outbox.inFlight == 1)
+    _ = outbox.settle(tokens[1])
+    #expect(outbox.acknowledged == 1 && outbox.inFlight == 0)
   }
 }

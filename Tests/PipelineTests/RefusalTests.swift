@@ -86,6 +86,86 @@ import Testing
     #expect(next.exitCode() == 0 && next.output.contains("sent 1 image,"), "\(next.output)")
   }
 
+  // MARK: Until a person changes something
+
+  /// INVALID_TIMESTAMP: the producer's clock, or the broker's, is wrong.
+  private static let clock: Int32 = 32
+
+  private func watched(_ environment: [String: String] = [:]) throws -> (Program, StatusPage) {
+    let page = StatusPage(port: try StatusTests.freePort())
+    let own = ["HTTP_PORT": "\(page.port)", "HTTP_ADDRESS": "127.0.0.1"]
+    return (
+      try Program(["producer"], in: folder, environment: broker.environment(own.merging(environment) { $1 })), page
+    )
+  }
+
+  @Test("a refusal of everything is logged once, makes the producer not ready, and ends when the cause does")
+  func aRefusalOfEverythingIsVisible() throws {
+    let names = (0..<20).map { "\($0).jpg" }
+    for name in names { try folder.write("images/" + name, Array(name.utf8)) }
+    broker.failNextRequests(api: 0, errors: Array(repeating: Self.clock, count: 1_000))
+    let (producer, page) = try watched(["KAFKA_BATCH_NUM_MESSAGES": "1"])
+    let isSaid = eventually {
+      page.ready?.status == 503 && page.ready?.body.contains("sending: ") == true
+        && page.ready?.body.contains("INVALID_TIMESTAMP") == true
+    }
+    #expect(isSaid, "\(producer.output)")
+    #expect(throughout(seconds: 3) { page.value("image_pipeline_left_images") ?? 0 > 0 }, "\(producer.output)")
+    #expect(page.live?.status == 200)
+    #expect(
+      producer.output.split(separator: "\n").count { $0.contains("INVALID_TIMESTAMP") } == 1, "\(producer.output)")
+    broker.clearFailures(api: 0)
+    #expect(eventually(withinSeconds: 90) { try topic.names() == names.sorted() }, "\(producer.output)")
+    #expect(eventually { page.ready?.status == 200 }, "\(page.ready?.body ?? "") \(producer.output)")
+    #expect(eventually { page.value("image_pipeline_left_images") == 0 }, "\(producer.output)")
+    #expect(producer.terminate() == 0, "\(producer.output)")
+    #expect(producer.output.contains("refused=0"), "\(producer.output)")
+  }
+
+  @Test("a run that sends what is there ends at the first refusal of everything, with exit code 1")
+  func onceEndsAtARefusalOfEverything() throws {
+    for number in 0..<300 { try folder.write("images/\(number).jpg", [UInt8(number % 256)]) }
+    broker.failNextRequests(api: 0, errors: Array(repeating: Self.clock, count: 10_000))
+    let producer = try Program(["producer", "--once"], in: folder, environment: broker.environment())
+    #expect(producer.exitCode(withinSeconds: 30) == 1, "\(producer.output)")
+    #expect(
+      producer.output.split(separator: "\n").count { $0.contains("INVALID_TIMESTAMP") } == 1, "\(producer.output)")
+    broker.clearFailures(api: 0)
+    let next = try Program(["producer", "--once"], in: folder, environment: broker.environment())
+    #expect(next.exitCode() == 0 && next.output.contains("sent 300 images,"), "\(next.output)")
+  }
+
+  @Test(
+    "an image that the broker refuses keeps the producer not ready until it is sent or removed",
+    arguments: [true, false])
+  func aRefusedImageIsVisible(isRemoved: Bool) throws {
+    let (producer, page) = try watched()
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    broker.failNextRequests(api: 0, errors: Array(repeating: 10, count: 1_000))
+    try folder.write("images/a.jpg", [1])
+    #expect(eventually { page.ready?.body.contains("refusals: ") == true }, "\(producer.output)")
+    #expect(page.value("image_pipeline_left_images") == 1, "\(producer.output)")
+    broker.clearFailures(api: 0)
+    if isRemoved { try folder.remove("images/a.jpg") }
+    #expect(eventually(withinSeconds: 60) { page.ready?.status == 200 }, "\(producer.output)")
+    #expect(eventually { page.value("image_pipeline_left_images") == 0 }, "\(producer.output)")
+    #expect(try topic.names().contains("a.jpg") != isRemoved)
+    #expect(producer.terminate() == 0, "\(producer.output)")
+  }
+
+  @Test("a client that gives up again and again is not ready in between")
+  func clientsThatGiveUpAreNotReady() throws {
+    try folder.write("images/a.jpg", [1])
+    broker.failNextRequests(api: 22, errors: Array(repeating: 31, count: 1_000))
+    let (producer, page) = try watched()
+    #expect(eventually { page.ready?.body.contains("sending: ") == true }, "\(producer.output)")
+    #expect(throughout(seconds: 6) { page.ready?.status == 503 }, "\(producer.output)")
+    broker.clearFailures(api: 22)
+    #expect(eventually(withinSeconds: 90) { page.ready?.status == 200 }, "\(producer.output)")
+    #expect(eventually { try topic.names() == ["a.jpg"] }, "\(producer.output)")
+    #expect(producer.terminate() == 0, "\(producer.output)")
+  }
+
   /// INIT_PRODUCER_ID is answered with CLUSTER_AUTHORIZATION_FAILED, upon which librdkafka's client is of no more use.
   private func refuseProducer() { broker.failNextRequests(api: 22, errors: [31]) }
 

@@ -45,7 +45,7 @@ extension FolderSource {
     guard let status, status.kind == .regular else {
       // Gone; or a link to a folder, which is not followed: it might lead in a circle.
       if let status, status.kind == .folder { events.skippedLink(path) }
-      if status == nil { events.gone(path) }
+      events.gone(path)
       settling.forget(path)
       return writers.forgetWrites(path)
     }

@@ -111,10 +111,11 @@ final class FolderSource {
         }
         watches?.scanBegins()
         walk = (try walker(""), "", Clock.monotonicMilliseconds)
+        events.inputIsReadable()
       } catch let error as SystemError {
         if settings.once { throw error }
         // A folder that is not mounted at the moment, say.
-        events.unreadableFolder(error)
+        events.inputIsUnreadable(error)
         nextScan = Clock.monotonicMilliseconds + Int64(settings.rescanMilliseconds)
       }
       scans += 1

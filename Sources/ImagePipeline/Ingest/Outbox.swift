@@ -14,7 +14,7 @@ final class Outbox: Sendable {
     var flights: [UInt64: Flight] = [:]
     var messages: [UInt64: (flight: UInt64, bytes: Int)] = [:]
     var lastToken: UInt64 = 0
-    var settled = 0
+    var acknowledged = 0
     var recheck: [Recheck] = []
     /// The paths of `recheck`, by `pathKey`.
     var returning: Set<[UInt8]> = []
@@ -98,8 +98,8 @@ final class Outbox: Sendable {
   var isEmpty: Bool { state.withLock { $0.claims.isEmpty && $0.recheck.isEmpty } }
   /// Messages without an acknowledgement.
   var inFlight: Int { state.withLock { $0.messages.count } }
-  /// Messages that have had theirs, good or bad.
-  var settled: Int { state.withLock { $0.settled } }
+  /// Messages that the broker has taken so far.
+  var acknowledged: Int { state.withLock { $0.acknowledged } }
 
   // MARK: Flights
 
@@ -156,7 +156,7 @@ final class Outbox: Sendable {
   func settle(_ token: UInt64, failure: (any Error)? = nil) -> Settled? {
     state.withLock { state in
       guard let message = state.messages.removeValue(forKey: token) else { return nil }
-      state.settled += 1
+      if failure == nil { state.acknowledged += 1 }
       state.flights[message.flight]!.unacknowledged -= 1
       if let failure { state.flights[message.flight]!.failure = failure }
       let path = state.flights[message.flight]!.path

@@ -9,6 +9,9 @@ public struct PathSet: Sendable {
 
   public mutating func insert(_ path: String) { keys.insert(path.pathKey) }
 
+  /// Returns true if it was there.
+  mutating func remove(_ path: String) -> Bool { keys.remove(path.pathKey) != nil }
+
   public func contains(_ path: String) -> Bool { keys.contains(path.pathKey) }
 
   public var count: Int { keys.count }

@@ -26,6 +26,7 @@ final class Sender: Sendable {
   private let format: WireFormat
   private let clients: SendingClients
   private let budget: any SendBudget
+  private let hold: SendingHold
   private let outbox: Outbox
   private let sentTopic: SentTopic
   private let writer: LedgerWriter
@@ -35,7 +36,7 @@ final class Sender: Sendable {
 
   init(
     input: String, topic: String, namePrefix: String = "", segmentBytes: Int, format: WireFormat,
-    clients: SendingClients, budget: any SendBudget, outbox: Outbox,
+    clients: SendingClients, budget: any SendBudget, hold: SendingHold, outbox: Outbox,
     sentTopic: SentTopic, writer: LedgerWriter, events: ProducerEvents, stop: StopFlag
   ) {
     self.input = input
@@ -45,6 +46,7 @@ final class Sender: Sendable {
     self.format = format
     self.clients = clients
     self.budget = budget
+    self.hold = hold
     self.outbox = outbox
     self.sentTopic = sentTopic
     self.writer = writer
@@ -55,6 +57,7 @@ final class Sender: Sendable {
   /// Sends candidates until the queue is closed and empty, or `stop` is set.
   func run(_ candidates: BoundedQueue<Candidate>) {
     while let candidate = next(candidates) {
+      hold.wait(stop)
       if stop.isSet {
         outbox.release(candidate.path)
         continue
@@ -151,6 +154,8 @@ final class Sender: Sendable {
         var client: KafkaProducer?
         for index in 0..<count {
           if stop.isSet { throw SendingStopped() }
+          // Its other segments are refused, too.
+          if let refusal = hold.refusal, hold.isHeld() { throw refusal }
           let position = index * segmentBytes
           let length = try file.read(into: piece, at: position)
           guard length == min(segmentBytes, before.size - position) else { throw FileChanged(tries: candidate.tries) }
@@ -226,6 +231,7 @@ final class Sender: Sendable {
   func report(_ report: DeliveryReport, by way: SendingClients.Way) {
     guard let settled = outbox.settle(report.token, failure: report.error) else { return }
     if report.error == nil {
+      if hold.isOver() { events.sendingGoesOn() }
       // Before the image gets to the ledger: its mark goes with it.
       sentTopic.acknowledged(report, key: namePrefix + settled.path, by: way)
       budget.delivered(settled.bytes, partition: report.partition, offset: report.offset)
@@ -253,14 +259,33 @@ final class Sender: Sendable {
     case let error as FileChanged: releaseUnfinished(path, .changes, tries: error.tries)
     case is SendingStopped: outbox.release(path)
     // That ends the client, and not for this image alone.
-    case let error as KafkaError where error.isPurged || error.isFatal: outbox.release(path)
-    case let error as KafkaError where !error.isMessageTooLarge && !error.isAuthorization:
-      events.failed(path, error)
-      outbox.release(path, again: .again)
+    case let error as KafkaError where error.isFatal: outbox.release(path)
+    case let error as KafkaError: gaveUp(path, error)
     default:
       events.refused(path, failure)
       outbox.release(path)
     }
+  }
+
+  private func gaveUp(_ path: String, _ error: KafkaError) {
+    switch error.nature {
+    case .handled: return outbox.release(path)
+    case .refusedMessage:
+      events.refused(path, error)
+      return outbox.release(path)
+    case .temporary: events.failed(path, error)
+    case .missingTopic:
+      hold.topicIsMissing()
+      events.failed(path, error)
+    case .needsPerson:
+      hold.refused(error)
+      guard !hold.endsRun else {
+        events.refused(path, error)
+        return outbox.release(path)
+      }
+      events.heldBack(path, error)
+    }
+    outbox.release(path, again: .again)
   }
 }
 

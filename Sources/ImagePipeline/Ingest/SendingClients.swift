@@ -50,6 +50,11 @@ final class SendingClients: Sendable {
     for client in clients { _ = client.flush(timeoutMilliseconds: max(1, timeoutMilliseconds / clients.count)) }
   }
 
+  /// Has each of them look at the topic now, which takes up a new one at once.
+  func lookAt(_ topic: String, timeoutMilliseconds: Int) throws(KafkaError) {
+    for client in made { _ = try client.partitionCount(of: topic, timeoutMilliseconds: timeoutMilliseconds) }
+  }
+
   /// What ended one of them.
   var fatalError: KafkaError? { made.lazy.compactMap(\.fatalError).first }
 

@@ -25,22 +25,31 @@ struct BrokerConnection {
   func ensureTopic(_ topic: String, as wanted: NewTopic, stop: StopFlag) throws -> Bool {
     let start = Clock.monotonicMilliseconds
     return try untilAnswered(stop) {
-      do {
-        if try client.partitionCount(of: topic, timeoutMilliseconds: 5_000) == nil,
-          try client.createTopic(
-            topic, partitions: wanted.partitions, replicationFactor: wanted.replicationFactor,
-            settings: wanted.settings, timeoutMilliseconds: 15_000)
-        {
-          log.info("topic created", ["topic": .string(topic)])
-        }
-      } catch let error as KafkaError where error.isInvalidRequest {
+      try createIfMissing(
+        topic, as: wanted, timeoutMilliseconds: 15_000,
         // Of a cluster that is just starting, not all brokers are there.
-        let isStarting = error.isTooFewBrokers && Clock.monotonicMilliseconds - start < Self.startingMilliseconds
-        if isStarting { throw error }
-        throw TopicRefusal(topic: topic, wanted: wanted, name: error.name, reason: error.reason)
-      }
+        waitsForBrokers: Clock.monotonicMilliseconds - start < Self.startingMilliseconds)
       return true
     } ?? false
+  }
+
+  /// Asks once, and creates the topic if there is none. Somebody else may create it at the same time.
+  /// - Parameter waitsForBrokers: too few brokers for its replicas are an error that passes.
+  /// - Throws: `TopicRefusal` if the cluster does not create it like this; `KafkaError`.
+  func createIfMissing(
+    _ topic: String, as wanted: NewTopic, timeoutMilliseconds: Int, waitsForBrokers: Bool = false
+  ) throws {
+    var isNew = false
+    do throws(KafkaError) {
+      guard try client.partitionCount(of: topic, timeoutMilliseconds: 5_000) == nil else { return }
+      isNew = try client.createTopic(
+        topic, partitions: wanted.partitions, replicationFactor: wanted.replicationFactor, settings: wanted.settings,
+        timeoutMilliseconds: timeoutMilliseconds)
+    } catch {
+      guard error.isInvalidRequest, !(waitsForBrokers && error.isTooFewBrokers) else { throw error }
+      throw TopicRefusal(topic: topic, wanted: wanted, name: error.name, reason: error.reason)
+    }
+    if isNew { log.info("topic created", ["topic": .string(topic)]) }
   }
 
   /// Says where the topic keeps the last message of each key alone, where it is otherwise than it would be made, and where it

@@ -13,6 +13,7 @@ public final class ConsumerEvents: Sendable {
   /// From the producer's sending of an image to its being durable, in seconds.
   let endToEndSeconds = Histogram(bounds: Histogram.seconds)
   private let counts = Mutex(Counts())
+  private let isFetching = Atomic(true)
   /// Set once partitions have been assigned, or the run has ended.
   let ready = StopFlag()
 
@@ -134,17 +135,32 @@ public final class ConsumerEvents: Sendable {
   }
 
   func readingPositionsFailed(_ error: any Error, retryMilliseconds: Int) {
-    health.trouble(.output, "\(error)")
+    health.trouble(.catalog, "\(error)")
     log.error(
       "the catalog's positions cannot be had, and nothing is lost: \(error)", ["retry_ms": .of(retryMilliseconds)])
   }
 
-  func catalogIsWell() { health.well(.output) }
+  func catalogIsWell() { health.well(.catalog) }
+
+  /// Messages cannot be read until a person changes something.
+  func fetchingFailed(_ reason: String) {
+    isFetching.store(false, ordering: .relaxed)
+    health.trouble(.fetching, reason)
+  }
+
+  /// A message has come, or the end of a partition.
+  func fetchingGoesOn() {
+    // For each message: not worth a lock each time.
+    if !isFetching.exchange(true, ordering: .relaxed) { health.well(.fetching) }
+  }
 
   func expiringFailed(_ error: any Error, retryMilliseconds: Int) {
+    health.trouble(.segments, "\(error)")
     log.error(
       "segments that wait for too long could not be made dead letters: \(error)", ["retry_ms": .of(retryMilliseconds)])
   }
+
+  func expiringIsWell() { health.well(.segments) }
 
   func expired(_ image: ImageStore.Expired) {
     counts.withLock { $0.letters += image.letters }

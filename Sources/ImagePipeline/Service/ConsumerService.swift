@@ -42,8 +42,11 @@ public final class ConsumerService: Sendable {
     while true {
       do { return try join(store, isFirst: isFirst, &instance) } catch {
         let isFenced = (error as? KafkaError).map { $0.isFatal && $0.isFenced } ?? false
-        guard isFenced || error is NoPlace else { throw error }
-        log.warning("the group has shut this consumer out, joining anew: \(KafkaErrorFix.described(error))")
+        guard isFenced || error is NoPlace || error is ClusterChanged else { throw error }
+        log.warning(
+          error is ClusterChanged
+            ? "\(error): joining there"
+            : "the group has shut this consumer out, joining again: \(KafkaErrorFix.described(error))")
         var delay = FenceWatch.delays.lowerBound
         if isFenced {
           let fence = fences.fenced(at: Clock.monotonicMilliseconds)
@@ -95,6 +98,9 @@ public final class ConsumerService: Sendable {
       reader.doubt = TopicDoubt(topic: settings.topic, rereader: rereading)
       reader.census = GroupCensus(
         kafka, topic: settings.topic, output: store.catalog.id, slot: store.slot, events: events)
+      reader.restorer = TopicRestorer(
+        BrokerConnection(client: consumer, servers: connection.servers, log: log, health: events.health),
+        topic: settings.topic, wanted: settings.newTopic, cluster: cluster)
     }
     defer { reader.census?.end() }
     store.letters.whileWaiting = { [stop] in reader.keepAlive(stop) }

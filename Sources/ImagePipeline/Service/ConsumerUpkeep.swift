@@ -34,7 +34,10 @@ struct ConsumerUpkeep {
     }
     reader.commitEnds()
     reader.lookForAnotherTopic()
-    do { try tidy(reader, store) } catch {
+    do {
+      try tidy(reader, store)
+      events.expiringIsWell()
+    } catch {
       if CatalogError.final(error, path: store.catalog.path) != nil { throw error }
       events.expiringFailed(error, retryMilliseconds: Self.retryMilliseconds)
       next += Int64(Self.retryMilliseconds)

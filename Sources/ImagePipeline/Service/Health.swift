@@ -5,7 +5,8 @@ import Synchronization
 public final class Health: Sendable {
   /// What can keep a side from working.
   enum Part: String, Sendable {
-    case broker, output, csv, partitions, input, ledger, acknowledgements
+    case broker, topic, output, catalog, csv, partitions, fetching, storing, segments, input, ledger, acknowledgements
+    case sending, refusals
   }
 
   private struct State {

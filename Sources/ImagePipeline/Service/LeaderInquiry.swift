@@ -11,7 +11,7 @@ import Synchronization
 ///
 /// A thread of its own asks: the broker answers one question after the other, and lets one wait behind a fetch that itself
 /// waits for new messages (`fetch.wait.max.ms`, half a second).
-final class LeaderInquiry: Sendable {
+final class LeaderInquiry {
   private let consumer: KafkaConsumer
   private let topic: String
   /// One that waits is enough: it is for what is missing by then.
@@ -20,10 +20,22 @@ final class LeaderInquiry: Sendable {
   /// Each costs a round trip.
   private static let mostToWake = 4
   private static let patience = 1_000
+  /// Between two looks of `askNowAndThen`, in ms.
+  private static let interval: Int64 = 5_000
+  private var nextLook: Int64 = 0
+  private var turn = 0
 
   private final class Answers: Sendable {
     /// What was asked before it grew says nothing any more.
-    let state = Mutex((epoch: 0, ends: [Int32: Int64]()))
+    let state = Mutex((epoch: 0, ends: [Int32: Int64](), silences: [Int32: Silence]()))
+  }
+
+  /// A leader that does not answer.
+  struct Silence: Sendable {
+    let partition: Int32
+    /// Since its first question without an answer, by the monotonic clock, in ms.
+    let since: Int64
+    let reason: String
   }
 
   init(_ consumer: KafkaConsumer, topic: String) {
@@ -34,10 +46,19 @@ final class LeaderInquiry: Sendable {
       while let partitions = wishes.pop(timeoutMilliseconds: nil) {
         for partition in partitions where !wishes.isFinished {
           let epoch = answers.state.withLock { $0.epoch }
-          guard let end = try? consumer.end(of: topic, partition: partition, timeoutMilliseconds: Self.patience) else {
-            continue
+          do {
+            let end = try consumer.end(of: topic, partition: partition, timeoutMilliseconds: Self.patience)
+            answers.state.withLock { state in
+              state.silences[partition] = nil
+              if state.epoch == epoch { state.ends[partition] = end }
+            }
+          } catch {
+            answers.state.withLock { state in
+              guard state.epoch == epoch else { return }
+              let since = state.silences[partition]?.since ?? Clock.monotonicMilliseconds
+              state.silences[partition] = Silence(partition: partition, since: since, reason: "\(error)")
+            }
           }
-          answers.state.withLock { if $0.epoch == epoch { $0.ends[partition] = end } }
         }
       }
     }
@@ -52,6 +73,18 @@ final class LeaderInquiry: Sendable {
     ask(Array(left.keys.shuffled().prefix(Self.mostToWake)))
   }
 
+  /// Asks the leaders of a few partitions, in turn. Used by one thread.
+  func askNowAndThen(_ partitions: [Int32], now: Int64 = Clock.monotonicMilliseconds) {
+    guard now >= nextLook, !partitions.isEmpty else { return }
+    nextLook = now + Self.interval
+    let sorted = partitions.sorted()
+    ask((0..<min(Self.mostToWake, sorted.count)).map { sorted[(turn + $0) % sorted.count] })
+    turn = (turn + Self.mostToWake) % sorted.count
+  }
+
+  /// The leader that has not answered for the longest time; nil: all did.
+  var silence: Silence? { answers.state.withLock { $0.silences.values.min { $0.since < $1.since } } }
+
   /// Does not wait: what is answered is in `end(of:)` later.
   func ask(_ partitions: [Int32]) { _ = wishes.tryPush(partitions) }
 
@@ -62,7 +95,7 @@ final class LeaderInquiry: Sendable {
   func forget() {
     answers.state.withLock {
       $0.epoch += 1
-      $0.ends = [:]
+      ($0.ends, $0.silences) = ([:], [:])
     }
   }
 }

@@ -24,7 +24,9 @@ extension ProducerEvents {
         ([("reason", "extension")], Double(now.tally.passedBy)), ([("reason", "excluded")], Double(now.tally.excluded)),
       ])
     text.gauge("image_pipeline_waiting_files", "Found files that wait to be read.", Double(now.waiting))
-    text.gauge("image_pipeline_left_images", "Images taken and not yet done with.", Double(now.left))
+    text.gauge(
+      "image_pipeline_left_images", "Images that wait: taken and not yet done with, or to be tried again later.",
+      Double(now.left))
     text.gauge("image_pipeline_in_flight_messages", "Messages without an acknowledgement.", Double(now.inFlight))
     text.histogram(
       "image_pipeline_send_seconds", "From an image's being read to its being acknowledged and in the ledger.",

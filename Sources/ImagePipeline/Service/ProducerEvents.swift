@@ -14,8 +14,13 @@ public final class ProducerEvents: Sendable {
   private let counts = Mutex(Counts())
   private let refusals = Refusals()
   private let scanned = Mutex(ScanTroubles())
+  /// Found before, given back unsent, and not found again yet: they still count as found.
+  private let returning = Mutex(PathSet())
+  /// Images that the broker did not take, until it has, or they have gone.
+  private let unacknowledged = Mutex(PathSet())
   private let said = Mutex<Set<String>>([])
   private let failures = Repetitions(intervalMilliseconds: 10_000)
+  private let refusalsOfAll = Repetitions(intervalMilliseconds: 300_000)
 
   public struct Counts: Sendable {
     /// Files that were taken to be sent.
@@ -44,8 +49,12 @@ public final class ProducerEvents: Sendable {
     public var waiting = 0
     /// Of the last scan.
     public var tally = FileTally()
+    /// Of the refused ones, those that the broker refused: they are tried again.
+    public var heldBack = 0
     /// Taken and not yet done with.
-    public var left: Int { max(0, found - sent - known - refused - vanished) }
+    fileprivate var open: Int { max(0, found - sent - known - refused - vanished) }
+    /// Images that wait: taken and not yet done with, or to be tried again later.
+    public var left: Int { open + heldBack }
   }
 
   /// - Parameter input: the folder that paths are relative to.
@@ -55,9 +64,33 @@ public final class ProducerEvents: Sendable {
     self.input = input
   }
 
-  public var now: Counts { counts.withLock { $0 } }
+  public var now: Counts {
+    var now = counts.withLock { $0 }
+    now.heldBack = refusals.byBroker
+    return now
+  }
 
-  func found(_ path: String) { counts.withLock { $0.found += 1 } }
+  /// Whether images that the broker did not take are to be sent again.
+  var isWaiting: Bool { unacknowledged.withLock { !$0.isEmpty } }
+
+  func found(_ path: String) {
+    if !isBack(path) { counts.withLock { $0.found += 1 } }
+  }
+
+  /// Returns true if it counts as found already.
+  private func isBack(_ path: String) -> Bool { returning.withLock { !$0.isEmpty && $0.remove(path) } }
+
+  /// It does not wait for the broker any more.
+  private func isSettled(_ path: String) {
+    unacknowledged.withLock { if !$0.isEmpty { _ = $0.remove(path) } }
+  }
+
+  /// A file is not there. If it was refused before, it is not one of those that could not be sent any more.
+  func gone(_ path: String) {
+    isSettled(path)
+    wasDone(path)
+    if isBack(path) { counts.withLock { $0.vanished += 1 } }
+  }
 
   /// The threads go on, with so much to do.
   func beat(waiting: Int, inFlight: Int) {
@@ -70,6 +103,7 @@ public final class ProducerEvents: Sendable {
 
   /// - Parameter since: when it was read, by the monotonic clock, in ms.
   func sent(_ path: String, bytes: Int, since: Int64) {
+    isSettled(path)
     wasDone(path)
     health.well(.ledger)
     sendSeconds.observe(Double(Clock.monotonicMilliseconds - since) / 1000)
@@ -87,27 +121,50 @@ public final class ProducerEvents: Sendable {
       $0.found -= 1
       $0.refused -= 1
     }
+    lookAtRefusals()
   }
 
-  /// A file is not there. If it was refused before, it is not one of those that could not be sent any more.
-  func gone(_ path: String) { wasDone(path) }
+  /// Whether images remain that the broker refused.
+  private func lookAtRefusals() {
+    if refusals.byBroker == 0 { health.well(.refusals) }
+  }
+
+  /// To be called now and then: files that the broker refused may have been removed.
+  func review() {
+    let gone = refusals.forgetMissing { ((try? FileStatus.of(input + "/" + $0)) ?? nil) != nil }
+    guard gone > 0 else { return }
+    counts.withLock {
+      $0.refused -= gone
+      $0.vanished += gone
+    }
+    lookAtRefusals()
+  }
 
   func known(_ path: String) {
+    isSettled(path)
     wasDone(path)
     counts.withLock { $0.known += 1 }
     log.debug("sent before, with the same bytes", ["image": .string(path)])
   }
 
-  func alreadySent(_ path: String) { counts.withLock { $0.alreadySent += 1 } }
+  func alreadySent(_ path: String) {
+    isSettled(path)
+    let wasFound = isBack(path)
+    counts.withLock {
+      $0.alreadySent += 1
+      if wasFound { $0.found -= 1 }
+    }
+  }
 
   /// It was altered while it was read: it will be taken again.
   func unfinished(_ path: String) {
-    counts.withLock { $0.found -= 1 }
+    returning.withLock { $0.insert(path) }
     log.debug("altered while it was read, to be taken again", ["image": .string(path)])
   }
 
   func vanished(_ path: String) {
     wasDone(path)
+    isSettled(path)
     counts.withLock { $0.vanished += 1 }
     log.debug("gone before it was read", ["image": .string(path)])
   }
@@ -118,14 +175,46 @@ public final class ProducerEvents: Sendable {
   func refused(_ path: String, _ error: any Error, wasFound: Bool = true) {
     let status = (try? FileStatus.of(input + "/" + path)) ?? nil
     let isPassing = (error as? SystemError).map { $0.isEnvironmental && ![EACCES, EPERM].contains($0.code) }
+    let refusal = error as? KafkaError
     let news = refusals.add(
-      path, status, isPassing: isPassing ?? (error is KafkaError || error is UnfinishedFile))
+      path, status, isPassing: isPassing ?? (refusal != nil || error is UnfinishedFile), isByBroker: refusal != nil)
+    isSettled(path)
+    let wasFound = isBack(path) || wasFound
     counts.withLock {
       $0.found += (news == .first ? 1 : 0) - (wasFound ? 1 : 0)
       if news == .first { $0.refused += 1 }
       if news != .none { $0.everRefused += 1 }
     }
-    if news != .none { log.error("not sent: \(KafkaErrorFix.described(error))", ["image": .string(path)]) }
+    let reason = refusal.map { RefusalFix.described($0) } ?? "\(error)"
+    if refusal != nil { health.trouble(.refusals, reason) }
+    guard news != .none else { return }
+    // What concerns every image is not said of every image.
+    let isOfAll = refusal?.nature == .needsPerson
+    guard let unsaid = isOfAll ? refusalsOfAll.unsaid(of: refusal?.name ?? "") : 0 else { return }
+    log.error("not sent: \(reason)", ["image": .string(path), "others_before": .of(unsaid)])
+  }
+
+  /// The broker takes nothing until a person changes something. The image is sent again later, like all others.
+  func heldBack(_ path: String, _ error: KafkaError) {
+    markUnacknowledged(path)
+    counts.withLock { $0.failed += 1 }
+    let reason = RefusalFix.described(error)
+    health.trouble(.sending, reason)
+    guard let unsaid = refusalsOfAll.unsaid(of: error.name) else { return }
+    log.error(
+      "not sent: \(reason); no image is sent until that is changed, the next try is made within a minute",
+      ["image": .string(path), "others_before": .of(unsaid)])
+  }
+
+  private func markUnacknowledged(_ path: String) {
+    returning.withLock { $0.insert(path) }
+    unacknowledged.withLock { $0.insert(path) }
+  }
+
+  /// The broker takes images again.
+  func sendingGoesOn() {
+    health.well(.sending)
+    log.info("the broker takes images again")
   }
 
   /// A file that is being written for long. It is sent when it is finished.
@@ -135,7 +224,11 @@ public final class ProducerEvents: Sendable {
   }
 
   /// Nothing is on its way any more: what was not done with will be found again.
-  func ended() { counts.withLock { $0.found -= $0.left } }
+  func ended() {
+    returning.withLock { $0 = PathSet() }
+    unacknowledged.withLock { $0 = PathSet() }
+    counts.withLock { $0.found -= $0.open }
+  }
 
   func isRefused(_ path: String, _ status: FileStatus) -> Bool { refusals.contains(path, status) }
 
@@ -148,11 +241,9 @@ public final class ProducerEvents: Sendable {
 
   /// It will be tried again.
   func failed(_ path: String, _ error: any Error) {
-    counts.withLock {
-      $0.found -= 1
-      $0.failed += 1
-    }
-    // Where the topic is gone, this is every image each second. By the kind of error, of which there are few.
+    markUnacknowledged(path)
+    counts.withLock { $0.failed += 1 }
+    // If the topic is gone, this is every image each second. By the kind of error, of which there are few.
     let kind = (error as? KafkaError)?.name ?? "\(type(of: error))"
     guard let unsaid = failures.unsaid(of: kind) else { return }
     log.warning(
@@ -212,6 +303,14 @@ public final class ProducerEvents: Sendable {
         "excluded": .of(tally.excluded),
       ])
   }
+
+  /// The input itself cannot be scanned: it is not mounted at the moment, say.
+  func inputIsUnreadable(_ error: SystemError) {
+    health.trouble(.input, "\(error)")
+    unreadableFolder(error)
+  }
+
+  func inputIsReadable() { health.well(.input) }
 
   func skippedOutput(_ path: String) {
     guard isNews("output " + path) else { return }

@@ -20,6 +20,10 @@ public final class ProducerService: Sendable {
   private static let finishingMilliseconds = 1_000
   /// Between two clients, of which the first can do nothing more: at first, and at most.
   private static let restartMilliseconds = 1_000...60_000
+  /// How often files are looked for that the broker refused and that have gone, in ms.
+  private static let reviewMilliseconds: Int64 = 10_000
+  /// How long a client has to live before an earlier one's fatal error is over though nothing waits to be sent, in ms.
+  private static let calmMilliseconds: Int64 = 15_000
 
   public init(_ settings: ProducerSettings, log: Log, events: ProducerEvents, stop: StopFlag) {
     self.settings = settings
@@ -42,15 +46,19 @@ public final class ProducerService: Sendable {
         settings.resend = false
         log.info(
           "IMAGES_DIR leads to another folder now, which is sent from here on", ["input": .string(settings.input)])
+      } catch let error as ClusterChanged {
+        log.warning("\(error): what is in the folder and was not sent there is sent now")
+        settings.resend = false
       } catch let error as KafkaError where isSending && !settings.once {
-        // A topic that was made anew, a right that was withdrawn for a while: librdkafka gives up, a new client does not.
+        // A topic that was re-created, a right that was withdrawn for a while: librdkafka gives up, a new client does not.
         if Clock.monotonicMilliseconds - begun > Int64(Self.restartMilliseconds.upperBound) {
           delay = Self.restartMilliseconds.lowerBound
         }
         log.error(
           "the Kafka client has given up, a new one takes over: \(KafkaErrorFix.described(error))",
           ["wait_ms": .of(delay)])
-        events.health.trouble(.broker, "\(error)")
+        // Until a message is acknowledged: that the next client finds a broker is no success.
+        events.health.trouble(.sending, "\(error)")
         guard !isStopped(withinMilliseconds: delay) else { return }
         delay = min(2 * delay, Self.restartMilliseconds.upperBound)
         settings.resend = false
@@ -113,10 +121,11 @@ public final class ProducerService: Sendable {
     let writer = LedgerWriter(
       ledger: ledger, outbox: outbox, afterSent: afterSent, marks: { sentTopic.last }, events: events,
       stop: ending)
+    let hold = SendingHold(endsRun: settings.once)
     let made = Sender(
       input: settings.input, topic: settings.topic, namePrefix: settings.namePrefix,
       segmentBytes: settings.segmentBytes, format: settings.format, clients: clients,
-      budget: settings.embedded?.budget ?? InFlightBudget(limit: settings.inFlightBytes), outbox: outbox,
+      budget: settings.embedded?.budget ?? InFlightBudget(limit: settings.inFlightBytes), hold: hold, outbox: outbox,
       sentTopic: sentTopic, writer: writer, events: events, stop: ending)
     sender.withLock { $0 = made }
     log.info(
@@ -127,13 +136,27 @@ public final class ProducerService: Sendable {
       ])
     isSending = true
     defer { events.ended() }
-    try runThreads(settings, outbox, ledger, writer, afterSent, made, clients, sentTopic, ending)
+    let restorer =
+      settings.embedded == nil
+      ? TopicRestorer(connection, topic: settings.topic, wanted: settings.newTopic, cluster: cluster) : nil
+    try runThreads(settings, outbox, ledger, writer, afterSent, made, clients, sentTopic, hold, restorer, ending)
+  }
+
+  /// Returns true once a topic that was missing is there again.
+  private func restore(
+    _ restorer: inout TopicRestorer?, _ hold: SendingHold, _ clients: SendingClients, _ settings: ProducerSettings
+  ) throws -> Bool {
+    guard hold.isTopicMissing else { return false }
+    restorer?.noteMissing()
+    return try restorer?.restore { try clients.lookAt(settings.topic, timeoutMilliseconds: 5_000) } ?? true
   }
 
   private func runThreads(
     _ settings: ProducerSettings, _ outbox: Outbox, _ ledger: Ledger, _ writer: LedgerWriter, _ afterSent: AfterSent,
-    _ sender: Sender, _ clients: SendingClients, _ sentTopic: SentTopic, _ ending: StopFlag
+    _ sender: Sender, _ clients: SendingClients, _ sentTopic: SentTopic, _ hold: SendingHold,
+    _ restorer: TopicRestorer?, _ ending: StopFlag
   ) throws {
+    var restorer = restorer
     let candidates = BoundedQueue<Candidate>(capacity: Self.queued)
     let isOver = StopFlag()
     let failure = Mutex<(any Error)?>(nil)
@@ -152,12 +175,30 @@ public final class ProducerService: Sendable {
     let writing = BackgroundThread.start("write-ledger") { writer.run() }
     let watching = BackgroundThread.start("watch-topic") { sentTopic.watch(until: ending) }
     var acknowledgements = AcknowledgementWatch()
+    let begun = Clock.monotonicMilliseconds
+    var nextReview = begun
     events.health.started()
     while !isOver.wait(milliseconds: 100) {
       if stop.isSet { ending.set() }
       events.beat(waiting: candidates.count, inFlight: outbox.inFlight)
-      acknowledgements.look(at: outbox, events.health) { BrokerTrouble(clients.lastTrouble()) }
+      let isWaiting = outbox.inFlight > 0 || events.isWaiting
+      let silence = acknowledgements.look(
+        isWaiting: isWaiting, acknowledged: outbox.acknowledged, events.health
+      ) { BrokerTrouble(clients.lastTrouble()) }
+      let isCalm = !isWaiting && Clock.monotonicMilliseconds - begun > Self.calmMilliseconds
+      // What the broker refused may have been taken away meanwhile.
+      if isCalm { _ = hold.isOver() }
+      if hold.refusal == nil, isCalm || outbox.acknowledged > 0 { events.health.well(.sending) }
+      if Clock.monotonicMilliseconds >= nextReview {
+        nextReview = Clock.monotonicMilliseconds + Self.reviewMilliseconds
+        events.review()
+      }
       do {
+        if settings.once, let patience = settings.patience, silence >= Int64(patience) {
+          throw NoAcknowledgement(seconds: patience / 1_000, reason: BrokerTrouble(clients.lastTrouble())?.description)
+        }
+        if hold.endsRun, hold.refusal != nil { ending.set() }
+        if try restore(&restorer, hold, clients, settings) { hold.topicIsThere() }
         if let fatal = clients.fatalError { throw fatal }
         // Where nothing is sent nobody else would notice.
         try ledger.checkPlace()
@@ -187,5 +228,15 @@ public final class ProducerService: Sendable {
     writing.join()
     // What was given back for a fatal error looks like the end.
     if let error = failure.withLock({ $0 }) ?? writer.failure.withLock({ $0 }) ?? clients.fatalError { throw error }
+  }
+}
+
+/// A run that only sends what is there does not wait for a broker for ever.
+struct NoAcknowledgement: Error, CustomStringConvertible {
+  let seconds: Int
+  /// What keeps the client from a broker, if anything is known.
+  let reason: String?
+  var description: String {
+    "no message was acknowledged for \(seconds) s\(reason.map { ": \($0)" } ?? ""); run it again once the broker answers"
   }
 }

@@ -56,6 +56,7 @@ final class StoringLoop {
   func run(patience: Int) throws {
     while !stop.isSet {
       if let fatal = reader.fatalError { throw fatal }
+      try reader.restoreTopic()
       if reader.hasNoPlace(forMilliseconds: patience) { throw NoPlace(milliseconds: patience) }
       events.beat(waiting: reader.waiting.count + ahead.messages)
       if try isOver() { return }

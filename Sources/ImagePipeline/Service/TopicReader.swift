@@ -40,6 +40,10 @@ final class TopicReader {
   private var unplaced: [Int32: KafkaConsumer.StartOffset] = [:]
   private var nextPlacing: Int64 = 0
   private var failure: (any Error)?
+  /// nil: the topic lasts as long as this.
+  var restorer: TopicRestorer?
+  private var progress = StoringWatch()
+  private let reports = Repetitions(intervalMilliseconds: 60_000)
   var lastCommits: [Int32: Int64] = [:]
   var nextCommit: Int64 = 0
   /// When to tell again how much is left.
@@ -47,8 +51,6 @@ final class TopicReader {
   /// What the group's coordinator has refused is not told it again in less, in ms.
   var recommitMilliseconds: Int64 = 5_000
   let inquiry: LeaderInquiry
-  /// The client reports some errors with each of its attempts, several times a second.
-  private let reports = Repetitions(intervalMilliseconds: 10_000)
   /// Looks who else is in the group; nil: nobody can be.
   var census: GroupCensus?
 
@@ -114,9 +116,18 @@ final class TopicReader {
     lastCommits = [:]
   }
 
-  /// True where the group has had no place for this consumer for so long.
+  /// True if the group has assigned nothing to this consumer for so long, though there is a topic.
   func hasNoPlace(forMilliseconds milliseconds: Int) -> Bool {
-    withoutPlaceSince.map { Clock.monotonicMilliseconds - $0 > Int64(milliseconds) } ?? false
+    guard restorer?.isMissing != true else { return false }
+    return withoutPlaceSince.map { Clock.monotonicMilliseconds - $0 > Int64(milliseconds) } ?? false
+  }
+
+  /// Creates the topic again if it was deleted. To be called outside of any transaction.
+  /// - Throws: `ClusterChanged`.
+  func restoreTopic() throws {
+    if consumer.takeMissesTopic() { restorer?.noteMissing() }
+    let isThere = try restorer?.restore { try consumer.lookAtSubscription(timeoutMilliseconds: 5_000) }
+    if isThere == true, withoutPlaceSince != nil { withoutPlaceSince = Clock.monotonicMilliseconds }
   }
 
   private func listed(_ partitions: [Int32]) -> String { partitions.sorted().map { String($0) }.joined(separator: ",") }
@@ -213,15 +224,24 @@ final class TopicReader {
     }
     if Clock.monotonicMilliseconds >= nextLook {
       nextLook = Clock.monotonicMilliseconds + 500
-      events.lag = lag
-      // Nothing is fetched, and no fetch tells what else has come.
-      if isPaused { inquiry.ask(partitions) }
+      lookAtProgress()
     }
     if let failure {
       self.failure = nil
       throw failure
     }
     place()
+  }
+
+  /// Tells how much is left, and whether any of it gets stored.
+  private func lookAtProgress() {
+    let lag = lag
+    events.lag = lag
+    // If nothing is fetched, for whatever reason, no fetch tells what else has come.
+    if isPaused { inquiry.ask(partitions) } else { inquiry.askNowAndThen(partitions) }
+    progress.look(
+      lag: lag, stored: trackers.values.reduce(0) { $0 + ($1.committable ?? 0) }, epoch: epoch,
+      silence: inquiry.silence, events.health)
   }
 
   func handle(_ event: KafkaConsumer.Event) throws {
@@ -231,6 +251,7 @@ final class TopicReader {
     case .message(let message) where unplaced[message.partition] != nil: break
     case .endOfPartition(let partition, _) where unplaced[partition] != nil: break
     case .message(let message):
+      events.fetchingGoesOn()
       doubt?.delivered(message.partition)
       switch trackers[message.partition]?.delivered(message.mark) {
       case .store:
@@ -242,6 +263,7 @@ final class TopicReader {
       }
       sayGap(of: message.partition)
     case .endOfPartition(let partition, let offset):
+      events.fetchingGoesOn()
       if trackers[partition]?.reachedEnd(offset) == false { topicIsNew = true }
       sayGap(of: partition)
     case .offsetOutOfRange(let partition, _):
@@ -253,7 +275,10 @@ final class TopicReader {
       lastCommits = [:]
       nextCommit = Clock.monotonicMilliseconds + recommitMilliseconds
       try report(error)
-    case .failure(let error): try report(error)
+    case .failure(let error):
+      if error.isUnknownTopic { restorer?.noteMissing() }
+      if error.nature == .needsPerson { events.fetchingFailed(RefusalFix.described(error)) }
+      try report(error)
     }
   }
 
@@ -261,7 +286,7 @@ final class TopicReader {
     if error.isFatal { throw error }
     // What keeps it out of the group is why it is not ready.
     if withoutPlaceSince != nil { events.health.trouble(.partitions, KafkaErrorFix.described(error)) }
-    guard let unsaid = reports.unsaid(of: error.name) else { return }
+    guard let unsaid = reports.unsaid(of: error.name + error.context) else { return }
     log.warning(
       "the Kafka client reports: \(KafkaErrorFix.described(error))",
       unsaid > 0 ? ["others_before": .of(unsaid)] : [:])

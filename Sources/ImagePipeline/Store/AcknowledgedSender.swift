@@ -8,6 +8,8 @@ final class AcknowledgedSender {
   private let patience: Int
   private let reports = Reports()
   private var sent: UInt64 = 0
+  /// The last call found no topic.
+  private(set) var missesTopic = false
 
   /// What became of each message, by its number: written on the client's thread.
   private final class Reports: Sendable {
@@ -44,6 +46,7 @@ final class AcknowledgedSender {
     let deadline = Clock.monotonicMilliseconds + Int64(patience)
     var reasons = [String?](repeating: nil, count: records.count)
     var rest = Array(records.indices)
+    missesTopic = false
     while !rest.isEmpty {
       guard let failures = attempt(rest.map { records[$0] }, topic, deadline, whileWaiting) else { return nil }
       for (index, failure) in zip(rest, failures) { reasons[index] = failure?.reason }
@@ -80,6 +83,7 @@ final class AcknowledgedSender {
       if acknowledged.count + refused.count >= records.count || Clock.monotonicMilliseconds >= deadline { break }
       guard whileWaiting() else { return nil }
     }
+    missesTopic = acknowledged.values.contains { $0?.isUnknownTopic == true }
     return records.indices.map { index in
       let number = first + UInt64(index)
       if let reason = refused[number] { return Failure(reason: reason) }

@@ -89,6 +89,10 @@ final class DeadLetters {
       let sender = try self.sender ?? AcknowledgedSender(settings, patience: patience)
       self.sender = sender
       if let due = nextMaking, Clock.monotonicMilliseconds >= due { makeTopic(sender.producer) }
+      defer {
+        // Deleted since it was made or found: the next letters make it again.
+        if sender.missesTopic { nextMaking = 0 }
+      }
       return sender.send(records, to: topic, whileWaiting: whileWaiting)
     } catch let error as KafkaError {
       return records.map { _ in error.description }

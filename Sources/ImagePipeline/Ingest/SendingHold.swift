@@ -1,0 +1,63 @@
+import Kafka
+import Platform
+import Synchronization
+
+/// Holds the senders back while nothing of what they send is taken: the topic is missing, or the broker refuses all messages
+/// until a person changes something. A refusal is tried again after a while, longer each time.
+final class SendingHold: Sendable {
+  private struct State {
+    var isTopicMissing = false
+    /// The last refusal since the last acknowledgement.
+    var refusal: KafkaError?
+    /// Nothing is sent before, by the monotonic clock, in ms.
+    var until: Int64 = 0
+    var delay: Int64 = 0
+  }
+
+  /// Whether a refusal ends the run instead: one that only sends what is there does not wait for a person.
+  let endsRun: Bool
+  private let state = Mutex(State())
+  private static let firstDelay: Int64 = 10_000
+  private static let longestDelay: Int64 = 60_000
+
+  init(endsRun: Bool = false) { self.endsRun = endsRun }
+
+  /// Whether to send nothing now.
+  func isHeld(now: Int64 = Clock.monotonicMilliseconds) -> Bool {
+    state.withLock { $0.isTopicMissing || now < $0.until }
+  }
+
+  /// Why nothing is taken at the moment; nil: as far as anybody knows, everything is.
+  var refusal: KafkaError? { state.withLock { $0.refusal } }
+
+  var isTopicMissing: Bool { state.withLock { $0.isTopicMissing } }
+
+  /// The broker refuses everything. Refusals of what was sent before the first one was known are the same refusal.
+  func refused(_ error: KafkaError, now: Int64 = Clock.monotonicMilliseconds) {
+    state.withLock { state in
+      state.refusal = error
+      guard now >= state.until else { return }
+      state.delay = state.delay == 0 ? Self.firstDelay : min(2 * state.delay, Self.longestDelay)
+      state.until = now + state.delay
+    }
+  }
+
+  func topicIsMissing() { state.withLock { $0.isTopicMissing = true } }
+
+  func topicIsThere() { state.withLock { $0.isTopicMissing = false } }
+
+  /// The broker has taken a message, or nothing waits for it any more.
+  /// - Returns: true where it refused before.
+  func isOver() -> Bool {
+    state.withLock { state in
+      guard state.refusal != nil else { return false }
+      (state.refusal, state.until, state.delay) = (nil, 0, 0)
+      return true
+    }
+  }
+
+  /// Waits until sending is worthwhile, or `stop` is set.
+  func wait(_ stop: StopFlag) {
+    while isHeld(), !stop.wait(milliseconds: 50) {}
+  }
+}

@@ -1,0 +1,38 @@
+import Platform
+
+/// Measures how long a consumer has stored nothing while messages wait for it. Activity is no success: batches that fail, fetches
+/// that are refused and a leader that does not answer keep it busy, too.
+struct StoringWatch {
+  private var stored: Int64 = 0
+  private var epoch = 0
+  private var since = Clock.monotonicMilliseconds
+
+  /// A large batch on a slow disk takes some seconds, in ms.
+  static let patience: Int64 = 30_000
+
+  /// - Parameters:
+  ///   - lag: messages that are not stored.
+  ///   - stored: grows with each stored batch.
+  ///   - epoch: of the assignment.
+  ///   - silence: a leader that does not answer.
+  mutating func look(
+    lag: Int, stored: Int64, epoch: Int, silence: LeaderInquiry.Silence? = nil, _ health: Health,
+    now: Int64 = Clock.monotonicMilliseconds
+  ) {
+    if lag == 0 || stored != self.stored || epoch != self.epoch {
+      (self.stored, self.epoch, since) = (stored, epoch, now)
+      health.well(.storing)
+    } else if now - since >= Self.patience {
+      health.trouble(
+        .storing, "nothing was stored for \((now - since) / 1_000) s, and \(Quantity.count(lag, "message")) wait")
+    }
+    if let silence, now - silence.since >= Self.patience {
+      health.trouble(
+        .broker,
+        "the leader of partition \(silence.partition) has not answered for \((now - silence.since) / 1_000) s: \(silence.reason)"
+      )
+    } else {
+      health.well(.broker)
+    }
+  }
+}

@@ -1,0 +1,70 @@
+import Kafka
+import Platform
+import Telemetry
+
+/// Creates the topic again that was deleted under a running side, or says what keeps it from that.
+struct TopicRestorer {
+  private let connection: BrokerConnection
+  private let topic: String
+  private let wanted: NewTopic
+  /// The cluster whose topic it is.
+  private let cluster: String
+  /// When to look next, by the monotonic clock, in ms; nil: the topic is there, as far as anybody knows.
+  private var due: Int64?
+  private var delay = Self.grace
+
+  /// Whoever deletes a topic to create it with other settings comes first, in ms.
+  private static let grace: Int64 = 2_000
+  private static let longestDelay: Int64 = 30_000
+  private static let patience = 5_000
+
+  init(_ connection: BrokerConnection, topic: String, wanted: NewTopic, cluster: String) {
+    self.connection = connection
+    self.topic = topic
+    self.wanted = wanted
+    self.cluster = cluster
+  }
+
+  var isMissing: Bool { due != nil }
+
+  /// The broker does not know the topic, or a partition of it.
+  mutating func noteMissing(now: Int64 = Clock.monotonicMilliseconds) {
+    if due == nil { (due, delay) = (now + Self.grace, Self.grace) }
+  }
+
+  /// Looks for the topic, if it is time for that, and creates it if there is none.
+  /// - Parameter use: called with the topic there, so that the clients take it up at once.
+  /// - Returns: true once it is there again.
+  /// - Throws: `ClusterChanged`.
+  mutating func restore(now: Int64 = Clock.monotonicMilliseconds, use: () throws -> Void) throws -> Bool {
+    guard let due, now >= due else { return false }
+    do {
+      try connection.createIfMissing(topic, as: wanted, timeoutMilliseconds: Self.patience)
+      // Another broker under the old address has nothing of what the old one had.
+      let found = try connection.client.clusterID(timeoutMilliseconds: Self.patience)
+      guard found == cluster else { throw ClusterChanged(before: cluster, now: found) }
+      try use()
+      self.due = nil
+      connection.health.well(.topic)
+      return true
+    } catch let error as ClusterChanged {
+      throw error
+    } catch {
+      let reason = (error as? KafkaError).map { $0.isRetriable ? "\($0)" : RefusalFix.described($0) } ?? "\(error)"
+      delay = min(2 * delay, Self.longestDelay)
+      self.due = Clock.monotonicMilliseconds + delay
+      connection.health.trouble(.topic, reason)
+      connection.log.warning(
+        "the topic was deleted and cannot be created again: \(reason)",
+        ["topic": .string(topic), "retry_ms": .of(delay)])
+      return false
+    }
+  }
+}
+
+/// The bootstrap address leads to another cluster than before: ledger and catalog know nothing of it.
+struct ClusterChanged: Error, CustomStringConvertible {
+  let before: String
+  let now: String
+  var description: String { "the address leads to the cluster \(now), and before to \(before)" }
+}
