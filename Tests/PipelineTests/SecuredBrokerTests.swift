@@ -28,6 +28,30 @@ import Testing
     try expectStored(images, in: folder)
   }
 
+  @Test("a password that is changed in its file is taken up without a restart", arguments: ["producer", "consumer"])
+  func aNewPasswordIsTakenUp(side: String) throws {
+    var broker = try secured.broker(.plain)
+    let open = try secured.broker(.tls, topic: broker.topic)
+    _ = try secured.operatorClient().createTopic(broker.topic, partitions: 1, timeoutMilliseconds: 30_000)
+    try folder.write("images/a.jpg", [1])
+    if side == "consumer" { try open.send([.image("a.jpg", [1])]) }
+    let right = try secured.properties(.plain)["sasl.password"] ?? ""
+    broker = Broker(
+      servers: broker.servers, topic: broker.topic,
+      properties: try secured.properties(.plain).filter { $0.key != "sasl.password" })
+    try folder.write("password", Array("wrong".utf8))
+    let program = try Program(
+      [side], in: folder, environment: broker.environment(["KAFKA_SASL_PASSWORD_FILE": folder.path + "/password"]))
+    #expect(eventually { program.output.contains("waiting for Kafka") }, "\(program.output)")
+    try folder.write("password", Array(right.utf8))
+    let isIn = eventually(withinSeconds: 60) {
+      side == "consumer" ? folder.rows.count == 1 : try TopicContent(open).names() == ["a.jpg"]
+    }
+    #expect(isIn, "\(program.output)")
+    #expect(program.terminate() == 0, "\(program.output)")
+    #expect(!program.output.contains(right) && !program.output.contains("wrong"), "\(program.output)")
+  }
+
   /// What is wrong, and what the log says helps.
   struct Mistake: Sendable, CustomTestStringConvertible {
     let name: String

@@ -103,6 +103,8 @@ final class TopicReader {
     }
     events.assigned()
     census?.assigned()
+    // More consumers than partitions, or a group that was arranged while the topic was missing: nobody would look again for long.
+    if partitions.isEmpty { restorer?.noteMissing() }
     log.info("partitions assigned", ["partitions": .string(listed(partitions))])
     return trackers.mapValues { $0.start.map { .at($0) } ?? .beginning }
   }
