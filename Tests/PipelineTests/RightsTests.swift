@@ -160,6 +160,37 @@ import Testing
     expectWord("Create", "--topic \(topic)", in: try run(side, code: 1))
   }
 
+  @Test(
+    "a side that may not create a deleted topic again names the right, and goes on once it has it", arguments: sides)
+  func aDeletedTopicTakesTheRightToCreate(side: [String]) throws {
+    try makeTopic()
+    let isProducer = side[0] == "producer"
+    try allow(isProducer ? .write : .read)
+    try allow(.read, on: .group(stranger().group))
+    if !isProducer { try send([.image("a.jpg", [1, 2, 3])]) }
+    let program = try Program([side[0]], in: folder, environment: stranger().environment(["LOG_LEVEL": "debug"]))
+    let hasBegun = eventually {
+      isProducer ? program.output.contains("sent  image=a.jpg") : folder.rows.count == 1
+    }
+    #expect(hasBegun, "\(program.output)")
+    #expect(try client.deleteTopic(topic, timeoutMilliseconds: 30_000))
+    try folder.write("images/b.jpg", [4])
+    #expect(eventually(withinSeconds: 10) { program.output.contains("no Create right on") }, "\(program.output)")
+    expectWord("Create", "--topic \(topic)", in: program.output)
+    try allow(.create)
+    let isThere = eventually(withinSeconds: 60) {
+      try client.partitionCount(of: topic, timeoutMilliseconds: 5_000) != nil
+    }
+    #expect(isThere, "\(program.output)")
+    if isProducer {
+      #expect(eventually { program.output.contains("sent  image=b.jpg") }, "\(program.output)")
+    } else {
+      try send([.image("b.jpg", [4])])
+      #expect(eventually { folder.rows.count == 2 }, "\(program.output)")
+    }
+    #expect(program.terminate() == 0, "\(program.output)")
+  }
+
   @Test func whoMayMakeTheTopicMakesIt() throws {
     for operation in [KafkaClient.Operation.create, .write] { try allow(operation) }
     let output = try run(["producer", "--once"], code: 0)

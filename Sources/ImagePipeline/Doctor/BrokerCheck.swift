@@ -15,6 +15,8 @@ final class BrokerCheck {
   /// In ms.
   static let patience = 10_000
   static let answer = 5_000
+  /// A server that does not know the question may say nothing at all.
+  private static let clockAnswer = 2_000
   /// A cluster may have hundreds.
   static let mostBrokers = 20
 
@@ -62,7 +64,7 @@ final class BrokerCheck {
   /// nil where it is not told.
   func clock(of broker: KafkaBroker) -> BrokerClock? {
     guard settings.effective("security.protocol") == "plaintext" else { return nil }
-    return BrokerClock.ask(host: broker.host, port: broker.port, timeoutMilliseconds: Self.answer)
+    return BrokerClock.ask(host: broker.host, port: broker.port, timeoutMilliseconds: Self.clockAnswer)
   }
 
   /// In slices, so that a wish to end is heard.
