@@ -1,7 +1,8 @@
 import Crdkafka
 import Synchronization
 
-/// Name and password for SASL that came from files, and may be other ones by now: secrets are changed under programs that run.
+/// User and password for SASL, read again from their files after a broker has refused them: secrets are rotated under running
+/// programs.
 final class Credentials: Sendable {
   private let reread: @Sendable (String) -> String?
   private let current: Mutex<Pair>
@@ -11,7 +12,7 @@ final class Credentials: Sendable {
     var password: String
   }
 
-  /// nil where nothing of them can be read again.
+  /// nil if none of them came from a file.
   init?(_ settings: KafkaSettings) {
     guard let reread = settings.reread, let user = settings.values["sasl.username"],
       let password = settings.values["sasl.password"]

@@ -16,8 +16,8 @@ extension KafkaError {
     case handled
   }
 
-  /// A code that this table does not know, one of a newer library say, needs a person: an error that is shown and did not
-  /// have to be costs less than one that is retried in silence for ever.
+  /// What this error calls for. A code that the table does not know, for example a newer library's, needs a person: showing an
+  /// error that would have passed costs less than retrying one for ever in silence.
   public var nature: Nature { Self.natures[code] ?? .needsPerson }
 
   /// Every code of librdkafka 2.0.2, and those of newer brokers that call for something else than a person.

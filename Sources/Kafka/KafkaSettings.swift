@@ -13,8 +13,8 @@ public struct KafkaSettings: Sendable {
   /// - level: as syslog's, 0 (emergency) to 7 (debug). facility: the library's short mark, `FAIL`, `ERROR`, `FATAL`, `STATS`.
   public var onLog: (@Sendable (_ level: Int, _ facility: String, _ message: String) -> Void)?
 
-  /// Reads a property again that came from a file, a password say; nil where it cannot be read. Asked when a broker does not
-  /// accept the one that is used: whoever changes passwords changes the file.
+  /// Reads a property again that came from a file, for example a password; returns nil if it cannot be read. Called when a broker
+  /// refuses the current one, because secrets are rotated in their files.
   public var reread: (@Sendable (_ property: String) -> String?)?
 
   /// Empty: the library's defaults.

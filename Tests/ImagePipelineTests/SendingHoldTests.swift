@@ -33,7 +33,7 @@ import Testing
     #expect(isHeld(after: 9) && !isHeld(after: 10))
   }
 
-  @Test("an acknowledgement ends it, and the next refusal begins anew") func anAcknowledgementEndsIt() {
+  @Test("an acknowledgement ends it, and the next refusal starts at 10 s again") func anAcknowledgementEndsIt() {
     hold.refused(refusal, now: start)
     hold.refused(refusal, now: start + 10_000)
     #expect(hold.isOver())

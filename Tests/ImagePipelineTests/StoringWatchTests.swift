@@ -35,7 +35,7 @@ import Testing
     #expect(health.report().isReady)
   }
 
-  @Test("another assignment begins anew") mutating func anotherAssignmentBeginsAnew() {
+  @Test("a new assignment starts the clock again") mutating func aNewAssignmentStartsTheClockAgain() {
     look(after: 0, lag: 0)
     look(after: 31, lag: 5)
     #expect(!health.report().isReady)

@@ -27,7 +27,7 @@ final class SendingHold: Sendable {
     state.withLock { $0.isTopicMissing || now < $0.until }
   }
 
-  /// Why nothing is taken at the moment; nil: as far as anybody knows, everything is.
+  /// Why the broker takes nothing at the moment; nil if it takes messages, as far as is known.
   var refusal: KafkaError? { state.withLock { $0.refusal } }
 
   var isTopicMissing: Bool { state.withLock { $0.isTopicMissing } }
@@ -46,7 +46,7 @@ final class SendingHold: Sendable {
 
   func topicIsThere() { state.withLock { $0.isTopicMissing = false } }
 
-  /// The broker has taken a message, or nothing waits for it any more.
+  /// The broker has accepted a message, or no image waits any more.
   /// - Returns: true where it refused before.
   func isOver() -> Bool {
     state.withLock { state in

@@ -1,8 +1,7 @@
 import Kafka
 import Platform
 
-/// What a person does about an error of the broker that does not pass by itself. The one place that knows the fixes; a missing
-/// right brings its own.
+/// The fix for each error of the broker that needs a person. A missing right brings its own.
 enum RefusalFix {
   /// - Parameter error: one whose nature is `needsPerson` or `refusedMessage`.
   static func text(for error: KafkaError, now: Int64 = Clock.wallMilliseconds) -> String {

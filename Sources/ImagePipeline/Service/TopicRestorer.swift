@@ -2,7 +2,7 @@ import Kafka
 import Platform
 import Telemetry
 
-/// Creates the topic again that was deleted under a running side, or says what keeps it from that.
+/// Creates a topic again that was deleted under a running side, or reports what prevents it.
 struct TopicRestorer {
   private let connection: BrokerConnection
   private let topic: String
@@ -13,7 +13,7 @@ struct TopicRestorer {
   private var due: Int64?
   private var delay = Self.grace
 
-  /// Whoever deletes a topic to create it with other settings comes first, in ms.
+  /// The wait before the first try, in ms: time for an operator who deletes a topic to re-create it with other settings.
   private static let grace: Int64 = 2_000
   private static let longestDelay: Int64 = 30_000
   private static let patience = 5_000
