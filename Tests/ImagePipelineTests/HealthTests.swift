@@ -92,7 +92,7 @@ import Testing
 
   @Test("an outbox counts what the broker took, not what it refused") func refusalsAreNoAcknowledgements() {
     let outbox = Outbox()
-    let stamp = FileStamp(size: 1, modified: 1, inode: 1)
+    let stamp = FileStamp(size: 1, modified: 1, changed: 1, inode: 1)
     let flight = outbox.begin("a", stamp, SHA256.hash(UnsafeRawBufferPointer(start: nil, count: 0)))
     let tokens = [outbox.add(to: flight, bytes: 1), outbox.add(to: flight, bytes: 1)]
     _ = outbox.settle(tokens[0], failure: Refused())

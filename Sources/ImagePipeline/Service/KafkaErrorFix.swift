@@ -1,4 +1,5 @@
 import Kafka
+import Platform
 
 /// What an operator does about an error of Kafka's: the one table, by the error's name. docs/errors.md has a row for each.
 public enum KafkaErrorFix {
@@ -18,7 +19,7 @@ public enum KafkaErrorFix {
     if error.name == "_INVALID_ARG", let variable = variable(in: "\(error.context) \(error.reason)") {
       return "correct \(variable), or unset it"
     }
-    return table[error.name]?(topic(of: error) ?? "...")
+    return table[error.name]?(topic(of: error) ?? "...") ?? (error.nature == .needsPerson ? brokerLog : nil)
   }
 
   /// The variable of the first property that a text names: `ssl.ca.location` is `KAFKA_SSL_CA_LOCATION`.
@@ -52,14 +53,15 @@ public enum KafkaErrorFix {
       "the topic takes smaller messages than SEGMENT_BYTES makes. Raise its max.message.bytes ("
         + setting("max.message.bytes=1048588", on: $0) + "), or lower SEGMENT_BYTES"
     },
+    "INVALID_MSG_SIZE": { _ in "lower SEGMENT_BYTES, or raise the topic's max.message.bytes" },
     "RECORD_LIST_TOO_LARGE": {
       "a batch is larger than a segment of the topic. Raise its segment.bytes ("
         + setting("segment.bytes=1073741824", on: $0)
         + "), or lower KAFKA_BATCH_SIZE and SEGMENT_BYTES"
     },
     "INVALID_TIMESTAMP": {
-      "the clocks of this host and of the broker differ by more than the topic allows. Correct them (timedatectl, NTP), or raise "
-        + "the limit ("
+      "the clocks of this host, which shows \(Clock.iso8601(milliseconds: Clock.wallMilliseconds)), and of the broker differ by more "
+        + "than the topic allows. Correct them (timedatectl, NTP), or raise the limit ("
         + setting(
           "message.timestamp.after.max.ms=..., before Kafka 3.6 message.timestamp.difference.max.ms=...", on: $0)
         + ")"
@@ -115,6 +117,8 @@ public enum KafkaErrorFix {
     "CLUSTER_AUTHORIZATION_FAILED": { _ in "the user lacks a right on the cluster: " + right },
     "SASL_AUTHENTICATION_FAILED": { _ in BrokerTrouble.password },
     "_AUTHENTICATION": { _ in BrokerTrouble.password },
+    "UNACCEPTABLE_CREDENTIAL": { _ in BrokerTrouble.password },
+    "SECURITY_DISABLED": { _ in "the broker has no authorizer. Leave rights and passwords out" },
     "UNSUPPORTED_SASL_MECHANISM": { _ in "set KAFKA_SASL_MECHANISM to one of those that the broker supports" },
     "ILLEGAL_SASL_STATE": { _ in BrokerTrouble.protocolOrStart },
     // The connection.
@@ -123,6 +127,7 @@ public enum KafkaErrorFix {
     "REQUEST_TIMED_OUT": { _ in "the broker or one of its replicas is overloaded: " + brokerLog },
     "_SSL": { _ in "check KAFKA_SSL_CA_LOCATION, KAFKA_SSL_CERTIFICATE_LOCATION and KAFKA_SSL_KEY_LOCATION" },
     // The client itself.
+    "INVALID_REQUIRED_ACKS": { _ in "leave KAFKA_ACKS unset" },
     "_INVALID_ARG": { _ in "correct the variable of the property that is named: KAFKA_A_B sets a.b" },
     "_CRIT_SYS_RESOURCE": { _ in "raise the limits of memory, threads (ulimit -u) and open files (ulimit -n)" },
     "OUT_OF_ORDER_SEQUENCE_NUMBER": {

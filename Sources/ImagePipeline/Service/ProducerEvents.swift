@@ -185,7 +185,7 @@ public final class ProducerEvents: Sendable {
       if news == .first { $0.refused += 1 }
       if news != .none { $0.everRefused += 1 }
     }
-    let reason = refusal.map { RefusalFix.described($0) } ?? "\(error)"
+    let reason = refusal.map { KafkaErrorFix.described($0) } ?? "\(error)"
     if refusal != nil { health.trouble(.refusals, reason) }
     guard news != .none else { return }
     // What concerns every image is not said of every image.
@@ -198,7 +198,7 @@ public final class ProducerEvents: Sendable {
   func heldBack(_ path: String, _ error: KafkaError) {
     markUnacknowledged(path)
     counts.withLock { $0.failed += 1 }
-    let reason = RefusalFix.described(error)
+    let reason = KafkaErrorFix.described(error)
     health.trouble(.sending, reason)
     guard let unsaid = refusalsOfAll.unsaid(of: error.name) else { return }
     log.error(

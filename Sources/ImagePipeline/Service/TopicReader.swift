@@ -279,7 +279,9 @@ final class TopicReader {
       try report(error)
     case .failure(let error):
       if error.isUnknownTopic { restorer?.noteMissing() }
-      if error.nature == .needsPerson { events.fetchingFailed(RefusalFix.described(error)) }
+      if error.nature == .needsPerson, withoutPlaceSince == nil {
+        events.fetchingFailed(KafkaErrorFix.described(error))
+      }
       try report(error)
     }
   }

@@ -50,7 +50,7 @@ struct TopicRestorer {
     } catch let error as ClusterChanged {
       throw error
     } catch {
-      let reason = (error as? KafkaError).map { $0.isRetriable ? "\($0)" : RefusalFix.described($0) } ?? "\(error)"
+      let reason = (error as? KafkaError).map { $0.isRetriable ? "\($0)" : KafkaErrorFix.described($0) } ?? "\(error)"
       delay = min(2 * delay, Self.longestDelay)
       self.due = Clock.monotonicMilliseconds + delay
       connection.health.trouble(.topic, reason)
