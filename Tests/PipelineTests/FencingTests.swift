@@ -15,7 +15,7 @@ import Testing
   }
 
   private func expectItWentOn(_ consumer: Program, _ names: [String]) throws {
-    #expect(consumer.output.contains("joining anew"), "\(consumer.output)")
+    #expect(consumer.output.contains("event=shut_out"), "\(consumer.output)")
     #expect(consumer.terminate() == 0, "\(consumer.output)")
     try expectStored(Dictionary(uniqueKeysWithValues: names.map { ($0, Array($0.utf8)) }), in: folder)
   }
@@ -27,7 +27,7 @@ import Testing
     // 8 is a commit, 82 that another member has this one's group.instance.id.
     broker.failNextRequests(api: 8, errors: [82])
     try carry("second.jpg", broker, consumer)
-    #expect(eventually { consumer.output.contains("joining anew") }, "\(consumer.output)")
+    #expect(eventually { consumer.output.contains("event=shut_out") }, "\(consumer.output)")
     try carry("third.jpg", broker, consumer)
     try expectItWentOn(consumer, ["first.jpg", "second.jpg", "third.jpg"])
   }
@@ -40,7 +40,7 @@ import Testing
     for number in 1...2 {
       broker.failNextRequests(api: 8, errors: [82])
       try carry("\(number).jpg", broker, consumer)
-      #expect(eventually { consumer.output.components("joining anew") == number }, "\(consumer.output)")
+      #expect(eventually { consumer.output.components("event=shut_out") == number }, "\(consumer.output)")
     }
     #expect(consumer.output.components("event=output_copied") == 1, "\(consumer.output)")
     try carry("last.jpg", broker, consumer)
@@ -53,7 +53,7 @@ import Testing
     try carry("first.jpg", broker, consumer)
     // Its session ends, and so does its place in the group.
     broker.setDown(true)
-    #expect(eventually(withinSeconds: 60) { consumer.output.contains("joining anew") }, "\(consumer.output)")
+    #expect(eventually(withinSeconds: 60) { consumer.output.contains("event=shut_out") }, "\(consumer.output)")
     broker.setDown(false)
     try carry("second.jpg", broker, consumer)
     try expectItWentOn(consumer, ["first.jpg", "second.jpg"])
@@ -77,7 +77,7 @@ import Testing
       return !intruder.assignment.isEmpty
     }
     #expect(isIn)
-    #expect(eventually { consumer.output.contains("joining anew") }, "\(consumer.output)")
+    #expect(eventually { consumer.output.contains("event=shut_out") }, "\(consumer.output)")
     intruder.unsubscribeAndClose()
     try carry("second.jpg", broker, consumer)
     try expectItWentOn(consumer, ["first.jpg", "second.jpg"])

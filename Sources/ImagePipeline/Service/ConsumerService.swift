@@ -46,7 +46,8 @@ public final class ConsumerService: Sendable {
         log.warning(
           error is ClusterChanged
             ? "\(error): joining there"
-            : "the group has shut this consumer out, joining again: \(KafkaErrorFix.described(error))")
+            : "the group has shut this consumer out; joining again: \(KafkaErrorFix.described(error))",
+          ["event": error is ClusterChanged ? "cluster_changed" : "shut_out"])
         var delay = FenceWatch.delays.lowerBound
         if isFenced {
           let fence = fences.fenced(at: Clock.monotonicMilliseconds)

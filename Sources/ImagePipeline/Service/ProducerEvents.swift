@@ -6,14 +6,14 @@ import Telemetry
 
 /// What happens in a producer: each event counts and says so in one place.
 public final class ProducerEvents: Sendable {
-  private let log: Log
+  let log: Log
   private let input: String
   let health: Health
   /// From a file's being read to its line in the ledger, in seconds.
   let sendSeconds = Histogram(bounds: Histogram.seconds)
-  private let counts = Mutex(Counts())
+  let counts = Mutex(Counts())
   private let refusals = Refusals()
-  private let scanned = Mutex(ScanTroubles())
+  let troubles = Mutex(ScanTroubles())
   /// Found before, given back unsent, and not found again yet: they still count as found.
   private let returning = Mutex(PathSet())
   /// Images that the broker did not take, until it has, or they have gone.
@@ -232,13 +232,6 @@ public final class ProducerEvents: Sendable {
 
   func isRefused(_ path: String, _ status: FileStatus) -> Bool { refusals.contains(path, status) }
 
-  func refusedName(_ bytes: [UInt8]) {
-    let name = String(decoding: bytes, as: UTF8.self)
-    guard noteTrouble("name \(bytes)") else { return }
-    log.error(
-      "not sent: its name is not UTF-8, which a Kafka key and JSON have to be: rename it", ["image": .string(name)])
-  }
-
   /// It will be tried again.
   func failed(_ path: String, _ error: any Error) {
     markUnacknowledged(path)
@@ -265,68 +258,6 @@ public final class ProducerEvents: Sendable {
     log.error("sent, but its file stays where it is: \(error)", ["image": .string(path)])
   }
 
-  func unreadableFolder(_ error: SystemError) {
-    guard noteTrouble("folder \(error)") else { return }
-    log.error("a folder could not be read: \(error)")
-  }
-
-  /// Counts what keeps images from being found.
-  /// - Returns: whether it is to be logged.
-  private func noteTrouble(_ text: String) -> Bool {
-    let isNew = scanned.withLock { $0.note(text) }
-    if isNew {
-      counts.withLock {
-        $0.refused += 1
-        $0.everRefused += 1
-      }
-    }
-    return isNew && isNews(text)
-  }
-
-  /// Everything has been looked at: what the scan did not meet again has passed.
-  func scanEnded() {
-    let passed = scanned.withLock { $0.scanEnded() }
-    counts.withLock { $0.refused -= passed }
-  }
-
-  /// A scan of the whole input is over.
-  func scanned(_ tally: FileTally, extensions: [String]) {
-    counts.withLock { $0.tally = tally }
-    guard tally.isFruitless, isNews("nothing matches") else { return }
-    log.warning(
-      tally.passedBy > 0
-        ? "no file has an extension of IMAGE_EXTENSIONS; if the others are images: IMAGE_EXTENSIONS="
-          + "\(tally.extensions(besides: extensions)), or * for every file"
-        : "IMAGE_EXCLUDE matches every file, so nothing is sent; correct its patterns",
-      [
-        "event": "nothing_matches", "passed_by": .of(tally.passedBy), "passed_by_extensions": .of(tally.named),
-        "excluded": .of(tally.excluded),
-      ])
-  }
-
-  /// The input itself cannot be scanned: it is not mounted at the moment, say.
-  func inputIsUnreadable(_ error: SystemError) {
-    health.trouble(.input, "\(error)")
-    unreadableFolder(error)
-  }
-
-  func inputIsReadable() { health.well(.input) }
-
-  func skippedOutput(_ path: String) {
-    guard isNews("output " + path) else { return }
-    log.info("not entered: a consumer stores into this folder", ["folder": .string(path)])
-  }
-
-  func skippedLink(_ path: String) {
-    guard isNews("link " + path) else { return }
-    log.info("not entered: a symbolic link to a folder", ["folder": .string(path)])
-  }
-
-  func noEvents(_ error: SystemError) {
-    guard isNews("events \(error.code)") else { return }
-    log.warning("no events for some folders, which are scanned now and then instead: \(error)")
-  }
-
   /// Another topic stands under the name than was sent to. Said once in a run.
   func topicIsNew(_ topic: String, because reason: String) {
     guard isNews("topic is new") else { return }
@@ -336,7 +267,7 @@ public final class ProducerEvents: Sendable {
   }
 
   /// True for the first time that something is to be said. What was said is remembered up to a bound.
-  private func isNews(_ text: String) -> Bool {
+  func isNews(_ text: String) -> Bool {
     said.withLock { said in
       if said.count >= 10_000 { said = [] }
       return said.insert(text).inserted

@@ -27,7 +27,7 @@ final class TopicReader {
   var wasAssigned = false
   /// Since when the group has given this consumer neither partitions nor the word that there are none; nil: it has, or was
   /// not asked yet.
-  private var withoutPlaceSince: Int64?
+  var withoutPlaceSince: Int64?
   /// Another topic stands under the name. Acted upon by `pump` alone: within `keepAlive` the catalog may be in the midst
   /// of a transaction.
   var topicIsNew = false
@@ -43,7 +43,7 @@ final class TopicReader {
   /// nil: the topic lasts as long as this.
   var restorer: TopicRestorer?
   private var progress = StoringWatch()
-  private let reports = Repetitions(intervalMilliseconds: 60_000)
+  let reports = Repetitions(intervalMilliseconds: 60_000)
   var lastCommits: [Int32: Int64] = [:]
   var nextCommit: Int64 = 0
   /// When to tell again how much is left.
@@ -284,31 +284,6 @@ final class TopicReader {
       }
       try report(error)
     }
-  }
-
-  private func report(_ error: KafkaError) throws {
-    if error.isFatal { throw error }
-    // What keeps it out of the group is why it is not ready.
-    if withoutPlaceSince != nil { events.health.trouble(.partitions, KafkaErrorFix.described(error)) }
-    guard let unsaid = reports.unsaid(of: error.name + error.context) else { return }
-    log.warning(
-      "the Kafka client reports: \(KafkaErrorFix.described(error))",
-      unsaid > 0 ? ["others_before": .of(unsaid)] : [:])
-  }
-
-  private func sayGap(of partition: Int32) {
-    if let count = trackers[partition]?.takeNeverSeen() {
-      log.info(
-        "a partition's first messages are not in the topic any more, and are not stored: \(count)",
-        ["partition": .of(partition), "first_offset": .of(count)])
-    }
-    guard let lost = trackers[partition]?.takeGap() else { return }
-    log.error(
-      "messages were removed from the topic before they were stored: \(lost.count)",
-      [
-        "partition": .of(partition), "from": .of(lost.lowerBound), "to": .of(lost.upperBound - 1),
-        "cure": "give the topic a longer retention.ms or larger retention.bytes",
-      ])
   }
 
   /// To be called while a batch waits: polls, so that the group keeps this consumer, with fetching paused.

@@ -1,0 +1,78 @@
+import Platform
+import Telemetry
+
+/// What scans and events tell of the input folder.
+extension ProducerEvents {
+  func refusedName(_ bytes: [UInt8]) {
+    let name = String(decoding: bytes, as: UTF8.self)
+    guard noteTrouble("name \(bytes)") else { return }
+    log.error(
+      "not sent: its name is not UTF-8, which a Kafka key and JSON have to be: rename it", ["image": .string(name)])
+  }
+
+  func unreadableFolder(_ error: SystemError) {
+    guard noteTrouble("folder \(error)") else { return }
+    log.error("a folder could not be read: \(error)")
+  }
+
+  /// Counts what keeps images from being found.
+  /// - Returns: whether it is to be logged.
+  private func noteTrouble(_ text: String) -> Bool {
+    let isNew = troubles.withLock { $0.note(text) }
+    if isNew {
+      counts.withLock {
+        $0.found += 1
+        $0.refused += 1
+        $0.everRefused += 1
+      }
+    }
+    return isNew && isNews(text)
+  }
+
+  /// Everything has been looked at: what the scan did not meet again has passed.
+  func scanEnded() {
+    let passed = troubles.withLock { $0.scanEnded() }
+    counts.withLock {
+      $0.found -= passed
+      $0.refused -= passed
+    }
+  }
+
+  /// A scan of the whole input is over.
+  func scanned(_ tally: FileTally, extensions: [String]) {
+    counts.withLock { $0.tally = tally }
+    guard tally.isFruitless, isNews("nothing matches") else { return }
+    log.warning(
+      tally.passedBy > 0
+        ? "no file has an extension of IMAGE_EXTENSIONS; if the others are images: IMAGE_EXTENSIONS="
+          + "\(tally.extensions(besides: extensions)), or * for every file"
+        : "IMAGE_EXCLUDE matches every file, so nothing is sent; correct its patterns",
+      [
+        "event": "nothing_matches", "passed_by": .of(tally.passedBy), "passed_by_extensions": .of(tally.named),
+        "excluded": .of(tally.excluded),
+      ])
+  }
+
+  /// The input itself cannot be scanned: it is not mounted at the moment, say.
+  func inputIsUnreadable(_ error: SystemError) {
+    health.trouble(.input, "\(error)")
+    unreadableFolder(error)
+  }
+
+  func inputIsReadable() { health.well(.input) }
+
+  func skippedOutput(_ path: String) {
+    guard isNews("output " + path) else { return }
+    log.info("not entered: a consumer stores into this folder", ["folder": .string(path)])
+  }
+
+  func skippedLink(_ path: String) {
+    guard isNews("link " + path) else { return }
+    log.info("not entered: a symbolic link to a folder", ["folder": .string(path)])
+  }
+
+  func noEvents(_ error: SystemError) {
+    guard isNews("events \(error.code)") else { return }
+    log.warning("no events for some folders, which are scanned now and then instead: \(error)")
+  }
+}
