@@ -161,7 +161,7 @@ extension KafkaConsumer {
   /// Who waits for the group's coordinator is not told that the broker refuses to name it: that comes as an event.
   private func waitingRefusal() -> KafkaError? {
     takeEvents()
-    for case .failure(let error) in batch where error.isAuthorization { return error }
+    for case .failure(let error, _) in batch where error.isAuthorization { return error }
     return nil
   }
 }

@@ -30,8 +30,9 @@ public final class KafkaConsumer: KafkaClient, @unchecked Sendable {
     case offsetOutOfRange(Int32, KafkaError)
     /// What `commit` was given is not on record, or not all of it.
     case commitFailed(KafkaError)
-    /// Anything else, as a topic that is not there. The consumer goes on by itself unless it is fatal.
-    case failure(KafkaError)
+    /// Anything else, such as a topic that does not exist, and the partition if it is about one. The consumer goes on by itself
+    /// unless it is fatal.
+    case failure(KafkaError, partition: Int32? = nil)
   }
 
   /// Asked where to start each partition that comes; one without an answer starts at the beginning. Set it before
@@ -144,7 +145,9 @@ public final class KafkaConsumer: KafkaClient, @unchecked Sendable {
     let isOfPartition = assigned.contains(raw.partition) && reason?.hasPrefix("Subscribed topic") != true
     let place = isOfPartition ? place(name, raw.partition, raw.offset) : place(name)
     let error = handle.error(raw.err, place, reason: reason, needs: needs)
-    guard error.isOffsetOutOfRange, raw.partition >= 0 else { return .failure(error) }
+    guard error.isOffsetOutOfRange, raw.partition >= 0 else {
+      return .failure(error, partition: isOfPartition ? raw.partition : nil)
+    }
     resting.insert(raw.partition)
     return .offsetOutOfRange(raw.partition, error)
   }

@@ -61,7 +61,7 @@ struct Commands {
         "excluded": .of(now.tally.excluded),
       ])
     // Stopped before the end, not everything that was there has been sent.
-    return settings.once && (now.refused > 0 || stop.isSet) ? 1 : 0
+    return settings.once && (now.refused > 0 || now.unhandled > 0 || stop.isSet) ? 1 : 0
   }
 
   // MARK: Consumer

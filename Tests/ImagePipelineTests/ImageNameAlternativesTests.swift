@@ -6,6 +6,16 @@ import Testing
 @Suite struct ImageNameAlternativesTests {
   private let hash = digest(of: "an image")
 
+  @Test(
+    "the name that an image was sent under is found again",
+    arguments: ["cat/001.jpg", "a/b.c/plain", ".hidden", "~.jpg"])
+  func originalIsFound(name: String) throws {
+    let sent = try ImageName(name)
+    for stored in sent.alternatives(hash) { #expect(stored.original(hash).value == name) }
+    #expect(sent.original(hash).value == name)
+    #expect(try ImageName("x~0a1b2c3d.jpg").original(hash).value == "x~0a1b2c3d.jpg", "another image's hash")
+  }
+
   private func alternatives(_ name: String) throws -> [String] { try ImageName(name).alternatives(hash).map(\.value) }
 
   @Test("the hash comes before the extension, in the same folder, with more digits each time")

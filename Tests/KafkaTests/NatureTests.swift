@@ -27,7 +27,7 @@ import Testing
     "errors are what operators know them as",
     arguments: [
       ("INVALID_TIMESTAMP", KafkaError.Nature.needsPerson), ("TOPIC_AUTHORIZATION_FAILED", .needsPerson),
-      ("POLICY_VIOLATION", .needsPerson), ("INVALID_RECORD", .needsPerson),
+      ("POLICY_VIOLATION", .needsPerson), ("INVALID_RECORD", .refusedMessage),
       ("UNSUPPORTED_COMPRESSION_TYPE", .needsPerson), ("_AUTHENTICATION", .needsPerson), ("_SSL", .needsPerson),
       ("MSG_SIZE_TOO_LARGE", .refusedMessage), ("RECORD_LIST_TOO_LARGE", .refusedMessage),
       ("UNKNOWN_TOPIC_OR_PART", .missingTopic), ("_UNKNOWN_TOPIC", .missingTopic),

@@ -149,7 +149,7 @@ struct Seen {
       case .message(let message): messages.append(message)
       case .endOfPartition(let partition, let offset): ends[partition] = offset
       case .offsetOutOfRange(let partition, let error): outOfRange[partition] = error
-      case .commitFailed(let error), .failure(let error): failures.append(error)
+      case .commitFailed(let error), .failure(let error, _): failures.append(error)
       }
     }
   }

@@ -297,6 +297,23 @@ import Testing
     #expect(folder.exists("images/growing.jpg") && !folder.exists("images/good.jpg"))
   }
 
+  @Test("a run ends beside a file that is opened, appended to and closed for ever")
+  func fileThatIsAppendedToForEver() throws {
+    try folder.write("images/growing.jpg", [1])
+    let isOver = StopFlag()
+    let writing = BackgroundThread.start("writing") { [folder] in
+      while !isOver.wait(milliseconds: 120) {
+        guard let file = try? File.open(folder.path + "/images/growing.jpg", .create) else { continue }
+        try? folder.append([1], to: file)
+      }
+    }
+    defer { writing.join() }
+    defer { isOver.set() }
+    let producer = try once(["SETTLE_MS": "0", "AFTER_SENT": "delete"])
+    // 0 if the file is deleted between two of its writer's visits, which is what was asked for.
+    #expect(producer.exitCode(withinSeconds: 60) != nil, "\(producer.output)")
+  }
+
   @Test("a run waits for a writer that pauses, and sends and deletes the whole file")
   func runWaitsForWriter() throws {
     var file: File? = try File.open(folder.path + "/images/upload.jpg", .createNew)

@@ -98,9 +98,19 @@ extension FolderSource {
     if looksSent, !isClosed {
       guard settings.afterSent != .keep, outbox.claim(path) else { return }
       writer.add(.settled(path: path, stamp: stamp, looks: tries))
-    } else if outbox.claim(path) {
+    } else if mayBeTaken(path, cause, wasSent: line != nil), outbox.claim(path) {
       take(Candidate(path: path, stamp: isClosed ? nil : stamp, sent: line?.digest, hasSettled: true, tries: tries))
     }
+  }
+
+  /// A run that only sends what is there does not go on for ever over a file that changes each time after it was sent.
+  private func mayBeTaken(_ path: String, _ cause: Cause, wasSent: Bool) -> Bool {
+    guard settings.once, wasSent, cause != .scan else { return true }
+    versions[path.pathKey, default: 0] += 1
+    guard versions[path.pathKey]! >= UnfinishedFile.mostTries else { return true }
+    settling.forget(path)
+    events.refused(path, UnfinishedFile.changes, wasFound: false)
+    return false
   }
 
   /// Whether a file has settled: to be sent, or, if it looks as it was sent, to be moved or deleted.

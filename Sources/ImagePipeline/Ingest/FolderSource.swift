@@ -25,6 +25,10 @@ final class FolderSource {
   private var scans = 0
   private var tally = FileTally()
   private var appeared: [String] = []
+  /// How often a file was sent in this run and then changed again, by `pathKey`. With `once` alone, which ends some time.
+  var versions: [[UInt8]: Int] = [:]
+  /// Everything is to be scanned again, as soon as the scan that is under way has ended.
+  private var isScanWanted = false
   private var nextRecheck: Int64 = 0
 
   /// A scan looks at so many entries, then at events and at files that have settled.
@@ -82,19 +86,20 @@ final class FolderSource {
     case .movedIn(let path): if try !liesInOutput(path) { try consider(path, .movedIn) }
     case .unreadableName(let bytes): refuseName(bytes, .regular)
     case .folderAppeared(let folder) where appeared.count < Self.mostAppeared: appeared.append(folder)
-    case .folderAppeared: nextScan = now
+    case .folderAppeared: isScanWanted = true
     case .foldersGone(let folders):
       writers.forget(below: folders)
       // A folder that was moved within the input is found under its new name.
-      nextScan = now
+      isScanWanted = true
     case .eventsLost:
       writers.forgetWrites()
-      nextScan = now
+      isScanWanted = true
     }
   }
 
   /// How long nothing is to be done but to wait for events, in ms.
   private var waiting: Int {
+    if isScanWanted { return 0 }
     let next = min(nextScan, settling.nextDue ?? .max, Clock.monotonicMilliseconds + 100)
     return max(0, Int(next - Clock.monotonicMilliseconds))
   }
@@ -102,7 +107,8 @@ final class FolderSource {
   // MARK: Scanning
 
   private func startWalk() throws {
-    if scans == 0 || (!settings.once && Clock.monotonicMilliseconds >= nextScan) {
+    if scans == 0 || (!settings.once && (isScanWanted || Clock.monotonicMilliseconds >= nextScan)) {
+      isScanWanted = false
       appeared = []
       tally = FileTally()
       do {

@@ -250,7 +250,7 @@ final class Sender: Sendable {
   }
 
   private func releaseUnfinished(_ path: String, _ reason: UnfinishedFile, tries: Int) {
-    events.unfinished(path)
+    events.unfinished(path, reason)
     outbox.release(path, again: .unfinished(reason, tries: tries + 1))
   }
 

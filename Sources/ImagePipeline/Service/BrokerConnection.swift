@@ -39,12 +39,17 @@ struct BrokerConnection {
   func createIfMissing(
     _ topic: String, as wanted: NewTopic, timeoutMilliseconds: Int, waitsForBrokers: Bool = false
   ) throws {
-    var isNew = false
+    var (isNew, isThere) = (false, false)
     do throws(KafkaError) {
-      guard try client.partitionCount(of: topic, timeoutMilliseconds: 5_000) == nil else { return }
+      defer { if isThere { health.well(.topic) } }
+      guard try client.partitionCount(of: topic, timeoutMilliseconds: min(5_000, timeoutMilliseconds)) == nil else {
+        isThere = true
+        return
+      }
       isNew = try client.createTopic(
         topic, partitions: wanted.partitions, replicationFactor: wanted.replicationFactor, settings: wanted.settings,
         timeoutMilliseconds: timeoutMilliseconds)
+      isThere = true
     } catch {
       guard error.isInvalidRequest, !(waitsForBrokers && error.isTooFewBrokers) else { throw error }
       throw TopicRefusal(topic: topic, wanted: wanted, name: error.name, reason: error.reason)

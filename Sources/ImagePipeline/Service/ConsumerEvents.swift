@@ -13,7 +13,9 @@ public final class ConsumerEvents: Sendable {
   /// From the producer's sending of an image to its being durable, in seconds.
   let endToEndSeconds = Histogram(bounds: Histogram.seconds)
   private let counts = Mutex(Counts())
-  private let isFetching = Atomic(true)
+  private let fetching = Mutex(FetchTroubles())
+  /// Whether there is any.
+  private let hasFetchTroubles = Atomic(false)
   /// Set once partitions have been assigned, or the run has ended.
   let ready = StopFlag()
 
@@ -65,6 +67,7 @@ public final class ConsumerEvents: Sendable {
   func assigned() {
     ready.set()
     health.well(.partitions)
+    changeFetching { $0 = FetchTroubles() }
     health.started()
   }
 
@@ -142,16 +145,31 @@ public final class ConsumerEvents: Sendable {
 
   func catalogIsWell() { health.well(.catalog) }
 
-  /// Messages cannot be read until a person changes something.
-  func fetchingFailed(_ reason: String) {
-    isFetching.store(false, ordering: .relaxed)
+  /// The messages of a partition, or nil: of all, cannot be read until a person changes something.
+  func fetchingFailed(_ partition: Int32?, _ reason: String) {
+    fetching.withLock { $0.failed(partition, reason) }
+    hasFetchTroubles.store(true, ordering: .relaxed)
     health.trouble(.fetching, reason)
   }
 
-  /// A message has come, or the end of a partition.
-  func fetchingGoesOn() {
+  /// A message of a partition has arrived, or its end.
+  func fetchingGoesOn(_ partition: Int32) {
     // For each message: not worth a lock each time.
-    if !isFetching.exchange(true, ordering: .relaxed) { health.well(.fetching) }
+    if hasFetchTroubles.load(ordering: .relaxed) { changeFetching { $0.goesOn(partition) } }
+  }
+
+  /// The partitions that cannot be read.
+  var unreadable: [Int32] {
+    hasFetchTroubles.load(ordering: .relaxed) ? fetching.withLock { $0.partitions } : []
+  }
+
+  private func changeFetching(_ change: (inout FetchTroubles) -> Void) {
+    let reason = fetching.withLock { troubles in
+      change(&troubles)
+      hasFetchTroubles.store(!troubles.isEmpty, ordering: .relaxed)
+      return troubles.reason
+    }
+    if let reason { health.trouble(.fetching, reason) } else { health.well(.fetching) }
   }
 
   func expiringFailed(_ error: any Error, retryMilliseconds: Int) {

@@ -71,7 +71,8 @@ final class GroupCensus: Sendable {
     func run() {
       guard !isOver.isSet, let first = strangers() else { return }
       let certain = first.filter { $0.kind != .copy }
-      events.groupHas(certain)
+      // Nothing is certain yet of the others.
+      if !certain.isEmpty || first.isEmpty { events.groupHas(certain) }
       guard certain.count < first.count else { return }
       // One of ours that has ended is a member for as long as a session lasts, and holds no slot either.
       let session = Int(kafka.values["session.timeout.ms"] ?? "") ?? 10_000

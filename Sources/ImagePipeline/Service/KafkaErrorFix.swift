@@ -92,7 +92,9 @@ public enum KafkaErrorFix {
     "LEADER_NOT_AVAILABLE": { "a partition of topic \($0) has no leader. Start the brokers that are down" },
     "UNKNOWN_TOPIC_OR_PART": { "create topic \($0) (kafka-topics --create --topic \($0)), or correct TOPIC" },
     "_UNKNOWN_TOPIC": { "create topic \($0) (kafka-topics --create --topic \($0)), or correct TOPIC" },
-    "_UNKNOWN_PARTITION": { "topic \($0) has fewer partitions than before. Restart this program" },
+    "_UNKNOWN_PARTITION": {
+      "topic \($0) was deleted, or re-created with fewer partitions. It is looked for again, and created if it is missing"
+    },
     "TOPIC_EXCEPTION": { _ in "correct TOPIC: 1 to 249 letters, digits, dots, underscores and dashes" },
     "UNSUPPORTED_VERSION": { _ in "the broker is too old, or no Kafka. Kafka 0.11 or newer is needed" },
     "_UNSUPPORTED_FEATURE": { _ in "the broker is too old, or no Kafka. Kafka 0.11 or newer is needed" },

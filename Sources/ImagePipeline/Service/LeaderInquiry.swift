@@ -78,7 +78,10 @@ final class LeaderInquiry {
     guard now >= nextLook, !partitions.isEmpty else { return }
     nextLook = now + Self.interval
     let sorted = partitions.sorted()
-    ask((0..<min(Self.mostToWake, sorted.count)).map { sorted[(turn + $0) % sorted.count] })
+    // A leader that did not answer is asked first: it may just have been slow.
+    let silent = answers.state.withLock { $0.silences.keys.sorted() }
+    let inTurn = (0..<min(Self.mostToWake, sorted.count)).map { sorted[(turn + $0) % sorted.count] }
+    ask(Array(silent.prefix(Self.mostToWake)) + inTurn.filter { !silent.contains($0) })
     turn = (turn + Self.mostToWake) % sorted.count
   }
 

@@ -156,10 +156,11 @@ public final class ProducerEvents: Sendable {
     }
   }
 
-  /// It was altered while it was read: it will be taken again.
-  func unfinished(_ path: String) {
+  /// It was taken too early, and will be taken again.
+  func unfinished(_ path: String, _ reason: UnfinishedFile) {
+    isSettled(path)
     returning.withLock { $0.insert(path) }
-    log.debug("altered while it was read, to be taken again", ["image": .string(path)])
+    log.debug("not finished, to be taken again: \(reason)", ["image": .string(path)])
   }
 
   func vanished(_ path: String) {
@@ -189,7 +190,7 @@ public final class ProducerEvents: Sendable {
     if refusal != nil { health.trouble(.refusals, reason) }
     guard news != .none else { return }
     // What concerns every image is not said of every image.
-    let isOfAll = refusal?.nature == .needsPerson
+    let isOfAll = refusal?.nature == .needsPerson || refusal?.name == "INVALID_RECORD"
     guard let unsaid = isOfAll ? refusalsOfAll.unsaid(of: refusal?.name ?? "") : 0 else { return }
     log.error("not sent: \(reason)", ["image": .string(path), "others_before": .of(unsaid)])
   }

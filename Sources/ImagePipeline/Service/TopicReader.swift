@@ -39,6 +39,7 @@ final class TopicReader {
   /// Where partitions are to be read from, as far as that has not been brought about.
   private var unplaced: [Int32: KafkaConsumer.StartOffset] = [:]
   private var nextPlacing: Int64 = 0
+  private var nextRereading: Int64 = 0
   private var failure: (any Error)?
   /// nil: the topic lasts as long as this.
   var restorer: TopicRestorer?
@@ -241,9 +242,19 @@ final class TopicReader {
     events.lag = lag
     // If nothing is fetched, for whatever reason, no fetch tells what else has come.
     if isPaused { inquiry.ask(partitions) } else { inquiry.askNowAndThen(partitions) }
+    readAgainWhatFailed()
     progress.look(
       lag: lag, stored: trackers.values.reduce(0) { $0 + ($1.committable ?? 0) }, epoch: epoch,
       silence: inquiry.silence, events.health)
+  }
+
+  /// A partition whose fetches were refused may have nothing new, and then nothing would tell that they are not any more.
+  private func readAgainWhatFailed() {
+    guard Clock.monotonicMilliseconds >= nextRereading, !isPaused else { return }
+    nextRereading = Clock.monotonicMilliseconds + 30_000
+    for partition in events.unreadable where unplaced[partition] == nil {
+      if let expected = trackers[partition]?.expected { unplaced[partition] = .at(expected) }
+    }
   }
 
   func handle(_ event: KafkaConsumer.Event) throws {
@@ -253,7 +264,7 @@ final class TopicReader {
     case .message(let message) where unplaced[message.partition] != nil: break
     case .endOfPartition(let partition, _) where unplaced[partition] != nil: break
     case .message(let message):
-      events.fetchingGoesOn()
+      events.fetchingGoesOn(message.partition)
       doubt?.delivered(message.partition)
       switch trackers[message.partition]?.delivered(message.mark) {
       case .store:
@@ -265,7 +276,7 @@ final class TopicReader {
       }
       sayGap(of: message.partition)
     case .endOfPartition(let partition, let offset):
-      events.fetchingGoesOn()
+      events.fetchingGoesOn(partition)
       if trackers[partition]?.reachedEnd(offset) == false { topicIsNew = true }
       sayGap(of: partition)
     case .offsetOutOfRange(let partition, _):
@@ -277,10 +288,10 @@ final class TopicReader {
       lastCommits = [:]
       nextCommit = Clock.monotonicMilliseconds + recommitMilliseconds
       try report(error)
-    case .failure(let error):
+    case .failure(let error, let partition):
       if error.isUnknownTopic { restorer?.noteMissing() }
       if error.nature == .needsPerson, withoutPlaceSince == nil {
-        events.fetchingFailed(KafkaErrorFix.described(error))
+        events.fetchingFailed(partition, KafkaErrorFix.described(error))
       }
       try report(error)
     }

@@ -12,11 +12,13 @@ struct TopicRestorer {
   /// When to look next, by the monotonic clock, in ms; nil: the topic is there, as far as anybody knows.
   private var due: Int64?
   private var delay = Self.grace
+  private let reports = Repetitions(intervalMilliseconds: 60_000)
 
   /// The wait before the first try, in ms: time for an operator who deletes a topic to re-create it with other settings.
   private static let grace: Int64 = 2_000
   private static let longestDelay: Int64 = 30_000
-  private static let patience = 5_000
+  /// Of one question, in ms: meanwhile nothing else is done.
+  private static let patience = 2_500
 
   init(_ connection: BrokerConnection, topic: String, wanted: NewTopic, cluster: String) {
     self.connection = connection
@@ -39,24 +41,27 @@ struct TopicRestorer {
   mutating func restore(now: Int64 = Clock.monotonicMilliseconds, use: () throws -> Void) throws -> Bool {
     guard let due, now >= due else { return false }
     do {
-      try connection.createIfMissing(topic, as: wanted, timeoutMilliseconds: Self.patience)
       // Another broker under the old address has nothing of what the old one had.
       let found = try connection.client.clusterID(timeoutMilliseconds: Self.patience)
       guard found == cluster else { throw ClusterChanged(before: cluster, now: found) }
+      try connection.createIfMissing(topic, as: wanted, timeoutMilliseconds: Self.patience)
       try use()
       self.due = nil
       connection.health.well(.topic)
       return true
     } catch let error as ClusterChanged {
+      connection.health.well(.topic)
       throw error
     } catch {
       let reason = (error as? KafkaError).map { $0.isRetriable ? "\($0)" : KafkaErrorFix.described($0) } ?? "\(error)"
       delay = min(2 * delay, Self.longestDelay)
       self.due = Clock.monotonicMilliseconds + delay
       connection.health.trouble(.topic, reason)
-      connection.log.warning(
-        "the topic was deleted and cannot be created again: \(reason)",
-        ["topic": .string(topic), "retry_ms": .of(delay)])
+      if reports.unsaid(of: reason) != nil {
+        connection.log.warning(
+          "the topic is missing, and looking for it or creating it fails: \(reason)",
+          ["event": "topic_missing", "topic": .string(topic), "retry_ms": .of(delay)])
+      }
       return false
     }
   }

@@ -20,7 +20,8 @@ extension Catalog {
     try set(Entry(digest: row.digest, size: row.size, modified: 0, inode: 0), name: name)
     guard row.offset >= 0, row.partition >= 0 else { return }
     let time: Statement.Value = row.sentTime.map { .integer($0) } ?? .null
-    let key = Array(name.utf8).withUnsafeBytes { SHA256.hash($0) }
+    let sentName = (try? ImageName(name).original(row.digest).value) ?? name
+    let key = Array(sentName.utf8).withUnsafeBytes { SHA256.hash($0) }
     try prepared(
       """
       INSERT INTO past_partitions VALUES (?1, ?2, ?3, ?4, ?5, ?4, NULL, NULL)

@@ -12,6 +12,18 @@ extension ImageName {
   /// They depend on name and hash alone, so that an image that arrives again finds its own file.
   func alternatives(_ digest: Digest) -> [ImageName] { Self.digits.map { alternative(digest, digits: $0) } }
 
+  /// The name that an image was sent under, if this is one of that name's alternatives; else this name.
+  func original(_ digest: Digest) -> ImageName {
+    for digits in Self.digits {
+      let mark = "~\(digest.hex.prefix(digits))"
+      guard let place = value.ranges(of: mark).last,
+        let name = try? ImageName(String(value[..<place.lowerBound] + value[place.upperBound...]))
+      else { continue }
+      if name.alternatives(digest).contains(where: { $0.value.utf8.elementsEqual(value.utf8) }) { return name }
+    }
+    return self
+  }
+
   private func alternative(_ digest: Digest, digits: Int) -> ImageName {
     // By bytes: as characters, a dot with a combining accent behind it is no dot.
     let bytes = Array(leaf.utf8)
