@@ -41,6 +41,17 @@ import Testing
     #expect(survey.findings(["jpg"], afterSent: .keep).first?.text.contains("among the first 5 entries") == true)
   }
 
+  @Test("files that may have a writer are noted if sent files are moved or deleted")
+  func filesThatMayHaveAWriterAreNoted() {
+    var survey = survey()
+    let isImage = survey.addFile("a.jpg")
+    #expect(isImage)
+    survey.addImage("a.jpg", status(1), unreadable: nil)
+    survey.addUncertain("a.jpg")
+    #expect(levels(survey) == [.ok])
+    #expect(levels(survey, afterSent: .delete) == [.ok, .note])
+  }
+
   @Test func filesThatArePassedByAreToldByTheirExtensions() {
     var survey = survey()
     for name in (0..<7).map({ "\($0).CR2" }) + (0..<3).map({ "\($0)" }) + ["x.txt"] {

@@ -113,7 +113,10 @@ struct InputCheck {
       guard let status = try FileStatus.of(root + "/" + name), status.kind == .regular else { return }
       var failure: SystemError?
       // Opened, not only asked for: a network file system's server decides then.
-      do throws(SystemError) { _ = try File.open(root + "/" + name, .read) } catch { failure = error }
+      do throws(SystemError) {
+        let file = try File.open(root + "/" + name, .read)
+        if file.writers() == .unknown { survey.addUncertain(name) }
+      } catch { failure = error }
       if failure?.code != ENOENT { survey.addImage(name, status, unreadable: failure) }
     } catch { survey.addFailure(error) }
   }

@@ -16,6 +16,8 @@ struct InputSurvey {
   private(set) var unreadable: (count: Int, first: SystemError)?
   private(set) var unsendable: (count: Int, first: String)?
   private(set) var early: (count: Int, first: String)?
+  /// Files of which nobody can tell whether a program has them open for writing.
+  private(set) var uncertain: (count: Int, first: String)?
   private(set) var outputs: [String] = []
   private(set) var tally = FileTally()
 
@@ -79,11 +81,17 @@ struct InputSurvey {
     if status.modified > now + Self.slack { early = ((early?.count ?? 0) + 1, early?.first ?? path) }
   }
 
+  mutating func addUncertain(_ path: String) {
+    uncertain = ((uncertain?.count ?? 0) + 1, uncertain?.first ?? path)
+  }
+
   // MARK: What that means
 
   /// - Parameter afterSent: what becomes of files that were sent: then an empty folder is as it should be.
   func findings(_ extensions: [String], afterSent: AfterSentAction) -> [Finding] {
-    [amount] + [passing(extensions, afterSent), unreadableFiles, unsendableNames, future].compactMap { $0 }
+    [amount]
+      + [passing(extensions, afterSent), unreadableFiles, unsendableNames, future, uncertainFiles(afterSent)]
+      .compactMap { $0 }
       + outputFindings
   }
 
@@ -133,6 +141,18 @@ struct InputSurvey {
       .note(
         "changed in the future, by their times: \(Quantity.count($0.count, "file")), the first: \($0.first)",
         "set the clocks of this machine and of whoever writes there by NTP; or touch the files")
+    }
+  }
+
+  /// - Parameter afterSent: `keep` acts upon no file, so it needs no certainty.
+  private func uncertainFiles(_ afterSent: AfterSentAction) -> Finding? {
+    guard afterSent != .keep else { return nil }
+    return uncertain.map {
+      .note(
+        "AFTER_SENT=\(afterSent.rawValue) waits ten times SETTLE_MS for files of which nobody can tell whether they are being "
+          + "written: \(Quantity.count($0.count, "file")), the first: \($0.first)",
+        "run the producer as the user who owns the files (in compose: PIPELINE_UID); on a network file system it stays so"
+      )
     }
   }
 
