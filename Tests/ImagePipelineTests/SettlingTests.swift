@@ -77,6 +77,21 @@ import Testing
     #expect(settling.isEmpty)
   }
 
+  @Test("a file that is looked at often waits in the queue once")
+  func queueIsBounded() {
+    var settling = Settling(quietMilliseconds: 1_000)
+    for now in Int64(0)..<5_000 {
+      settling.wait("a", status(Int(now)), since: now)
+      _ = settling.due(now: now)
+    }
+    #expect(settling.queued == 1)
+    #expect(settling.due(now: 5_998) == nil)
+    #expect(settling.due(now: 5_999) == "a")
+    // Not finished after all, it waits again.
+    settling.wait("a", status(1), since: 5_999)
+    #expect(settling.due(now: 6_999) == "a")
+  }
+
   @Test("that a file was closed is remembered until it is taken")
   func closeIsRemembered() {
     var settling = Settling(quietMilliseconds: 1_000)

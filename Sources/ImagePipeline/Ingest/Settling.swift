@@ -12,6 +12,8 @@ struct Settling {
     /// How often it was taken before, and was not finished.
     let tries: Int
     let isClosed: Bool
+    /// `queue` has it.
+    var isQueued = true
   }
 
   enum Verdict: Equatable {
@@ -53,7 +55,10 @@ struct Settling {
   mutating func observe(_ path: String, _ status: FileStatus, isLocal: Bool, now: Int64, wall: Int64) -> Verdict {
     let entry = entries[path.pathKey]
     if let entry, entry.status == status {
-      guard now - entry.since >= quiet else { return .waiting(tries: tries(of: entry, now: now)) }
+      guard now - entry.since >= quiet else {
+        if !entry.isQueued { add(path, entry) }
+        return .waiting(tries: tries(of: entry, now: now))
+      }
     } else if quiet > 0, entry != nil || !isOld(status, isLocal: isLocal, wall: wall) {
       let entry = Entry(
         status: status, since: now, begun: entry?.begun ?? now, tries: entry?.tries ?? 0,
@@ -79,7 +84,7 @@ struct Settling {
   ///   - isClosed: an event tells that a writer has just closed it.
   mutating func wait(_ path: String, _ status: FileStatus, since: Int64, tries: Int = 0, isClosed: Bool = false) {
     let entry = entries[path.pathKey]
-    if let entry, entry.status == status, entry.since >= since, !isClosed { return }
+    if let entry, entry.status == status, entry.since >= since, !isClosed, entry.isQueued { return }
     add(
       path,
       Entry(
@@ -91,9 +96,14 @@ struct Settling {
   func tries(_ path: String, now: Int64) -> Int { entries[path.pathKey].map { tries(of: $0, now: now) } ?? 0 }
 
   private mutating func add(_ path: String, _ entry: Entry) {
-    entries[path.pathKey] = entry
-    queue.append((path, entry.since + quiet))
+    var entry = entry
+    entry.isQueued = true
+    // Once is enough: a file that is written to for long is seen by many scans.
+    if entries.updateValue(entry, forKey: path.pathKey)?.isQueued != true { queue.append((path, entry.since + quiet)) }
   }
+
+  /// For tests: how much `due` has to look at.
+  var queued: Int { queue.count - head }
 
   /// The file is gone, or something else has settled its case.
   mutating func forget(_ path: String) { entries[path.pathKey] = nil }
@@ -110,8 +120,13 @@ struct Settling {
         queue.removeFirst(head)
         head = 0
       }
-      // Forgotten files are passed over, and those that changed since: they are in the queue once more.
-      if let entry = entries[path.pathKey], now - entry.since >= quiet { return path }
+      // Forgotten files are passed over.
+      guard let entry = entries[path.pathKey] else { continue }
+      if now - entry.since >= quiet {
+        entries[path.pathKey]!.isQueued = false
+        return path
+      }
+      queue.append((path, entry.since + quiet))
     }
     return nil
   }
