@@ -40,8 +40,9 @@ import Testing
     let names = (0..<20).map { "\($0).jpg" }
     for name in names { try folder.write("images/" + name, Array(name.utf8)) }
     refuseNext(6)
-    // COORDINATOR_NOT_AVAILABLE for INIT_PRODUCER_ID, to be asked again 500 ms later: by then all images wait, and go together.
-    broker.failNextRequests(api: 22, errors: [15, 15])
+    // COORDINATOR_NOT_AVAILABLE for INIT_PRODUCER_ID, to be asked again 500 ms later, six times: by then all images wait, and go
+    // together.
+    broker.failNextRequests(api: 22, errors: [15, 15, 15, 15, 15, 15])
     let environment = broker.environment(["KAFKA_BATCH_NUM_MESSAGES": "1"])
     let producer = try Program(["producer", "--once"], in: folder, environment: environment)
     #expect(producer.exitCode() == 0, "\(producer.output)")
