@@ -1,6 +1,8 @@
 #pragma once
-#include <fcntl.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <locale.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -66,9 +68,6 @@ static inline char **system_environment(void) { return environ; }
 
 // Of malloc, whose header Swift's Glibc module does not have. 1, or 0 where that cannot be.
 static inline int system_limit_memory_pools(int most) { return mallopt(M_ARENA_MAX, most); }
-
-#include <fnmatch.h>
-#include <locale.h>
 
 // Whether a name matches a pattern of fnmatch(3): 1, or 0. By characters, whatever the locale of the process: glibc has C.UTF-8
 // built in.

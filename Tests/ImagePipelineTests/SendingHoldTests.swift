@@ -36,9 +36,9 @@ import Testing
   @Test("an acknowledgement ends it, and the next refusal starts at 10 s again") func anAcknowledgementEndsIt() {
     hold.refused(refusal, now: start)
     hold.refused(refusal, now: start + 10_000)
-    #expect(hold.isOver())
+    #expect(hold.end())
     #expect(hold.refusal == nil && !isHeld(after: 11))
-    #expect(!hold.isOver(), "once")
+    #expect(!hold.end(), "once")
     hold.refused(refusal, now: start + 20_000)
     #expect(isHeld(after: 29) && !isHeld(after: 30))
   }

@@ -16,7 +16,7 @@ struct InputSurvey {
   private(set) var unreadable: (count: Int, first: SystemError)?
   private(set) var unsendable: (count: Int, first: String)?
   private(set) var early: (count: Int, first: String)?
-  /// Files of which nobody can tell whether a program has them open for writing.
+  /// Files that may be open for writing: the kernel does not tell.
   private(set) var uncertain: (count: Int, first: String)?
   private(set) var outputs: [String] = []
   private(set) var tally = FileTally()
@@ -149,9 +149,9 @@ struct InputSurvey {
     guard afterSent != .keep else { return nil }
     return uncertain.map {
       .note(
-        "AFTER_SENT=\(afterSent.rawValue) waits ten times SETTLE_MS for files of which nobody can tell whether they are being "
-          + "written: \(Quantity.count($0.count, "file")), the first: \($0.first)",
-        "run the producer as the user who owns the files (in compose: PIPELINE_UID); on a network file system it stays so"
+        "AFTER_SENT=\(afterSent.rawValue) waits ten times SETTLE_MS if the kernel does not tell whether a file is open: "
+          + "\(Quantity.count($0.count, "file")), the first: \($0.first)",
+        "run the producer as the user who owns the files (in compose: PIPELINE_UID); network file systems never tell it"
       )
     }
   }

@@ -54,7 +54,11 @@ struct AfterSent: Sendable {
     guard let before, let status = try folder.status(leaf, followingLinks: true), FileStamp(status) == stamp else {
       return .again
     }
-    if let reason = Self.obstacle(try File.open(input + "/" + path, .read), looks) { return .unfinished(reason) }
+    do throws(SystemError) {
+      if let reason = Self.obstacle(try File.open(input + "/" + path, .read), looks) { return .unfinished(reason) }
+    } catch  where error.code == ENOENT {
+      return .stays
+    }
     try failures.check(folder.path)
     let target = try target(of: path)
     FaultPoint.sentFileChecked.reached()

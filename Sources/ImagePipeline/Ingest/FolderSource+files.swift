@@ -15,9 +15,9 @@ extension FolderSource {
     case finished
     /// It was given back, to be looked at again.
     case again
-    /// It was taken too early, so many times by now.
+    /// It was taken too early. `tries`: how often.
     case unfinished(UnfinishedFile, tries: Int)
-    /// It was to be moved or deleted too early, so many times by now.
+    /// It was to be moved or deleted too early. `looks`: how often.
     case unsettled(UnfinishedFile, looks: Int)
 
     init(_ reason: Outbox.Recheck.Reason) {
@@ -98,13 +98,14 @@ extension FolderSource {
     if looksSent, !isClosed {
       guard settings.afterSent != .keep, outbox.claim(path) else { return }
       writer.add(.settled(path: path, stamp: stamp, looks: tries))
-    } else if mayBeTaken(path, cause, wasSent: line != nil), outbox.claim(path) {
+    } else if countVersion(path, cause, wasSent: line != nil), outbox.claim(path) {
       take(Candidate(path: path, stamp: isClosed ? nil : stamp, sent: line?.digest, hasSettled: true, tries: tries))
     }
   }
 
-  /// A run that only sends what is there does not go on for ever over a file that changes each time after it was sent.
-  private func mayBeTaken(_ path: String, _ cause: Cause, wasSent: Bool) -> Bool {
+  /// With `once`, counts the versions of a file that changes again after each sending: the run must end.
+  /// - Returns: false if it is one too many; the file is refused then.
+  private func countVersion(_ path: String, _ cause: Cause, wasSent: Bool) -> Bool {
     guard settings.once, wasSent, cause != .scan else { return true }
     versions[path.pathKey, default: 0] += 1
     guard versions[path.pathKey]! >= UnfinishedFile.mostTries else { return true }
@@ -119,11 +120,14 @@ extension FolderSource {
   {
     let now = Clock.monotonicMilliseconds
     // What is written to through a link raises its events elsewhere.
-    if kind != .symbolicLink, let since = writers.lastWrite(path), isBeingWritten(path, since: since, now: now) {
-      settling.wait(path, status, since: now)
-      let tries = settling.tries(path, now: now)
-      if cause == .due { giveUpIfLate(path, .isOpen, tries: tries, isSent: looksSent) }
-      return .waiting(tries: tries)
+    if kind != .symbolicLink, let since = writers.lastWrite(path) {
+      if isBeingWritten(path, since: since, now: now) {
+        settling.wait(path, status, since: now)
+        let tries = settling.tries(path, now: now)
+        if cause == .due { giveUpIfLate(path, .isOpen, tries: tries, isSent: looksSent) }
+        return .waiting(tries: tries)
+      }
+      writers.forgetWrites(path)
     }
     if let close = writers.lastClose(path, now: now) { settling.wait(path, status, since: close) }
     let verdict = settling.observe(
@@ -139,11 +143,7 @@ extension FolderSource {
   private func isBeingWritten(_ path: String, since: Int64, now: Int64) -> Bool {
     let writers = (try? File.open(settings.input + "/" + path, .read).writers()) ?? .unknown
     let quiet = Int64(settings.settleMilliseconds * UnfinishedFile.looks)
-    guard writers == .some || (writers == .unknown && now - since < quiet) else {
-      self.writers.forgetWrites(path)
-      return false
-    }
-    return true
+    return writers == .some || (writers == .unknown && now - since < quiet)
   }
 
   private func isLocal(_ status: FileStatus, _ path: String) -> Bool {
@@ -170,7 +170,7 @@ extension FolderSource {
     } else if settings.once {
       events.refused(path, reason, wasFound: false)
     } else {
-      events.isUnfinished(path, reason)
+      events.waitsForWriter(path, reason)
     }
     if settings.once { settling.forget(path) }
   }

@@ -29,9 +29,9 @@ final class Outbox: Sendable {
       case finished
       /// It may have changed, or it is to be tried again.
       case again
-      /// It is not finished. It was taken too early, so many times by now.
+      /// It is not finished. `tries`: how often it was taken too early.
       case unfinished(UnfinishedFile, tries: Int)
-      /// It was sent, and may not be moved or deleted yet. That was tried too early, so many times by now.
+      /// It was sent, and may not be moved or deleted yet. `looks`: how often that was tried too early.
       case unsettled(UnfinishedFile, looks: Int)
     }
 

@@ -231,7 +231,7 @@ final class Sender: Sendable {
   func report(_ report: DeliveryReport, by way: SendingClients.Way) {
     guard let settled = outbox.settle(report.token, failure: report.error) else { return }
     if report.error == nil {
-      if hold.isOver() { events.sendingGoesOn() }
+      if hold.end() { events.sendingGoesOn() }
       // Before the image gets to the ledger: its mark goes with it.
       sentTopic.acknowledged(report, key: namePrefix + settled.path, by: way)
       budget.delivered(settled.bytes, partition: report.partition, offset: report.offset)

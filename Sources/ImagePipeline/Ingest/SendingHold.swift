@@ -47,8 +47,8 @@ final class SendingHold: Sendable {
   func topicIsThere() { state.withLock { $0.isTopicMissing = false } }
 
   /// The broker has accepted a message, or no image waits any more.
-  /// - Returns: true where it refused before.
-  func isOver() -> Bool {
+  /// - Returns: true if it refused before.
+  func end() -> Bool {
     state.withLock { state in
       guard state.refusal != nil else { return false }
       (state.refusal, state.until, state.delay) = (nil, 0, 0)

@@ -11,12 +11,13 @@ enum UnfinishedFile: Error, CustomStringConvertible {
 
   var description: String {
     switch self {
-    case .isOpen: "a program has it open for writing: close it there, then it is sent"
+    case .isOpen: "a program has it open for writing: close it there"
     case .changes:
       "it changes again and again, or while it is read: move images here when they are complete; what belongs to the system, "
         + "such as files of /proc, cannot be sent"
     case .isPlaceholder: "it is empty: its writer may come back"
-    case .mayBeOpen: "it belongs to another user, or to a network file system: nobody can tell whether it is open"
+    case .mayBeOpen:
+      "the kernel does not tell whether it is open: it belongs to another user, or is on a network file system"
     }
   }
 

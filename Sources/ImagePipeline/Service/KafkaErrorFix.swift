@@ -46,6 +46,11 @@ public enum KafkaErrorFix {
   private static let brokerLog = "look at the broker's log and its disk"
   private static let right = "grant it with kafka-acls"
 
+  private static let missingTopic: @Sendable (_ topic: String) -> String = {
+    "topic \($0) does not exist, was deleted, or was re-created with fewer partitions. Producer and consumer create it if it is "
+      + "missing; if TOPIC is misspelt, correct it"
+  }
+
   /// - Parameter topic: the name of the topic that the error is about.
   static let table: [String: @Sendable (_ topic: String) -> String] = [
     // Messages.
@@ -90,11 +95,7 @@ public enum KafkaErrorFix {
     },
     "KAFKA_STORAGE_ERROR": { _ in "the broker cannot use its disk: " + brokerLog },
     "LEADER_NOT_AVAILABLE": { "a partition of topic \($0) has no leader. Start the brokers that are down" },
-    "UNKNOWN_TOPIC_OR_PART": { "create topic \($0) (kafka-topics --create --topic \($0)), or correct TOPIC" },
-    "_UNKNOWN_TOPIC": { "create topic \($0) (kafka-topics --create --topic \($0)), or correct TOPIC" },
-    "_UNKNOWN_PARTITION": {
-      "topic \($0) was deleted, or re-created with fewer partitions. It is looked for again, and created if it is missing"
-    },
+    "UNKNOWN_TOPIC_OR_PART": missingTopic, "_UNKNOWN_TOPIC": missingTopic, "_UNKNOWN_PARTITION": missingTopic,
     "TOPIC_EXCEPTION": { _ in "correct TOPIC: 1 to 249 letters, digits, dots, underscores and dashes" },
     "UNSUPPORTED_VERSION": { _ in "the broker is too old, or no Kafka. Kafka 0.11 or newer is needed" },
     "_UNSUPPORTED_FEATURE": { _ in "the broker is too old, or no Kafka. Kafka 0.11 or newer is needed" },

@@ -74,22 +74,22 @@ public final class ProducerEvents: Sendable {
   var isWaiting: Bool { unacknowledged.withLock { !$0.isEmpty } }
 
   func found(_ path: String) {
-    if !isBack(path) { counts.withLock { $0.found += 1 } }
+    if !takeBack(path) { counts.withLock { $0.found += 1 } }
   }
 
-  /// Returns true if it counts as found already.
-  private func isBack(_ path: String) -> Bool { returning.withLock { !$0.isEmpty && $0.remove(path) } }
+  /// A file that was given back is here again. Returns true if it still counts as found.
+  private func takeBack(_ path: String) -> Bool { returning.withLock { !$0.isEmpty && $0.remove(path) } }
 
   /// It does not wait for the broker any more.
-  private func isSettled(_ path: String) {
+  private func markSettled(_ path: String) {
     unacknowledged.withLock { if !$0.isEmpty { _ = $0.remove(path) } }
   }
 
   /// A file is not there. If it was refused before, it is not one of those that could not be sent any more.
   func gone(_ path: String) {
-    isSettled(path)
+    markSettled(path)
     wasDone(path)
-    if isBack(path) { counts.withLock { $0.vanished += 1 } }
+    if takeBack(path) { counts.withLock { $0.vanished += 1 } }
   }
 
   /// The threads go on, with so much to do.
@@ -103,7 +103,7 @@ public final class ProducerEvents: Sendable {
 
   /// - Parameter since: when it was read, by the monotonic clock, in ms.
   func sent(_ path: String, bytes: Int, since: Int64) {
-    isSettled(path)
+    markSettled(path)
     wasDone(path)
     health.well(.ledger)
     sendSeconds.observe(Double(Clock.monotonicMilliseconds - since) / 1000)
@@ -141,15 +141,15 @@ public final class ProducerEvents: Sendable {
   }
 
   func known(_ path: String) {
-    isSettled(path)
+    markSettled(path)
     wasDone(path)
     counts.withLock { $0.known += 1 }
     log.debug("sent before, with the same bytes", ["image": .string(path)])
   }
 
   func alreadySent(_ path: String) {
-    isSettled(path)
-    let wasFound = isBack(path)
+    markSettled(path)
+    let wasFound = takeBack(path)
     counts.withLock {
       $0.alreadySent += 1
       if wasFound { $0.found -= 1 }
@@ -158,14 +158,14 @@ public final class ProducerEvents: Sendable {
 
   /// It was taken too early, and will be taken again.
   func unfinished(_ path: String, _ reason: UnfinishedFile) {
-    isSettled(path)
+    markSettled(path)
     returning.withLock { $0.insert(path) }
     log.debug("not finished, to be taken again: \(reason)", ["image": .string(path)])
   }
 
   func vanished(_ path: String) {
     wasDone(path)
-    isSettled(path)
+    markSettled(path)
     counts.withLock { $0.vanished += 1 }
     log.debug("gone before it was read", ["image": .string(path)])
   }
@@ -179,8 +179,8 @@ public final class ProducerEvents: Sendable {
     let refusal = error as? KafkaError
     let news = refusals.add(
       path, status, isPassing: isPassing ?? (refusal != nil || error is UnfinishedFile), isByBroker: refusal != nil)
-    isSettled(path)
-    let wasFound = isBack(path) || wasFound
+    markSettled(path)
+    let wasFound = takeBack(path) || wasFound
     counts.withLock {
       $0.found += (news == .first ? 1 : 0) - (wasFound ? 1 : 0)
       if news == .first { $0.refused += 1 }
@@ -219,7 +219,7 @@ public final class ProducerEvents: Sendable {
   }
 
   /// A file that is being written for long. It is sent when it is finished.
-  func isUnfinished(_ path: String, _ reason: UnfinishedFile) {
+  func waitsForWriter(_ path: String, _ reason: UnfinishedFile) {
     guard isNews("unfinished \(path)") else { return }
     log.warning("not sent yet: \(reason)", ["image": .string(path)])
   }

@@ -148,7 +148,8 @@ public final class ProducerService: Sendable {
   ) throws -> Bool {
     guard hold.isTopicMissing else { return false }
     restorer?.noteMissing()
-    return try restorer?.restore { try clients.lookAt(settings.topic, timeoutMilliseconds: 5_000) } ?? true
+    return try restorer?.restore { try clients.lookAt(settings.topic, timeoutMilliseconds: TopicRestorer.patience) }
+      ?? true
   }
 
   private func runThreads(
@@ -187,7 +188,7 @@ public final class ProducerService: Sendable {
       ) { BrokerTrouble(clients.lastTrouble()) }
       let isCalm = !isWaiting && Clock.monotonicMilliseconds - begun > Self.calmMilliseconds
       // What the broker refused may have been taken away meanwhile.
-      if isCalm { _ = hold.isOver() }
+      if isCalm { _ = hold.end() }
       if hold.refusal == nil, isCalm || outbox.acknowledged > 0 { events.health.well(.sending) }
       if Clock.monotonicMilliseconds >= nextReview {
         nextReview = Clock.monotonicMilliseconds + Self.reviewMilliseconds

@@ -129,7 +129,7 @@ final class TopicReader {
   /// - Throws: `ClusterChanged`.
   func restoreTopic() throws {
     if consumer.takeMissesTopic() { restorer?.noteMissing() }
-    let isThere = try restorer?.restore { try consumer.lookAtSubscription(timeoutMilliseconds: 5_000) }
+    let isThere = try restorer?.restore { try consumer.lookAtSubscription(timeoutMilliseconds: TopicRestorer.patience) }
     if isThere == true, withoutPlaceSince != nil { withoutPlaceSince = Clock.monotonicMilliseconds }
   }
 

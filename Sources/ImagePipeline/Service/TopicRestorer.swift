@@ -18,7 +18,7 @@ struct TopicRestorer {
   private static let grace: Int64 = 2_000
   private static let longestDelay: Int64 = 30_000
   /// Of one question, in ms: meanwhile nothing else is done.
-  private static let patience = 2_500
+  static let patience = 2_500
 
   init(_ connection: BrokerConnection, topic: String, wanted: NewTopic, cluster: String) {
     self.connection = connection

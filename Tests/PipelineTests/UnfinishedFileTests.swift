@@ -1,0 +1,110 @@
+import Glibc
+import Platform
+import Testing
+
+/// Files that are still being written, that change while they are read, or whose change nothing but ctime shows.
+@Suite(.ownThread) struct UnfinishedFileTests {
+  let folder = Scratch()
+  let broker: Broker
+  let topic: TopicContent
+
+  init() throws {
+    broker = try Broker()
+    topic = try TopicContent(broker)
+    try folder.makeFolder("images")
+  }
+
+  private func once(_ environment: [String: String] = [:]) throws -> Program {
+    try Program(["producer", "--once"], in: folder, environment: broker.environment(environment))
+  }
+
+  private func count(_ text: String, in program: Program) -> Int {
+    program.output.split(separator: "\n").count { $0.contains(text) }
+  }
+
+  @Test("a file that changes whenever it is read ends a run with exit code 1, and is named")
+  func fileThatChangesWheneverItIsRead() throws {
+    try folder.makeLink("images/system.jpg", to: "/proc/cpuinfo")
+    try folder.write("images/good.jpg", [1])
+    let producer = try once(["SETTLE_MS": "20"])
+    #expect(producer.exitCode() == 1, "\(producer.output)")
+    #expect(count("image=system.jpg", in: producer) == 1, "\(producer.output)")
+    #expect(try topic.names() == ["good.jpg"])
+  }
+
+  @Test("a file that is being written for ever ends a run with exit code 1, and is named", arguments: [true, false])
+  func fileThatIsWrittenForEver(pauses: Bool) throws {
+    let file = try File.open(folder.path + "/images/growing.jpg", .createNew)
+    try folder.append([1], to: file)
+    let isOver = StopFlag()
+    let writing = BackgroundThread.start("writing") { [folder] in
+      while !pauses, !isOver.wait(milliseconds: 5) { try? folder.append([1], to: file) }
+    }
+    defer { writing.join() }
+    defer { isOver.set() }
+    try folder.write("images/good.jpg", [1])
+    let producer = try once(["SETTLE_MS": "20", "AFTER_SENT": "delete"])
+    #expect(producer.exitCode() == 1, "\(producer.output)")
+    #expect(count("image=growing.jpg", in: producer) == 1, "\(producer.output)")
+    #expect(try topic.names() == ["good.jpg"])
+    #expect(folder.exists("images/growing.jpg") && !folder.exists("images/good.jpg"))
+  }
+
+  @Test("a run ends beside a file that is opened, appended to and closed for ever")
+  func fileThatIsAppendedToForEver() throws {
+    try folder.write("images/growing.jpg", [1])
+    let isOver = StopFlag()
+    let writing = BackgroundThread.start("writing") { [folder] in
+      while !isOver.wait(milliseconds: 120) {
+        guard let file = try? File.open(folder.path + "/images/growing.jpg", .create) else { continue }
+        try? folder.append([1], to: file)
+      }
+    }
+    defer { writing.join() }
+    defer { isOver.set() }
+    let producer = try once(["SETTLE_MS": "0", "AFTER_SENT": "delete"])
+    // 0 if the file is deleted between two of its writer's visits, which is what was asked for.
+    #expect(producer.exitCode(withinSeconds: 60) != nil, "\(producer.output)")
+  }
+
+  @Test("a run waits for a writer that pauses, and sends and deletes the whole file")
+  func runWaitsForWriter() throws {
+    var file: File? = try File.open(folder.path + "/images/upload.jpg", .createNew)
+    try folder.append([1, 2], to: file!)
+    try folder.write("images/good.jpg", [1])
+    let producer = try once(["SETTLE_MS": "200", "AFTER_SENT": "delete"])
+    #expect(eventually { !folder.exists("images/good.jpg") }, "\(producer.output)")
+    #expect(try topic.names() == ["good.jpg"], "the upload is not finished")
+    try folder.append([3], to: file!)
+    file = nil
+    #expect(producer.exitCode() == 0, "\(producer.output)")
+    #expect(try topic.versions(of: "upload.jpg") == [[1, 2, 3]])
+    #expect(!folder.exists("images/upload.jpg"))
+  }
+
+  @Test("a change that size, mtime and inode do not show is sent by the next run")
+  func hiddenChangeIsSent() throws {
+    try folder.write("images/a.jpg", [1, 2, 3])
+    #expect(try once().exitCode() == 0)
+    let before = try #require(try FileStatus.of(folder.path + "/images/a.jpg"))
+    try folder.overwrite("images/a.jpg", [9])
+    try folder.setTime(of: "images/a.jpg", nanoseconds: before.modified)
+    let second = try once()
+    #expect(second.exitCode() == 0, "\(second.output)")
+    #expect(try topic.versions(of: "a.jpg") == [[1, 2, 3], [9, 2, 3]])
+  }
+
+  @Test("a file that was refused and sent later is not counted as one that could not be sent")
+  func sentFileIsNotCountedAsRefused() throws {
+    try folder.makeLink("images/later.jpg", to: "/proc/cpuinfo")
+    let producer = try Program(
+      ["producer"], in: folder,
+      environment: broker.environment(["SETTLE_MS": "10", "RESCAN_MS": "100", "LOG_FORMAT": "json"]))
+    #expect(eventually { producer.output.contains("later.jpg") }, "\(producer.output)")
+    try folder.write("images/.new", [1])
+    try folder.move("images/.new", to: "images/later.jpg")
+    #expect(eventually { try topic.names() == ["later.jpg"] }, "\(producer.output)")
+    #expect(producer.terminate() == 0, "\(producer.output)")
+    #expect(producer.output.contains(#""refused":0"#), "\(producer.output)")
+  }
+}
