@@ -107,4 +107,47 @@ import Testing
     #expect(producer.terminate() == 0, "\(producer.output)")
     #expect(producer.output.contains(#""refused":0"#), "\(producer.output)")
   }
+
+  /// The kernel does not tell this user who writes to the file, but the folder's events do.
+  @Test(
+    "a file of another user is not taken while its writer pauses",
+    .enabled("only root has files of other users") { getuid() == 0 })
+  func fileOfAnotherUserIsWaitedFor() throws {
+    try folder.makeFolder("state")
+    for name in ["", "/state", "/images"] { #expect(chmod(folder.path + name, 0o777) == 0) }
+    let environment = broker.environment(["STATE_DIR": "state", "SETTLE_MS": "500", "RESCAN_MS": "100"])
+    let drop = ["--reuid", "65534", "--regid", "65534", "--clear-groups", Program.path, "producer"]
+    let producer = try Program(drop, in: folder, environment: environment, executable: "setpriv")
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    var slow: File? = try File.open(folder.path + "/images/slow.jpg", .createNew)
+    try folder.append([1], to: slow!)
+    #expect(throughout(seconds: 2) { try topic.versions(of: "slow.jpg").isEmpty }, "\(producer.output)")
+    try folder.append([2], to: slow!)
+    slow = nil
+    #expect(eventually { try topic.versions(of: "slow.jpg") == [[1, 2]] }, "\(producer.output)")
+  }
+
+  @Test("an image whose event was lost is found by a scan at once") func lostEventsBringAScan() throws {
+    let limit = try #require(Int(folder.system("fs/inotify/max_queued_events")))
+    try #require(limit < 100_000)
+    let producer = try Program(
+      ["producer"], in: folder, environment: broker.environment(["RESCAN_MS": "3600000", "SETTLE_MS": "0"]))
+    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    producer.signal(SIGSTOP)
+    // Two names by turns: the kernel merges an event with an equal one before it.
+    for number in 0...limit { try folder.write("images/\(number % 2).txt", []) }
+    try folder.write("images/late.jpg", [1])
+    producer.signal(SIGCONT)
+    #expect(eventually { try topic.versions(of: "late.jpg") == [[1]] }, "\(producer.output)")
+  }
+}
+
+extension Scratch {
+  /// A setting of the kernel's, without its line end.
+  fileprivate func system(_ name: String) -> String {
+    guard let file = try? File.open("/proc/sys/" + name, .read) else { return "" }
+    var bytes = [UInt8](repeating: 0, count: 64)
+    let count = (try? bytes.withUnsafeMutableBytes { try file.read(into: $0, at: 0) }) ?? 0
+    return String(decoding: bytes.prefix(count).filter { $0 > 0x20 }, as: UTF8.self)
+  }
 }
