@@ -77,8 +77,8 @@ demo: build ## carry images through an embedded Kafka and verify them: make demo
 
 # In two parts: the second starts brokers and programs, which the first one's load would only time out.
 test: deps ## run all tests
-	swift test $(SWIFT_FLAGS) --skip '^PipelineTests\.'
-	swift test $(SWIFT_FLAGS) --skip-build --filter '^PipelineTests\.'
+	swift test $(SWIFT_FLAGS) --skip '^ProgramTests\.'
+	swift test $(SWIFT_FLAGS) --skip-build --filter '^ProgramTests\.'
 
 ##@ For developers
 
@@ -86,17 +86,17 @@ test: deps ## run all tests
 # and KAFKA_TEST_RESUME are commands for that; of KAFKA_TEST_NODES brokers these find the one that is meant in $NODE.
 # CHAOS=killed or CHAOS=members is one of its two tests alone.
 test-chaos: deps ## kill all parts at random, 200 times: make test-chaos [CHAOS_SEED=n] [CHAOS_KILLS=n]
-	CHAOS_KILLS=$${CHAOS_KILLS:-200} swift test $(SWIFT_FLAGS) --filter '^PipelineTests\.ChaosTests/$(CHAOS)'
+	CHAOS_KILLS=$${CHAOS_KILLS:-200} swift test $(SWIFT_FLAGS) --filter '^ProgramTests\.ChaosTests/$(CHAOS)'
 
 # A broker of a small heap takes the large messages with JAVA_TOOL_OPTIONS=-Djdk.nio.maxCachedBufferSize=1000000.
 test-bounds: build ## measure memory in full: an image of 1 GB, 100,000 messages (needs KAFKA_TEST_BOOTSTRAP_SERVERS)
 	TEST_BOUNDS=full TEST_PROGRAM="$$PWD/.build/release/image-pipeline" swift test $(SWIFT_FLAGS) \
-	  --filter '^PipelineTests\.(BoundsTests|HostileSizeTests)/'
+	  --filter '^ProgramTests\.(BoundsTests|HostileSizeTests)/'
 
 # Needs KAFKA_TEST_BOOTSTRAP_SERVERS, and KAFKA_TEST_KILL and KAFKA_TEST_RESUME as above. A broker that makes topics by being asked for
 # them (auto.create.topics.enable) makes the deleted one anew at once: without that, it is gone for a minute.
 test-outage: deps ## take the broker away for minutes while images come, and delete the topic: make test-outage [OUTAGE_SECONDS=150]
-	OUTAGE_SECONDS=$${OUTAGE_SECONDS:-150} swift test $(SWIFT_FLAGS) --filter '^PipelineTests\.OutageTests/'
+	OUTAGE_SECONDS=$${OUTAGE_SECONDS:-150} swift test $(SWIFT_FLAGS) --filter '^ProgramTests\.OutageTests/'
 
 test-sanitize: deps ## run all tests under ThreadSanitizer, then under AddressSanitizer [SANITIZE=thread] [TESTS=regex]
 	@scripts/test-sanitize.sh $(SANITIZE)

@@ -11,17 +11,19 @@ let package = Package(
     .library(name: "ImagePipeline", targets: ["ImagePipeline", "Platform"]),
   ],
   targets: [
-    .systemLibrary(name: "Crdkafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
-    .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
-    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-    .systemLibrary(name: "CEvent", pkgConfig: "libevent_extra", providers: [.apt(["libevent-dev"])]),
-    .systemLibrary(name: "CSystem"),
+    .systemLibrary(name: "Crdkafka", path: "Sources/C/Crdkafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
+    .systemLibrary(name: "CSQLite", path: "Sources/C/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .systemLibrary(name: "CCrypto", path: "Sources/C/CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CEvent", path: "Sources/C/CEvent", pkgConfig: "libevent_extra", providers: [.apt(["libevent-dev"])]),
+    .systemLibrary(name: "CSystem", path: "Sources/C/CSystem"),
     .target(name: "Kafka", dependencies: ["Crdkafka", "Platform"]),
     .target(name: "SQLite", dependencies: ["CSQLite"]),
-    .target(name: "CBase64"),
+    .target(name: "CBase64", path: "Sources/C/CBase64"),
     .target(name: "Platform", dependencies: ["CBase64", "CCrypto", "CSystem"]),
     .target(name: "Telemetry", dependencies: ["CEvent", "Platform"]),
-    .target(name: "ImagePipeline", dependencies: ["Kafka", "SQLite", "Platform", "Telemetry"]),
+    .target(
+      name: "ImagePipeline", dependencies: ["Kafka", "SQLite", "Platform", "Telemetry"], path: "Sources",
+      sources: ["Wire", "Configuration", "Output", "Cluster", "DeadLetters", "Producer", "Consumer", "Doctor"]),
     .executableTarget(name: "image-pipeline", dependencies: ["ImagePipeline", "Kafka", "Platform", "Telemetry"]),
     // Judges the pipeline from outside, so it knows nothing of its code but how to reach Kafka and files.
     .executableTarget(name: "integration-test", dependencies: ["Kafka", "Platform"]),
@@ -38,7 +40,7 @@ let package = Package(
       name: "ImagePipelineTests",
       dependencies: ["ImagePipeline", "Kafka", "Platform", "SQLite", "Telemetry", "TestSupport"]),
     .testTarget(
-      name: "PipelineTests",
+      name: "ProgramTests",
       dependencies: [
         "ImagePipeline", "Kafka", "Platform", "SQLite", "Telemetry", "TestSupport", "image-pipeline",
         "integration-test",

@@ -5,7 +5,7 @@
 #   scripts/test-sanitize.sh [thread|address ...]     both where none is named
 #
 # TESTS=regex: only tests that match. PROGRAM_TESTS=regex: all that run within the tests' own process, and of those that start
-# programs (PipelineTests, most of the time) only those that match.
+# programs (ProgramTests, most of the time) only those that match.
 #
 # What is found is printed with the tests' output and makes the tests fail: a program that a sanitizer has something to say
 # about ends with 66 or 67, which no test expects, and the tests look for the reports of those that are killed before.
@@ -50,8 +50,8 @@ for sanitizer in "${sanitizers[@]}"; do
       run "$sanitizer" --filter "$TESTS"
     else
       # In two parts, as `make test` does.
-      run "$sanitizer" --skip '^PipelineTests\.'
-      run "$sanitizer" --filter "${PROGRAM_TESTS:-^PipelineTests\.}"
+      run "$sanitizer" --skip '^ProgramTests\.'
+      run "$sanitizer" --filter "${PROGRAM_TESTS:-^ProgramTests\.}"
     fi
   )
 done
