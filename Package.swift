@@ -1,51 +1,124 @@
 // swift-tools-version: 6.0
 import PackageDescription
 
+/// What may be used of another target is `package`; an import does not pass on what it brings.
+let settings: [SwiftSetting] = [.enableUpcomingFeature("InternalImportsByDefault")]
+
+func layer(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ layer: String, _ others: [Target.Dependency] = []) -> Target {
+  .testTarget(
+    name: layer + "Tests", dependencies: [.byName(name: layer), "TestSupport"] + others, swiftSettings: settings)
+}
+
 // No package from outside: `swift build` needs no network. The C libraries are the distribution's own.
+//
+// The layers: a target may use what it names here, and nothing else. Each C library is imported by one target.
 let package = Package(
   name: "image-pipeline",
   products: [
     .executable(name: "image-pipeline", targets: ["image-pipeline"]),
     .executable(name: "integration-test", targets: ["integration-test"]),
-    // For the package Fuzz.
-    .library(name: "ImagePipeline", targets: ["ImagePipeline", "Platform"]),
+    // For the packages Fuzz and Benchmarks.
+    .library(name: "Wire", targets: ["Wire", "Output", "Messaging", "Platform"]),
   ],
   targets: [
-    .systemLibrary(name: "Crdkafka", path: "Sources/C/Crdkafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
-    .systemLibrary(name: "CSQLite", path: "Sources/C/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
-    .systemLibrary(name: "CCrypto", path: "Sources/C/CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-    .systemLibrary(name: "CEvent", path: "Sources/C/CEvent", pkgConfig: "libevent_extra", providers: [.apt(["libevent-dev"])]),
+    .systemLibrary(
+      name: "Crdkafka", path: "Sources/C/Crdkafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
+    .systemLibrary(
+      name: "CSQLite", path: "Sources/C/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .systemLibrary(
+      name: "CCrypto", path: "Sources/C/CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(
+      name: "CEvent", path: "Sources/C/CEvent", pkgConfig: "libevent_extra", providers: [.apt(["libevent-dev"])]),
     .systemLibrary(name: "CSystem", path: "Sources/C/CSystem"),
-    .target(name: "Kafka", dependencies: ["Crdkafka", "Platform"]),
-    .target(name: "SQLite", dependencies: ["CSQLite"]),
     .target(name: "CBase64", path: "Sources/C/CBase64"),
-    .target(name: "Platform", dependencies: ["CBase64", "CCrypto", "CSystem"]),
-    .target(name: "Telemetry", dependencies: ["CEvent", "Platform"]),
-    .target(
-      name: "ImagePipeline", dependencies: ["Kafka", "SQLite", "Platform", "Telemetry"], path: "Sources",
-      sources: ["Wire", "Configuration", "Output", "Cluster", "DeadLetters", "Producer", "Consumer", "Doctor"]),
-    .executableTarget(name: "image-pipeline", dependencies: ["ImagePipeline", "Kafka", "Platform", "Telemetry"]),
+
+    // What a topic holds, as those see it who know no broker.
+    layer("Messaging"),
+    // Files, threads, time, processes.
+    layer("Platform", ["CBase64", "CCrypto", "CSystem"]),
+    layer("SQLite", ["CSQLite"]),
+    // The Kafka client, knowing nothing of images.
+    layer("Kafka", ["Crdkafka", "Messaging", "Platform"]),
+    // Log, metrics, health, progress, the HTTP server.
+    layer("Telemetry", ["CEvent", "Platform"]),
+    // What travels: envelope, headers, segments, image names.
+    layer("Wire", ["Messaging", "Platform"]),
+    // The environment's variables, and settings as plain values.
+    layer("Configuration", ["Kafka", "Platform", "Telemetry", "Wire"]),
+    // What stands on disk: images, catalog, CSV file. Knows no Kafka.
+    layer("Output", ["Messaging", "Platform", "SQLite", "Telemetry", "Wire"]),
+    // Connecting to a cluster, creating a topic, what to do about Kafka's errors.
+    layer("Cluster", ["Configuration", "Kafka", "Messaging", "Platform", "Telemetry", "Wire"]),
+    // Messages that cannot be stored: sending, listing, replay.
+    layer(
+      "DeadLetters", ["Cluster", "Configuration", "Kafka", "Messaging", "Output", "Platform", "Telemetry", "Wire"]),
+    // Folder → topic.
+    layer("Producer", ["Cluster", "Configuration", "Kafka", "Messaging", "Platform", "SQLite", "Telemetry", "Wire"]),
+    // Topic → output.
+    layer(
+      "Consumer",
+      [
+        "Cluster", "Configuration", "DeadLetters", "Kafka", "Messaging", "Output", "Platform", "SQLite", "Telemetry",
+        "Wire",
+      ]),
+    // Checks, above all of it.
+    layer(
+      "Doctor",
+      [
+        "Cluster", "Configuration", "Consumer", "DeadLetters", "Kafka", "Messaging", "Output", "Platform", "Producer",
+        "SQLite", "Telemetry", "Wire",
+      ]),
+
+    .executableTarget(
+      name: "image-pipeline",
+      dependencies: [
+        "Cluster", "Configuration", "Consumer", "DeadLetters", "Doctor", "Kafka", "Output", "Platform", "Producer",
+        "Telemetry", "Wire",
+      ], swiftSettings: settings),
     // Judges the pipeline from outside, so it knows nothing of its code but how to reach Kafka and files.
-    .executableTarget(name: "integration-test", dependencies: ["Kafka", "Platform"]),
-    // What `make bench-codecs` runs; no product.
-    .executableTarget(name: "bench-codecs", dependencies: ["ImagePipeline", "Platform"]),
+    .executableTarget(name: "integration-test", dependencies: ["Kafka", "Platform"], swiftSettings: settings),
+
     // A process that tests start; no product.
-    .executableTarget(name: "EmbeddedBroker", dependencies: ["Kafka", "Platform"], path: "Tests/EmbeddedBroker"),
-    .target(name: "TestSupport", path: "Tests/TestSupport"),
-    .testTarget(name: "KafkaTests", dependencies: ["Kafka", "Platform"]),
-    .testTarget(name: "SQLiteTests", dependencies: ["SQLite"]),
-    .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestSupport"]),
-    .testTarget(name: "TelemetryTests", dependencies: ["Telemetry"]),
-    .testTarget(
-      name: "ImagePipelineTests",
-      dependencies: ["ImagePipeline", "Kafka", "Platform", "SQLite", "Telemetry", "TestSupport"]),
+    .executableTarget(
+      name: "EmbeddedBroker", dependencies: ["Kafka", "Platform"], path: "Tests/EmbeddedBroker", swiftSettings: settings
+    ),
+    .target(
+      name: "TestSupport", dependencies: ["Platform", "Telemetry", "Wire"], path: "Tests/TestSupport",
+      swiftSettings: settings),
+    tests("Platform"),
+    tests("SQLite"),
+    tests("Kafka", ["Messaging", "Platform"]),
+    tests("Telemetry", ["Platform"]),
+    tests("Wire", ["Messaging", "Platform"]),
+    tests("Configuration", ["Kafka", "Platform", "Telemetry", "Wire"]),
+    tests("Output", ["Messaging", "Platform", "SQLite", "Telemetry", "Wire"]),
+    tests("Cluster", ["Configuration", "Kafka", "Platform", "SQLite", "Telemetry", "Wire"]),
+    tests("DeadLetters", ["Kafka", "Messaging", "Output", "Platform", "Telemetry", "Wire"]),
+    tests("Producer", ["Cluster", "Configuration", "Kafka", "Messaging", "Platform", "SQLite", "Telemetry", "Wire"]),
+    tests(
+      "Consumer",
+      [
+        "Cluster", "Configuration", "DeadLetters", "Kafka", "Messaging", "Output", "Platform", "SQLite", "Telemetry",
+        "Wire",
+      ]),
+    tests(
+      "Doctor",
+      [
+        "Cluster", "Configuration", "Consumer", "DeadLetters", "Kafka", "Output", "Platform", "Producer", "SQLite",
+        "Telemetry", "Wire",
+      ]),
+    // These start the programs.
     .testTarget(
       name: "ProgramTests",
       dependencies: [
-        "ImagePipeline", "Kafka", "Platform", "SQLite", "Telemetry", "TestSupport", "image-pipeline",
-        "integration-test",
-        "EmbeddedBroker",
-      ]),
+        "Cluster", "Configuration", "Consumer", "DeadLetters", "Doctor", "EmbeddedBroker", "Kafka", "Messaging",
+        "Output",
+        "Platform", "Producer", "SQLite", "Telemetry", "TestSupport", "Wire", "image-pipeline", "integration-test",
+      ], swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]
 )

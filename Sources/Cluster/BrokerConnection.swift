@@ -1,28 +1,37 @@
-import Kafka
-import Platform
-import Telemetry
+package import Configuration
+package import Kafka
+package import Platform
+package import Telemetry
 
 /// The first words with a broker: waits for one, says so, and sees to the topic.
-struct BrokerConnection {
-  let client: KafkaClient
-  let servers: String
-  let log: Log
+package struct BrokerConnection {
+  package let client: KafkaClient
+  package let servers: String
+  package let log: Log
   /// Told whether there is an answer.
   var health = Health()
   /// Gives up after so many ms; nil: waits for ever.
-  var patience: Int?
+  package var patience: Int?
+
+  package init(client: KafkaClient, servers: String, log: Log, health: Health = Health(), patience: Int? = nil) {
+    self.client = client
+    self.servers = servers
+    self.log = log
+    self.health = health
+    self.patience = patience
+  }
 
   private static let settingsMilliseconds = 2_000
   private static let startingMilliseconds: Int64 = 10_000
 
   /// The cluster's id. nil where `stop` was set first.
-  func clusterID(stop: StopFlag) throws -> String? {
+  package func clusterID(stop: StopFlag) throws -> String? {
     try untilAnswered(stop) { try client.clusterID(timeoutMilliseconds: 2_000) }
   }
 
   /// Makes the topic where there is none. Returns false where `stop` was set first.
   /// - Throws: `TopicRefusal` where the cluster does not make it so.
-  func ensureTopic(_ topic: String, as wanted: NewTopic, stop: StopFlag) throws -> Bool {
+  package func ensureTopic(_ topic: String, as wanted: NewTopic, stop: StopFlag) throws -> Bool {
     let start = Clock.monotonicMilliseconds
     return try untilAnswered(stop) {
       try createIfMissing(
@@ -60,7 +69,7 @@ struct BrokerConnection {
   /// Says where the topic keeps the last message of each key alone, where it is otherwise than it would be made, and where it
   /// refuses messages that will be sent. Where this user may not see its settings, or the broker has none, there is no word and
   /// no wait.
-  func review(_ topic: String, _ wanted: NewTopic, sending: SizeLimits.Sending? = nil) {
+  package func review(_ topic: String, _ wanted: NewTopic, sending: SizeLimits.Sending? = nil) {
     let patience = Self.settingsMilliseconds
     guard (try? client.hasController(topic, timeoutMilliseconds: patience)) == true,
       let settings = try? client.topicSettings(topic, timeoutMilliseconds: patience),
@@ -96,12 +105,12 @@ struct BrokerConnection {
   }
 
   /// How many partitions a topic has; nil where there is none, or where `stop` was set first.
-  func partitionCount(of topic: String, stop: StopFlag) throws -> Int? {
+  package func partitionCount(of topic: String, stop: StopFlag) throws -> Int? {
     try untilAnswered(stop) { try client.partitionCount(of: topic, timeoutMilliseconds: 5_000) } ?? nil
   }
 
   /// Asks again until there is an answer. nil where `stop` was set first.
-  func untilAnswered<T>(_ stop: StopFlag, _ ask: () throws -> T) throws -> T? {
+  package func untilAnswered<T>(_ stop: StopFlag, _ ask: () throws -> T) throws -> T? {
     let start = Clock.monotonicMilliseconds
     var nextWord = start + 1_000
     while !stop.isSet {

@@ -1,11 +1,11 @@
-import Kafka
+package import Kafka
 import Platform
 
 /// Why a broker does not answer, in the client's own words, and what helps. The one place that knows the words.
-struct BrokerTrouble: CustomStringConvertible, Equatable {
+package struct BrokerTrouble: CustomStringConvertible, Equatable {
   /// As `ClientTrouble` has them.
-  let name: String
-  let reason: String
+  package let name: String
+  package let reason: String
   /// Of librdkafka.
   var version = KafkaSettings.version
 
@@ -19,7 +19,7 @@ struct BrokerTrouble: CustomStringConvertible, Equatable {
   }
 
   /// nil where the client has met with nothing of the kind lately.
-  init?(_ trouble: ClientTrouble?, now: Int64 = Clock.monotonicMilliseconds) {
+  package init?(_ trouble: ClientTrouble?, now: Int64 = Clock.monotonicMilliseconds) {
     guard let trouble, now - trouble.time < Self.patience else { return nil }
     self.init(name: trouble.name, reason: trouble.reason)
   }
@@ -31,15 +31,15 @@ struct BrokerTrouble: CustomStringConvertible, Equatable {
   }
 
   /// `ssl://broker:9093/bootstrap: ... certificate verify failed (_SSL): set KAFKA_SSL_CA_LOCATION to ...`
-  var description: String { "\(reason) (\(name))" + (cure.map { ": " + $0 } ?? "") }
+  package var description: String { "\(reason) (\(name))" + (cure.map { ": " + $0 } ?? "") }
 
   /// The variables and what else to look at; nil where the words are none of these.
-  var cure: String? {
+  package var cure: String? {
     let words = "\(reason) (\(name))"
     return Self.table.first { $0.signs.contains { words.contains($0) } }?.cure(self)
   }
 
-  struct Entry {
+  package struct Entry {
     /// Any of them.
     let signs: [String]
     let cure: @Sendable (BrokerTrouble) -> String
@@ -92,7 +92,7 @@ struct BrokerTrouble: CustomStringConvertible, Equatable {
   ]
 
   /// Where a peer is there, and no more is known.
-  static let protocolOrStart =
+  package static let protocolOrStart =
     "set KAFKA_SECURITY_PROTOCOL to what this listener speaks (PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL), or wait for the "
     + "broker where it is just starting"
 

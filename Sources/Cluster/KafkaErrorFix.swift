@@ -2,9 +2,9 @@ import Kafka
 import Platform
 
 /// What an operator does about an error of Kafka's: the one table, by the error's name. docs/errors.md has a row for each.
-public enum KafkaErrorFix {
+package enum KafkaErrorFix {
   /// The error in one line, with its fix if there is one. Any other error as it describes itself.
-  public static func described(_ error: any Error) -> String {
+  package static func described(_ error: any Error) -> String {
     guard let error = error as? KafkaError, let fix = fix(of: error) else { return "\(error)" }
     return "\(error): \(fix)"
   }

@@ -1,16 +1,16 @@
 /// A version as libraries say it: `2.0.2`, `2.6.1-RC1`. What stands behind the three numbers does not count.
-struct LibraryVersion: Comparable {
+package struct LibraryVersion: Comparable {
   private let numbers: [Int]
 
-  init(_ text: String) {
+  package init(_ text: String) {
     numbers = text.split(separator: ".").prefix(3).map { Int($0.prefix { $0.isNumber }) ?? 0 }
   }
 
-  static func < (left: LibraryVersion, right: LibraryVersion) -> Bool {
+  package static func < (left: LibraryVersion, right: LibraryVersion) -> Bool {
     left.numbers.lexicographicallyPrecedes(right.numbers)
   }
 }
 
 extension LibraryVersion: ExpressibleByStringLiteral {
-  init(stringLiteral text: String) { self.init(text) }
+  package init(stringLiteral text: String) { self.init(text) }
 }

@@ -1,9 +1,11 @@
+package import Configuration
 import Kafka
-import Platform
-import Telemetry
+package import Platform
+package import Telemetry
+import Wire
 
 /// The newest messages of the topic, for people: what they carry, not the Base64 of it.
-public struct NewestMessages {
+package struct NewestMessages {
   private let settings: KafkaSettings
   private let topic: String
   private let log: Log
@@ -12,7 +14,7 @@ public struct NewestMessages {
   /// A broker that does not answer for so long fails the run, in ms.
   private static let patience = 20_000
 
-  public init(_ configuration: Configuration, log: Log, stop: StopFlag) {
+  package init(_ configuration: Configuration, log: Log, stop: StopFlag) {
     settings = configuration.consumer.kafka
     topic = configuration.consumer.topic
     self.log = log
@@ -22,7 +24,7 @@ public struct NewestMessages {
   /// - Parameter count: how many at most, of all partitions together.
   /// - Returns: a line's fields for each, oldest first; nil where there is no topic.
   /// - Throws: `NoBroker` where none answers; `KafkaError`.
-  public func list(_ count: Int) throws -> [[(String, LogValue)]]? {
+  package func list(_ count: Int) throws -> [[(String, LogValue)]]? {
     let client = try KafkaConsumer(settings, topic: topic)
     defer { client.unsubscribeAndClose() }
     var connection = BrokerConnection(

@@ -1,14 +1,16 @@
-import Kafka
+package import Kafka
 
 /// Reads single messages again; opens its connection at the first one.
-final class Rereader {
+package final class Rereader {
   private let settings: KafkaSettings
   private var reader: PartitionReader?
 
-  init(_ settings: KafkaSettings) { self.settings = settings }
+  package init(_ settings: KafkaSettings) { self.settings = settings }
 
   /// Returns nil where there is no such message any more. A broker that does not answer is an error: it may have it.
-  func read(topic: String, partition: Int32, offset: Int64, timeoutMilliseconds: Int = 10_000) throws -> KafkaMessage? {
+  package func read(topic: String, partition: Int32, offset: Int64, timeoutMilliseconds: Int = 10_000) throws
+    -> KafkaMessage?
+  {
     let reader = try self.reader ?? PartitionReader(settings)
     self.reader = reader
     do {

@@ -1,9 +1,11 @@
 import Platform
+package import Telemetry
+import Wire
 
 /// Every size limit on the way from client to disk, each against what has to pass it. Pure: what was found out is given.
-struct SizeLimits {
+package struct SizeLimits {
   /// Of the producer: nil where only the consumer's side is looked at.
-  struct Sending {
+  package struct Sending {
     var segmentBytes: Int
     var format = WireFormat.base64
     var inFlightBytes: Int
@@ -13,10 +15,23 @@ struct SizeLimits {
     var queueBytes: Int
     /// The largest image of the input, and its name.
     var largest: (name: String, bytes: Int)?
+
+    init(
+      segmentBytes: Int, format: WireFormat = WireFormat.base64, inFlightBytes: Int, messageMaximum: Int,
+      batchSize: Int, queueBytes: Int, largest: (name: String, bytes: Int)? = nil
+    ) {
+      self.segmentBytes = segmentBytes
+      self.format = format
+      self.inFlightBytes = inFlightBytes
+      self.messageMaximum = messageMaximum
+      self.batchSize = batchSize
+      self.queueBytes = queueBytes
+      self.largest = largest
+    }
   }
 
   /// Of the consumer: nil where only the producer's side is looked at.
-  struct Storing {
+  package struct Storing {
     /// librdkafka's `fetch.message.max.bytes`, `fetch.max.bytes` and `receive.message.max.bytes`.
     var fetchMessageMaximum: Int
     var fetchMaximum: Int
@@ -26,9 +41,14 @@ struct SizeLimits {
     var free: Int?
   }
 
-  struct Broker {
+  package struct Broker {
     var id: Int32
     var settings: [String: String]
+
+    package init(id: Int32, settings: [String: String]) {
+      self.id = id
+      self.settings = settings
+    }
     func number(_ name: String) -> Int? { settings[name].flatMap { Int($0) } }
   }
 
@@ -44,12 +64,27 @@ struct SizeLimits {
   var lettersTopic: String
   var lettersMaximum: Int?
 
+  package init(
+    sending: Sending? = nil, storing: Storing? = nil, topic: String, topicMaximum: Int? = nil,
+    topicRetention: Int? = nil, isTopicThere: Bool, brokers: [Broker], lettersTopic: String, lettersMaximum: Int? = nil
+  ) {
+    self.sending = sending
+    self.storing = storing
+    self.topic = topic
+    self.topicMaximum = topicMaximum
+    self.topicRetention = topicRetention
+    self.isTopicThere = isTopicThere
+    self.brokers = brokers
+    self.lettersTopic = lettersTopic
+    self.lettersMaximum = lettersMaximum
+  }
+
   /// What Kafka's requests and answers hold beside messages, and some more.
   private static let besideMessages = 10_000
   /// Above this, single messages decide what memory is used, in bytes.
   private static let largeMessage = 16 << 20
 
-  func findings() -> [Finding] {
+  package func findings() -> [Finding] {
     (sending.map(producerLimits) ?? []) + topicLimits + brokers.flatMap(brokerLimits) + letterLimits
       + (storing.map(consumerLimits) ?? []) + diskLimits
   }
@@ -166,7 +201,7 @@ struct SizeLimits {
 
   private var letterLimits: [Finding] {
     guard let lettersMaximum, let topicMaximum else { return [] }
-    let needed = topicMaximum + DeadLetters.extraBytes
+    let needed = topicMaximum + DeadLetterTopic.extraBytes
     let finding =
       lettersMaximum < needed
       ? Finding.note(

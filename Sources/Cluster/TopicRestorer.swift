@@ -1,9 +1,10 @@
+package import Configuration
 import Kafka
 import Platform
 import Telemetry
 
 /// Creates a topic again that was deleted under a running side, or reports what prevents it.
-struct TopicRestorer {
+package struct TopicRestorer {
   private let connection: BrokerConnection
   private let topic: String
   private let wanted: NewTopic
@@ -18,19 +19,19 @@ struct TopicRestorer {
   private static let grace: Int64 = 2_000
   private static let longestDelay: Int64 = 30_000
   /// Of one question, in ms: meanwhile nothing else is done.
-  static let patience = 2_500
+  package static let patience = 2_500
 
-  init(_ connection: BrokerConnection, topic: String, wanted: NewTopic, cluster: String) {
+  package init(_ connection: BrokerConnection, topic: String, wanted: NewTopic, cluster: String) {
     self.connection = connection
     self.topic = topic
     self.wanted = wanted
     self.cluster = cluster
   }
 
-  var isMissing: Bool { due != nil }
+  package var isMissing: Bool { due != nil }
 
   /// The broker does not know the topic, or a partition of it.
-  mutating func noteMissing(now: Int64 = Clock.monotonicMilliseconds) {
+  package mutating func noteMissing(now: Int64 = Clock.monotonicMilliseconds) {
     if due == nil { (due, delay) = (now + Self.grace, Self.grace) }
   }
 
@@ -38,7 +39,7 @@ struct TopicRestorer {
   /// - Parameter use: called with the topic there, so that the clients take it up at once.
   /// - Returns: true once it is there again.
   /// - Throws: `ClusterChanged`.
-  mutating func restore(now: Int64 = Clock.monotonicMilliseconds, use: () throws -> Void) throws -> Bool {
+  package mutating func restore(now: Int64 = Clock.monotonicMilliseconds, use: () throws -> Void) throws -> Bool {
     guard let due, now >= due else { return false }
     do {
       // Another broker under the old address has nothing of what the old one had.
@@ -68,8 +69,8 @@ struct TopicRestorer {
 }
 
 /// The bootstrap address leads to another cluster than before: ledger and catalog know nothing of it.
-struct ClusterChanged: Error, CustomStringConvertible {
+package struct ClusterChanged: Error, CustomStringConvertible {
   let before: String
   let now: String
-  var description: String { "the address leads to the cluster \(now), and before to \(before)" }
+  package var description: String { "the address leads to the cluster \(now), and before to \(before)" }
 }

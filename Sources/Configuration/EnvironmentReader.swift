@@ -1,13 +1,14 @@
 import Kafka
 import Platform
 import Telemetry
+import Wire
 
 /// Reads the configuration from environment variables: the one place that knows how they are written.
-public struct EnvironmentReader {
+package struct EnvironmentReader {
   private let environment: [String: String]
   private var problems: [String] = []
 
-  public static func read(_ environment: [String: String]) throws(ConfigurationError) -> Configuration {
+  package static func read(_ environment: [String: String]) throws(ConfigurationError) -> Configuration {
     var reader = EnvironmentReader(environment: environment)
     let configuration = reader.configuration()
     guard reader.problems.isEmpty else { throw ConfigurationError(problems: reader.problems) }

@@ -1,4 +1,5 @@
 import Platform
+import Wire
 
 /// The value of IMAGE_EXTENSIONS as people write it: `jpg,png`, `*.jpg, *.png`, `.jpg;.png`, `jpg png`.
 enum ExtensionList {

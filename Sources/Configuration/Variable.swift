@@ -1,13 +1,16 @@
-/// An environment variable that configures the pipeline: the one list that `--help` prints and the reader reads.
-public struct Variable: Sendable {
-  public let name: String
-  public let defaultValue: String
-  /// One sentence or two, without line breaks.
-  public let help: String
+import Platform
+import Telemetry
 
-  public struct Group: Sendable {
-    public let title: String
-    public let variables: [Variable]
+/// An environment variable that configures the pipeline: the one list that `--help` prints and the reader reads.
+package struct Variable: Sendable {
+  package let name: String
+  package let defaultValue: String
+  /// One sentence or two, without line breaks.
+  package let help: String
+
+  package struct Group: Sendable {
+    package let title: String
+    package let variables: [Variable]
   }
 
   private init(_ name: String, _ defaultValue: String, _ help: String) {
@@ -16,7 +19,7 @@ public struct Variable: Sendable {
     self.help = help
   }
 
-  public static let groups = [
+  package static let groups = [
     Group(
       title: "Kafka",
       variables: [

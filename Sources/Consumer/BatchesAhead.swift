@@ -1,3 +1,4 @@
+import Output
 import Platform
 
 /// Batches that are being prepared while others are stored, in the order in which they are to be stored.

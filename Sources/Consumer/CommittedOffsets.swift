@@ -1,4 +1,5 @@
 import Kafka
+import Output
 import Telemetry
 
 /// The offsets that the group has on record: written for those who watch it, never used as positions.

@@ -1,8 +1,8 @@
-import Telemetry
+package import Telemetry
 
 extension ConsumerEvents {
   /// - Parameter disks: the paths that are written to, by what is written there.
-  public func addMetrics(to text: inout MetricsText, disks: [(role: String, path: String)]) {
+  package func addMetrics(to text: inout MetricsText, disks: [(role: String, path: String)]) {
     let now = now
     text.counter("image_pipeline_images_stored_total", "New images that are durable.", Double(now.images))
     text.counter("image_pipeline_stored_bytes_total", "Their bytes.", Double(now.bytes))

@@ -1,10 +1,11 @@
 import Kafka
-import Platform
+import Output
+package import Platform
 import Synchronization
-import Telemetry
+package import Telemetry
 
 /// What happens in a consumer: each event counts and says so in one place.
-public final class ConsumerEvents: Sendable {
+package final class ConsumerEvents: Sendable {
   private let log: Log
   private let sameNames: SameNameNotices
   let health: Health
@@ -17,40 +18,40 @@ public final class ConsumerEvents: Sendable {
   /// Whether there is any.
   private let hasFetchTroubles = Atomic(false)
   /// Set once partitions have been assigned, or the run has ended.
-  let ready = StopFlag()
+  package let ready = StopFlag()
 
-  public struct Counts: Sendable {
+  package struct Counts: Sendable {
     /// New images.
-    public var images = 0
-    public var bytes = 0
+    package var images = 0
+    package var bytes = 0
     /// Images that came again and were there already.
-    public var unchanged = 0
+    package var unchanged = 0
     /// Images that replaced another image of their name.
-    public var replaced = 0
+    package var replaced = 0
     /// Images that were stored under another name, because another image has theirs.
-    public var keptBoth = 0
+    package var keptBoth = 0
     /// Older versions of images, known to a catalog that `repair` made or whose topic is read again.
-    public var past = 0
-    public var letters = 0
+    package var past = 0
+    package var letters = 0
     /// Batches that the system was at fault for, each to be tried again.
-    public var failedBatches = 0
+    var failedBatches = 0
     /// How often the group has shut this consumer out, because another one has its identity.
-    public var fenced = 0
+    var fenced = 0
     /// Members of the group that belong to another output or client, when last looked at.
-    public var strangers = 0
+    var strangers = 0
     /// Messages that have come and are not in a batch yet.
-    public var waiting = 0
+    var waiting = 0
     /// Messages of the topic that are not stored yet, when last asked.
-    public var lag: Int?
+    package var lag: Int?
   }
 
-  public init(log: Log, health: Health = Health()) {
+  package init(log: Log, health: Health = Health()) {
     self.log = log.with(component: "consumer")
     sameNames = SameNameNotices(log: self.log)
     self.health = health
   }
 
-  public var now: Counts { counts.withLock { $0 } }
+  package var now: Counts { counts.withLock { $0 } }
   var stored: Int { counts.withLock { $0.images } }
 
   var lag: Int {

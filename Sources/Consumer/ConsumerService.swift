@@ -1,9 +1,14 @@
+import Cluster
+package import Configuration
+import DeadLetters
 import Kafka
-import Platform
-import Telemetry
+import Output
+package import Platform
+package import Telemetry
+import Wire
 
 /// Topic → folder: joins the group, stores what comes until the run ends, and joins anew where that is needed.
-public final class ConsumerService: Sendable {
+package final class ConsumerService: Sendable {
   private let settings: ConsumerSettings
   private let log: Log
   private let events: ConsumerEvents
@@ -13,7 +18,7 @@ public final class ConsumerService: Sendable {
   /// broker crashes. After so many sessions without a place in the group, a new client takes over.
   private static let sessionsWithoutPlace = 6
 
-  public init(_ settings: ConsumerSettings, log: Log, events: ConsumerEvents, stop: StopFlag) {
+  package init(_ settings: ConsumerSettings, log: Log, events: ConsumerEvents, stop: StopFlag) {
     self.settings = settings
     self.log = log.with(component: "consumer")
     self.events = events
@@ -22,7 +27,7 @@ public final class ConsumerService: Sendable {
 
   /// Runs until `stop` is set, or until `count` or `untilIdle` is reached.
   /// - Throws: what cannot be helped by waiting: an output that cannot be used, a fatal error of the client.
-  public func run() throws {
+  package func run() throws {
     do { try serve() } catch is LockWait.Ended {} catch {
       let catalog = "\(settings.outputPath)/\(ImageName.reserved)/\(Catalog.fileName)"
       throw CatalogError.final(error, path: catalog) ?? error
@@ -31,9 +36,12 @@ public final class ConsumerService: Sendable {
 
   private func serve() throws {
     let store = try ImageStore(
-      outputPath: settings.outputPath, csvPath: settings.csvPath, topic: settings.topic,
-      deadLetterSettings: settings.embeddedCluster == nil ? settings.kafka : nil, log: log,
-      health: events.health, stop: stop)
+      outputPath: settings.outputPath, csvPath: settings.csvPath, log: log, health: events.health, stop: stop
+    ) { [settings, log] reserved, incoming in
+      try DeadLetters(
+        topic: settings.topic, settings: settings.embeddedCluster == nil ? settings.kafka : nil, reserved: reserved,
+        incoming: incoming, log: log)
+    }
     defer { store.letters.close() }
     store.sameName = settings.sameName
     var isFirst = true

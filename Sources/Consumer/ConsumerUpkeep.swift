@@ -1,4 +1,6 @@
+import Configuration
 import Kafka
+import Output
 import Platform
 
 /// What a consumer does between batches, now and then: gives up on segments that do not come, removes what nobody waits

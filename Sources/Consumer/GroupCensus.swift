@@ -1,4 +1,5 @@
 import Kafka
+import Output
 import Platform
 
 /// Looks after every assignment whether somebody else is in the consumers' group. A new member brings a new assignment, so

@@ -1,8 +1,8 @@
-import Kafka
+package import Kafka
 
 /// A member of the consumers' group that does not store into this output: what it is given is missing here.
-struct GroupStranger: Equatable {
-  enum Kind: Equatable {
+package struct GroupStranger: Equatable {
+  package enum Kind: Equatable {
     /// A consumer of this product with another output, by that output's id.
     case otherOutput(String)
     /// A consumer whose output has this output's id, and which is not one of its consumers: a copy of the output.
@@ -30,7 +30,7 @@ struct GroupStranger: Equatable {
   ///   - output: the output's id; nil where it is not known: then that of any of the members' outputs is.
   ///   - instance: this consumer's own `group.instance.id`, whatever it looks like; nil where it has none.
   ///   - isOurSlot: whether a consumer of this output holds the slot of that number.
-  static func among(
+  package static func among(
     _ members: [KafkaClient.GroupMember], output: String?, instance: String? = nil,
     isOurSlot: (Int) -> Bool = { _ in true }
   ) -> [GroupStranger] {
@@ -47,7 +47,7 @@ struct GroupStranger: Equatable {
   private static let mostShown = 10
 
   /// Each once, with how often it is there.
-  static func listed(_ strangers: [GroupStranger]) -> String {
+  package static func listed(_ strangers: [GroupStranger]) -> String {
     let counts = Dictionary(grouping: strangers.map(\.description)) { $0 }.mapValues(\.count).sorted { $0.key < $1.key }
     return counts.prefix(mostShown).map { $0.value > 1 ? "\($0.value) times \($0.key)" : $0.key }.joined(
       separator: "; ")

@@ -1,4 +1,6 @@
+import Cluster
 import Kafka
+import Output
 import Platform
 import Telemetry
 

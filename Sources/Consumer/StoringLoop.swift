@@ -1,4 +1,6 @@
+import Configuration
 import Kafka
+import Output
 import Platform
 import Telemetry
 

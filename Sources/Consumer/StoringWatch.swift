@@ -1,4 +1,5 @@
 import Platform
+import Telemetry
 
 /// Measures how long a consumer has stored nothing while messages wait for it. Activity is no success: batches that fail, fetches
 /// that are refused and a leader that does not answer keep it busy, too.

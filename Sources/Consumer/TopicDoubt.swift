@@ -1,4 +1,6 @@
+import Cluster
 import Kafka
+import Output
 import Platform
 
 /// Notices that a topic was deleted and made anew under a running consumer.

@@ -1,4 +1,7 @@
+import Cluster
 import Kafka
+import Messaging
+import Output
 import Platform
 
 /// What is handed out of a topic, what of it is stored, and how much is left.
@@ -30,7 +33,7 @@ extension TopicReader {
   }
 
   /// Where these messages' partitions are stored up to.
-  func base(of messages: [KafkaMessage]) -> [Int32: Catalog.Position?] {
+  func base(of messages: [any Message]) -> [Int32: Catalog.Position?] {
     messages.reduce(into: [:]) { $0[$1.partition] = .some(trackers[$1.partition]?.stored) }
   }
 

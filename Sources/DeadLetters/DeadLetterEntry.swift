@@ -1,11 +1,12 @@
 import Kafka
 import Platform
-import Telemetry
+package import Telemetry
+import Wire
 
 /// What people are told of a dead letter, as fields of one line.
-public struct DeadLetterEntry: Sendable {
-  public let fields: [(String, LogValue)]
-  public let isReplayed: Bool
+package struct DeadLetterEntry: Sendable {
+  package let fields: [(String, LogValue)]
+  package let isReplayed: Bool
 
   init(_ record: LetterRecord, at place: String, time: String, hindrance: String?, isReplayed: Bool) {
     self.isReplayed = isReplayed

@@ -1,6 +1,9 @@
+import Cluster
+package import Configuration
 import Kafka
-import Platform
-import Telemetry
+package import Platform
+package import Telemetry
+import Wire
 
 /// Lists the dead letters of a topic and of an output's disk, and sends them back.
 ///
@@ -8,7 +11,7 @@ import Telemetry
 /// What was sent back is remembered, for the topic as offsets of the group `<CONSUMER_GROUP>-dead-letters`, on disk by
 /// moving the file to `dead-letters/replayed`. A crash in between, and offsets that the broker has forgotten (after
 /// `offsets.retention.minutes`), let letters be sent back twice, which changes nothing: an image that is there stays.
-public final class DeadLetterService {
+package final class DeadLetterService {
   let topic: String
   let letterTopic: String
   let log: Log
@@ -21,19 +24,19 @@ public final class DeadLetterService {
   private var seen = IdentitySet()
   var counts = Counts()
 
-  public struct Counts: Sendable {
+  package struct Counts: Sendable {
     /// Letters that wait, by where they are.
-    public var inTopic = 0
-    public var onDisk = 0
+    package var inTopic = 0
+    package var onDisk = 0
     /// Sent back before.
-    public var replayed = 0
+    package var replayed = 0
     /// Sent back by this run.
-    public var sent = 0
+    package var sent = 0
     /// Could not be sent back.
-    public var failed = 0
+    package var failed = 0
     /// What nobody can send back from here: no letter at all, or one of another topic.
-    public var foreign = 0
-    public var waiting: Int { inTopic + onDisk }
+    package var foreign = 0
+    package var waiting: Int { inTopic + onDisk }
   }
 
   /// A broker that does not answer for so long fails the run, in ms.
@@ -43,9 +46,9 @@ public final class DeadLetterService {
   private static let answerMilliseconds = 30_000
 
   /// - Parameter show: told of each letter that is found, once, those included that were sent back before.
-  public init(_ configuration: Configuration, log: Log, stop: StopFlag, show: @escaping (DeadLetterEntry) -> Void) {
+  package init(_ configuration: Configuration, log: Log, stop: StopFlag, show: @escaping (DeadLetterEntry) -> Void) {
     topic = configuration.consumer.topic
-    letterTopic = DeadLetters.topic(of: topic)
+    letterTopic = DeadLetterTopic.name(of: topic)
     output = configuration.consumer.outputPath
     readerSettings = configuration.consumer.kafka
     producerSettings = configuration.producer.kafka
@@ -56,14 +59,14 @@ public final class DeadLetterService {
   }
 
   /// - Throws: `NoBroker` where none answers, after what is on disk has been shown; `SystemError`, `KafkaError`.
-  public func list() throws -> Counts {
+  package func list() throws -> Counts {
     try visit { _ in }
     return counts
   }
 
   /// Sends what waits back to the topic that it came from, where the key chooses the partition as it did before.
   /// - Throws: as `list`.
-  public func replay() throws -> Counts {
+  package func replay() throws -> Counts {
     let sender = try AcknowledgedSender(producerSettings, patience: Self.sendingPatience)
     defer { sender.close() }
     var connection = BrokerConnection(client: sender.producer, servers: servers, log: log)
@@ -77,12 +80,12 @@ public final class DeadLetterService {
   // MARK: Finding them
 
   /// A letter with what has to be remembered once it was sent back.
-  struct Found {
+  package struct Found {
     let record: LetterRecord
     /// Why it is not sent back; nil where it is to be.
     let hindrance: String?
     let place: Place
-    enum Place {
+    package enum Place {
       case disk(LetterFolder, name: String)
       case topic(LetterOffsets, partition: Int32, offset: Int64)
       var description: String {

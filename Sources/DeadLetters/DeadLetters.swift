@@ -1,11 +1,14 @@
-import Kafka
-import Platform
-import Telemetry
+import Cluster
+package import Kafka
+package import Output
+package import Platform
+package import Telemetry
+import Wire
 
 /// Where dead letters go: to the topic `<topic>-dlq`, and to disk what Kafka does not take.
 ///
 /// Never within the catalog's transaction: a broker that is slow would make all other consumers wait.
-final class DeadLetters {
+package final class DeadLetters: DeadLetterSink {
   private let topic: String
   /// nil: everything goes to disk, as where the broker ends with the process.
   private let settings: KafkaSettings?
@@ -20,23 +23,18 @@ final class DeadLetters {
   private var delivered: Set<LetterRecord.Origin> = []
   /// Called every now and then while letters wait for the broker: their consumer must go on polling. Returns false to
   /// wait no longer.
-  var whileWaiting: () -> Bool = { true }
+  package var whileWaiting: () -> Bool = { true }
   /// After this long without an acknowledgement a letter goes to disk, so that bad messages never stop good ones. In ms.
   var patience = 30_000
   /// How long each question about the letters' topic may take, in ms.
   var answerMilliseconds = 3_000
 
-  static let folderName = "dead-letters"
-  /// How much larger a letter may be than the message it holds, in bytes: its headers.
-  static let extraBytes = 64 << 10
-
-  static func topic(of source: String) -> String { source + "-dlq" }
-
+  package static let folderName = "dead-letters"
   /// - Parameters:
   ///   - reserved: the output's `.image-pipeline`.
   ///   - incoming: a folder of the consumer's own, on the same file system, that is emptied at its next start.
-  init(topic: String, settings: KafkaSettings?, reserved: Folder, incoming: Folder, log: Log) throws {
-    self.topic = Self.topic(of: topic)
+  package init(topic: String, settings: KafkaSettings?, reserved: Folder, incoming: Folder, log: Log) throws {
+    self.topic = DeadLetterTopic.name(of: topic)
     self.settings = settings
     self.incoming = incoming
     folder = try reserved.folder(Self.folderName, creating: true)
@@ -45,7 +43,7 @@ final class DeadLetters {
 
   /// Returns when every letter is safe. At least once: a crash before the position moves on sends them again.
   /// - Returns: false where `whileWaiting` said so; some of them may be safe all the same.
-  func deliver(_ letters: [DeadLetter]) throws -> Bool {
+  package func deliver(_ letters: [DeadLetter]) throws -> Bool {
     let letters = letters.filter { !delivered.contains($0.origin) }
     guard !letters.isEmpty else { return true }
     let records = letters.map(\.record)
@@ -73,9 +71,9 @@ final class DeadLetters {
   }
 
   /// To be called when what the letters were about is in the catalog.
-  func settled() { delivered = [] }
+  package func settled() { delivered = [] }
 
-  func close() { sender?.close() }
+  package func close() { sender?.close() }
 
   // MARK: Topic
 
@@ -100,7 +98,7 @@ final class DeadLetters {
   }
 
   /// What a letters' topic must not leave to the broker, which usually drops messages after a week.
-  static let keeping = ["retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"]
+  package static let keeping = ["retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"]
 
   /// The letters' topic takes what the source takes, and the headers on top of it. Where the broker does not answer, it
   /// is asked again with the letters of a minute later: the question holds them up.
@@ -121,7 +119,7 @@ final class DeadLetters {
         "how large the topic's messages may be is not known: \(KafkaErrorFix.described(error))",
         ["topic": .string(source)])
     }
-    let size = limit.map { ["max.message.bytes": String($0 + Self.extraBytes)] } ?? [:]
+    let size = limit.map { ["max.message.bytes": String($0 + DeadLetterTopic.extraBytes)] } ?? [:]
     do throws(KafkaError) {
       do throws(KafkaError) { try make(client, size.merging(Self.keeping) { $1 }) } catch {
         guard error.isInvalidRequest else { throw error }

@@ -1,4 +1,5 @@
 import Kafka
+import Messaging
 import Platform
 
 /// A dead letter on disk: one file that people can read and that loses nothing.
@@ -15,8 +16,8 @@ import Platform
 /// Behind the empty line comes the value as it was sent, to the file's end. In all other places a byte that is not
 /// printable ASCII, and the percent sign, is written as `%` and two hexadecimal digits; in a header's name the colon too.
 /// A key that is null has no line, a header's value that is null no second colon, a null value is `value: null`.
-struct LetterFile {
-  static let suffix = ".letter"
+package struct LetterFile {
+  package static let suffix = ".letter"
   private static let title = "image-pipeline dead letter 1"
 
   /// When it was written (RFC 3339).
@@ -74,7 +75,7 @@ struct LetterFile {
     guard try line(bytes, &place).elementsEqual(title.utf8) else {
       throw Malformed(reason: "its first line is another")
     }
-    var (written, because, headers) = ("", "", [KafkaHeader]())
+    var (written, because, headers) = ("", "", [MessageHeader]())
     var key: [UInt8]?
     while true {
       let line = try line(bytes, &place)
@@ -110,12 +111,12 @@ struct LetterFile {
     return bytes[place..<end]
   }
 
-  private static func header(_ text: Slice<UnsafeRawBufferPointer>) throws(Malformed) -> KafkaHeader {
+  private static func header(_ text: Slice<UnsafeRawBufferPointer>) throws(Malformed) -> MessageHeader {
     guard let colon = text.firstIndex(of: UInt8(ascii: ":")) else {
-      return KafkaHeader(nameBytes: try decoded(text), nullableValue: nil)
+      return MessageHeader(nameBytes: try decoded(text), nullableValue: nil)
     }
     guard colon + 1 < text.endIndex, text[colon + 1] == 0x20 else { throw Malformed(reason: "a header's colon") }
-    return KafkaHeader(
+    return MessageHeader(
       nameBytes: try decoded(text[..<colon]), nullableValue: try decoded(text[(colon + 2)...]))
   }
 

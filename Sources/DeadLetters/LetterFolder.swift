@@ -1,8 +1,9 @@
 import Glibc
 import Platform
+import Wire
 
 /// The dead letters that lie on an output's disk, and those of them that were sent back, in `replayed`.
-struct LetterFolder {
+package struct LetterFolder {
   static let replayedName = "replayed"
   private let folder: Folder
 

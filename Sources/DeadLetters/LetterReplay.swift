@@ -1,4 +1,4 @@
-import Kafka
+package import Kafka
 import Platform
 import Telemetry
 
@@ -69,22 +69,22 @@ final class LetterReplay {
 }
 
 /// How far each partition of the letters' topic was sent back: offsets of a group that nobody is a member of.
-final class LetterOffsets {
+package final class LetterOffsets {
   let topic: String
-  let client: KafkaConsumer
+  package let client: KafkaConsumer
   private var next: [Int32: Int64] = [:]
   private var blocked: Set<Int32> = []
 
   private static let answerMilliseconds = 30_000
 
-  init(_ settings: KafkaSettings, topic: String) throws {
+  package init(_ settings: KafkaSettings, topic: String) throws {
     self.topic = topic
     var settings = settings
     settings.set("group.id", (settings.values["group.id"] ?? "") + "-dead-letters")
     client = try KafkaConsumer(settings, topic: topic)
   }
 
-  func close() { client.unsubscribeAndClose() }
+  package func close() { client.unsubscribeAndClose() }
 
   /// The offset to go on at.
   func next(_ partition: Int32) throws -> Int64 {

@@ -1,4 +1,5 @@
 import Platform
+import Telemetry
 
 /// What is in the topic and not stored yet, against what the topic keeps. Pure: what was found out is given.
 struct Backlog {

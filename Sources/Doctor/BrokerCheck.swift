@@ -1,5 +1,7 @@
+import Cluster
 import Kafka
 import Platform
+import Telemetry
 
 /// The way to the brokers: who answers, what they are called, what they let this user see.
 ///

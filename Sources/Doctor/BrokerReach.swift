@@ -1,5 +1,7 @@
+import Cluster
 import Kafka
 import Platform
+import Telemetry
 
 /// Whether brokers can be spoken to from here, as far as sockets and the client's own words tell.
 enum BrokerReach {

@@ -1,5 +1,8 @@
 import Glibc
+import Kafka
+import Output
 import Platform
+import Telemetry
 
 /// The CSV file, as it stands under its path now.
 struct CSVCheck {

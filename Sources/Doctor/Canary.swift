@@ -1,4 +1,5 @@
 import Platform
+import Telemetry
 
 /// A file that is made to see whether its making is told: the quick way by which the producer learns of images.
 struct Canary {

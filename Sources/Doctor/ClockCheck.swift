@@ -1,5 +1,6 @@
 import Kafka
 import Platform
+import Telemetry
 
 /// The clock, by which files are known as finished and messages are dated.
 struct ClockCheck {

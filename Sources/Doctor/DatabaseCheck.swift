@@ -1,5 +1,9 @@
+import Output
 import Platform
+import Producer
 import SQLite
+import Telemetry
+import Wire
 
 /// Ledger and catalog: whether they open, and are of a version that this program knows. Neither waits nor locks.
 struct DatabaseCheck {

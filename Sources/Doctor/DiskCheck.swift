@@ -1,4 +1,6 @@
+import Kafka
 import Platform
+import Telemetry
 
 /// The room of a file system against what is to come. Pure.
 struct DiskCheck {

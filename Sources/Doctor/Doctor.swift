@@ -1,19 +1,22 @@
+import Cluster
+package import Configuration
 import Kafka
-import Platform
+package import Platform
 import Telemetry
+import Wire
 
 /// Looks at everything that the pipeline rests on, from the versions to the disk, and says what is wrong with its cure.
 ///
 /// Safe beside producers and consumers that run: it joins no group, takes no lock, commits and sends nothing, and writes
 /// nothing but small hidden files that it removes. Every wait is bounded.
-public struct Doctor {
+package struct Doctor {
   private let configuration: Configuration
   private let sides: DoctorSides
   private let outside: Bool
   private let stop: StopFlag
 
   /// - Parameter outside: somebody makes files in the input folder from outside while this runs: see whether that shows.
-  public init(_ configuration: Configuration, sides: DoctorSides, outside: Bool, stop: StopFlag) {
+  package init(_ configuration: Configuration, sides: DoctorSides, outside: Bool, stop: StopFlag) {
     self.configuration = configuration
     self.sides = sides
     self.outside = outside
@@ -21,7 +24,7 @@ public struct Doctor {
   }
 
   /// Ends early once `stop` is set.
-  public func run(_ report: DoctorReport) {
+  package func run(_ report: DoctorReport) {
     defer { report.end(isStopped: stop.isSet) }
     report.begin(.versions)
     report.add(VersionCheck().findings())
@@ -110,7 +113,7 @@ public struct Doctor {
       sending: sides.producer ? .init(configuration.producer, largest: survey?.largest) : nil,
       storing: sides.consumer ? .init(configuration.consumer, free: free) : nil, topic: name,
       topicMaximum: topic.number("max.message.bytes"), topicRetention: topic.number("retention.bytes"),
-      isTopicThere: topic.isThere, brokers: brokers, lettersTopic: DeadLetters.topic(of: name),
+      isTopicThere: topic.isThere, brokers: brokers, lettersTopic: DeadLetterTopic.name(of: name),
       lettersMaximum: topic.lettersMaximum)
   }
 }

@@ -1,15 +1,15 @@
-import Telemetry
+package import Telemetry
 
 /// Shows findings as they come and counts them: two lines each at most, grouped, for people; one JSON object each for
 /// programs.
-public final class DoctorReport {
-  public struct Counts: Equatable, Sendable {
-    public var ok = 0
-    public var notes = 0
-    public var problems = 0
+package final class DoctorReport {
+  package struct Counts: Equatable, Sendable {
+    var ok = 0
+    var notes = 0
+    package var problems = 0
   }
 
-  public private(set) var counts = Counts()
+  package private(set) var counts = Counts()
   private let format: LogFormat
   private let write: (String) -> Void
   private var area: Finding.Area?
@@ -17,7 +17,7 @@ public final class DoctorReport {
   private var shown: Finding.Area?
 
   /// - Parameter write: takes whole lines, each with its end.
-  public init(format: LogFormat, write: @escaping (String) -> Void) {
+  package init(format: LogFormat, write: @escaping (String) -> Void) {
     self.format = format
     self.write = write
   }

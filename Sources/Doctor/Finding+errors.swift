@@ -1,6 +1,7 @@
 import Kafka
 import Platform
 import SQLite
+import Telemetry
 
 extension Finding {
   /// A failure with the cure that it knows itself.

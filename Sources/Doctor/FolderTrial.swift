@@ -1,5 +1,7 @@
 import Glibc
+import Kafka
 import Platform
+import Telemetry
 
 /// What a folder that is written to lets this process do, tried out with one small file that is gone at the end.
 struct FolderTrial {

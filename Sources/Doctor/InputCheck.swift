@@ -1,5 +1,9 @@
+import Configuration
 import Glibc
+import Kafka
 import Platform
+import Telemetry
+import Wire
 
 /// The input folder: what is in it, whether it can be read, and whether changes in it are told at once.
 struct InputCheck {

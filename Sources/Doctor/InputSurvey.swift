@@ -1,5 +1,9 @@
+import Configuration
 import Glibc
 import Platform
+import Producer
+import Telemetry
+import Wire
 
 /// What lies in the input folder, counted as the producer would take it. Pure: a walk adds to it.
 struct InputSurvey {

@@ -1,3 +1,6 @@
+import DeadLetters
+import Telemetry
+
 /// The dead letters' topic, which is to keep its letters until somebody has looked at them. Pure.
 struct LettersCheck {
   var topic: String

@@ -1,4 +1,10 @@
+import Configuration
+import DeadLetters
+import Kafka
+import Output
 import Platform
+import Telemetry
+import Wire
 
 /// The folder that images are stored in, with what the consumer keeps there for itself.
 struct OutputCheck {

@@ -1,4 +1,6 @@
+import Configuration
 import Platform
+import Telemetry
 
 /// Who this process is, and what the system lets it have.
 struct ProcessCheck {

@@ -1,5 +1,6 @@
 import Kafka
 import Platform
+import Telemetry
 
 /// A producer that sends nothing: whether its settings go together, and whether the brokers let this user be one. An
 /// idempotent producer asks for its number at once, which takes the right to write.

@@ -1,4 +1,7 @@
+import Configuration
+import Kafka
 import Platform
+import Telemetry
 
 /// The folder of the ledger.
 enum StateCheck {

@@ -1,5 +1,8 @@
+import Configuration
+import Consumer
 import Kafka
 import Platform
+import Telemetry
 
 /// The topic as it is, against what the pipeline needs of it. Pure: what was found out is given.
 struct TopicCheck {

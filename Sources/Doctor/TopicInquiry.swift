@@ -1,5 +1,9 @@
+import Configuration
+import Consumer
+import DeadLetters
 import Kafka
 import Platform
+import Wire
 
 /// Asks the brokers about the topic, the group's positions and the dead letters. Joins no group, commits nothing.
 struct TopicInquiry {
@@ -152,7 +156,7 @@ struct TopicInquiry {
 
   /// - Returns: the largest message that their topic takes; nil: it is not there, or not told.
   private func letters(_ report: DoctorReport) -> Int? {
-    let name = DeadLetters.topic(of: topic)
+    let name = DeadLetterTopic.name(of: topic)
     // A name that is too long for Kafka: all letters are on disk.
     guard name.utf8.count <= 249 else { return nil }
     do {

@@ -4,15 +4,15 @@ import Platform
 /// was last in step with each of its voters: for the controller itself, that is now.
 ///
 /// It changes nothing, and speaks plain TCP only: on a listener with TLS or SASL there is no answer.
-public struct BrokerClock: Sendable, Equatable {
+package struct BrokerClock: Sendable, Equatable {
   /// Milliseconds since 1970, by the broker.
-  public let time: Int64
+  package let time: Int64
   /// Milliseconds since 1970, by this machine, in the middle between question and answer.
-  public let local: Int64
+  package let local: Int64
   /// How far `time` less `local` may be off, in ms: half of the time between question and answer.
-  public let uncertainty: Int64
+  package let uncertainty: Int64
 
-  public init(time: Int64, local: Int64, uncertainty: Int64) {
+  init(time: Int64, local: Int64, uncertainty: Int64) {
     self.time = time
     self.local = local
     self.uncertainty = uncertainty
@@ -20,7 +20,7 @@ public struct BrokerClock: Sendable, Equatable {
 
   /// Returns nil if the broker does not tell: it is older, has another kind of controller, does not let this user ask, or wants
   /// TLS or a password first.
-  public static func ask(host: String, port: Int, timeoutMilliseconds: Int) -> BrokerClock? {
+  package static func ask(host: String, port: Int, timeoutMilliseconds: Int) -> BrokerClock? {
     let (sent, wall) = (Clock.monotonicMilliseconds, Clock.wallMilliseconds)
     guard
       let answer = TCPProbe.ask(

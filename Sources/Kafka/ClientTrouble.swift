@@ -3,16 +3,16 @@ import Platform
 
 /// What kept a client from a broker: an error of its own, that belongs to no request. Who waits for an answer learns
 /// only that none came; this is why.
-public struct ClientTrouble: Sendable, Equatable {
+package struct ClientTrouble: Sendable, Equatable {
   /// The error's name, as `KafkaError` has it: `_AUTHENTICATION`.
-  public let name: String
+  package let name: String
   /// librdkafka's words: `ssl://broker:9093/bootstrap: SSL handshake failed: ...`. The part before the first blank is the
   /// broker's address; `/bootstrap` ends it where it comes from `bootstrap.servers`, else the broker's number.
-  public let reason: String
+  package let reason: String
   /// When, by the monotonic clock, in ms.
-  public let time: Int64
+  package let time: Int64
 
-  public init(name: String, reason: String, time: Int64) {
+  init(name: String, reason: String, time: Int64) {
     self.name = name
     self.reason = reason
     self.time = time

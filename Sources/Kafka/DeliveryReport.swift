@@ -1,20 +1,20 @@
 import Crdkafka
 
 /// What became of a message that was queued. There is exactly one for each.
-public struct DeliveryReport: Sendable {
+package struct DeliveryReport: Sendable {
   /// As given to `send`.
-  public let token: UInt64
+  package let token: UInt64
   /// -1 when none had been chosen yet.
-  public let partition: Int32
+  package let partition: Int32
   /// Where it lies in the partition; -1001 when that is not known.
-  public let offset: Int64
+  package let offset: Int64
   /// Milliseconds since 1970 by the producer's clock, as the message has it in the topic; nil where it has the broker's, which
   /// an embedded cluster's answer does not tell as it is.
-  public let timestamp: Int64?
+  package let timestamp: Int64?
   /// Nil: every replica that has to have it has it (`acks`), by an acknowledgement of its own.
-  public let error: KafkaError?
+  package let error: KafkaError?
   /// It failed, and yet the broker may have it: sending it again may double it.
-  public let mayHaveArrived: Bool
+  let mayHaveArrived: Bool
 
   init(_ message: UnsafePointer<rd_kafka_message_t>, of handle: Handle) {
     let raw = message.pointee

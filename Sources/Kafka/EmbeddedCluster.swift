@@ -6,16 +6,16 @@ import Platform
 ///
 /// It keeps 5 MiB or 100,000 batches of a partition and forgets the oldest *silently*; it enforces no size limit, and
 /// knows neither the making of topics by a client nor their settings.
-public final class EmbeddedCluster: Sendable {
+package final class EmbeddedCluster: Sendable {
   private let cluster: Carried<OpaquePointer>
   // The cluster runs on this client's behalf, and must go first.
   private let handle: Handle
 
   /// Clients find it by this `bootstrap.servers`.
-  public let bootstrapServers: String
+  package let bootstrapServers: String
 
   /// - Parameter brokers: how many, at least 1.
-  public init(brokers: Int = 1) throws(KafkaError) {
+  package init(brokers: Int = 1) throws(KafkaError) {
     handle = try Handle(RD_KAFKA_PRODUCER, KafkaSettings())
     guard let cluster = rd_kafka_mock_cluster_new(handle.client, Int32(clamping: max(1, brokers))) else {
       throw KafkaError(
@@ -37,7 +37,7 @@ public final class EmbeddedCluster: Sendable {
   /// `allow.auto.create.topics` says.
   ///
   /// - Throws: when it is there already.
-  public func createTopic(_ name: String, partitions: Int) throws(KafkaError) {
+  package func createTopic(_ name: String, partitions: Int) throws(KafkaError) {
     let code = rd_kafka_mock_topic_create(cluster.value, name, Int32(clamping: partitions), 1)
     guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw KafkaError(code, place(name)) }
   }
@@ -47,21 +47,21 @@ public final class EmbeddedCluster: Sendable {
   /// - Parameters:
   ///   - api: Kafka's number of the request: 0 is Produce, 1 Fetch, 8 OffsetCommit.
   ///   - errors: error codes as ``KafkaError/code``; -195 (`_TRANSPORT`) cuts the connection instead of answering.
-  public func failNextRequests(api: Int16, errors: [Int32]) {
+  func failNextRequests(api: Int16, errors: [Int32]) {
     let codes = errors.map { rd_kafka_resp_err_t(rawValue: $0) }
     rd_kafka_mock_push_request_errors_array(cluster.value, api, codes.count, codes)
   }
 
   /// Takes back what of that has not come to pass.
-  public func clearFailures(api: Int16) { rd_kafka_mock_clear_request_errors(cluster.value, api) }
+  func clearFailures(api: Int16) { rd_kafka_mock_clear_request_errors(cluster.value, api) }
 
   /// Lets the cluster answer every question about a topic with an error: 3 is "no such topic", 0 ends it.
-  public func setTopicError(_ topic: String, _ code: Int32) {
+  func setTopicError(_ topic: String, _ code: Int32) {
     rd_kafka_mock_topic_set_error(cluster.value, topic, rd_kafka_resp_err_t(rawValue: code))
   }
 
   /// Cuts all connections and refuses new ones, until brought back.
-  public func setDown(_ isDown: Bool) {
+  func setDown(_ isDown: Bool) {
     if isDown {
       rd_kafka_mock_broker_set_down(cluster.value, -1)
     } else {

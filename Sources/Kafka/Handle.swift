@@ -4,7 +4,7 @@ import Synchronization
 
 /// Owns one `rd_kafka_t`. Whoever uses the pointer, and every message that came from it, keeps this object: the library
 /// is told to go when the last of them has gone, so a message outlives `close()` and a late call finds no freed memory.
-final class Handle: @unchecked Sendable {
+package final class Handle: @unchecked Sendable {
   let client: OpaquePointer
   let context: ClientContext
   /// Who the broker is told that this is; nil where it finds out otherwise, or does not ask.

@@ -1,12 +1,12 @@
 import Crdkafka
 
 /// A broker by the name that it goes by with clients: its `advertised.listeners`.
-public struct KafkaBroker: Sendable, Equatable {
-  public let id: Int32
-  public let host: String
-  public let port: Int
+package struct KafkaBroker: Sendable, Equatable {
+  package let id: Int32
+  package let host: String
+  package let port: Int
 
-  public init(id: Int32, host: String, port: Int) {
+  init(id: Int32, host: String, port: Int) {
     self.id = id
     self.host = host
     self.port = port
@@ -14,17 +14,17 @@ public struct KafkaBroker: Sendable, Equatable {
 }
 
 /// Where a topic's partitions lie.
-public struct TopicDescription: Sendable, Equatable {
-  public struct Partition: Sendable, Equatable {
-    public let number: Int32
+package struct TopicDescription: Sendable, Equatable {
+  package struct Partition: Sendable, Equatable {
+    package let number: Int32
     /// nil: none at the moment; it can be neither written nor read.
-    public let leader: Int32?
+    package let leader: Int32?
     /// The brokers that are to have it, by their ids.
-    public let replicas: [Int32]
+    package let replicas: [Int32]
     /// Those of them that have all of it.
-    public let inSync: [Int32]
+    package let inSync: [Int32]
 
-    public init(number: Int32, leader: Int32?, replicas: [Int32], inSync: [Int32]) {
+    init(number: Int32, leader: Int32?, replicas: [Int32], inSync: [Int32]) {
       self.number = number
       self.leader = leader
       self.replicas = replicas
@@ -33,16 +33,16 @@ public struct TopicDescription: Sendable, Equatable {
   }
 
   /// By their numbers.
-  public let partitions: [Partition]
+  package let partitions: [Partition]
 
-  public init(partitions: [Partition]) { self.partitions = partitions }
+  init(partitions: [Partition]) { self.partitions = partitions }
 }
 
 /// What the brokers say of themselves. Nothing of it changes anything; see `partitionCount(of:timeoutMilliseconds:)` for
 /// topics that are made by being asked for.
 extension KafkaClient {
   /// The brokers of the cluster, by their ids.
-  public final func brokers(timeoutMilliseconds: Int) throws(KafkaError) -> [KafkaBroker] {
+  package final func brokers(timeoutMilliseconds: Int) throws(KafkaError) -> [KafkaBroker] {
     let handle = try handle(for: "the brokers")
     var answer: UnsafePointer<rd_kafka_metadata>?
     let code = rd_kafka_metadata(handle.client, 0, nil, &answer, Int32(clamping: timeoutMilliseconds))
@@ -54,21 +54,21 @@ extension KafkaClient {
   }
 
   /// Where a topic's partitions lie; nil when there is no such topic.
-  public final func description(of topic: String, timeoutMilliseconds: Int) throws(KafkaError) -> TopicDescription? {
+  package final func description(of topic: String, timeoutMilliseconds: Int) throws(KafkaError) -> TopicDescription? {
     let handle = try handle(for: place(topic))
     return try handle.metadata(of: topic, deadline: Deadline(milliseconds: timeoutMilliseconds))?.description
   }
 
   /// A member of a group, as its coordinator knows it.
-  public struct GroupMember: Sendable, Equatable {
+  package struct GroupMember: Sendable, Equatable {
     /// Made by the coordinator; of a static member, its `group.instance.id` and a UUID.
-    public let id: String
+    package let id: String
     /// The client's `client.id`.
-    public let clientID: String
+    package let clientID: String
     /// The address that it comes from.
-    public let host: String
+    package let host: String
 
-    public init(id: String, clientID: String, host: String) {
+    init(id: String, clientID: String, host: String) {
       self.id = id
       self.clientID = clientID
       self.host = host
@@ -81,7 +81,7 @@ extension KafkaClient {
   /// the client's main thread stuck.
   ///
   /// Asks again, within its time, where the answer is one that passes: a broker that has just started loads its groups.
-  public final func members(ofGroup group: String, timeoutMilliseconds: Int) throws(KafkaError) -> [GroupMember] {
+  package final func members(ofGroup group: String, timeoutMilliseconds: Int) throws(KafkaError) -> [GroupMember] {
     let deadline = Deadline(milliseconds: timeoutMilliseconds)
     while true {
       do { return try members(ofGroup: group, deadline) } catch {

@@ -7,7 +7,7 @@ extension KafkaClient {
   ///
   /// - Returns: false when there was none.
   /// - Throws: among others an error whose `isAuthorization` is set.
-  public final func deleteTopic(_ topic: String, timeoutMilliseconds: Int) throws(KafkaError) -> Bool {
+  final func deleteTopic(_ topic: String, timeoutMilliseconds: Int) throws(KafkaError) -> Bool {
     let handle = try handle(for: place(topic))
     let deadline = Deadline(milliseconds: timeoutMilliseconds)
     let removal = rd_kafka_DeleteTopic_new(topic)
@@ -41,7 +41,7 @@ extension KafkaClient {
   /// Removes the messages of a partition that lie before an offset, as its retention does.
   ///
   /// - Parameter offset: the first that stays.
-  public final func deleteRecords(
+  final func deleteRecords(
     of topic: String, partition: Int32, before offset: Int64, timeoutMilliseconds: Int
   ) throws(KafkaError) {
     let place = place(topic, partition, offset)

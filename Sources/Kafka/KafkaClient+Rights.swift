@@ -3,12 +3,12 @@ import Crdkafka
 /// Rights at a broker that has an authorizer, granted as `kafka-acls --add` does.
 extension KafkaClient {
   /// What a right is about.
-  public enum Resource: Sendable {
+  package enum Resource: Sendable {
     case topic(String)
     case group(String)
   }
 
-  public enum Operation: Sendable {
+  package enum Operation: Sendable {
     case read, write, create, describe, describeSettings
 
     fileprivate var native: rd_kafka_AclOperation_t {
@@ -26,7 +26,7 @@ extension KafkaClient {
   ///
   /// - Parameter user: as the broker knows it, `User:images`.
   /// - Throws: among others an error whose `isAuthorization` is set.
-  public final func allow(
+  final func allow(
     _ user: String, _ operation: Operation, on resource: Resource, timeoutMilliseconds: Int
   ) throws(KafkaError) {
     let (kind, name) =

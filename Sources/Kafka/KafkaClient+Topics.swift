@@ -10,7 +10,7 @@ extension KafkaClient {
   ///   - settings: the topic's own, as `max.message.bytes`.
   /// - Returns: false when it was there already, whatever its settings.
   /// - Throws: among others an error whose `isAuthorization` or `isInvalidRequest` is set.
-  public final func createTopic(
+  package final func createTopic(
     _ topic: String, partitions: Int32 = -1, replicationFactor: Int32 = -1, settings: [String: String] = [:],
     timeoutMilliseconds: Int
   ) throws(KafkaError) -> Bool {
@@ -53,14 +53,14 @@ extension KafkaClient {
   }
 
   /// A topic's settings, those included that it has from the broker, as text. Secret ones are left out.
-  public final func topicSettings(_ topic: String, timeoutMilliseconds: Int) throws(KafkaError) -> [String: String] {
+  package final func topicSettings(_ topic: String, timeoutMilliseconds: Int) throws(KafkaError) -> [String: String] {
     try handle(for: place(topic)).settings(
       RD_KAFKA_RESOURCE_TOPIC, topic, place(topic), needs: .describeSettings(topic),
       Deadline(milliseconds: timeoutMilliseconds))
   }
 
   /// A broker's settings, as text, asked of itself. Secret ones are left out.
-  public final func brokerSettings(_ id: Int32, timeoutMilliseconds: Int) throws(KafkaError) -> [String: String] {
+  package final func brokerSettings(_ id: Int32, timeoutMilliseconds: Int) throws(KafkaError) -> [String: String] {
     let place = "broker \(id)"
     return try handle(for: place).settings(
       RD_KAFKA_RESOURCE_BROKER, String(id), place, needs: .describeBrokerSettings,

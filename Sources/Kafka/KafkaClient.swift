@@ -5,7 +5,7 @@ import Synchronization
 ///
 /// Every call waits at most as long as it is told, in milliseconds. After `close` each throws an error whose `isClosed` is
 /// set. A call that is under way then ends as it would have.
-public class KafkaClient: @unchecked Sendable {
+package class KafkaClient: @unchecked Sendable {
   private let slot: Mutex<Handle?>
   private let context: ClientContext
 
@@ -32,14 +32,14 @@ public class KafkaClient: @unchecked Sendable {
   }
 
   /// The error after which this client does nothing more; remembered beyond its closing.
-  public final var fatalError: KafkaError? { openHandle?.fatalError ?? context.fatalError }
+  package final var fatalError: KafkaError? { openHandle?.fatalError ?? context.fatalError }
 
   /// What has last kept this client from a broker; nil where nothing has. Beyond success it stays: look at its time. The
   /// library says the same again only every 30 s.
-  public func lastTrouble() -> ClientTrouble? { context.lastTrouble }
+  package func lastTrouble() -> ClientTrouble? { context.lastTrouble }
 
   /// The cluster's id, which stays the same as long as the cluster does.
-  public final func clusterID(timeoutMilliseconds: Int) throws(KafkaError) -> String {
+  package final func clusterID(timeoutMilliseconds: Int) throws(KafkaError) -> String {
     let handle = try handle(for: "cluster id")
     let deadline = Deadline(milliseconds: timeoutMilliseconds)
     // To wait for the id makes no connection.
@@ -56,7 +56,7 @@ public class KafkaClient: @unchecked Sendable {
   ///
   /// Two questions by "time", not `rd_kafka_query_watermark_offsets`: in librdkafka 2.0.2 that one waits beyond its
   /// time-out for an answer that does not come, and may give the end for both where one of its own two questions fails.
-  public final func watermarks(
+  package final func watermarks(
     of topic: String, partition: Int32, timeoutMilliseconds: Int
   ) throws(KafkaError) -> (low: Int64, high: Int64) {
     let deadline = Deadline(milliseconds: timeoutMilliseconds)
@@ -65,7 +65,7 @@ public class KafkaClient: @unchecked Sendable {
   }
 
   /// The offset that a partition's next message will get, as its leader knows it now.
-  public final func end(of topic: String, partition: Int32, timeoutMilliseconds: Int) throws(KafkaError) -> Int64 {
+  package final func end(of topic: String, partition: Int32, timeoutMilliseconds: Int) throws(KafkaError) -> Int64 {
     try offset(of: topic, partition, at: Int64(RD_KAFKA_OFFSET_END), Deadline(milliseconds: timeoutMilliseconds))
   }
 
@@ -95,7 +95,7 @@ public class KafkaClient: @unchecked Sendable {
 
   /// Whether one of the brokers makes topics and knows their settings. Of an embedded cluster's none does, and to ask it for
   /// either is to wait in vain.
-  public final func hasController(_ topic: String, timeoutMilliseconds: Int) throws(KafkaError) -> Bool {
+  package final func hasController(_ topic: String, timeoutMilliseconds: Int) throws(KafkaError) -> Bool {
     let handle = try handle(for: place(topic))
     let deadline = Deadline(milliseconds: timeoutMilliseconds)
     return try handle.metadata(of: topic, deadline: deadline)?.hasController ?? false
@@ -105,7 +105,7 @@ public class KafkaClient: @unchecked Sendable {
   ///
   /// Asking may create the topic where broker and client both allow it: a producer does unless
   /// `allow.auto.create.topics` is false, a consumer does not unless it is true.
-  public final func partitionCount(of topic: String, timeoutMilliseconds: Int) throws(KafkaError) -> Int? {
+  package final func partitionCount(of topic: String, timeoutMilliseconds: Int) throws(KafkaError) -> Int? {
     let handle = try handle(for: place(topic))
     return try handle.metadata(of: topic, deadline: Deadline(milliseconds: timeoutMilliseconds))?.partitions
   }

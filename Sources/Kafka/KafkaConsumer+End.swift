@@ -2,7 +2,7 @@ import Crdkafka
 
 extension KafkaConsumer {
   /// The offset behind a partition's last message, as the last fetch told it; asks nobody. nil where none did yet.
-  public func knownEnd(partition: Int32) -> Int64? {
+  package func knownEnd(partition: Int32) -> Int64? {
     guard let handle = openHandle else { return nil }
     var low: Int64 = 0
     var high: Int64 = 0

@@ -5,7 +5,7 @@ extension KafkaConsumer {
   /// Goes on reading an assigned partition from another place. What was fetched from the old one is dropped.
   ///
   /// Waits up to 5 s for an assignment that is still being put into effect.
-  public func seek(partition: Int32, to start: StartOffset) throws(KafkaError) {
+  package func seek(partition: Int32, to start: StartOffset) throws(KafkaError) {
     let place = place(topic, partition, start.native)
     let handle = try handle(for: place)
     if resting.contains(partition) { return try restart(partition, start, handle) }
@@ -47,14 +47,14 @@ extension KafkaConsumer {
 
   /// Stops reading all assigned partitions, and those that come until `resumeAll`; `poll` then brings only what concerns
   /// the group. Nothing is lost: reading goes on after the last message that `poll` returned.
-  public func pauseAll() throws(KafkaError) {
+  package func pauseAll() throws(KafkaError) {
     let handle = try handle(for: place(topic))
     isPaused = true
     try change(handle, rd_kafka_pause_partitions)
   }
 
   /// Goes on reading where `pauseAll` stopped.
-  public func resumeAll() throws(KafkaError) {
+  package func resumeAll() throws(KafkaError) {
     let handle = try handle(for: place(topic))
     // librdkafka 2.0.2 rewinds a partition that is resumed without having been paused: its messages would come twice.
     guard isPaused else { return }
@@ -74,7 +74,7 @@ extension KafkaConsumer {
   }
 
   /// Records for each partition the offset of the next message, and does not wait. A failure comes as a `.commitFailed` event.
-  public func commit(_ next: [Int32: Int64]) {
+  package func commit(_ next: [Int32: Int64]) {
     guard !next.isEmpty, let handle = openHandle else { return }
     let list = PartitionList(topic, offsets: next, note: commitNote)
     let code = rd_kafka_commit(handle.client, list.pointer, 1)
@@ -86,7 +86,7 @@ extension KafkaConsumer {
   /// Records for each partition the offset of the next message, and waits for the group's coordinator to have it.
   ///
   /// After a time-out it may still come to be.
-  public func commitAndWait(_ next: [Int32: Int64], timeoutMilliseconds: Int) throws(KafkaError) {
+  package func commitAndWait(_ next: [Int32: Int64], timeoutMilliseconds: Int) throws(KafkaError) {
     let place = "commit of " + place(topic)
     let handle = try handle(for: place)
     guard !next.isEmpty else { return }
@@ -115,24 +115,24 @@ extension KafkaConsumer {
   /// The offsets that the group has on record; a partition without one is absent.
   ///
   /// - Throws: among others an error whose `isAuthorization` is set, where this user may not read as the group.
-  public func committed(partitions: [Int32], timeoutMilliseconds: Int) throws(KafkaError) -> [Int32: Int64] {
+  package func committed(partitions: [Int32], timeoutMilliseconds: Int) throws(KafkaError) -> [Int32: Int64] {
     try commits(partitions: partitions, timeoutMilliseconds: timeoutMilliseconds).mapValues(\.offset)
   }
 
   /// An offset that the group has on record.
-  public struct Commit: Sendable, Equatable {
-    public let offset: Int64
+  package struct Commit: Sendable, Equatable {
+    package let offset: Int64
     /// What `commitNote` was when it was recorded; empty when a tool or another client recorded it.
-    public let note: String
+    package let note: String
 
-    public init(offset: Int64, note: String) {
+    init(offset: Int64, note: String) {
       self.offset = offset
       self.note = note
     }
   }
 
   /// As `committed`, with what was noted.
-  public func commits(partitions: [Int32], timeoutMilliseconds: Int) throws(KafkaError) -> [Int32: Commit] {
+  package func commits(partitions: [Int32], timeoutMilliseconds: Int) throws(KafkaError) -> [Int32: Commit] {
     let handle = try handle(for: place(topic))
     guard !partitions.isEmpty else { return [:] }
     let list = PartitionList(topic, partitions)

@@ -26,7 +26,7 @@ extension KafkaConsumer {
 
   /// Reads these partitions without joining the group: for a consumer that shares its work with nobody. To `onAssigned` and
   /// `poll` it is an assignment like one of the group's; use it instead of `subscribe`.
-  public func assign(_ partitions: [Int32]) throws(KafkaError) {
+  package func assign(_ partitions: [Int32]) throws(KafkaError) {
     let handle = try handle(for: place(topic))
     handle.connect(within: Deadline(milliseconds: 1_000))
     let list = PartitionList(topic, partitions)

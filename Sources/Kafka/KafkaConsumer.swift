@@ -5,9 +5,9 @@ import Crdkafka
 ///
 /// Where a partition starts is the caller's word alone, at every assignment: nothing is committed by itself, and no position
 /// that has gone is replaced by another in silence.
-public final class KafkaConsumer: KafkaClient, @unchecked Sendable {
+package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
   /// Where to read a partition from.
-  public enum StartOffset: Sendable, Equatable {
+  package enum StartOffset: Sendable, Equatable {
     /// The first message that it still has.
     case beginning
     /// The message with this offset, or, where that is a gap, the next one.
@@ -22,7 +22,7 @@ public final class KafkaConsumer: KafkaClient, @unchecked Sendable {
   }
 
   /// What `poll` brings.
-  public enum Event: Sendable {
+  package enum Event: Sendable {
     case message(KafkaMessage)
     /// All there is has been read; the next message will have this offset. Comes again after each later message.
     case endOfPartition(Int32, offset: Int64)
@@ -37,13 +37,13 @@ public final class KafkaConsumer: KafkaClient, @unchecked Sendable {
 
   /// Asked where to start each partition that comes; one without an answer starts at the beginning. Set it before
   /// `subscribe`. It may query watermarks and committed offsets, and must not poll.
-  public var onAssigned: ((_ partitions: [Int32]) -> [Int32: StartOffset])?
+  package var onAssigned: ((_ partitions: [Int32]) -> [Int32: StartOffset])?
   /// Told of partitions that go, before another consumer can have them; lost: another may have them already. When it
   /// returns, `poll` gives no more of their messages.
-  public var onRevoked: ((_ partitions: [Int32], _ lost: Bool) -> Void)?
+  package var onRevoked: ((_ partitions: [Int32], _ lost: Bool) -> Void)?
 
   /// Text that the group's coordinator keeps with each offset that is committed. Set it before `subscribe`.
-  public var commitNote = ""
+  package var commitNote = ""
 
   let topic: String
   /// What reading needs: the topic, and the group.
@@ -65,7 +65,7 @@ public final class KafkaConsumer: KafkaClient, @unchecked Sendable {
   /// Set here whatever the settings say: `enable.auto.commit` and `enable.auto.offset.store` false, `auto.offset.reset`
   /// error, `enable.partition.eof` true.
   /// - Throws: an error that names the property when the library refuses a setting, or when `group.id` is missing.
-  public init(_ settings: KafkaSettings, topic: String) throws(KafkaError) {
+  package init(_ settings: KafkaSettings, topic: String) throws(KafkaError) {
     guard settings.values["group.id"]?.isEmpty == false else {
       throw KafkaError(RD_KAFKA_RESP_ERR__INVALID_ARG, "Kafka setting group.id", reason: "a consumer needs one")
     }
@@ -88,7 +88,7 @@ public final class KafkaConsumer: KafkaClient, @unchecked Sendable {
 
   /// Joins the group. Partitions come later, within `poll`. A topic that is not there shows as a `.failure` there. Where no
   /// broker can be reached, this takes a second.
-  public func subscribe() throws(KafkaError) {
+  package func subscribe() throws(KafkaError) {
     let handle = try handle(for: place(topic))
     handle.connect(within: Deadline(milliseconds: 1_000))
     let list = PartitionList(topic, [Int32(crdkafka_any_partition)])
@@ -101,7 +101,7 @@ public final class KafkaConsumer: KafkaClient, @unchecked Sendable {
   ///
   /// To be called more often than `max.poll.interval.ms`, paused or not, or the group takes the partitions away. Empty
   /// when nothing came, as soon as a callback has run, and after closing.
-  public func poll(maximum: Int, timeoutMilliseconds: Int) -> [Event] {
+  package func poll(maximum: Int, timeoutMilliseconds: Int) -> [Event] {
     guard let handle = openHandle, let queue, !isPolling else { return [] }
     isPolling = true
     defer { isPolling = false }
@@ -121,7 +121,7 @@ public final class KafkaConsumer: KafkaClient, @unchecked Sendable {
 
   /// As `KafkaClient` has it. To be called by the thread that polls: what the client has to say comes the same way, and
   /// nobody may have polled yet. What else has come is kept for the next `poll`.
-  public override func lastTrouble() -> ClientTrouble? {
+  package override func lastTrouble() -> ClientTrouble? {
     takeEvents()
     return super.lastTrouble()
   }
@@ -155,11 +155,11 @@ public final class KafkaConsumer: KafkaClient, @unchecked Sendable {
   /// Whether the library has missed the topic or one of its partitions since this was asked last. It says so as soon as a
   /// fetch fails; as an event of `poll` it comes only with the next refresh of its metadata, up to
   /// `topic.metadata.refresh.interval.ms` later.
-  public func takeMissesTopic() -> Bool { openHandle?.context.takeMissesTopic() ?? false }
+  package func takeMissesTopic() -> Bool { openHandle?.context.takeMissesTopic() ?? false }
 
   /// Has the library compare its subscription with the topics that exist now, and join the group again if these have changed.
   /// It asks for all topics of the cluster: the answer to a question about one does not reach the group (librdkafka 2.0.2).
-  public func lookAtSubscription(timeoutMilliseconds: Int) throws(KafkaError) {
+  package func lookAtSubscription(timeoutMilliseconds: Int) throws(KafkaError) {
     let handle = try handle(for: place(topic))
     var answer: UnsafePointer<rd_kafka_metadata>?
     let code = rd_kafka_metadata(handle.client, 1, nil, &answer, Int32(clamping: timeoutMilliseconds))
@@ -168,7 +168,7 @@ public final class KafkaConsumer: KafkaClient, @unchecked Sendable {
   }
 
   /// Messages, and what else `poll` brings, that have been fetched and wait for it.
-  public var fetchedAhead: Int { queue.map { Int(rd_kafka_queue_length($0)) } ?? 0 }
+  package var fetchedAhead: Int { queue.map { Int(rd_kafka_queue_length($0)) } ?? 0 }
 
   /// Ends a wait within `poll` at the next chance, so that what a callback left is seen.
   func wake() {
@@ -176,13 +176,13 @@ public final class KafkaConsumer: KafkaClient, @unchecked Sendable {
   }
 
   /// The partitions of this consumer, ascending.
-  public var assignment: [Int32] { assigned.sorted() }
+  var assignment: [Int32] { assigned.sorted() }
 
   /// Leaves the group, unless it is a static member (`group.instance.id`), and lets the library go; calls `onRevoked` for
   /// what was assigned. Takes at most some 10 s, however the brokers are. Closing twice is harmless.
   ///
   /// Commits that are under way are waited for. Messages that were read stay valid.
-  public func unsubscribeAndClose() {
+  package func unsubscribeAndClose() {
     guard let handle = takeHandle() else { return }
     leave(handle)
     if !assigned.isEmpty { revoked(assigned.sorted(), lost: true) }

@@ -3,19 +3,19 @@ import Crdkafka
 /// The kinds of error that call for different actions.
 extension KafkaError {
   /// There is no such topic or partition, here or at the broker.
-  public var isUnknownTopic: Bool {
+  package var isUnknownTopic: Bool {
     isOne(
       of: RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
       RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
   }
 
   /// The message is above `message.max.bytes` (client) or `max.message.bytes` (topic).
-  public var isMessageTooLarge: Bool {
+  var isMessageTooLarge: Bool {
     isOne(of: RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE)
   }
 
   /// The broker refuses it to this user, or refuses the user.
-  public var isAuthorization: Bool {
+  package var isAuthorization: Bool {
     isOne(
       of: RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
       RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
@@ -23,35 +23,35 @@ extension KafkaError {
   }
 
   /// No answer in time, of the network, the broker or a replica. What was asked may have happened.
-  public var isTimedOut: Bool {
+  package var isTimedOut: Bool {
     isOne(
       of: RD_KAFKA_RESP_ERR__TIMED_OUT, RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE, RD_KAFKA_RESP_ERR__MSG_TIMED_OUT,
       RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT)
   }
 
   /// No connection to a broker.
-  public var isTransport: Bool {
+  package var isTransport: Bool {
     isOne(
       of: RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, RD_KAFKA_RESP_ERR__RESOLVE,
       RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION, RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE)
   }
 
   /// The message was taken back by `purge()` or `close()`.
-  public var isPurged: Bool { isOne(of: RD_KAFKA_RESP_ERR__PURGE_QUEUE, RD_KAFKA_RESP_ERR__PURGE_INFLIGHT) }
+  var isPurged: Bool { isOne(of: RD_KAFKA_RESP_ERR__PURGE_QUEUE, RD_KAFKA_RESP_ERR__PURGE_INFLIGHT) }
 
   /// That the message arrived is only inferred from a later one's acknowledgement.
-  public var isUnproven: Bool { isOne(of: RD_KAFKA_RESP_ERR__INCONSISTENT) }
+  package var isUnproven: Bool { isOne(of: RD_KAFKA_RESP_ERR__INCONSISTENT) }
 
   /// The broker knows no such request: it is too old, or none.
-  public var isUnsupported: Bool {
+  package var isUnsupported: Bool {
     isOne(of: RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION)
   }
 
   /// The client was closed before the call.
-  public var isClosed: Bool { isOne(of: RD_KAFKA_RESP_ERR__DESTROY) }
+  var isClosed: Bool { isOne(of: RD_KAFKA_RESP_ERR__DESTROY) }
 
   /// Which broker leads the partition is being settled, or has just been.
-  public var isLeaderChange: Bool {
+  var isLeaderChange: Bool {
     isOne(
       of: RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
       RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE, RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH,
@@ -59,22 +59,22 @@ extension KafkaError {
   }
 
   /// The partition does not hold that offset: it has expired, or was never written.
-  public var isOffsetOutOfRange: Bool {
+  var isOffsetOutOfRange: Bool {
     isOne(of: RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
   }
 
   /// Another consumer runs under the same `group.instance.id`.
-  public var isFenced: Bool { isOne(of: RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, RD_KAFKA_RESP_ERR__FENCED) }
+  package var isFenced: Bool { isOne(of: RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, RD_KAFKA_RESP_ERR__FENCED) }
 
   /// The group moved on while this was asked: the partition is another consumer's, or soon will be.
-  public var isRebalance: Bool {
+  var isRebalance: Bool {
     isOne(
       of: RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS, RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION,
       RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST)
   }
 
   /// The broker or topic refuses the setting or the number of partitions or replicas.
-  public var isInvalidRequest: Bool {
+  package var isInvalidRequest: Bool {
     isOne(
       of: RD_KAFKA_RESP_ERR__INVALID_ARG, RD_KAFKA_RESP_ERR_INVALID_CONFIG, RD_KAFKA_RESP_ERR_INVALID_PARTITIONS,
       RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR, RD_KAFKA_RESP_ERR_POLICY_VIOLATION,
@@ -82,7 +82,7 @@ extension KafkaError {
   }
 
   /// More replicas are wanted than there are brokers, at the moment at least.
-  public var isTooFewBrokers: Bool { isOne(of: RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR) }
+  package var isTooFewBrokers: Bool { isOne(of: RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR) }
 
   private func isOne(of codes: rd_kafka_resp_err_t...) -> Bool {
     codes.contains { $0.rawValue == code }

@@ -2,7 +2,7 @@ import Crdkafka
 
 extension KafkaError {
   /// What an error calls for.
-  public enum Nature: Sendable, CaseIterable {
+  package enum Nature: Sendable, CaseIterable {
     /// It passes by itself: the same request is worth another try.
     case temporary
     /// The topic or the partition does not exist: somebody has to create it.
@@ -18,7 +18,7 @@ extension KafkaError {
 
   /// What this error calls for. A code that the table does not know, for example a newer library's, needs a person: showing an
   /// error that would have passed costs less than retrying one for ever in silence.
-  public var nature: Nature { Self.natures[code] ?? .needsPerson }
+  package var nature: Nature { Self.natures[code] ?? .needsPerson }
 
   /// Every code of librdkafka 2.0.2, and those of newer brokers that call for something else than a person.
   static let natures: [Int32: Nature] = {

@@ -1,25 +1,25 @@
 import Crdkafka
 
 /// What went wrong with Kafka, where, and why.
-public struct KafkaError: Error, CustomStringConvertible, Sendable, Equatable {
+package struct KafkaError: Error, CustomStringConvertible, Sendable, Equatable {
   /// librdkafka's `rd_kafka_resp_err_t`: negative for the client's own errors, positive for a broker's.
-  public let code: Int32
+  let code: Int32
   /// The code's name without its prefix: `_TIMED_OUT`, `TOPIC_AUTHORIZATION_FAILED`.
-  public let name: String
+  package let name: String
   /// The library's or the broker's own words.
-  public let reason: String
+  package let reason: String
   /// What it was about: `topic images, partition 0, offset 12`.
-  public let context: String
+  package let context: String
   /// The client cannot go on: it has to be closed and made anew.
-  public let isFatal: Bool
+  package let isFatal: Bool
   /// The same request may succeed later, unchanged.
-  public let isRetriable: Bool
+  package let isRetriable: Bool
 
   /// Where the broker's authorizer refused it: what to allow.
-  public let missingRight: MissingRight?
+  package let missingRight: MissingRight?
 
   /// `topic images, partition 0: Broker: Message size too large (MSG_SIZE_TOO_LARGE)`
-  public var description: String {
+  package var description: String {
     (context.isEmpty ? "" : context + ": ") + reason + " (" + name + ")" + (isFatal ? ", fatal" : "")
       + (missingRight.map { ": \($0)" } ?? "")
   }
@@ -63,7 +63,7 @@ public struct KafkaError: Error, CustomStringConvertible, Sendable, Equatable {
 }
 
 /// The words for a place in Kafka, the same in every error.
-func place(_ topic: String, _ partition: Int32? = nil, _ offset: Int64? = nil) -> String {
+package func place(_ topic: String, _ partition: Int32? = nil, _ offset: Int64? = nil) -> String {
   var text = "topic " + topic
   if let partition, partition >= 0 { text += ", partition \(partition)" }
   // Negative offsets are the library's marks (beginning, end, invalid), not places.

@@ -1,11 +1,12 @@
 import Crdkafka
 import Glibc
+package import Messaging
 
 /// A message that was read. Its pointers are valid as long as it lives; it may outlive its consumer.
 ///
 /// It keeps the whole batch of the broker's answer in memory that it came in, until `releaseContent`: keep few of them, and
 /// not for long.
-public final class KafkaMessage: @unchecked Sendable {
+package final class KafkaMessage: Message, @unchecked Sendable {
   // nil once its content was given back.
   private var raw: UnsafeMutablePointer<rd_kafka_message_t>?
   // Asked for by `init`: the library parses headers at the first request, which would race later.
@@ -15,13 +16,13 @@ public final class KafkaMessage: @unchecked Sendable {
   // The library must not go before its messages.
   private let handle: Handle
 
-  public let topic: String
-  public let partition: Int32
-  public let offset: Int64
+  package let topic: String
+  package let partition: Int32
+  package let offset: Int64
   /// Milliseconds since 1970, the producer's or the broker's clock as the topic has it; nil when there is none.
-  public let timestamp: Int64?
+  package let timestamp: Int64?
   /// Bytes of key, value, and the names and values of the headers.
-  public let size: Int
+  package let size: Int
 
   init(taking raw: UnsafeMutablePointer<rd_kafka_message_t>, of handle: Handle) {
     self.raw = raw
@@ -46,7 +47,7 @@ public final class KafkaMessage: @unchecked Sendable {
 
   /// Gives value and headers back, which are nearly all of its memory; the rest of it stays. No other thread may be using the
   /// message, and nobody may ask for its value or its headers any more.
-  public func releaseContent() {
+  package func releaseContent() {
     guard let raw else { return }
     keptKey = key.map { key in
       let kept = UnsafeMutableRawBufferPointer.allocate(byteCount: key.count, alignment: 1)
@@ -59,16 +60,16 @@ public final class KafkaMessage: @unchecked Sendable {
   }
 
   /// Whether value and headers were given back.
-  public var isReleased: Bool { raw == nil }
+  package var isReleased: Bool { raw == nil }
 
   /// Nil is Kafka's null, which is not an empty key.
-  public var key: UnsafeRawBufferPointer? {
+  package var key: UnsafeRawBufferPointer? {
     guard let raw else { return keptKey.map { UnsafeRawBufferPointer($0) } }
     return raw.pointee.key.map { UnsafeRawBufferPointer(start: $0, count: raw.pointee.key_len) }
   }
 
   /// Nil is Kafka's null (a tombstone of a compacted topic), which is not an empty value.
-  public var value: UnsafeRawBufferPointer? {
+  package var value: UnsafeRawBufferPointer? {
     let raw = content
     return raw.pointee.payload.map { UnsafeRawBufferPointer(start: $0, count: raw.pointee.len) }
   }
@@ -80,7 +81,7 @@ public final class KafkaMessage: @unchecked Sendable {
   }
 
   /// The value of the last header of that name; nil when there is none, empty when it is null.
-  public func header(_ name: String) -> UnsafeRawBufferPointer? {
+  package func header(_ name: String) -> UnsafeRawBufferPointer? {
     _ = content
     guard let nativeHeaders else { return nil }
     var start: UnsafeRawPointer?
@@ -91,11 +92,12 @@ public final class KafkaMessage: @unchecked Sendable {
   }
 
   /// All headers in the message's order.
-  public func headers() -> [KafkaHeader] {
+  package func headers() -> [MessageHeader] {
     _ = content
-    var headers: [KafkaHeader] = []
+    var headers: [MessageHeader] = []
     eachHeader(of: nativeHeaders) { name, value in
-      headers.append(KafkaHeader(nameBytes: Array(name), nullableValue: value.baseAddress == nil ? nil : Array(value)))
+      headers.append(
+        MessageHeader(nameBytes: Array(name), nullableValue: value.baseAddress == nil ? nil : Array(value)))
     }
     return headers
   }

@@ -1,12 +1,13 @@
 import Crdkafka
+package import Messaging
 
 /// Sends messages. May be used from several threads.
 ///
 /// A thread of its own takes the delivery reports from the library and calls `onDelivery`: one call at a time, one for
 /// each message that was queued. It may call `send`, `purge` and `close`.
-public final class KafkaProducer: KafkaClient, @unchecked Sendable {
+package final class KafkaProducer: KafkaClient, @unchecked Sendable {
   /// What became of a message at `send`.
-  public enum Outcome: Sendable {
+  package enum Outcome: Sendable {
     /// The library has it, and will report on it.
     case queued
     /// `queue.buffering.max.kbytes` or `.messages` is reached: serve reports, then send it again.
@@ -16,7 +17,7 @@ public final class KafkaProducer: KafkaClient, @unchecked Sendable {
   private let delivery: DeliveryThread
 
   /// - Throws: an error that names the property when the library refuses a setting.
-  public init(
+  package init(
     _ settings: KafkaSettings, onDelivery: @escaping @Sendable (DeliveryReport) -> Void
   ) throws(KafkaError) {
     let handle = try Handle(RD_KAFKA_PRODUCER, settings) { configuration in
@@ -43,9 +44,9 @@ public final class KafkaProducer: KafkaClient, @unchecked Sendable {
   ///   - token: comes back in the delivery report.
   /// - Throws: an error with `isMessageTooLarge` above `message.max.bytes`, with `isFatal` when this producer can send
   ///   nothing more, with `isClosed` after `close`.
-  public func send(
+  package func send(
     topic: String, partition: Int32? = nil, key: UnsafeRawBufferPointer, payload: PayloadBuffer,
-    headers: [KafkaHeader], timestamp: Int64? = nil, token: UInt64
+    headers: [MessageHeader], timestamp: Int64? = nil, token: UInt64
   ) throws(KafkaError) -> Outcome {
     precondition(!payload.isHandedOver, "a payload is sent once")
     let value = UnsafeRawBufferPointer(rebasing: payload.bytes[..<payload.count])
@@ -63,9 +64,9 @@ public final class KafkaProducer: KafkaClient, @unchecked Sendable {
   ///   - value: nil is Kafka's null.
   ///   - token: comes back in the delivery report.
   /// - Throws: as the other `send`.
-  public func send(
+  package func send(
     topic: String, partition: Int32? = nil, key: UnsafeRawBufferPointer?, copying value: UnsafeRawBufferPointer?,
-    headers: [KafkaHeader], timestamp: Int64? = nil, token: UInt64
+    headers: [MessageHeader], timestamp: Int64? = nil, token: UInt64
   ) throws(KafkaError) -> Outcome {
     try queue(
       topic, partition, key: key, value: value, RD_KAFKA_MSG_F_COPY, headers, timestamp, token,
@@ -74,7 +75,7 @@ public final class KafkaProducer: KafkaClient, @unchecked Sendable {
 
   private func queue(
     _ topic: String, _ partition: Int32?, key: UnsafeRawBufferPointer?, value: UnsafeRawBufferPointer?, _ flags: Int32,
-    _ headers: [KafkaHeader], _ timestamp: Int64?, _ token: UInt64, start: UnsafeRawPointer?
+    _ headers: [MessageHeader], _ timestamp: Int64?, _ token: UInt64, start: UnsafeRawPointer?
   ) throws(KafkaError) -> Outcome {
     // Counted, so that `close` takes back what is queued only after the last message has come.
     guard delivery.enter() else { throw KafkaError.closed(place(topic, partition)) }
@@ -98,7 +99,7 @@ public final class KafkaProducer: KafkaClient, @unchecked Sendable {
   /// Waits until every message has its report, and no longer for `linger.ms`.
   ///
   /// - Returns: true when nothing is queued or in flight; false when the time ran out, at once when called by `onDelivery`.
-  public func flush(timeoutMilliseconds: Int) -> Bool {
+  package func flush(timeoutMilliseconds: Int) -> Bool {
     guard let handle = openHandle else { return true }
     // Reports come on that thread: to wait there for them would be for nothing.
     if delivery.isCurrent { return rd_kafka_outq_len(handle.client) == 0 }
@@ -112,18 +113,18 @@ public final class KafkaProducer: KafkaClient, @unchecked Sendable {
 
   /// Takes back all messages, those in flight included; their reports say so (`isPurged`, and `mayHaveArrived` for those
   /// that were in flight).
-  public func purge() {
+  func purge() {
     if let handle = openHandle { rd_kafka_purge(handle.client, purgeAll) }
   }
 
   /// Messages without a report so far.
-  public var queuedMessages: Int {
+  var queuedMessages: Int {
     openHandle.map { Int(rd_kafka_outq_len($0.client)) } ?? 0
   }
 
   /// Takes back what is queued, reports it, ends the thread, and lets the library go. Takes at most some 10 s, however the
   /// brokers are. To send what is queued, `flush` first. Closing twice is harmless.
-  public func close() {
+  package func close() {
     _ = takeHandle()
     delivery.stop()
   }

@@ -3,35 +3,35 @@ import Crdkafka
 /// librdkafka's configuration properties (`bootstrap.servers`, `linger.ms`, ...), still as text.
 ///
 /// A value is checked when a client is made from it, or ahead of that with ``check(_:_:)``.
-public struct KafkaSettings: Sendable {
+package struct KafkaSettings: Sendable {
   /// Property to value, as set so far.
-  public private(set) var values: [String: String] = [:]
+  package private(set) var values: [String: String] = [:]
 
   /// Takes what the library has to say: its log lines, errors that concern no message, statistics. Called on threads of
   /// the library, several at a time, so it must not block; never after the client's `close`. Nil: silence.
   ///
   /// - level: as syslog's, 0 (emergency) to 7 (debug). facility: the library's short mark, `FAIL`, `ERROR`, `FATAL`, `STATS`.
-  public var onLog: (@Sendable (_ level: Int, _ facility: String, _ message: String) -> Void)?
+  package var onLog: (@Sendable (_ level: Int, _ facility: String, _ message: String) -> Void)?
 
   /// Reads a property again that came from a file, for example a password; returns nil if it cannot be read. Called when a broker
   /// refuses the current one, because secrets are rotated in their files.
-  public var reread: (@Sendable (_ property: String) -> String?)?
+  package var reread: (@Sendable (_ property: String) -> String?)?
 
   /// Empty: the library's defaults.
-  public init() {}
+  package init() {}
 
   /// Sets a property; the last value wins.
-  public mutating func set(_ property: String, _ value: String) {
+  package mutating func set(_ property: String, _ value: String) {
     values[property] = value
   }
 
   /// Sets a property that nobody has set yet.
-  public mutating func setDefault(_ property: String, _ value: String) {
+  package mutating func setDefault(_ property: String, _ value: String) {
     if values[property] == nil { values[property] = value }
   }
 
   /// What the library says of a property and its value.
-  public enum Verdict: Sendable, Equatable {
+  package enum Verdict: Sendable, Equatable {
     case known
     /// The library has no such property.
     case unknown
@@ -40,18 +40,18 @@ public struct KafkaSettings: Sendable {
   }
 
   /// Asks the library, without making a client. Contradictions between properties show only when a client is made.
-  public static func check(_ property: String, _ value: String) -> Verdict {
+  package static func check(_ property: String, _ value: String) -> Verdict {
     guard let configuration = rd_kafka_conf_new() else { return .invalid("out of memory") }
     defer { rd_kafka_conf_destroy(configuration) }
     return set(property, value, on: configuration)
   }
 
   /// The version of librdkafka that runs: `2.0.2`.
-  public static var version: String { String(cString: rd_kafka_version_str()) }
+  package static var version: String { String(cString: rd_kafka_version_str()) }
 
   /// What one of the client's properties is with these settings, the library's default where nothing is set; nil where the
   /// library has no such property, or refuses one of the others.
-  public func effective(_ property: String) -> String? {
+  package func effective(_ property: String) -> String? {
     guard let configuration = try? makeConfiguration() else { return nil }
     defer { rd_kafka_conf_destroy(configuration) }
     var size = 0

@@ -1,17 +1,17 @@
 import Crdkafka
 
 /// What the broker's authorizer does not let this user do, and how an operator lets it. The one place that says so.
-public struct MissingRight: Sendable, Equatable, CustomStringConvertible {
+package struct MissingRight: Sendable, Equatable, CustomStringConvertible {
   /// As `kafka-acls` calls it: `Write`.
-  public let operation: String
+  let operation: String
   /// As people call it: `topic images`, `the cluster`.
-  public let resource: String
+  let resource: String
   private let option: String
   private let user: String?
   private let alternative: String
 
   /// What was asked for when it was refused, by whom.
-  enum Need: Sendable {
+  package enum Need: Sendable {
     /// Making a topic.
     case create(String)
     /// A topic's partitions, beginnings and ends.
@@ -68,7 +68,7 @@ public struct MissingRight: Sendable, Equatable, CustomStringConvertible {
   }
 
   /// `the user has no Write right on topic images: grant it (kafka-acls --add ... --operation Write --topic images)`
-  public var description: String {
+  package var description: String {
     "the user \(user.map { $0 + " " } ?? "")has no \(operation) right on \(resource): grant it (kafka-acls --add "
       + "--allow-principal User:\(user ?? "...") --operation \(operation) \(option))"
       + (alternative.isEmpty ? "" : "; \(alternative)")

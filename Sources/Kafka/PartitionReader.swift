@@ -2,14 +2,14 @@ import Crdkafka
 
 /// Reads single messages by their place, outside of any group: what was there is looked at again without disturbing who
 /// reads on. Used by one thread at a time.
-public final class PartitionReader {
+package final class PartitionReader {
   private let handle: Handle
   /// Partitions of each topic, as far as seen.
   private var partitionCounts: [String: Int] = [:]
 
   /// - Parameter settings: a consumer's; what makes it a group's member is left out.
   /// - Throws: an error that names the property when the library refuses a setting.
-  public init(_ settings: KafkaSettings) throws(KafkaError) {
+  package init(_ settings: KafkaSettings) throws(KafkaError) {
     var own = settings.without("group.id", "group.instance.id").forReading()
     // It wants one message: what the library fetches beyond it is for nothing.
     own.set("queued.min.messages", "1")
@@ -20,7 +20,7 @@ public final class PartitionReader {
   ///
   /// - Throws: an error with `isTimedOut` when the partition did not answer in time, with `isUnknownTopic` when there is no
   ///   such partition.
-  public func read(
+  package func read(
     topic: String, partition: Int32, offset: Int64, timeoutMilliseconds: Int
   ) throws(KafkaError) -> KafkaMessage? {
     let place = place(topic, partition, offset)
@@ -94,7 +94,7 @@ public final class PartitionReader {
   }
 
   /// Reads one message with a connection of its own, which costs some: for several, keep a reader.
-  public static func read(
+  static func read(
     _ settings: KafkaSettings, topic: String, partition: Int32, offset: Int64, timeoutMilliseconds: Int
   ) throws(KafkaError) -> KafkaMessage? {
     try PartitionReader(settings).read(

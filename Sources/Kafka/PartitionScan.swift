@@ -2,9 +2,9 @@ import Crdkafka
 
 /// Reads a partition, from its first message or a later one to the end that it has now, outside of any group and without
 /// disturbing who reads on. Used by one thread at a time.
-public final class PartitionScan {
+package final class PartitionScan {
   /// Behind the last message that is read.
-  public let end: Int64
+  let end: Int64
   private let handle: Handle
   private let topic: OpaquePointer
   private let partition: Int32
@@ -17,7 +17,7 @@ public final class PartitionScan {
   ///   - last: begins so many offsets before the end; nil: at the first message.
   /// - Throws: an error with `isTimedOut` when the partition did not answer in time, with `isUnknownTopic` when there is no
   ///   such partition.
-  public init(
+  package init(
     _ settings: KafkaSettings, topic: String, partition: Int32, last: Int? = nil, timeoutMilliseconds: Int
   ) throws(KafkaError) {
     var own = settings.without("group.id", "group.instance.id").forReading()
@@ -53,7 +53,7 @@ public final class PartitionScan {
   /// The next message; nil at the end, and ever after.
   ///
   /// - Throws: an error with `isTimedOut` when the partition did not answer in time.
-  public func next(timeoutMilliseconds: Int) throws(KafkaError) -> KafkaMessage? {
+  package func next(timeoutMilliseconds: Int) throws(KafkaError) -> KafkaMessage? {
     let deadline = Deadline(milliseconds: timeoutMilliseconds)
     while !isOver {
       // Errors and logs of the client come by another queue.

@@ -1,7 +1,7 @@
 import Glibc
 
 /// A moment by which something has to be done: every wait in this module ends at one.
-struct Deadline {
+package struct Deadline {
   private let end: Int64
 
   init(milliseconds: Int) {

@@ -1,15 +1,17 @@
-import Kafka
+package import Messaging
 import Platform
 import SQLite
+import Wire
 
 /// Puts images together from their segments, on disk. Runs within the catalog's transaction, but for the letters.
-final class Assembler {
+package final class Assembler {
   private let output: OutputFolder
   private let catalog: Catalog
-  private let letters: DeadLetters
+  private let letters: any DeadLetterSink
   /// Reads a message again by its offset, for the dead letters; nil where the topic has it no more. Throws where that
   /// cannot be known at the moment.
-  var reread: (_ topic: String, _ partition: Int32, _ offset: Int64) throws -> KafkaMessage? = { _, _, _ in nil }
+  package var reread: (_ topic: String, _ partition: Int32, _ offset: Int64) throws -> (any Message)? = { _, _, _ in nil
+  }
 
   /// Whether older versions of images are to be passed over.
   var hasPast = false
@@ -18,7 +20,7 @@ final class Assembler {
   /// How many letters are sent together.
   var mostLetters = 500
 
-  init(output: OutputFolder, catalog: Catalog, letters: DeadLetters) {
+  init(output: OutputFolder, catalog: Catalog, letters: any DeadLetterSink) {
     self.output = output
     self.catalog = catalog
     self.letters = letters
@@ -38,7 +40,7 @@ final class Assembler {
   ///   - name: what the image is to be stored under.
   ///   - mayComplete: false where the name was taken in this transaction: see `Obstacle.transaction`.
   func add(
-    _ part: PreparedPart, as name: ImageName, _ message: KafkaMessage, _ topic: Catalog.Topic, mayComplete: Bool,
+    _ part: PreparedPart, as name: ImageName, _ message: any Message, _ topic: Catalog.Topic, mayComplete: Bool,
     _ heart: Heartbeat
   ) throws -> Outcome {
     let segment = part.segment
@@ -72,7 +74,7 @@ final class Assembler {
   }
 
   /// Asked once the image is whole: what was begun before another version may be completed after it.
-  private func isPast(_ part: PreparedPart, _ message: KafkaMessage, _ topic: Catalog.Topic) throws -> Bool {
+  private func isPast(_ part: PreparedPart, _ message: any Message, _ topic: Catalog.Topic) throws -> Bool {
     try hasPast && catalog.isPast(part.name.value, part.digest, from: message.origin, topic)
   }
 
@@ -119,7 +121,7 @@ final class Assembler {
   /// transaction.
   /// - Returns: how many were found, and the offsets that the topic has no more; nil where the delivery was given up.
   func deliverLetters(
-    of assembly: Catalog.Assembly, _ reason: BadMessage, _ topic: String, having messages: [KafkaMessage] = []
+    of assembly: Catalog.Assembly, _ reason: BadMessage, _ topic: String, having messages: [any Message] = []
   ) throws -> (found: Int, gone: [Int64])? {
     var count = 0
     var gone: [Int64] = []
@@ -160,16 +162,16 @@ final class Assembler {
     return all.map(\.file)
   }
 
-  private static func isPart(_ message: KafkaMessage, _ number: Int, of assembly: Catalog.Assembly) -> Bool {
+  private static func isPart(_ message: any Message, _ number: Int, of assembly: Catalog.Assembly) -> Bool {
     guard let segment = (try? ImageHeaders(message.header))?.segment else { return false }
     return segment.id == assembly.segmentID && segment.count == assembly.count && segment.index == number
   }
 }
 
 /// A part of an image was removed before the transaction could record it.
-struct SegmentFileGone: Error, CustomStringConvertible {
+package struct SegmentFileGone: Error, CustomStringConvertible {
   let name: String
-  var description: String {
+  package var description: String {
     "segments of \(name) were removed again and again before they could be recorded. Let no other program remove files in "
       + "PROCESSED_IMAGES_DIR/.image-pipeline"
   }

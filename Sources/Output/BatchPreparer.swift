@@ -1,5 +1,5 @@
-import Kafka
-import Platform
+import Messaging
+package import Platform
 
 /// Everything that can be done for a batch without the catalog: its messages' bytes into files, verified and synced.
 /// While one batch is stored, which is mostly waiting for the disk, the next is prepared.
@@ -28,9 +28,9 @@ final class BatchPreparer: Sendable {
   }
 
   /// Begins it on a thread of its own.
-  /// - Parameter releasing: gives back what is in files by then: see `KafkaMessage.releaseContent`. Not where it fails because
+  /// - Parameter releasing: gives back what is in files by then: see `Message.releaseContent`. Not where it fails because
   ///   something could not be written.
-  func begin(_ messages: [KafkaMessage], releasing: Bool) -> Preparation {
+  func begin(_ messages: [any Message], releasing: Bool) -> Preparation {
     let number = writing.number()
     return Preparation { [self] in
       try prepare(messages, [Bool](repeating: false, count: messages.count), number, releasing: releasing)
@@ -39,12 +39,12 @@ final class BatchPreparer: Sendable {
 
   /// - Parameter isSettled: messages that are not looked at, since it is known what becomes of them.
   /// - Throws: `SystemError` where the system is at fault. What is wrong with a message is a result.
-  func prepare(_ messages: [KafkaMessage], isSettled: (KafkaMessage) -> Bool) throws -> [Prepared] {
+  func prepare(_ messages: [any Message], isSettled: (any Message) -> Bool) throws -> [Prepared] {
     try prepare(messages, messages.map(isSettled), writing.number(), releasing: false)
   }
 
   private func prepare(
-    _ messages: [KafkaMessage], _ settled: [Bool], _ number: Int, releasing: Bool
+    _ messages: [any Message], _ settled: [Bool], _ number: Int, releasing: Bool
   ) throws -> [Prepared] {
     let together = messages.count >= Self.fewFiles && syncsAsAWhole
     let results = ResultSlots<MessageDecoder.Written>(count: messages.count)
@@ -81,7 +81,7 @@ final class BatchPreparer: Sendable {
   }
 
   /// Letters are made of the rest.
-  private static func release(_ messages: [KafkaMessage], _ results: [MessageDecoder.Written]) {
+  private static func release(_ messages: [any Message], _ results: [MessageDecoder.Written]) {
     for (message, result) in zip(messages, results) {
       switch result.prepared {
       case .image, .part: message.releaseContent()
@@ -98,7 +98,7 @@ final class BatchPreparer: Sendable {
 }
 
 /// A batch that is being prepared.
-typealias Preparation = BackgroundTask<[Prepared]>
+package typealias Preparation = BackgroundTask<[Prepared]>
 
 /// Results that several threads write, each its own.
 private final class ResultSlots<Element: Sendable>: @unchecked Sendable {

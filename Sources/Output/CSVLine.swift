@@ -1,12 +1,12 @@
 import Platform
 
 /// The CSV file's form: RFC 4180 quoting, LF line ends (as the scripts' pandas writes them), UTF-8, one header row.
-enum CSVLine {
+package enum CSVLine {
   static let columns = [
     "file_path", "image_label", "sha256", "size", "format", "width", "height", "topic", "partition", "offset",
     "sent_time", "stored_time",
   ]
-  static let header = Array((columns.joined(separator: ",") + "\n").utf8)
+  package static let header = Array((columns.joined(separator: ",") + "\n").utf8)
 
   static func bytes(_ row: StoredRow) -> [UInt8] {
     let fields = [

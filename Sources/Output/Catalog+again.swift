@@ -26,7 +26,7 @@ extension Catalog {
   }
 
   /// Partitions that are to be read again and of which nothing has been stored since.
-  func unread(_ name: String, _ topic: Topic) throws -> Set<Int32> {
+  package func unread(_ name: String, _ topic: Topic) throws -> Set<Int32> {
     let found = try offsets(
       """
       SELECT partition, last_offset FROM past_partitions AS past WHERE topic = ? AND NOT EXISTS (
@@ -79,7 +79,7 @@ extension Catalog {
 extension ImageStore {
   /// Has the topic read again from its beginning, by all consumers of the output.
   /// - Throws: `OthersAtWork` while others store into it: they would go on where they are.
-  func readAgain(_ name: String, _ topic: Catalog.Topic) throws {
+  package func readAgain(_ name: String, _ topic: Catalog.Topic) throws {
     guard try !slot.others().contains(where: { try $0.isTaken() }) else { throw OthersAtWork(path: output.path) }
     let start = output.filePathStart.utf8
     try catalog.readAgain(name, topic) { [catalog] path in

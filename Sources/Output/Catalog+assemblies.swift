@@ -1,9 +1,10 @@
 import Platform
 import SQLite
+import Wire
 
 extension Catalog {
   /// An image of which some segments have come.
-  struct Assembly {
+  package struct Assembly {
     let id: Int64
     let segmentID: String
     let count: Int
@@ -18,7 +19,7 @@ extension Catalog {
   }
 
   /// The file, among the segments, in which an image is put together.
-  struct SegmentFile: Hashable {
+  package struct SegmentFile: Hashable {
     let segmentID: String
     let count: Int
 
@@ -26,7 +27,7 @@ extension Catalog {
     var name: String { Array("\(segmentID) \(count)".utf8).withUnsafeBytes { SHA256.hash($0) }.hex + ".part" }
   }
 
-  struct Part {
+  package struct Part {
     let number: Int
     let size: Int
     let partition: Int32

@@ -1,5 +1,6 @@
 import Platform
 import SQLite
+import Wire
 
 /// What a catalog knows of messages that are to be read again, because `repair` made it and its positions are lost, or because
 /// somebody wants it (`readAgain`). An image that stands is a no-op, but one of its older versions would replace it and get a
@@ -9,10 +10,10 @@ import SQLite
 /// as the topic is the one that the rows came from, which only a message of it can tell.
 extension Catalog {
   /// A partition that rows came from and that is still to be recognised in a topic.
-  struct PastPartition: Equatable {
-    let partition: Int32
+  package struct PastPartition: Equatable {
+    package let partition: Int32
     /// The last of its messages that the output knows of.
-    let last: Mark
+    package let last: Mark
   }
 
   /// Takes note of a row and of the image that stands by it. Rows come in the order in which they were stored.
@@ -41,7 +42,7 @@ extension Catalog {
 
   /// Partitions that were not recognised, or of which nothing is stored since they were: another topic may have taken the
   /// name meanwhile.
-  func unboundPast(_ topic: String) throws -> [PastPartition] {
+  package func unboundPast(_ topic: String) throws -> [PastPartition] {
     var found: [PastPartition] = []
     try prepared(
       """
@@ -61,7 +62,7 @@ extension Catalog {
   }
 
   /// The rows of that partition came from this topic; nil: not from the one that has its name.
-  func bindPast(_ name: String, partition: Int32, to topic: Topic?) throws {
+  package func bindPast(_ name: String, partition: Int32, to topic: Topic?) throws {
     try transaction {
       try prepared("UPDATE past_partitions SET bound_topic = ?, bound_generation = ? WHERE topic = ? AND partition = ?")
         .run(
@@ -71,7 +72,7 @@ extension Catalog {
   }
 
   /// Forgets what lies before the positions by now.
-  func prunePast() throws {
+  package func prunePast() throws {
     try transaction {
       try prepared(
         """
@@ -107,7 +108,7 @@ extension Catalog {
   }
 
   /// Where and when a message came.
-  struct Origin {
+  package struct Origin {
     let topic: String
     let partition: Int32
     let offset: Int64

@@ -1,17 +1,18 @@
 import Platform
 import SQLite
+import Wire
 
 /// The truth of an output folder: what stands in it, from which message, and how far each partition has been stored.
 ///
 /// One SQLite file among the images, shared by all consumers of the output. Its transaction is the fence between them:
 /// whoever finds a position that it did not expect has lost. Used by one thread.
-final class Catalog {
-  static let fileName = "catalog.sqlite"
+package final class Catalog {
+  package static let fileName = ImageName.catalog
 
   let database: Database
-  let path: String
+  package let path: String
   /// Made once with the catalog; part of the consumers' `group.instance.id`.
-  let id: String
+  package let id: String
 
   /// The output's `.image-pipeline`.
   let folder: Folder
@@ -96,24 +97,24 @@ final class Catalog {
   // MARK: Topics and positions
 
   /// A topic's incarnation, as this catalog counts them.
-  struct Topic: Equatable { let id: Int64, generation: Int64 }
+  package struct Topic: Equatable { let id: Int64, generation: Int64 }
 
   /// How far a partition is stored.
-  struct Position: Equatable {
+  package struct Position: Equatable {
     /// The offset to go on at.
-    var next: Int64
+    package var next: Int64
     /// The message before it: where the topic shows another one there, it is another topic.
-    var last: Mark?
+    package var last: Mark?
   }
 
   /// What identifies a message well enough to tell a topic from one that was made anew under its name.
-  struct Mark: Equatable {
-    let offset: Int64
+  package struct Mark: Equatable {
+    package let offset: Int64
     let timestamp: Int64?
     let key: Digest
   }
 
-  func topic(_ name: String, cluster: String) throws -> Topic {
+  package func topic(_ name: String, cluster: String) throws -> Topic {
     if let known = try find(name, cluster: cluster) { return known }
     return try transaction {
       try prepared("INSERT OR IGNORE INTO topics (cluster, topic, generation) VALUES (?, ?, 1)")
@@ -133,14 +134,14 @@ final class Catalog {
 
   /// The topic was made anew: its positions are void from here on. Where another consumer has said so already,
   /// nothing changes.
-  func advance(_ topic: Topic) throws {
+  package func advance(_ topic: Topic) throws {
     try transaction {
       try prepared("UPDATE topics SET generation = generation + 1 WHERE id = ? AND generation = ?")
         .run(.integer(topic.id), .integer(topic.generation))
     }
   }
 
-  func position(_ topic: Topic, partition: Int32) throws -> Position? {
+  package func position(_ topic: Topic, partition: Int32) throws -> Position? {
     try prepared(
       "SELECT next, last_offset, last_time, last_key FROM positions WHERE topic = ? AND generation = ? AND partition = ?"
     ).first(.integer(topic.id), .integer(topic.generation), .integer(Int64(partition))) { row in
@@ -163,7 +164,7 @@ final class Catalog {
   // MARK: Images
 
   /// What stands under a name now.
-  struct Entry: Equatable {
+  package struct Entry: Equatable {
     let digest: Digest
     let size: Int
     let modified: Int64
@@ -233,7 +234,7 @@ final class Catalog {
 }
 
 /// One image that was stored: a line of the CSV file.
-struct StoredRow: Equatable {
+package struct StoredRow: Equatable {
   var filePath: String
   var label: String
   var digest: Digest

@@ -2,7 +2,7 @@ import Platform
 import SQLite
 
 /// Why a catalog, or the CSV file beside it, cannot be used, and what to do. None of these passes by itself.
-enum CatalogError: Error, CustomStringConvertible {
+package enum CatalogError: Error, CustomStringConvertible {
   case foreignVersion(Int, path: String)
   /// It is not what was written.
   case damaged(path: String, reason: String)
@@ -13,7 +13,7 @@ enum CatalogError: Error, CustomStringConvertible {
   /// Another consumer of the output finds another CSV file under the same path.
   case csvDivided(path: String, slot: Int)
 
-  var description: String {
+  package var description: String {
     switch self {
     case .foreignVersion(let version, let path):
       "the catalog in \(path) has version \(version), this program knows \(CatalogSchema.version): use the program that "
@@ -35,7 +35,7 @@ enum CatalogError: Error, CustomStringConvertible {
   }
 
   /// What an error says of the catalog itself; nil where it is about something else, which may pass.
-  static func final(_ error: any Error, path: String) -> CatalogError? {
+  package static func final(_ error: any Error, path: String) -> CatalogError? {
     switch error {
     case let error as CatalogError: error
     case let error as UnreadableCatalog: .damaged(path: path, reason: error.reason)

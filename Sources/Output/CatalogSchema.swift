@@ -1,8 +1,8 @@
 import SQLite
 
 /// The catalog's tables. It lies among the images, so that whoever has the output has its truth.
-enum CatalogSchema {
-  static let version = 2
+package enum CatalogSchema {
+  package static let version = 2
 
   static let creation = first + "\n" + second
 

@@ -4,16 +4,16 @@ import Platform
 ///
 /// The kernel frees a killed process's slot at once, so its successor takes the same one, with its number: it cleans
 /// what was left there, and Kafka sees the group member come back.
-final class ConsumerSlot: Sendable {
-  let number: Int
+package final class ConsumerSlot: Sendable {
+  package let number: Int
   /// Temporary files. Only the holder touches them.
   let incoming: Folder
   private let reserved: Folder
   private let lock: File
 
   /// More consumers than this at one output would only wait for each other.
-  static let most = 256
-  static let lockName = "lock"
+  package static let most = 256
+  package static let lockName = "lock"
   /// In bytes; longer than any path.
   private static let longestAnnouncement = 8_192
 
@@ -40,7 +40,7 @@ final class ConsumerSlot: Sendable {
     self.lock = lock
   }
 
-  static func name(_ number: Int) -> String { "consumer-\(number)" }
+  package static func name(_ number: Int) -> String { "consumer-\(number)" }
 
   // MARK: What consumers tell each other
 
@@ -51,8 +51,8 @@ final class ConsumerSlot: Sendable {
   }
 
   /// Another place at the output, which a consumer holds or has held.
-  struct Other {
-    let number: Int
+  package struct Other {
+    package let number: Int
     fileprivate let lock: File
 
     /// What its holder announced; empty where that is nothing.
@@ -64,10 +64,10 @@ final class ConsumerSlot: Sendable {
     }
 
     /// Whether a consumer holds it.
-    func isTaken() throws -> Bool { try !lock.lockShared() }
+    package func isTaken() throws -> Bool { try !lock.lockShared() }
   }
 
-  func others() throws -> [Other] {
+  package func others() throws -> [Other] {
     try (1...Self.most).filter { $0 != number }.compactMap { number in
       guard try reserved.status(Self.name(number))?.kind == .folder else { return nil }
       let folder = try reserved.folder(Self.name(number), creating: false)

@@ -1,4 +1,5 @@
 import Platform
+import Wire
 
 extension File {
   private static let pieceSize = 256 << 10

@@ -1,4 +1,5 @@
 import Platform
+import Wire
 
 /// File systems that take several spellings for one name: those of macOS and Windows, also through CIFS or a container's
 /// mount, ext4's folders with casefold, some ZFS. Upper and lower case are one there, as a rule the Unicode forms of `é`

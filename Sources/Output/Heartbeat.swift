@@ -4,7 +4,7 @@ import Platform
 ///
 /// An image of 30 GB is read for minutes within one transaction. A consumer that says nothing for a minute is taken for
 /// dead, and one that does not poll for `max.poll.interval.ms` is put out of its group.
-final class Heartbeat {
+package final class Heartbeat {
   /// The work is to end.
   struct GivenUp: Error {}
 

@@ -1,4 +1,5 @@
 import Platform
+import Wire
 
 extension ImageName {
   /// Digits of the hash in each alternative.

@@ -1,9 +1,10 @@
-import Kafka
+import Messaging
 import Platform
+import Telemetry
 
 /// What keeps a message from being stored in the transaction that is open. Letters wait until it is closed: while a
 /// consumer holds the catalog's lock no other one can store.
-enum Obstacle {
+package enum Obstacle {
   /// These messages cannot be stored, the first of them here and now.
   case messages([DeadLetter])
   /// With this message an image is together that cannot be stored: all of its messages are letters.
@@ -15,7 +16,7 @@ enum Obstacle {
 
 /// Which of a batch's messages have their letters; shared by all attempts, so that what is tried again does not send them
 /// again.
-final class Findings {
+package final class Findings {
   /// A message that is only passed over, since its letters are safe.
   struct Finding {
     var letters = 1
@@ -23,15 +24,17 @@ final class Findings {
     var image: Catalog.Assembly?
   }
 
-  var settled: [KafkaMessage.Place: Finding] = [:]
+  var settled: [MessagePlace: Finding] = [:]
 }
 
-extension KafkaMessage {
-  struct Place: Hashable {
-    let partition: Int32
-    let offset: Int64
-  }
-  var place: Place { Place(partition: partition, offset: offset) }
+/// Where a message of a topic is.
+package struct MessagePlace: Hashable {
+  let partition: Int32
+  let offset: Int64
+}
+
+extension Message {
+  var place: MessagePlace { MessagePlace(partition: partition, offset: offset) }
 }
 
 extension ImageStore {

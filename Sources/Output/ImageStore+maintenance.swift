@@ -1,17 +1,16 @@
-import Kafka
 import Platform
 import SQLite
 import Telemetry
 
 extension ImageStore {
   /// An image that was given up because the rest of its segments did not come.
-  struct Expired {
-    let name: String
-    let parts: Int
-    let count: Int
-    let letters: Int
+  package struct Expired {
+    package let name: String
+    package let parts: Int
+    package let count: Int
+    package let letters: Int
     /// Offsets of parts that the topic has no more.
-    let gone: [Int64]
+    package let gone: [Int64]
   }
 
   /// Makes dead letters of images to which no segment was added for `milliseconds`. To be called at the end of the
@@ -24,7 +23,7 @@ extension ImageStore {
   ///   - partitionCount: how many the topic has; nil where that is not known. Nobody's are those that a larger one had before
   ///     it was made anew.
   /// - Returns: nil where another consumer holds the lock at the moment, or where the wait for the broker was given up.
-  func expire(
+  package func expire(
     _ topic: Catalog.Topic, _ topicName: String, after milliseconds: Int, in partitions: Set<Int32>,
     partitionCount: () -> Int? = { nil }
   ) throws -> [Expired]? {
@@ -83,7 +82,7 @@ extension ImageStore {
   /// Removes segment files that no image of the catalog waits for: a batch that was interrupted wrote them. Young ones
   /// may be another consumer's, in the midst of its batch.
   /// - Returns: false where another consumer holds the lock at the moment: what is there may be about to be recorded.
-  func removeOrphans(olderThan milliseconds: Int) throws -> Bool {
+  package func removeOrphans(olderThan milliseconds: Int) throws -> Bool {
     guard try catalog.database.tryBegin() else { return false }
     defer { catalog.database.rollback() }
     let known = Set(try catalog.allAssemblies().map(\.fileName))

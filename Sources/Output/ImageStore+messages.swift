@@ -1,10 +1,11 @@
-import Kafka
+package import Messaging
 import Platform
+import Wire
 
 /// What becomes of each message within the transaction.
 extension ImageStore {
   /// What one transaction has done so far.
-  struct Attempt {
+  package struct Attempt {
     var stored = Stored()
     /// Files among the segments that are of no use once it is committed.
     var leftovers: [Catalog.SegmentFile] = []
@@ -16,7 +17,7 @@ extension ImageStore {
 
   /// - Returns: what keeps the message from being stored in this transaction; nil where nothing does.
   func apply(
-    _ result: Prepared, _ message: KafkaMessage, _ batch: Batch, _ attempt: inout Attempt, _ heart: Heartbeat
+    _ result: Prepared, _ message: any Message, _ batch: Batch, _ attempt: inout Attempt, _ heart: Heartbeat
   ) throws -> Obstacle? {
     switch result {
     // Its letter has been delivered just before.
@@ -55,7 +56,7 @@ extension ImageStore {
   }
 
   private func apply(
-    _ part: PreparedPart, _ message: KafkaMessage, _ topic: Catalog.Topic, _ attempt: inout Attempt,
+    _ part: PreparedPart, _ message: any Message, _ topic: Catalog.Topic, _ attempt: inout Attempt,
     _ heart: Heartbeat
   ) throws -> Obstacle? {
     let name = try nameToStore(part.name, part.digest)
@@ -102,7 +103,7 @@ extension ImageStore {
   ///   - sent: its name in the message.
   private func record(
     _ name: ImageName, _ sent: ImageName, _ digest: Digest, _ probe: ImageProbe, _ status: FileStatus,
-    _ message: KafkaMessage, _ stored: inout Stored
+    _ message: any Message, _ stored: inout Stored
   ) throws {
     let before = try catalog.entry(name.value)?.digest
     try catalog.set(Catalog.Entry(digest, status), name: name.value)
@@ -130,12 +131,12 @@ extension Catalog.Entry {
   }
 }
 
-extension KafkaMessage {
+extension Message {
   var origin: Catalog.Origin {
     Catalog.Origin(topic: topic, partition: partition, offset: offset, timestamp: timestamp)
   }
 
-  var mark: Catalog.Mark {
+  package var mark: Catalog.Mark {
     Catalog.Mark(
       offset: offset, timestamp: timestamp, key: SHA256.hash(key ?? UnsafeRawBufferPointer(start: nil, count: 0)))
   }

@@ -1,7 +1,8 @@
-import Kafka
-import Platform
+package import Messaging
+package import Platform
 import SQLite
-import Telemetry
+package import Telemetry
+package import Wire
 
 /// An output: images, catalog and CSV file. Stores batches of messages so that a kill at any instant loses nothing and
 /// doubles nothing:
@@ -11,17 +12,17 @@ import Telemetry
 /// 3. renames in offset order, folders synced; the CSV file brought up to the catalog and synced; commit.
 ///
 /// Whoever finds another position has lost: nothing of its batch is seen. A crash after the renames repeats them.
-final class ImageStore {
-  let output: OutputFolder
-  let catalog: Catalog
+package final class ImageStore {
+  package let output: OutputFolder
+  package let catalog: Catalog
   private let lock: OutputLock
-  let slot: ConsumerSlot
-  let letters: DeadLetters
+  package let slot: ConsumerSlot
+  package let letters: any DeadLetterSink
   private let csv: CSVFile
   private let preparer: BatchPreparer
   private let wait: LockWait
-  let assembler: Assembler
-  var sameName = SameName.replace
+  package let assembler: Assembler
+  package var sameName = SameName.replace
   /// Files among the segments that are to be removed where no image needs them any more.
   private var leftovers: Set<Catalog.SegmentFile> = []
 
@@ -29,13 +30,14 @@ final class ImageStore {
   private static let mostPreparations = 4
 
   /// - Parameters:
-  ///   - deadLetterSettings: nil writes dead letters to disk alone.
+  ///   - deadLetters: keeps them. It is given the output's `.image-pipeline`, and a folder on the same file system that
+  ///     is this consumer's own and is emptied at its next start.
   ///   - health: told of the CSV file's; of the rest its user tells.
   ///   - stop: ends the wait for a lock that another consumer keeps.
   /// - Throws: `LockWait.Ended` then.
-  init(
-    outputPath: String, csvPath: String, topic: String, deadLetterSettings: KafkaSettings?, log: Log,
-    health: Health = Health(), stop: StopFlag = StopFlag()
+  package init(
+    outputPath: String, csvPath: String, log: Log, health: Health = Health(), stop: StopFlag = StopFlag(),
+    deadLetters: (_ reserved: Folder, _ incoming: Folder) throws -> any DeadLetterSink
   ) throws {
     output = try OutputFolder(path: outputPath, csvPath: csvPath)
     let alone = output.fileSystem.isShared
@@ -44,8 +46,7 @@ final class ImageStore {
     wait = LockWait(path: output.reserved.path + "/" + Catalog.fileName, log: log, stop: stop)
     catalog = try Catalog(in: output.reserved, exclusive: alone, wait: wait)
     csv = CSVFile(path: csvPath, outputPath: output.path, catalog: catalog, slot: slot, log: log, health: health)
-    letters = try DeadLetters(
-      topic: topic, settings: deadLetterSettings, reserved: output.reserved, incoming: slot.incoming, log: log)
+    letters = try deadLetters(output.reserved, slot.incoming)
     preparer = BatchPreparer(output, incoming: slot.incoming)
     assembler = Assembler(output: output, catalog: catalog, letters: letters)
     try catalog.transaction {
@@ -55,43 +56,55 @@ final class ImageStore {
   }
 
   /// Messages of partitions whose positions are known, in offset order within each.
-  struct Batch {
+  package struct Batch {
     let topic: Catalog.Topic
-    var messages: [KafkaMessage]
+    package var messages: [any Message]
     /// What each partition's position must be in the catalog for the batch to be ours to store.
-    var base: [Int32: Catalog.Position?]
+    package var base: [Int32: Catalog.Position?]
     /// The end of what was handed out of its partitions before it, which is to be stored first.
-    var follows: [Int32: Int64] = [:]
+    package var follows: [Int32: Int64] = [:]
     /// What is known of its messages by now.
     var findings = Findings()
     /// Concerns the first message, and needs its letters. A value: a transaction that comes to nothing leaves the batch
     /// that is tried again as it was.
     var obstacle: Obstacle?
 
+    package init(
+      topic: Catalog.Topic, messages: [any Message], base: [Int32: Catalog.Position?], follows: [Int32: Int64] = [:],
+      findings: Findings = Findings(), obstacle: Obstacle? = nil
+    ) {
+      self.topic = topic
+      self.messages = messages
+      self.base = base
+      self.follows = follows
+      self.findings = findings
+      self.obstacle = obstacle
+    }
+
     /// Whether it holds messages that are nothing any more but the files which were prepared of them.
-    var isReleased: Bool { messages.contains(where: \.isReleased) }
+    package var isReleased: Bool { messages.contains(where: \.isReleased) }
   }
 
-  struct Stored {
+  package struct Stored {
     /// New images: name, bytes, and when it was sent, in ms since 1970, where its message says so.
-    var images: [(name: String, bytes: Int, sent: Int64?)] = []
+    package var images: [(name: String, bytes: Int, sent: Int64?)] = []
     /// Images that were there already, the same to the byte.
-    var unchanged = 0
+    package var unchanged = 0
     /// Names of images that replaced another image.
-    var replaced: [String] = []
+    package var replaced: [String] = []
     /// Images that were stored next to another image of their name: names as sent and as stored.
-    var keptBoth: [(name: String, storedAs: String)] = []
+    package var keptBoth: [(name: String, storedAs: String)] = []
     /// Older versions of images, which have their rows.
-    var past = 0
-    var letters = 0
-    var positions: [Int32: Catalog.Position] = [:]
+    package var past = 0
+    package var letters = 0
+    package var positions: [Int32: Catalog.Position] = [:]
     /// What is to be stored next: a message of it turned out to be unusable, and its letter comes first.
-    var rest: Batch?
+    package var rest: Batch?
     /// The same, where that takes messages whose content was given back: read them again.
-    var isCutShort = false
+    package var isCutShort = false
   }
 
-  enum Outcome {
+  package enum Outcome {
     case stored(Stored)
     /// Another consumer has moved a position, or has found the topic to be made anew: read the catalog again.
     case fenced
@@ -102,12 +115,12 @@ final class ImageStore {
   /// Begins what can be done for a batch before it is stored.
   /// - Parameter releasing: gives back what need not be kept where all goes well. Where it does not, such a batch cannot be
   ///   tried again: its messages must be read again.
-  func begin(_ batch: Batch, releasing: Bool = false) -> Preparation {
+  package func begin(_ batch: Batch, releasing: Bool = false) -> Preparation {
     preparer.begin(batch.messages, releasing: releasing)
   }
 
   /// A batch that was begun is not to be stored.
-  func abandon(_ preparation: Preparation) {
+  package func abandon(_ preparation: Preparation) {
     if let prepared = try? preparation.finish() { preparer.drop(prepared[...]) }
   }
 
@@ -120,7 +133,9 @@ final class ImageStore {
   ///     large files; returns false to give the batch up.
   /// - Throws: what the system is at fault for (a full disk), and the same batch can be tried again, unless it is released;
   ///   or what `CatalogError.final` knows, and it cannot.
-  func store(_ batch: Batch, _ preparations: [Preparation] = [], whileWaiting: @escaping () -> Bool) throws -> Outcome {
+  package func store(_ batch: Batch, _ preparations: [Preparation] = [], whileWaiting: @escaping () -> Bool) throws
+    -> Outcome
+  {
     var preparations = preparations
     defer { for preparation in preparations { abandon(preparation) } }
     try catalog.checkPlace()

@@ -3,7 +3,7 @@ import Telemetry
 
 /// The wait for a catalog's lock, which another consumer may hold for as long as a large batch takes; one that is stopped,
 /// for ever. Says so after a while, and ends with the run.
-final class LockWait {
+package final class LockWait {
   private let path: String
   private let log: Log
   private let stop: StopFlag
@@ -11,7 +11,7 @@ final class LockWait {
   private var nextWord: Int64 = 0
 
   /// The run was told to end before the lock was free.
-  struct Ended: Error {}
+  package struct Ended: Error {}
 
   private static let patience: Int64 = 5_000
   private static let interval: Int64 = 60_000

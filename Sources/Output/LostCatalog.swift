@@ -1,5 +1,6 @@
 import Platform
 import Telemetry
+import Wire
 
 /// What a consumer does that finds no catalog, or an empty one, in a folder that is not empty.
 enum LostCatalog {

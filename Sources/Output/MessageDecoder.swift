@@ -1,9 +1,10 @@
 import Glibc
-import Kafka
+import Messaging
 import Platform
+import Wire
 
 /// A message, as far as it can be handled without the catalog: its bytes are in a file, verified, not yet under their name.
-enum Prepared: Sendable {
+package enum Prepared: Sendable {
   case image(PreparedImage)
   case part(PreparedPart)
   case refused(BadMessage)
@@ -12,7 +13,7 @@ enum Prepared: Sendable {
 }
 
 /// A whole image in a temporary file.
-struct PreparedImage: Sendable {
+package struct PreparedImage: Sendable {
   let name: ImageName
   let digest: Digest
   let size: Int
@@ -23,7 +24,7 @@ struct PreparedImage: Sendable {
 }
 
 /// A part of an image, written at its place in the image's file among the segments.
-struct PreparedPart: Sendable {
+package struct PreparedPart: Sendable {
   let name: ImageName
   let digest: Digest
   let length: Int
@@ -35,35 +36,6 @@ struct PreparedPart: Sendable {
 
 extension ImageHeaders.Segment {
   var file: Catalog.SegmentFile { Catalog.SegmentFile(segmentID: id, count: count) }
-}
-
-/// Why a message cannot be used: what a dead letter says.
-struct BadMessage: Error, Sendable, CustomStringConvertible {
-  enum Stage: String, Sendable {
-    case conversion = "VALUE_CONVERTER"
-    case storing = "TASK_PUT"
-  }
-  let stage: Stage
-  let kind: String
-  let description: String
-
-  /// In bytes. What is said of a message may repeat parts of it, of any length; it goes into the log and into the letter's
-  /// headers, whose topic takes 64 KiB more than the message's own.
-  private static let longest = 8_000
-
-  init(stage: Stage, kind: String, description: String) {
-    self.stage = stage
-    self.kind = kind
-    self.description =
-      description.utf8.count <= Self.longest
-      ? description : String(decoding: description.utf8.prefix(Self.longest), as: UTF8.self) + "..."
-  }
-}
-
-extension BadMessage {
-  init(_ refusal: ImageName.Refusal) {
-    self.init(stage: .storing, kind: "NameRefusal", description: refusal.description)
-  }
 }
 
 /// From a message to verified bytes in a file. Called from several threads at once.
@@ -87,7 +59,7 @@ final class MessageDecoder: Sendable {
 
   /// - Parameter temporary: the name of a whole image's file.
   /// - Throws: `SystemError` where the system is at fault. What is wrong with the message is a result.
-  func prepare(_ message: KafkaMessage, as temporary: String) throws -> Written {
+  func prepare(_ message: any Message, as temporary: String) throws -> Written {
     do {
       let headers = try ImageHeaders(message.header)
       let content = try ImageContent(message)

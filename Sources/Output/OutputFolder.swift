@@ -1,11 +1,12 @@
 import Glibc
 import Platform
+import Wire
 
 /// The folder that images are stored in. Names are walked a component at a time and never through a symbolic link, so
 /// that nothing that comes in a message can leave it.
-final class OutputFolder {
+package final class OutputFolder {
   /// As configured: the beginning of every `file_path`.
-  let path: String
+  package let path: String
   let root: Folder
   /// `.image-pipeline` within it.
   let reserved: Folder

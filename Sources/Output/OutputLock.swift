@@ -1,7 +1,7 @@
 import Platform
 
 /// Keeps `repair` and the consumers of an output apart. Consumers share it; `repair` has it alone.
-struct OutputLock {
+package struct OutputLock {
   private let file: File
 
   /// - Parameter reserved: the output's `.image-pipeline`.
@@ -17,12 +17,12 @@ struct OutputLock {
     return OutputLock(file: file)
   }
 
-  static let name = "in-use.lock"
+  package static let name = "in-use.lock"
 
-  struct InUse: Error, CustomStringConvertible {
+  package struct InUse: Error, CustomStringConvertible {
     let path: String
     let isRepaired: Bool
-    var description: String {
+    package var description: String {
       isRepaired
         ? "image-pipeline repair works on \(path): start again when it has ended"
         : "a consumer, or another repair, works on \(path): stop all of them first, so that nothing changes meanwhile"

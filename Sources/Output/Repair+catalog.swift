@@ -1,4 +1,6 @@
 import Platform
+import Telemetry
+import Wire
 
 extension Repair {
   /// Fills a new catalog from the CSV file's rows and from the images.

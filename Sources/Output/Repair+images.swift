@@ -1,4 +1,5 @@
 import Platform
+import Wire
 
 extension Repair {
   /// Looks at the bytes of every image of the catalog. The entry of one that is missing or altered is made such that the

@@ -1,12 +1,13 @@
-import Platform
+package import Platform
 import SQLite
-import Telemetry
+package import Telemetry
+package import Wire
 
 /// Brings an output back into agreement whose catalog, CSV file or images were lost or damaged, from what is left of them:
 /// a catalog that is sound is the truth; where there is none, the CSV file's rows are, and then the images themselves.
 ///
 /// Works with no consumer running. Interrupted at any instant, it is simply run again.
-public final class Repair {
+package final class Repair {
   let output: OutputFolder
   let csvPath: String
   let filter: FileFilter
@@ -14,24 +15,24 @@ public final class Repair {
   private let stop: StopFlag
   private let report: (Finding) -> Void
   private let lock: OutputLock
-  public internal(set) var result = Result()
+  package internal(set) var result = Result()
 
-  public enum Finding: Sendable {
+  package enum Finding: Sendable {
     /// What was wrong and is not any more, or has been found.
     case done(String)
     /// An image that has a row and cannot be had from here.
     case remains(image: String, reason: String)
   }
 
-  public struct Result: Sendable {
+  package struct Result: Sendable {
     /// Images that stand as the catalog and the CSV file say.
-    public var sound = 0
+    package var sound = 0
     /// Images that are missing or altered.
-    public var remaining = 0
+    package var remaining = 0
     /// Things that were put right.
-    public var repairs = 0
+    package var repairs = 0
     /// The positions were lost: the next consumer reads the topic from its beginning.
-    public var isCatalogNew = false
+    package var isCatalogNew = false
   }
 
   /// - Parameters:
@@ -39,7 +40,7 @@ public final class Repair {
   ///   - stop: looked at between two images.
   ///   - report: called with each finding as it comes.
   /// - Throws: where there is no output, or a consumer uses it.
-  public init(
+  package init(
     output path: String, csvPath: String, filter: FileFilter, log: Log, stop: StopFlag = StopFlag(),
     report: @escaping (Finding) -> Void
   ) throws {
@@ -53,7 +54,7 @@ public final class Repair {
     self.report = report
   }
 
-  public func run() throws {
+  package func run() throws {
     let catalog: Catalog
     switch try condition() {
     case .sound(let found):

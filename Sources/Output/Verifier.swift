@@ -1,9 +1,11 @@
 import Glibc
-import Platform
+package import Platform
 import SQLite
+import Telemetry
+package import Wire
 
 /// Compares an input folder, an output folder and its CSV file by hash, whatever carried the images.
-public final class Verifier {
+package final class Verifier {
   private let input: String
   private let output: String
   private let csvPath: String
@@ -13,9 +15,9 @@ public final class Verifier {
   private let report: (Finding) -> Void
   private let index: Index
   private let scratch: TemporaryFolder
-  public private(set) var result = Result()
+  package private(set) var result = Result()
 
-  public enum Fault: String, CaseIterable, Sendable {
+  package enum Fault: String, CaseIterable, Sendable {
     /// In the input, not in the output or not in the CSV file.
     case missing
     /// Its bytes in input, output or CSV file differ.
@@ -26,18 +28,18 @@ public final class Verifier {
     case extra
   }
 
-  public struct Finding: Sendable {
-    public let fault: Fault
-    public let name: String
-    public let detail: String
+  package struct Finding: Sendable {
+    package let fault: Fault
+    package let name: String
+    package let detail: String
   }
 
-  public struct Result: Sendable {
+  package struct Result: Sendable {
     /// Images with the same SHA-256 in input, output and CSV file.
-    public var verified = 0
-    public var bytes = 0
-    public var faults: [Fault: Int] = [:]
-    public var isClean: Bool { faults.values.allSatisfy { $0 == 0 } }
+    package var verified = 0
+    package var bytes = 0
+    package var faults: [Fault: Int] = [:]
+    package var isClean: Bool { faults.values.allSatisfy { $0 == 0 } }
   }
 
   /// - Parameters:
@@ -46,7 +48,7 @@ public final class Verifier {
   ///     another producer's.
   ///   - stop: looked at between two images.
   ///   - report: called with each finding as it comes.
-  public init(
+  package init(
     input: String, output: String, csvPath: String, filter: FileFilter, namePrefix: String = "",
     stop: StopFlag = StopFlag(), report: @escaping (Finding) -> Void
   ) throws {
@@ -64,7 +66,7 @@ public final class Verifier {
   deinit { scratch.remove() }
 
   /// - Throws: `SystemError` where a folder or the CSV file cannot be read at all; `Interruption`.
-  public func run() throws {
+  package func run() throws {
     try index.database.transaction {
       try readCSV()
       try compareInput()

@@ -2,7 +2,7 @@ import Glibc
 import Synchronization
 
 /// A POSIX thread of its own, for work that blocks and so must not sit on a shared pool.
-public final class BackgroundThread: Sendable {
+package final class BackgroundThread: Sendable {
   private let thread: pthread_t
   // Joining a pthread twice is undefined: the first to join does it under the lock, the others wait for the lock.
   private let isJoined = Mutex(false)
@@ -21,7 +21,7 @@ public final class BackgroundThread: Sendable {
   /// - Parameter name: shown by `top -H` and debuggers; cut to 15 bytes, the kernel's limit.
   ///
   /// Stops the process when the system refuses a thread (its limit of threads or of memory): there is no work without it.
-  public static func start(_ name: String, _ body: @escaping @Sendable () -> Void) -> BackgroundThread {
+  package static func start(_ name: String, _ body: @escaping @Sendable () -> Void) -> BackgroundThread {
     let start = Unmanaged.passRetained(Start(name: name, body: body))
     var thread = pthread_t()
     let code = pthread_create(
@@ -41,7 +41,7 @@ public final class BackgroundThread: Sendable {
 
   /// Waits until the thread has ended. May be called any number of times, from any thread; called on the thread itself,
   /// which would wait for ever, it returns at once.
-  public func join() {
+  package func join() {
     if isCurrent { return }
     isJoined.withLock { isJoined in
       if !isJoined { pthread_join(thread, nil) }
@@ -50,7 +50,7 @@ public final class BackgroundThread: Sendable {
   }
 
   /// Whether the caller runs on this thread.
-  public var isCurrent: Bool { pthread_equal(pthread_self(), thread) != 0 }
+  package var isCurrent: Bool { pthread_equal(pthread_self(), thread) != 0 }
 }
 
 private final class Start: Sendable {

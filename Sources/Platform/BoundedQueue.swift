@@ -1,5 +1,5 @@
 /// A queue between threads that holds a bounded number of elements, first in, first out.
-public final class BoundedQueue<Element: Sendable>: Sendable {
+package final class BoundedQueue<Element: Sendable>: Sendable {
   private struct State {
     let capacity: Int
     /// A ring: `count` elements from `head` on. It grows to the capacity as that is needed.
@@ -33,7 +33,7 @@ public final class BoundedQueue<Element: Sendable>: Sendable {
   nonisolated(unsafe) private var state: State
 
   /// - Parameter capacity: in elements, at least 1.
-  public init(capacity: Int) {
+  package init(capacity: Int) {
     precondition(capacity > 0, "a queue needs room for at least one element")
     state = State(capacity: capacity)
   }
@@ -41,7 +41,7 @@ public final class BoundedQueue<Element: Sendable>: Sendable {
   /// Adds an element. Where the queue is full, blocks until half of it is taken.
   ///
   /// - Returns: false once the queue is closed; then the element is not in it.
-  public func push(_ element: Element) -> Bool {
+  package func push(_ element: Element) -> Bool {
     monitor.locked {
       _ = monitor.wait(for: Self.notFull, until: nil) { !state.isFull || state.isClosed }
       return add(element)
@@ -49,7 +49,7 @@ public final class BoundedQueue<Element: Sendable>: Sendable {
   }
 
   /// Adds an element unless the queue is full or closed; never blocks.
-  public func tryPush(_ element: Element) -> Bool {
+  package func tryPush(_ element: Element) -> Bool {
     monitor.locked { state.isFull ? false : add(element) }
   }
 
@@ -57,7 +57,7 @@ public final class BoundedQueue<Element: Sendable>: Sendable {
   ///
   /// - Parameter timeoutMilliseconds: nil waits without bound, 0 only looks.
   /// - Returns: nil once the time is over, or when the queue is closed and empty.
-  public func pop(timeoutMilliseconds: Int?) -> Element? {
+  package func pop(timeoutMilliseconds: Int?) -> Element? {
     let deadline = timeoutMilliseconds.map(Deadline.init(afterMilliseconds:))
     return monitor.locked {
       _ = monitor.wait(for: Self.notEmpty, until: deadline) { state.count > 0 || state.isClosed }
@@ -71,7 +71,7 @@ public final class BoundedQueue<Element: Sendable>: Sendable {
   ///   - most: elements at most; it does not wait where there are so many.
   ///   - gatheringMilliseconds: how long it waits for more.
   /// - Returns: nothing when the queue is closed and empty.
-  public func popAll(atMost most: Int, gatheringMilliseconds: Int) -> [Element] {
+  package func popAll(atMost most: Int, gatheringMilliseconds: Int) -> [Element] {
     monitor.locked {
       _ = monitor.wait(for: Self.notEmpty, until: nil) { state.count > 0 || state.isClosed }
       state.plenty = most
@@ -93,7 +93,7 @@ public final class BoundedQueue<Element: Sendable>: Sendable {
   }
 
   /// Refuses further elements and wakes all who wait; what is in the queue can still be taken.
-  public func close() {
+  package func close() {
     monitor.locked {
       state.isClosed = true
       monitor.wakeAll(Self.notEmpty)
@@ -103,10 +103,10 @@ public final class BoundedQueue<Element: Sendable>: Sendable {
   }
 
   /// Closed and empty: nothing will ever come.
-  public var isFinished: Bool { monitor.locked { state.isClosed && state.count == 0 } }
+  package var isFinished: Bool { monitor.locked { state.isClosed && state.count == 0 } }
 
   /// Elements in the queue now.
-  public var count: Int { monitor.locked { state.count } }
+  package var count: Int { monitor.locked { state.count } }
 
   private func add(_ element: Element) -> Bool {
     if state.isClosed { return false }

@@ -2,7 +2,7 @@ extension Clock {
   /// Reads what `iso8601(milliseconds:)` writes.
   ///
   /// - Returns: milliseconds since 1970; nil for every other text.
-  public static func milliseconds(iso8601 text: String) -> Int64? {
+  package static func milliseconds(iso8601 text: String) -> Int64? {
     var rest = Substring(text)
     var sign: Int64 = 1
     if let first = rest.first, first == "-" || first == "+" {

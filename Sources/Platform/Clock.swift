@@ -2,18 +2,18 @@ internal import CSystem
 import Glibc
 
 /// The time, in whole units, without Foundation.
-public enum Clock {
+package enum Clock {
   /// Milliseconds since some moment of the past (CLOCK_MONOTONIC): for durations; no one can set it.
-  public static var monotonicMilliseconds: Int64 { nanoseconds(CLOCK_MONOTONIC) / 1_000_000 }
+  package static var monotonicMilliseconds: Int64 { nanoseconds(CLOCK_MONOTONIC) / 1_000_000 }
 
   /// Milliseconds since 1970, UTC (CLOCK_REALTIME): for what people read; it may jump.
-  public static var wallMilliseconds: Int64 { nanoseconds(CLOCK_REALTIME) / 1_000_000 }
+  package static var wallMilliseconds: Int64 { nanoseconds(CLOCK_REALTIME) / 1_000_000 }
 
   /// Nanoseconds since 1970, UTC: comparable with `FileStatus`.
-  public static var wallNanoseconds: Int64 { nanoseconds(CLOCK_REALTIME) }
+  package static var wallNanoseconds: Int64 { nanoseconds(CLOCK_REALTIME) }
 
   /// Whether something (NTP) keeps the wall clock right, as the kernel was told; nil where it does not say.
-  public static var isSynchronised: Bool? {
+  package static var isSynchronised: Bool? {
     switch system_clock_is_synchronised() {
     case 0: false
     case 1: true
@@ -25,7 +25,7 @@ public enum Clock {
   /// sign and at least six digits (ISO 8601, expanded).
   ///
   /// - Parameter milliseconds: since 1970; may be negative.
-  public static func iso8601(milliseconds: Int64) -> String {
+  package static func iso8601(milliseconds: Int64) -> String {
     let (days, time) = floorDivision(milliseconds, 86_400_000)
     let date = CivilDate(daysSince1970: days)
     var text = ""
@@ -46,7 +46,7 @@ public enum Clock {
   }
 
   /// Sleeps at least that long, whatever signals arrive. What should end early waits on a `StopFlag` instead.
-  public static func sleep(milliseconds: Int) {
+  package static func sleep(milliseconds: Int) {
     var deadline = Deadline(afterMilliseconds: milliseconds).time
     while clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, nil) == EINTR {}
   }

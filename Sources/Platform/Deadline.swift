@@ -1,7 +1,7 @@
 import Glibc
 
 /// A moment of CLOCK_MONOTONIC, so that setting the wall clock neither prolongs nor ends a wait.
-struct Deadline {
+package struct Deadline {
   let time: timespec
 
   /// - Parameter milliseconds: from now; below 0 counts as 0.

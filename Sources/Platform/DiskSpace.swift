@@ -1,14 +1,14 @@
 import Glibc
 
 /// How much room a file system has, in bytes and in files.
-public struct DiskSpace: Equatable, Sendable {
-  public let size: Int
+package struct DiskSpace: Equatable, Sendable {
+  package let size: Int
   /// What a process without privileges may still write.
-  public let free: Int
+  package let free: Int
   /// How many files may still be made; nil where the file system sets no limit of its own (btrfs).
-  public let freeFiles: Int?
+  package let freeFiles: Int?
 
-  public init(size: Int, free: Int, freeFiles: Int?) {
+  init(size: Int, free: Int, freeFiles: Int?) {
     self.size = size
     self.free = free
     self.freeFiles = freeFiles
@@ -16,7 +16,7 @@ public struct DiskSpace: Equatable, Sendable {
 
   /// - Parameter path: anything on the file system.
   /// - Returns: nil where nothing is there.
-  public static func of(_ path: String) -> DiskSpace? {
+  package static func of(_ path: String) -> DiskSpace? {
     var status = statvfs()
     guard statvfs(path, &status) == 0 else { return nil }
     let unit = Int(status.f_frsize)

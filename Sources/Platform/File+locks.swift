@@ -6,12 +6,12 @@ extension File {
   /// Takes the file's lock (flock) alone.
   ///
   /// - Returns: false when another opening of the file holds it, in this process or another.
-  public func lockExclusively() throws(SystemError) -> Bool { try lock(LOCK_EX) }
+  package func lockExclusively() throws(SystemError) -> Bool { try lock(LOCK_EX) }
 
   /// Takes the file's lock (flock) with all who share it.
   ///
   /// - Returns: false when another opening of the file holds it alone.
-  public func lockShared() throws(SystemError) -> Bool { try lock(LOCK_SH) }
+  package func lockShared() throws(SystemError) -> Bool { try lock(LOCK_SH) }
 
   private func lock(_ kind: CInt) throws(SystemError) -> Bool {
     do {
@@ -26,7 +26,7 @@ extension File {
   /// owner's own, far behind any content.
   ///
   /// - Returns: false when another owner has claimed it.
-  public func claim(for owner: UInt64) throws(SystemError) -> Bool {
+  package func claim(for owner: UInt64) throws(SystemError) -> Bool {
     let own = Int64(owner % UInt64(Self.owners))
     try retrying("lock", path) { system_share_byte(descriptor, Self.firstOwner + own) }
     // The own one first: two that come at once may both be refused, but never both be let in.

@@ -3,7 +3,7 @@ import Glibc
 
 extension File {
   /// Whether a program has a file open for writing.
-  public enum Writers: Sendable, Equatable {
+  package enum Writers: Sendable, Equatable {
     /// No program on this host has it open for writing.
     case none
     /// At least one has.
@@ -14,7 +14,7 @@ extension File {
   }
 
   /// Asks the kernel whether another opening of this file is for writing. Only for a file that is open for reading.
-  public func writers() -> Writers {
+  package func writers() -> Writers {
     var status = statfs()
     guard fstatfs(descriptor, &status) == 0, !FileSystemKind(magic: Int(status.f_type)).isShared else {
       return .unknown
@@ -27,14 +27,14 @@ extension File {
   }
 
   /// False for a file whose whole length was only reserved, by truncate(1) or fallocate(1): nothing was written to it yet.
-  public var hasData: Bool { system_has_data(descriptor) != 0 }
+  package var hasData: Bool { system_has_data(descriptor) != 0 }
 }
 
 extension FileSystemKind {
   /// The kind of the file system that a path is on.
   ///
   /// - Throws: as statfs(2).
-  public static func of(_ path: String) throws(SystemError) -> FileSystemKind {
+  package static func of(_ path: String) throws(SystemError) -> FileSystemKind {
     var status = statfs()
     try retrying("inspect the file system of", path) { statfs(path, &status) }
     return FileSystemKind(magic: Int(status.f_type))

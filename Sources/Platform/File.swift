@@ -2,8 +2,8 @@ import Glibc
 
 /// An open file: owns its descriptor and closes it when released. Reads and writes carry their offset, so that several
 /// threads may share one.
-public final class File: Sendable {
-  public enum Access: Sendable {
+package final class File: Sendable {
+  package enum Access: Sendable {
     /// For reading. A fifo does not block (O_NONBLOCK), a terminal is not adopted (O_NOCTTY).
     case read
     /// For both; it must exist.
@@ -16,9 +16,9 @@ public final class File: Sendable {
     case createEmpty
   }
 
-  public let descriptor: CInt
+  let descriptor: CInt
   /// As it was opened, for messages.
-  public let path: String
+  package let path: String
 
   init(descriptor: CInt, path: String) {
     self.descriptor = descriptor
@@ -33,21 +33,21 @@ public final class File: Sendable {
   /// Opens a file, following symbolic links. What it creates has the rights 0666 less the umask.
   ///
   /// - Throws: as open(2); EINVAL for a path with a NUL byte.
-  public static func open(_ path: String, _ access: Access) throws(SystemError) -> File {
+  package static func open(_ path: String, _ access: Access) throws(SystemError) -> File {
     try PathRule.check(path: path, access.operation)
     let descriptor = try retrying(access.operation, path) { Glibc.open(path, access.flags, 0o666) }
     return File(descriptor: descriptor, path: path)
   }
 
   /// - Throws: as fstat(2).
-  public func status() throws(SystemError) -> FileStatus {
+  package func status() throws(SystemError) -> FileStatus {
     var status = stat()
     try retrying("inspect", path) { fstat(descriptor, &status) }
     return FileStatus(status)
   }
 
   /// How many names the file has: 0 where it was deleted since.
-  public func linkCount() throws(SystemError) -> Int {
+  package func linkCount() throws(SystemError) -> Int {
     var status = stat()
     try retrying("inspect", path) { fstat(descriptor, &status) }
     return Int(status.st_nlink)
@@ -58,7 +58,7 @@ public final class File: Sendable {
   /// - Parameter offset: the first byte's position, in bytes.
   /// - Returns: the bytes read; fewer than the buffer holds only at the end of the file.
   /// - Throws: as pread(2): EISDIR for a folder, ESPIPE for a fifo.
-  public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(SystemError) -> Int {
+  package func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(SystemError) -> Int {
     guard let start = buffer.baseAddress else { return 0 }
     var done = 0
     while done < buffer.count {
@@ -73,7 +73,7 @@ public final class File: Sendable {
   ///
   /// - Parameter offset: the first byte's position, in bytes; a gap before it reads as zeros.
   /// - Throws: as pwrite(2); part of the bytes may have been written by then.
-  public func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(SystemError) {
+  package func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(SystemError) {
     guard let start = bytes.baseAddress else { return }
     var done = 0
     while done < bytes.count {
@@ -84,14 +84,14 @@ public final class File: Sendable {
   /// Cuts the file, or lengthens it with zeros.
   ///
   /// - Parameter length: in bytes.
-  public func truncate(to length: Int) throws(SystemError) {
+  package func truncate(to length: Int) throws(SystemError) {
     try retrying("truncate", path) { ftruncate(descriptor, length) }
   }
 
   /// Returns once bytes and size are on the disk (fsync). The name is durable once the *folder* is synced.
   ///
   /// - Throws: as fsync(2). Never call it again to get over an EIO: Linux reports a lost page once, then forgets it.
-  public func sync() throws(SystemError) {
+  package func sync() throws(SystemError) {
     try retrying("sync", path) { fsync(descriptor) }
   }
 }

@@ -2,7 +2,7 @@ import Glibc
 
 extension FileStatus {
   /// - Returns: nil when there is none (ENOENT, ENOTDIR).
-  public static func of(_ path: String, followingLinks: Bool = true) throws(SystemError) -> FileStatus? {
+  package static func of(_ path: String, followingLinks: Bool = true) throws(SystemError) -> FileStatus? {
     var status = stat()
     do {
       try retrying("inspect", path) { followingLinks ? stat(path, &status) : lstat(path, &status) }
@@ -15,7 +15,7 @@ extension FileStatus {
 
 extension Folder {
   /// Of the folder itself.
-  public func status() throws(SystemError) -> FileStatus {
+  package func status() throws(SystemError) -> FileStatus {
     var status = stat()
     try retrying("inspect", path) { fstat(descriptor, &status) }
     return FileStatus(status)

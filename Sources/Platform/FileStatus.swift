@@ -1,24 +1,24 @@
 import Glibc
 
 /// What stat(2) tells of a file.
-public struct FileStatus: Sendable, Equatable {
-  public enum Kind: Sendable, Equatable {
+package struct FileStatus: Sendable, Equatable {
+  package enum Kind: Sendable, Equatable {
     case regular, folder, symbolicLink
     /// A device, a fifo or a socket.
     case other
   }
 
-  public let kind: Kind
+  package let kind: Kind
   /// In bytes.
-  public let size: Int
+  package let size: Int
   /// When the bytes last changed, in nanoseconds since 1970; the user can set it.
-  public let modified: Int64
+  package let modified: Int64
   /// When the bytes, the name or the rights last changed (ctime), in nanoseconds since 1970; nobody can set it.
-  public let changed: Int64
-  public let inode: UInt64
-  public let device: UInt64
+  package let changed: Int64
+  package let inode: UInt64
+  package let device: UInt64
 
-  public init(kind: Kind, size: Int, modified: Int64, changed: Int64, inode: UInt64, device: UInt64) {
+  init(kind: Kind, size: Int, modified: Int64, changed: Int64, inode: UInt64, device: UInt64) {
     self.kind = kind
     self.size = size
     self.modified = modified
@@ -28,7 +28,7 @@ public struct FileStatus: Sendable, Equatable {
   }
 
   /// Whether both are of one file, whatever it is called.
-  public func isSameFile(as other: FileStatus) -> Bool { inode == other.inode && device == other.device }
+  package func isSameFile(as other: FileStatus) -> Bool { inode == other.inode && device == other.device }
 
   init(_ status: stat) {
     kind = Kind(mode: status.st_mode)

@@ -1,7 +1,7 @@
 import Glibc
 
 /// The kind of a file system, as far as durability and sharing depend on it (statfs(2), linux/magic.h).
-public enum FileSystemKind: Sendable, Equatable {
+package enum FileSystemKind: Sendable, Equatable {
   /// ext2 and ext3 have the same number.
   case ext4
   case xfs, btrfs, tmpfs, overlay, nfs
@@ -29,7 +29,7 @@ public enum FileSystemKind: Sendable, Equatable {
   }
 
   /// As `mount` calls it; a number where nobody here knows it.
-  public var name: String {
+  package var name: String {
     switch self {
     case .ext4: "ext4"
     case .xfs: "xfs"
@@ -47,7 +47,7 @@ public enum FileSystemKind: Sendable, Equatable {
 
   /// Whether one syncfs makes many files durable *and* reports what was lost. Linux reports since 5.8, and only these
   /// file systems are known to flush the disk's cache with it.
-  public var syncsAsAWhole: Bool {
+  package var syncsAsAWhole: Bool {
     switch self {
     case .ext4, .xfs, .btrfs: KernelVersion.current >= KernelVersion(major: 5, minor: 8)
     default: false
@@ -55,7 +55,7 @@ public enum FileSystemKind: Sendable, Equatable {
   }
 
   /// Whether other hosts may use it at the same time, where neither locks nor SQLite's shared memory hold.
-  public var isShared: Bool {
+  package var isShared: Bool {
     switch self {
     case .nfs, .cifs, .fuse: true
     case .other(let number): Self.sharedNumbers.contains(number)

@@ -3,10 +3,10 @@ import Glibc
 
 /// An open folder. Names are looked up in *it*, whatever its path leads to by now, and are single components: EINVAL for
 /// one that is empty, `.`, `..` or holds a `/` or a NUL. A symbolic link among them is never followed unless said.
-public final class Folder: Sendable {
+package final class Folder: Sendable {
   /// As it was opened, for messages.
-  public let path: String
-  public let descriptor: CInt
+  package let path: String
+  package let descriptor: CInt
 
   init(descriptor: CInt, path: String) {
     self.descriptor = descriptor
@@ -20,7 +20,7 @@ public final class Folder: Sendable {
   /// Opens a folder, following symbolic links.
   ///
   /// - Throws: as open(2): ENOENT, ENOTDIR, EACCES.
-  public static func open(_ path: String) throws(SystemError) -> Folder {
+  package static func open(_ path: String) throws(SystemError) -> Folder {
     try PathRule.check(path: path, "open")
     let descriptor = try retrying("open", path) { Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
     return Folder(descriptor: descriptor, path: path)
@@ -28,7 +28,7 @@ public final class Folder: Sendable {
 
   /// Opens a folder and makes what is missing of its path (0777 less the umask). Each folder that it makes is durable
   /// when it returns.
-  public static func create(_ path: String) throws(SystemError) -> Folder {
+  package static func create(_ path: String) throws(SystemError) -> Folder {
     do {
       return try open(path)
     } catch let error where error.code == ENOENT {
@@ -41,7 +41,7 @@ public final class Folder: Sendable {
   /// Opens a folder in this one, with O_NOFOLLOW: ENOTDIR for a link.
   ///
   /// - Parameter creating: makes it when there is none (0777 less the umask), durably.
-  public func folder(_ name: String, creating: Bool) throws(SystemError) -> Folder {
+  package func folder(_ name: String, creating: Bool) throws(SystemError) -> Folder {
     try PathRule.check(component: name, in: path, "open")
     do {
       return try subfolder(name)
@@ -52,7 +52,7 @@ public final class Folder: Sendable {
   }
 
   /// Opens a file in this folder, with O_NOFOLLOW: ELOOP for a link.
-  public func file(_ name: String, _ access: File.Access) throws(SystemError) -> File {
+  package func file(_ name: String, _ access: File.Access) throws(SystemError) -> File {
     try PathRule.check(component: name, in: path, access.operation)
     let descriptor = try retrying(access.operation, self / name) {
       openat(self.descriptor, name, access.flags | O_NOFOLLOW, 0o666)
@@ -61,7 +61,7 @@ public final class Folder: Sendable {
   }
 
   /// - Returns: nil when there is none (ENOENT, ENOTDIR).
-  public func status(_ name: String, followingLinks: Bool = false) throws(SystemError) -> FileStatus? {
+  package func status(_ name: String, followingLinks: Bool = false) throws(SystemError) -> FileStatus? {
     try PathRule.check(component: name, in: path, "inspect")
     var status = stat()
     do {
@@ -79,7 +79,7 @@ public final class Folder: Sendable {
   /// - Parameter replacing: false: EEXIST when `target` has `newName`, and never anything in its place: by renameat2
   ///   with RENAME_NOREPLACE; where the file system cannot, by a hard link, for which nobody else may rename over `name`
   ///   meanwhile. Where there are neither (and for folders) it is looked up first, and then renamed.
-  public func rename(
+  package func rename(
     _ name: String, to target: Folder, as newName: String, replacing: Bool = true
   ) throws(SystemError) {
     try PathRule.check(component: name, in: path, "rename")
@@ -100,17 +100,17 @@ public final class Folder: Sendable {
   }
 
   /// Removes a file or a link; no error when there is none.
-  public func remove(_ name: String) throws(SystemError) {
+  package func remove(_ name: String) throws(SystemError) {
     try unlink(name, flags: 0)
   }
 
   /// Removes an empty folder; no error when there is none, ENOTEMPTY when it is not empty.
-  public func removeFolder(_ name: String) throws(SystemError) {
+  package func removeFolder(_ name: String) throws(SystemError) {
     try unlink(name, flags: AT_REMOVEDIR)
   }
 
   /// All names that are UTF-8, in no order, without `.` and `..`: for small folders, `FolderWalker` is for the others.
-  public func names() throws(SystemError) -> [String] {
+  package func names() throws(SystemError) -> [String] {
     let stream = try FolderStream(in: descriptor, ".", path: path)
     var names: [String] = []
     while let entry = try stream.next() {
@@ -120,18 +120,18 @@ public final class Folder: Sendable {
   }
 
   /// Returns once the names in this folder are on the disk (fsync).
-  public func sync() throws(SystemError) {
+  package func sync() throws(SystemError) {
     try retrying("sync", path) { fsync(descriptor) }
   }
 
   /// Returns once everything written to the folder's file system is on the disk (syncfs), one call for many files. It
   /// reports lost pages only where `FileSystemKind.syncsAsAWhole` says so.
-  public func syncFileSystem() throws(SystemError) {
+  package func syncFileSystem() throws(SystemError) {
     try retrying("sync the file system of", path) { syncfs(descriptor) }
   }
 
   /// The file system that the folder lies on.
-  public var fileSystem: FileSystemKind {
+  package var fileSystem: FileSystemKind {
     get throws(SystemError) {
       var status = statfs()
       try retrying("inspect the file system of", path) { fstatfs(descriptor, &status) }
@@ -140,7 +140,7 @@ public final class Folder: Sendable {
   }
 
   /// Whether it lies on a file system that is mounted read-only.
-  public var isReadOnly: Bool {
+  package var isReadOnly: Bool {
     var status = statvfs()
     return fstatvfs(descriptor, &status) == 0 && status.f_flag & UInt(ST_RDONLY) != 0
   }

@@ -4,8 +4,8 @@ import Glibc
 /// thread at a time.
 ///
 /// What another host writes to a network file system raises no event, so folders have to be walked now and then as well.
-public final class FolderEvents: @unchecked Sendable {
-  public enum Kind: Sendable, Equatable {
+package final class FolderEvents: @unchecked Sendable {
+  package enum Kind: Sendable, Equatable {
     /// A file was created, or its bytes changed. A program may have it open for writing. A hard or symbolic link raises
     /// this event too, and no `closed` follows.
     case written
@@ -21,14 +21,14 @@ public final class FolderEvents: @unchecked Sendable {
     case overflow
   }
 
-  public struct Event: Sendable, Equatable {
+  package struct Event: Sendable, Equatable {
     /// As `watch` returned it.
-    public let watch: Int32
-    public let kind: Kind
+    package let watch: Int32
+    package let kind: Kind
     /// The component in the watched folder, any bytes; empty for `folderGone` and `overflow`.
-    public let name: [UInt8]
+    package let name: [UInt8]
 
-    public init(watch: Int32, kind: Kind, name: [UInt8]) {
+    init(watch: Int32, kind: Kind, name: [UInt8]) {
       self.watch = watch
       self.kind = kind
       self.name = name
@@ -40,7 +40,7 @@ public final class FolderEvents: @unchecked Sendable {
   private let buffer: UnsafeMutableRawBufferPointer
 
   /// - Throws: EMFILE at the limit fs.inotify.max_user_instances (128 by default).
-  public init() throws(SystemError) {
+  package init() throws(SystemError) {
     descriptor = try retrying(SystemError.watching, "folders") {
       inotify_init1(CInt(IN_NONBLOCK | IN_CLOEXEC))
     }
@@ -56,7 +56,7 @@ public final class FolderEvents: @unchecked Sendable {
   ///
   /// - Parameter followingLinks: false: ENOTDIR for a symbolic link at the end of the path.
   /// - Throws: ENOSPC at the limit fs.inotify.max_user_watches; ENOENT, ENOTDIR, EACCES.
-  public func watch(_ path: String, followingLinks: Bool = true) throws(SystemError) -> Int32 {
+  package func watch(_ path: String, followingLinks: Bool = true) throws(SystemError) -> Int32 {
     try PathRule.check(path: path, SystemError.watching)
     let mask =
       UInt32(
@@ -67,7 +67,7 @@ public final class FolderEvents: @unchecked Sendable {
   }
 
   /// Ends a watch; its last event is `folderGone`. No error for one that is gone already.
-  public func unwatch(_ watch: Int32) {
+  package func unwatch(_ watch: Int32) {
     _ = inotify_rm_watch(descriptor, watch)
   }
 
@@ -75,7 +75,7 @@ public final class FolderEvents: @unchecked Sendable {
   ///
   /// - Parameter timeoutMilliseconds: 0 only looks; below 0 waits without bound.
   /// - Returns: empty once the time is over; at most what 64 KiB hold, and the next call returns the rest.
-  public func next(timeoutMilliseconds: Int) throws(SystemError) -> [Event] {
+  package func next(timeoutMilliseconds: Int) throws(SystemError) -> [Event] {
     let deadline = timeoutMilliseconds < 0 ? nil : Deadline(afterMilliseconds: timeoutMilliseconds)
     while true {
       let isReady = try wait(until: deadline)

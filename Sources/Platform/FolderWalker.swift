@@ -2,19 +2,19 @@ import Glibc
 
 /// Everything below a folder, depth first, one entry a call. It holds one descriptor and 32 KiB for each level of depth,
 /// whatever the number of files. Symbolic links are yielded and never entered. Used by one thread at a time.
-public final class FolderWalker {
-  public struct Entry: Sendable, Equatable {
+package final class FolderWalker {
+  package struct Entry: Sendable, Equatable {
     /// From the root, components joined by `/`; any bytes but NUL.
-    public let relativePath: [UInt8]
-    public let kind: FileStatus.Kind
+    package let relativePath: [UInt8]
+    package let kind: FileStatus.Kind
 
-    public init(relativePath: [UInt8], kind: FileStatus.Kind) {
+    init(relativePath: [UInt8], kind: FileStatus.Kind) {
       self.relativePath = relativePath
       self.kind = kind
     }
 
     /// The path as text; nil when it is not UTF-8.
-    public var string: String? { String(validating: relativePath, as: UTF8.self) }
+    package var string: String? { String(validating: relativePath, as: UTF8.self) }
   }
 
   private struct Level {
@@ -34,7 +34,7 @@ public final class FolderWalker {
   ///
   /// - Parameter enter: asked for each sub-folder with a UTF-8 path, after that folder was yielded; false passes it by.
   /// - Throws: as open(2), for the root alone.
-  public init(root: String, enter: @escaping (_ relativePath: String) -> Bool) throws(SystemError) {
+  package init(root: String, enter: @escaping (_ relativePath: String) -> Bool) throws(SystemError) {
     try PathRule.check(path: root, "open")
     self.root = root
     self.enter = enter
@@ -45,7 +45,7 @@ public final class FolderWalker {
   /// a folder that vanished has no content and is no failure; one whose name is not UTF-8 is not entered.
   ///
   /// - Returns: nil at the end, and ever after.
-  public func next() -> Result<Entry, SystemError>? {
+  package func next() -> Result<Entry, SystemError>? {
     if let folder = pending {
       pending = nil
       if let failure = open(folder) { return .failure(failure) }

@@ -1,6 +1,6 @@
 /// A budget that threads share, bytes in flight for one. Who asks first is served first, so that a large share is not
 /// starved by small ones.
-public final class Gate: Sendable {
+package final class Gate: Sendable {
   private struct State {
     var used = 0
     var isClosed = false
@@ -15,7 +15,7 @@ public final class Gate: Sendable {
   nonisolated(unsafe) private var state = State()
 
   /// - Parameter limit: in the caller's unit, bytes as a rule.
-  public init(limit: Int) {
+  package init(limit: Int) {
     self.limit = limit
   }
 
@@ -24,7 +24,7 @@ public final class Gate: Sendable {
   ///
   /// - Parameter timeoutMilliseconds: nil waits without bound, 0 only looks.
   /// - Returns: false once the time is over or the gate is closed; then nothing was taken.
-  public func acquire(_ share: Int, timeoutMilliseconds: Int?) -> Bool {
+  package func acquire(_ share: Int, timeoutMilliseconds: Int?) -> Bool {
     precondition(share >= 0, "a share of \(share) cannot be taken")
     let deadline = timeoutMilliseconds.map(Deadline.init(afterMilliseconds:))
     return monitor.locked {
@@ -44,7 +44,7 @@ public final class Gate: Sendable {
   }
 
   /// Gives a share back. More than is taken is a mistake of the caller and ends the process.
-  public func release(_ share: Int) {
+  package func release(_ share: Int) {
     monitor.locked {
       precondition(share >= 0 && share <= state.used, "\(share) released of \(state.used) taken")
       state.used -= share
@@ -53,7 +53,7 @@ public final class Gate: Sendable {
   }
 
   /// Lets nobody in from now on and wakes all who wait. What is taken may still be released.
-  public func close() {
+  func close() {
     monitor.locked {
       state.isClosed = true
       monitor.wakeAll(0)
@@ -61,5 +61,5 @@ public final class Gate: Sendable {
   }
 
   /// What is taken now.
-  public var used: Int { monitor.locked { state.used } }
+  package var used: Int { monitor.locked { state.used } }
 }

@@ -1,6 +1,6 @@
 /// Which files are locked by whom (flock), as the kernel tells without touching a lock (proc_locks(5)). Locks of processes
 /// that this one cannot see, those of another container, are left out.
-public struct LockTable: Sendable {
+package struct LockTable: Sendable {
   private struct Key: Hashable {
     let device: UInt64
     let inode: UInt64
@@ -11,7 +11,7 @@ public struct LockTable: Sendable {
   private var inodes: Set<UInt64> = []
 
   /// Empty where /proc is not there.
-  public static func now() -> LockTable { LockTable(KernelFile.text("/proc/locks") ?? "") }
+  package static func now() -> LockTable { LockTable(KernelFile.text("/proc/locks") ?? "") }
 
   /// - Parameter text: lines as `12: FLOCK  ADVISORY  WRITE 4711 08:01:131075 0 EOF`.
   init(_ text: String) {
@@ -29,10 +29,10 @@ public struct LockTable: Sendable {
     }
   }
 
-  public enum Holder: Sendable, Equatable { case nobody, several, one }
+  package enum Holder: Sendable, Equatable { case nobody, several, one }
 
   /// - Parameter anyDevice: on btrfs and overlay stat(2) tells another device than the kernel means.
-  public func holder(of file: FileStatus, anyDevice: Bool = false) -> Holder {
+  package func holder(of file: FileStatus, anyDevice: Bool = false) -> Holder {
     let key = Key(device: file.device, inode: file.inode)
     if exclusive.contains(key) { return .one }
     if shared.contains(key) { return .several }

@@ -6,21 +6,21 @@ internal import CSystem
 /// - A pattern without `/` matches a name at any depth. One with `/` matches the whole path.
 /// - `**` between slashes matches any number of folders, also none. `a/**` matches `a` and everything below it.
 /// - A `/` at the end: folders alone.
-public struct PathPattern: Sendable, Equatable {
+package struct PathPattern: Sendable, Equatable {
   private let components: [String]
   private let matchesAnyDepth: Bool
   private let matchesFoldersOnly: Bool
 
   /// Why a text cannot be meant as a pattern, with the fix: `write / between folders`.
-  public struct Fault: Error, CustomStringConvertible {
-    public let description: String
+  package struct Fault: Error, CustomStringConvertible {
+    package let description: String
     init(_ description: String) { self.description = description }
   }
 
   /// What a `\` may precede. Before anything else it is a mistake: a folder's separator on Windows.
   private static let special = Set("*?[]\\{}!,;# ".utf8)
 
-  public init(_ text: String) throws(Fault) {
+  package init(_ text: String) throws(Fault) {
     try Self.check(text)
     let components = text.utf8.split(separator: UInt8(ascii: "/")).map { String(Substring($0)) }.filter { $0 != "." }
     guard !components.contains("..") else { throw Fault("write the path below the folder, without ..") }
@@ -60,7 +60,7 @@ public struct PathPattern: Sendable, Equatable {
   }
 
   /// - Parameter path: relative to the folder, components joined by `/`.
-  public func matches(_ path: String, isFolder: Bool) -> Bool {
+  package func matches(_ path: String, isFolder: Bool) -> Bool {
     guard isFolder || !matchesFoldersOnly else { return false }
     let names = path.utf8.split(separator: UInt8(ascii: "/")).map { String(Substring($0)) }
     if matchesAnyDepth { return names.last.map { Self.matches(components[0], $0) } ?? false }

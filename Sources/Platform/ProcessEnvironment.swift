@@ -1,9 +1,9 @@
 internal import CSystem
 
 /// The environment variables that the process was started with.
-public enum ProcessEnvironment {
+package enum ProcessEnvironment {
   /// By name. Of a name that comes twice the first counts, as getenv(3) has it.
-  public static func read() -> [String: String] {
+  package static func read() -> [String: String] {
     var variables: [String: String] = [:]
     guard var entry = system_environment() else { return variables }
     while let text = entry.pointee {

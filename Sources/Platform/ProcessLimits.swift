@@ -1,23 +1,23 @@
 internal import CSystem
 
 /// What the system lets this process have.
-public struct ProcessLimits: Equatable, Sendable {
+package struct ProcessLimits: Equatable, Sendable {
   /// Descriptors at a time (RLIMIT_NOFILE); 0: unknown.
-  public var openFiles: Int
+  package var openFiles: Int
   /// In bytes, of the whole control group, which a container is; nil: no limit, or none that shows from here.
-  public var memory: Int?
+  package var memory: Int?
   /// Folders that all processes of this user may watch, and how many processes may watch some; nil: unknown.
-  public var inotifyWatches: Int?
-  public var inotifyInstances: Int?
+  package var inotifyWatches: Int?
+  package var inotifyInstances: Int?
 
-  public init(openFiles: Int, memory: Int?, inotifyWatches: Int?, inotifyInstances: Int?) {
+  init(openFiles: Int, memory: Int?, inotifyWatches: Int?, inotifyInstances: Int?) {
     self.openFiles = openFiles
     self.memory = memory
     self.inotifyWatches = inotifyWatches
     self.inotifyInstances = inotifyInstances
   }
 
-  public static func now() -> ProcessLimits {
+  package static func now() -> ProcessLimits {
     ProcessLimits(
       openFiles: Int(clamping: system_open_file_limit()), memory: groupMemory,
       inotifyWatches: KernelFile.number("/proc/sys/fs/inotify/max_user_watches"),

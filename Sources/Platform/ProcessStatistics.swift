@@ -1,14 +1,14 @@
 import Glibc
 
 /// What this process uses, as the kernel counts it (getrusage(2), proc(5)).
-public struct ProcessStatistics: Sendable {
+package struct ProcessStatistics: Sendable {
   /// User and system time since the start.
-  public let processorSeconds: Double
+  package let processorSeconds: Double
   /// In bytes, now.
-  public let residentMemory: Int
-  public let openFiles: Int
+  package let residentMemory: Int
+  package let openFiles: Int
 
-  public static func now() -> ProcessStatistics {
+  package static func now() -> ProcessStatistics {
     var usage = rusage()
     getrusage(RUSAGE_SELF.rawValue, &usage)
     let seconds = { (time: timeval) in Double(time.tv_sec) + Double(time.tv_usec) / 1_000_000 }

@@ -1,8 +1,8 @@
 /// What files and shells leave around the value of an environment variable: white space, the line ends of Windows, a byte-order
 /// mark, quotes.
-public enum SettingText {
+package enum SettingText {
   /// Without white space and byte-order marks at both ends.
-  public static func trimmed(_ text: some StringProtocol) -> String {
+  static func trimmed(_ text: some StringProtocol) -> String {
     var scalars = Substring(text).unicodeScalars
     while let first = scalars.first, isSpace(first) { scalars.removeFirst() }
     while let last = scalars.last, isSpace(last) { scalars.removeLast() }
@@ -10,7 +10,7 @@ public enum SettingText {
   }
 
   /// The same, and without quotes that surround all of it: no value needs them, and `docker --env-file` keeps them.
-  public static func unquoted(_ text: some StringProtocol) -> String {
+  package static func unquoted(_ text: some StringProtocol) -> String {
     let value = trimmed(text)
     for quote: Unicode.Scalar in ["\"", "'"] {
       let scalars = value.unicodeScalars
@@ -23,7 +23,7 @@ public enum SettingText {
   }
 
   /// A secret: anything may be part of it, except for line ends at its end and a byte-order mark at its beginning.
-  public static func secret(_ text: some StringProtocol) -> String {
+  package static func secret(_ text: some StringProtocol) -> String {
     var scalars = Substring(text).unicodeScalars
     if scalars.first == "\u{FEFF}" { scalars.removeFirst() }
     while let last = scalars.last, last == "\r" || last == "\n" { scalars.removeLast() }

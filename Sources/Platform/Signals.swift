@@ -2,12 +2,12 @@ internal import CSystem
 import Glibc
 
 /// The signals that ask a process to end, taken by a thread as ordinary events: nothing runs in a signal handler.
-public enum Signals {
+package enum Signals {
   /// Takes SIGTERM and SIGINT: the first sets the flag, each further one calls `secondSignal`, on a thread of its own.
   /// Ignores SIGPIPE, so that a closed connection is an error of its write.
   ///
   /// Call it first in `main`, once: the signals are blocked in this thread and in those that are started later.
-  public static func stop(on flag: StopFlag, secondSignal: @escaping @Sendable () -> Void) {
+  package static func stop(on flag: StopFlag, secondSignal: @escaping @Sendable () -> Void) {
     _ = signal(SIGPIPE, SIG_IGN)
     var signals = stopSignals()
     pthread_sigmask(SIG_BLOCK, &signals, nil)

@@ -1,16 +1,16 @@
 import Synchronization
 
 /// Set once, by whoever wants a service to end; looked at, or waited for, by whatever runs in it.
-public final class StopFlag: Sendable {
+package final class StopFlag: Sendable {
   private let monitor = Monitor(conditions: 1)
   // Beside the lock, so that a hot loop may look at it for the price of a load.
   private let value = Atomic(false)
 
-  public init() {}
+  package init() {}
 
-  public var isSet: Bool { value.load(ordering: .acquiring) }
+  package var isSet: Bool { value.load(ordering: .acquiring) }
 
-  public func set() {
+  package func set() {
     monitor.locked {
       value.store(true, ordering: .releasing)
       monitor.wakeAll(0)
@@ -20,7 +20,7 @@ public final class StopFlag: Sendable {
   /// Waits at most that long, an interruptible sleep.
   ///
   /// - Returns: true once it is set.
-  public func wait(milliseconds: Int) -> Bool {
+  package func wait(milliseconds: Int) -> Bool {
     let deadline = Deadline(afterMilliseconds: milliseconds)
     return monitor.locked { monitor.wait(for: 0, until: deadline) { isSet } }
   }

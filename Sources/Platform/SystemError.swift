@@ -2,31 +2,31 @@ internal import CSystem
 import Glibc
 
 /// A system call that failed: what was tried, on what, why, and what to do about it.
-public struct SystemError: Error, CustomStringConvertible, Sendable, Equatable {
+package struct SystemError: Error, CustomStringConvertible, Sendable, Equatable {
   /// The `errno` of the call (errno(3)).
-  public let code: CInt
+  package let code: CInt
   /// What was tried, as a verb that follows "cannot": "open", "rename".
-  public let operation: String
+  let operation: String
   /// What it was tried on, a path as a rule.
-  public let subject: String
+  let subject: String
 
   // A default argument is evaluated after the others, so whatever builds `subject` must not touch errno: the modules'
   // own calls go through `retrying`, which saves it first.
-  public init(_ operation: String, _ subject: String, code: CInt = errno) {
+  package init(_ operation: String, _ subject: String, code: CInt = errno) {
     self.operation = operation
     self.subject = subject
     self.code = code
   }
 
   /// One or two sentences: `cannot open images/a.jpg: permission denied. Give uid 1000 read access ...`.
-  public var description: String { cure.map { "\(summary). \($0)" } ?? summary }
+  package var description: String { cure.map { "\(summary). \($0)" } ?? summary }
 
   /// Without the cure: `cannot open images/a.jpg: permission denied`.
-  public var summary: String { "cannot \(operation) \(subject): \(meaning)" }
+  package var summary: String { "cannot \(operation) \(subject): \(meaning)" }
 
   /// Whether the host is at fault (space, quota, rights, descriptors, memory, disk) and not the name or the bytes:
   /// then the same call may succeed later, unchanged.
-  public var isEnvironmental: Bool {
+  package var isEnvironmental: Bool {
     switch code {
     case ENOSPC, EDQUOT, EIO, EROFS, EMFILE, ENFILE, ENOMEM, EACCES, EPERM, ESTALE: true
     default: false
@@ -49,7 +49,7 @@ extension SystemError {
   static let watching = "watch"
 
   /// What to do about it, a sentence without its full stop; nil where that depends.
-  public var cure: String? {
+  package var cure: String? {
     switch code {
     case EACCES, EPERM:
       let identity = HostIdentity.userAndGroup

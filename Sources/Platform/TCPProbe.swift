@@ -2,8 +2,8 @@ import Glibc
 import Synchronization
 
 /// Whether a TCP connection can be had from here, and what answers on it.
-public enum TCPProbe {
-  public enum Outcome: Sendable, Equatable {
+package enum TCPProbe {
+  package enum Outcome: Sendable, Equatable {
     case connected
     /// The name leads nowhere; the resolver's words.
     case unresolved(String)
@@ -13,22 +13,22 @@ public enum TCPProbe {
     case silent
   }
 
-  public struct Address: Sendable, Hashable, CustomStringConvertible {
-    public let host: String
-    public let port: Int
+  package struct Address: Sendable, Hashable, CustomStringConvertible {
+    package let host: String
+    let port: Int
 
-    public init(host: String, port: Int) {
+    package init(host: String, port: Int) {
       self.host = host
       self.port = port
     }
 
     /// `broker:9092`, `[::1]:9092`
-    public var description: String { host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)" }
+    package var description: String { host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)" }
   }
 
   /// Tries all at once.
   /// - Returns: one for each, after the time at the latest: the C library's resolver has no bound of its own.
-  public static func connect(to addresses: [Address], timeoutMilliseconds: Int) -> [Outcome] {
+  package static func connect(to addresses: [Address], timeoutMilliseconds: Int) -> [Outcome] {
     let outcomes = Results(count: addresses.count)
     let deadline = Deadline(afterMilliseconds: timeoutMilliseconds)
     for (number, address) in addresses.enumerated() {
@@ -60,7 +60,7 @@ public enum TCPProbe {
 
   /// Sends a request and reads its answer, each with its length before it (4 bytes, the highest first).
   /// - Returns: nil if no answer of at most 64 KiB comes in time. The C library's resolver has no bound of its own.
-  public static func ask(_ address: Address, _ request: [UInt8], timeoutMilliseconds: Int) -> [UInt8]? {
+  package static func ask(_ address: Address, _ request: [UInt8], timeoutMilliseconds: Int) -> [UInt8]? {
     let deadline = Deadline(afterMilliseconds: timeoutMilliseconds)
     var answer: [UInt8]?
     _ = connect(to: address, deadline) { descriptor in

@@ -1,21 +1,21 @@
 import Glibc
 
 /// What the log must know of a terminal, and how it writes to one.
-public enum Terminal {
-  public static func isTerminal(_ descriptor: CInt) -> Bool { isatty(descriptor) == 1 }
+package enum Terminal {
+  static func isTerminal(_ descriptor: CInt) -> Bool { isatty(descriptor) == 1 }
 
   /// Whether the descriptor is a terminal that can move its cursor and erase (TERM is not "dumb").
-  public static func canRedraw(_ descriptor: CInt) -> Bool {
+  package static func canRedraw(_ descriptor: CInt) -> Bool {
     isTerminal(descriptor) && environment("TERM") != "dumb"
   }
 
   /// Whether colour is welcome: a terminal, and NO_COLOR is not set (no-color.org).
-  public static func wantsColour(_ descriptor: CInt) -> Bool {
+  package static func wantsColour(_ descriptor: CInt) -> Bool {
     canRedraw(descriptor) && (environment("NO_COLOR") ?? "").isEmpty
   }
 
   /// The columns of stderr's terminal; 80 when unknown.
-  public static var width: Int {
+  package static var width: Int {
     var size = winsize()
     guard ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
     return Int(size.ws_col)
@@ -23,7 +23,7 @@ public enum Terminal {
 
   /// Writes the text with one write(2), so that lines of several processes do not mix; again only for what a full pipe
   /// did not take. A reader that is gone is no error: there is nobody left to tell.
-  public static func write(_ text: String, to descriptor: CInt) {
+  package static func write(_ text: String, to descriptor: CInt) {
     var text = text
     text.withUTF8 { bytes in
       var rest = UnsafeRawBufferPointer(bytes)

@@ -1,15 +1,15 @@
 /// Lets those who have drawn a number do something one at a time and in the order of their numbers, on whatever thread each
 /// of them is.
-public final class Turnstile: Sendable {
+package final class Turnstile: Sendable {
   private let monitor = Monitor(conditions: 1)
   // Touched under the monitor alone.
   nonisolated(unsafe) private var drawn = 0
   nonisolated(unsafe) private var next = 0
 
-  public init() {}
+  package init() {}
 
   /// Draws the next number, from 0 on. Whoever has one must `pass` with it, once: those behind wait for that.
-  public func number() -> Int {
+  package func number() -> Int {
     monitor.locked {
       defer { drawn += 1 }
       return drawn
@@ -17,7 +17,7 @@ public final class Turnstile: Sendable {
   }
 
   /// Waits until all numbers before have passed, without bound, and does it.
-  public func pass<Result, Failure: Error>(
+  package func pass<Result, Failure: Error>(
     _ number: Int, _ body: () throws(Failure) -> Result
   ) throws(Failure) -> Result {
     monitor.locked { _ = monitor.wait(for: 0, until: nil) { next == number } }

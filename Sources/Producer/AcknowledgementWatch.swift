@@ -1,4 +1,6 @@
+import Cluster
 import Platform
+import Telemetry
 
 /// Measures how long the broker has acknowledged nothing while messages wait for it. A message that it refuses is no sign of
 /// life: only an acknowledgement is.

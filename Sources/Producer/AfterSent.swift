@@ -1,11 +1,7 @@
+import Configuration
 import Glibc
 import Platform
 import Synchronization
-
-/// What becomes of a file once the broker and the ledger have it.
-public enum AfterSentAction: String, Sendable, CaseIterable {
-  case keep, move, delete
-}
 
 struct AfterSent: Sendable {
   let action: AfterSentAction

@@ -1,27 +1,29 @@
-import Platform
+package import Platform
+import Telemetry
+package import Wire
 
 /// Files of the input folder by what their names make of them: how many are images, and what is passed by.
-public struct FileTally: Sendable, Equatable {
-  public private(set) var images = 0
+package struct FileTally: Sendable, Equatable {
+  private(set) var images = 0
   /// Files whose extension is not among those that count as images.
-  public private(set) var passedBy = 0
+  package private(set) var passedBy = 0
   /// Files and folders that a pattern of `IMAGE_EXCLUDE` matches; what is in the folders is not counted.
-  public private(set) var excluded = 0
+  package private(set) var excluded = 0
   /// Hidden and unfinished files, and those of storage and operating systems.
-  public private(set) var leftAlone = 0
+  package private(set) var leftAlone = 0
   private var endings: [String: Int] = [:]
 
   /// More extensions than these are no extensions, but names with dots: memory is bounded.
   private static let mostExtensions = 1_000
   private static let mostNamed = 5
 
-  public init() {}
+  package init() {}
 
   /// Nothing is sent, although there are files.
   var isFruitless: Bool { images == 0 && passedBy + excluded > 0 }
 
   /// - Parameter kind: of the entry itself. Links count only if they are images by name: others may lead to folders.
-  mutating func add(_ path: String, _ kind: FileStatus.Kind, by filter: FileFilter) {
+  package mutating func add(_ path: String, _ kind: FileStatus.Kind, by filter: FileFilter) {
     switch kind {
     case .folder: if filter.isExcluded(path, isFolder: true) { excluded += 1 }
     case .regular: add(path, filter.verdict(path))
@@ -30,7 +32,7 @@ public struct FileTally: Sendable, Equatable {
     }
   }
 
-  mutating func add(_ path: String, _ verdict: FileFilter.Verdict) {
+  package mutating func add(_ path: String, _ verdict: FileFilter.Verdict) {
     switch verdict {
     case .image: images += 1
     case .excluded: excluded += 1
@@ -48,7 +50,7 @@ public struct FileTally: Sendable, Equatable {
   }
 
   /// `passed by 16 files (.txt 12, .cr2 3, without extension 1)`; nil if none were.
-  public var summary: String? {
+  package var summary: String? {
     let parts = [
       passedBy > 0 ? "passed by \(Quantity.count(passedBy, "file")) (\(named))" : nil,
       excluded > 0 ? "\(Quantity.grouped(excluded)) excluded by IMAGE_EXCLUDE" : nil,
@@ -57,12 +59,12 @@ public struct FileTally: Sendable, Equatable {
   }
 
   /// What IMAGE_EXTENSIONS is if the most frequent of the others count, too.
-  func extensions(besides known: [String]) -> String {
+  package func extensions(besides known: [String]) -> String {
     (known + mostFrequent.map(\.ending).filter { !$0.isEmpty }).joined(separator: ",")
   }
 
   /// `.txt 12, .cr2 3, without extension 1`
-  public var named: String {
+  package var named: String {
     mostFrequent.map { ($0.ending.isEmpty ? "without extension" : ".\($0.ending)") + " \(Quantity.grouped($0.count))" }
       .joined(separator: ", ")
   }

@@ -1,5 +1,7 @@
+import Configuration
 import Glibc
 import Platform
+import Wire
 
 /// Finds the files that are to be sent: by inotify's events at once, and by scans, because bind mounts and network file
 /// systems deliver no events. Runs on its own thread; memory does not grow with the folder.

@@ -6,8 +6,8 @@ import Synchronization
 ///
 /// SQLite in the producer's state folder. A ledger's lines belong to a scope: cluster, topic and input folder.
 /// Safe to be used by several threads.
-final class Ledger: Sendable {
-  static let fileName = "ledger.sqlite"
+package final class Ledger: Sendable {
+  package static let fileName = "ledger.sqlite"
 
   // Two, because a line is read for each file of a scan, and must not wait for the sync of a transaction.
   private let path: String
@@ -16,7 +16,7 @@ final class Ledger: Sendable {
   /// Transactions of `writer`.
   private let changes = Atomic<Int>(0)
 
-  struct Line: Equatable {
+  package struct Line: Equatable {
     let stamp: FileStamp
     let digest: Digest
   }

@@ -1,6 +1,6 @@
 /// The ledger's tables.
-enum LedgerSchema {
-  static let version = 3
+package enum LedgerSchema {
+  package static let version = 3
 
   static let creation = first + "\n" + second + "\n" + third
 

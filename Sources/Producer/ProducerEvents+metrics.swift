@@ -1,8 +1,8 @@
-import Telemetry
+package import Telemetry
 
 extension ProducerEvents {
   /// - Parameter disks: the paths that are written to, by what is written there.
-  public func addMetrics(to text: inout MetricsText, disks: [(role: String, path: String)]) {
+  package func addMetrics(to text: inout MetricsText, disks: [(role: String, path: String)]) {
     let now = now
     text.counter(
       "image_pipeline_images_sent_total", "Images that broker and ledger have, all of each.", Double(now.sent))

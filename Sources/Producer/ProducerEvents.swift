@@ -1,11 +1,13 @@
+import Cluster
+import Configuration
 import Glibc
 import Kafka
 import Platform
 import Synchronization
-import Telemetry
+package import Telemetry
 
 /// What happens in a producer: each event counts and says so in one place.
-public final class ProducerEvents: Sendable {
+package final class ProducerEvents: Sendable {
   let log: Log
   private let input: String
   let health: Health
@@ -22,49 +24,49 @@ public final class ProducerEvents: Sendable {
   private let failures = Repetitions(intervalMilliseconds: 10_000)
   private let refusalsOfAll = Repetitions(intervalMilliseconds: 300_000)
 
-  public struct Counts: Sendable {
+  package struct Counts: Sendable {
     /// Files that were taken to be sent.
-    public var found = 0
+    package var found = 0
     /// Images that the broker and the ledger have.
-    public var sent = 0
+    package var sent = 0
     /// Their bytes.
-    public var bytes = 0
+    package var bytes = 0
     /// Files that turned out to have been sent before.
-    public var known = 0
+    var known = 0
     /// Files whose line was in the ledger already, counted anew by each scan.
-    public var alreadySent = 0
+    var alreadySent = 0
     /// Files that could not be sent, less those that could in the end.
-    public var refused = 0
+    package var refused = 0
     /// All of them.
-    public var everRefused = 0
-    public var vanished = 0
+    var everRefused = 0
+    var vanished = 0
     /// Messages that the broker did not take, of images that are sent again.
-    public var failed = 0
-    public var ledgerFailures = 0
+    var failed = 0
+    var ledgerFailures = 0
     /// Sent files that could not be moved or deleted.
-    public var unhandled = 0
+    package var unhandled = 0
     /// Messages without an acknowledgement.
-    public var inFlight = 0
+    var inFlight = 0
     /// Found files that wait to be read.
-    public var waiting = 0
+    var waiting = 0
     /// Of the last scan.
-    public var tally = FileTally()
+    package var tally = FileTally()
     /// Of the refused ones, those that the broker refused: they are tried again.
-    public var heldBack = 0
+    var heldBack = 0
     /// Taken and not yet done with.
     fileprivate var open: Int { max(0, found - sent - known - refused - vanished) }
     /// Images that wait: taken and not yet done with, or to be tried again later.
-    public var left: Int { open + heldBack }
+    package var left: Int { open + heldBack }
   }
 
   /// - Parameter input: the folder that paths are relative to.
-  public init(log: Log, input: String, health: Health = Health()) {
+  package init(log: Log, input: String, health: Health = Health()) {
     self.health = health
     self.log = log.with(component: "producer")
     self.input = input
   }
 
-  public var now: Counts {
+  package var now: Counts {
     var now = counts.withLock { $0 }
     now.heldBack = refusals.byBroker
     return now

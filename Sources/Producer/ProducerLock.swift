@@ -1,3 +1,4 @@
+import Configuration
 import Platform
 
 /// Keeps two producers from sending one folder to one topic out of one ledger: each would send everything.

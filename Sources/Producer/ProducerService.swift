@@ -1,11 +1,15 @@
+import Cluster
+package import Configuration
 import Kafka
-import Platform
+package import Platform
 import Synchronization
-import Telemetry
+package import Telemetry
+import Wire
 
 /// Folder → topic: one thread finds files, two read and send them, one writes the ledger; librdkafka has its own.
-public final class ProducerService: Sendable {
+package final class ProducerService: Sendable {
   private let settings: ProducerSettings
+  private let budget: (any SendBudget)?
   private let log: Log
   private let events: ProducerEvents
   private let stop: StopFlag
@@ -25,8 +29,12 @@ public final class ProducerService: Sendable {
   /// How long a client has to live before an earlier one's fatal error is over though nothing waits to be sent, in ms.
   private static let calmMilliseconds: Int64 = 15_000
 
-  public init(_ settings: ProducerSettings, log: Log, events: ProducerEvents, stop: StopFlag) {
+  /// - Parameter budget: bounds what is sent and not yet done with; nil: `settings.inFlightBytes`.
+  package init(
+    _ settings: ProducerSettings, budget: (any SendBudget)? = nil, log: Log, events: ProducerEvents, stop: StopFlag
+  ) {
     self.settings = settings
+    self.budget = budget
     self.log = log.with(component: "producer")
     self.events = events
     self.stop = stop
@@ -35,7 +43,7 @@ public final class ProducerService: Sendable {
   /// Runs until `stop` is set, or until everything is sent where only what is there is wanted.
   /// - Throws: what cannot be helped by waiting: a folder that cannot be used, a right that is missing at the start, and, where
   ///   only what is there is wanted, a fatal error of the client.
-  public func run() throws {
+  package func run() throws {
     var settings = try resolved(self.settings)
     var delay = Self.restartMilliseconds.lowerBound
     var isSending = false
@@ -99,7 +107,7 @@ public final class ProducerService: Sendable {
       client: clients.main, servers: settings.kafka.values["bootstrap.servers"] ?? "", log: log, health: events.health)
     connection.patience = settings.patience
     guard
-      let cluster = try settings.embedded?.cluster ?? connection.clusterID(stop: stop),
+      let cluster = try settings.embeddedCluster ?? connection.clusterID(stop: stop),
       try connection.ensureTopic(settings.topic, as: settings.newTopic, stop: stop)
     else { return }
     if !isSending {
@@ -125,7 +133,7 @@ public final class ProducerService: Sendable {
     let made = Sender(
       input: settings.input, topic: settings.topic, namePrefix: settings.namePrefix,
       segmentBytes: settings.segmentBytes, format: settings.format, clients: clients,
-      budget: settings.embedded?.budget ?? InFlightBudget(limit: settings.inFlightBytes), hold: hold, outbox: outbox,
+      budget: budget ?? InFlightBudget(limit: settings.inFlightBytes), hold: hold, outbox: outbox,
       sentTopic: sentTopic, writer: writer, events: events, stop: ending)
     sender.withLock { $0 = made }
     log.info(
@@ -137,7 +145,7 @@ public final class ProducerService: Sendable {
     isSending = true
     defer { events.ended() }
     let restorer =
-      settings.embedded == nil
+      settings.embeddedCluster == nil
       ? TopicRestorer(connection, topic: settings.topic, wanted: settings.newTopic, cluster: cluster) : nil
     try runThreads(settings, outbox, ledger, writer, afterSent, made, clients, sentTopic, hold, restorer, ending)
   }

@@ -1,6 +1,6 @@
 /// What keeps images from being found: folders that cannot be read, names that are not UTF-8. It lasts until a whole scan does
 /// not meet it any more.
-struct ScanTroubles {
+package struct ScanTroubles {
   private var known: Set<String> = []
   private var met: Set<String> = []
 

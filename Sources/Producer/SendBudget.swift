@@ -2,7 +2,7 @@ import Platform
 import Synchronization
 
 /// Bounds what is sent and not yet done with, in bytes of messages.
-protocol SendBudget: Sendable {
+package protocol SendBudget: Sendable {
   /// Waits until `bytes` fit, at most so long. An item larger than the whole budget goes alone.
   func acquire(_ bytes: Int, timeoutMilliseconds: Int) -> Bool
   /// A message has its place in the topic.
@@ -26,7 +26,7 @@ final class InFlightBudget: SendBudget {
 
 /// What is sent and not yet *stored*. The embedded broker keeps 5 MiB a partition and forgets the oldest without a
 /// word, so that no more may be on the way.
-public final class UnstoredBudget: SendBudget {
+package final class UnstoredBudget: SendBudget {
   private let gate: Gate
   private let partitions = Mutex<[Int32: Partition]>([:])
 
@@ -36,15 +36,15 @@ public final class UnstoredBudget: SendBudget {
   }
 
   /// Below what one partition keeps, for all partitions together: which one a message goes to is not known before.
-  public static let embeddedLimit = 4 << 20
+  static let embeddedLimit = 4 << 20
 
-  public init(limit: Int = UnstoredBudget.embeddedLimit) { gate = Gate(limit: limit) }
+  package init(limit: Int = UnstoredBudget.embeddedLimit) { gate = Gate(limit: limit) }
 
-  func acquire(_ bytes: Int, timeoutMilliseconds: Int) -> Bool {
+  package func acquire(_ bytes: Int, timeoutMilliseconds: Int) -> Bool {
     gate.acquire(bytes, timeoutMilliseconds: timeoutMilliseconds)
   }
 
-  func delivered(_ bytes: Int, partition: Int32, offset: Int64) {
+  package func delivered(_ bytes: Int, partition: Int32, offset: Int64) {
     // The consumer may have stored it before this thread was told of its delivery.
     let isStored = partitions.withLock { partitions in
       if offset < partitions[partition, default: Partition()].stored { return true }
@@ -54,13 +54,13 @@ public final class UnstoredBudget: SendBudget {
     if isStored { gate.release(bytes) }
   }
 
-  func failed(_ bytes: Int) { gate.release(bytes) }
+  package func failed(_ bytes: Int) { gate.release(bytes) }
 
   /// Nothing is on its way.
-  var isEmpty: Bool { gate.used == 0 }
+  package var isEmpty: Bool { gate.used == 0 }
 
   /// Everything before `next` is stored.
-  public func stored(_ partition: Int32, next: Int64) {
+  package func stored(_ partition: Int32, next: Int64) {
     let freed = partitions.withLock { partitions in
       partitions[partition, default: Partition()].stored = next
       let done = partitions[partition]!.waiting.filter { $0.offset < next }

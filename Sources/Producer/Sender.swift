@@ -1,6 +1,7 @@
 import Glibc
 import Kafka
 import Platform
+import Wire
 
 /// A file that is taken: finished, as far as anybody can tell.
 struct Candidate: Sendable {

@@ -1,5 +1,6 @@
 import Kafka
 import Synchronization
+import Wire
 
 /// The clients that images are sent by: librdkafka compresses all that a client sends or nothing, and to compress in vain costs a
 /// tenth of what sending costs. One that does not compress is there always, one that does is made with the first image that

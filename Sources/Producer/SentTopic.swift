@@ -1,3 +1,5 @@
+import Cluster
+import Configuration
 import Kafka
 import Platform
 import Synchronization
@@ -49,7 +51,7 @@ final class SentTopic: Sendable {
     // What is asked for is there.
     reading.set("fetch.wait.max.ms", "20")
     rereader = Mutex(Rereader(reading))
-    canBeMadeAnew = settings.embedded == nil
+    canBeMadeAnew = settings.embeddedCluster == nil
   }
 
   /// The marks for what is written to the ledger.

@@ -1,4 +1,5 @@
 import Glibc
+import Kafka
 import Platform
 
 /// A file under a name of our own, where nobody renames another version over it: what is looked at there is what is

@@ -1,5 +1,5 @@
 /// Why a file is not taken, moved or deleted yet.
-enum UnfinishedFile: Error, CustomStringConvertible {
+package enum UnfinishedFile: Error, CustomStringConvertible {
   /// A program has it open for writing.
   case isOpen
   /// It changes again and again, or while it is read.
@@ -9,7 +9,7 @@ enum UnfinishedFile: Error, CustomStringConvertible {
   /// The kernel does not tell whether a program has it open, so it has to stay unchanged for longer.
   case mayBeOpen
 
-  var description: String {
+  package var description: String {
     switch self {
     case .isOpen: "a program has it open for writing: close it there"
     case .changes:

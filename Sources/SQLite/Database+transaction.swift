@@ -5,7 +5,7 @@ extension Database {
   /// cannot change before it writes. All of it is on the disk when this returns, or nothing of it is done.
   ///
   /// - Throws: busy after the busy timeout, whatever the body throws, and what COMMIT throws; rolled back in each case.
-  public func transaction<Result>(_ body: () throws -> Result) throws -> Result {
+  package func transaction<Result>(_ body: () throws -> Result) throws -> Result {
     try execute(Self.begin)
     do {
       let result = try body()
@@ -20,7 +20,7 @@ extension Database {
   /// Begins a transaction with the write lock (BEGIN IMMEDIATE).
   ///
   /// - Returns: false when another connection still has it after the busy timeout.
-  public func tryBegin() throws(SQLiteError) -> Bool {
+  package func tryBegin() throws(SQLiteError) -> Bool {
     do {
       try execute(Self.begin)
       return true
@@ -30,12 +30,12 @@ extension Database {
   }
 
   /// Ends the transaction: its changes are on the disk when this returns. After an error it is still open, as a rule.
-  public func commit() throws(SQLiteError) {
+  package func commit() throws(SQLiteError) {
     try execute("COMMIT")
   }
 
   /// Undoes the transaction; nothing outside of one.
-  public func rollback() {
+  package func rollback() {
     // Some errors (full disk, I/O) have rolled back already.
     guard let handle, sqlite3_get_autocommit(handle) == 0 else { return }
     try? execute("ROLLBACK")

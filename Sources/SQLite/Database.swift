@@ -3,9 +3,9 @@ import Glibc
 
 /// One connection to an SQLite database. Used by one thread at a time; unchecked because SQLite serialises the calls
 /// itself (SQLITE_OPEN_FULLMUTEX), so that even a mistake there breaks no memory.
-public final class Database: @unchecked Sendable {
+package final class Database: @unchecked Sendable {
   /// The version of SQLite that runs: `3.40.1`.
-  public static var libraryVersion: String { String(cString: sqlite3_libversion()) }
+  package static var libraryVersion: String { String(cString: sqlite3_libversion()) }
 
   let path: String
   /// nil once it is closed.
@@ -19,7 +19,7 @@ public final class Database: @unchecked Sendable {
   ///   - busyTimeoutMilliseconds: how long a call waits for another connection's lock before it fails as busy.
   ///   - exclusive: keeps the lock while open and does without shared memory, for file systems that have none.
   /// - Throws: SQLITE_CANTOPEN, SQLITE_NOTADB, and busy when another connection keeps its lock.
-  public init(path: String, busyTimeoutMilliseconds: Int, exclusive: Bool = false) throws(SQLiteError) {
+  package init(path: String, busyTimeoutMilliseconds: Int, exclusive: Bool = false) throws(SQLiteError) {
     self.path = path
     if path.isEmpty || path.utf8.contains(0) {
       // SQLite would open a temporary database for an empty path, and would end the other one at the NUL.
@@ -38,7 +38,7 @@ public final class Database: @unchecked Sendable {
   /// While others use it, what they have committed is seen. Where nobody does, or left it in a crash, the file alone is
   /// read, as it is: SQLite's own files beside it would have to be made, and they would be this user's.
   /// - Throws: SQLITE_CANTOPEN, SQLITE_NOTADB, and busy when another connection keeps its lock.
-  public init(reading path: String) throws(SQLiteError) {
+  package init(reading path: String) throws(SQLiteError) {
     self.path = path
     let flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_EXRESCODE
     let isShared = access(path + "-wal", R_OK) == 0 && access(path + "-shm", R_OK | W_OK) == 0
@@ -65,30 +65,30 @@ public final class Database: @unchecked Sendable {
   }
 
   /// Runs one or several statements; what they return is dropped.
-  public func execute(_ sql: String) throws(SQLiteError) {
+  package func execute(_ sql: String) throws(SQLiteError) {
     let handle = try open(sql: sql)
     let result = sqlite3_exec(handle, sql, nil, nil, nil)
     if result != SQLITE_OK { throw error(result, sql: sql) }
   }
 
   /// Compiles one statement, to be kept and run many times. It keeps the database open and is void once that is closed.
-  public func prepare(_ sql: String) throws(SQLiteError) -> Statement {
+  package func prepare(_ sql: String) throws(SQLiteError) -> Statement {
     try Statement(database: self, sql: sql)
   }
 
   /// The row id of the last successful INSERT of this connection; 0 before the first.
-  public var lastInsertedRow: Int64 { handle.map(sqlite3_last_insert_rowid) ?? 0 }
+  package var lastInsertedRow: Int64 { handle.map(sqlite3_last_insert_rowid) ?? 0 }
 
   /// The rows that the last INSERT, UPDATE or DELETE changed.
-  public var changes: Int { handle.map { Int(sqlite3_changes64($0)) } ?? 0 }
+  var changes: Int { handle.map { Int(sqlite3_changes64($0)) } ?? 0 }
 
   /// The number that the schema's version is kept in; 0 in a new database.
-  public func userVersion() throws(SQLiteError) -> Int {
+  package func userVersion() throws(SQLiteError) -> Int {
     try number("PRAGMA user_version")
   }
 
   /// - Parameter version: 32 bits, signed.
-  public func setUserVersion(_ version: Int) throws(SQLiteError) {
+  package func setUserVersion(_ version: Int) throws(SQLiteError) {
     let sql = "PRAGMA user_version = \(version)"
     // SQLite would take another number in silence.
     if Int32(exactly: version) == nil { throw misuse("the version \(version) needs more than 32 bits", sql: sql) }
@@ -98,7 +98,7 @@ public final class Database: @unchecked Sendable {
   /// Looks at every page and index of the database.
   ///
   /// - Returns: the first fault, in SQLite's words; nil where there is none.
-  public func integrityFault() throws(SQLiteError) -> String? {
+  package func integrityFault() throws(SQLiteError) -> String? {
     var fault = ""
     try prepare("PRAGMA integrity_check(1)").rows([]) { (row: Row) throws(SQLiteError) -> Bool in
       fault = row.text(0)
@@ -108,7 +108,7 @@ public final class Database: @unchecked Sendable {
   }
 
   /// True where the file was removed, or another one stands under its name: what is written here, nobody finds again.
-  public var hasMoved: Bool {
+  package var hasMoved: Bool {
     var moved: CInt = 0
     guard let handle, sqlite3_file_control(handle, nil, SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK else {
       return false
@@ -117,7 +117,7 @@ public final class Database: @unchecked Sendable {
   }
 
   /// Finalises the statements, rolls back what is open and closes the connection; nothing when it is closed already.
-  public func close() {
+  package func close() {
     guard let open = handle else { return }
     handle = nil
     while let statement = sqlite3_next_stmt(open, nil) { sqlite3_finalize(statement) }

@@ -2,17 +2,17 @@ internal import CSQLite
 
 /// The row that a statement stands on, valid within the closure that it was given to. Columns count from 0; a value of
 /// another type is converted as SQLite does it (sqlite.org/c3ref/column_blob.html).
-public struct Row {
+package struct Row {
   let statement: OpaquePointer
 
   /// 0 for NULL.
-  public func integer(_ column: Int32) -> Int64 { sqlite3_column_int64(statement, column) }
+  package func integer(_ column: Int32) -> Int64 { sqlite3_column_int64(statement, column) }
 
   /// 0 for NULL.
-  public func real(_ column: Int32) -> Double { sqlite3_column_double(statement, column) }
+  func real(_ column: Int32) -> Double { sqlite3_column_double(statement, column) }
 
   /// Empty for NULL; what is not UTF-8 is repaired.
-  public func text(_ column: Int32) -> String {
+  package func text(_ column: Int32) -> String {
     // The pointer first: asking for it may convert, and the length is that of the converted value.
     guard let start = sqlite3_column_text(statement, column) else { return "" }
     let count = Int(sqlite3_column_bytes(statement, column))
@@ -20,10 +20,10 @@ public struct Row {
   }
 
   /// Empty for NULL.
-  public func blob(_ column: Int32) -> [UInt8] {
+  package func blob(_ column: Int32) -> [UInt8] {
     guard let start = sqlite3_column_blob(statement, column) else { return [] }
     return Array(UnsafeRawBufferPointer(start: start, count: Int(sqlite3_column_bytes(statement, column))))
   }
 
-  public func isNull(_ column: Int32) -> Bool { sqlite3_column_type(statement, column) == SQLITE_NULL }
+  package func isNull(_ column: Int32) -> Bool { sqlite3_column_type(statement, column) == SQLITE_NULL }
 }

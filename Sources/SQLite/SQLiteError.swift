@@ -2,19 +2,19 @@ internal import CSQLite
 import Glibc
 
 /// What SQLite refused: its code and words, where, on which statement, and what to do about it.
-public struct SQLiteError: Error, CustomStringConvertible, Sendable {
+package struct SQLiteError: Error, CustomStringConvertible, Sendable {
   /// The extended result code (sqlite.org/rescode.html).
-  public let code: CInt
+  let code: CInt
   /// SQLite's own words.
-  public let message: String
+  package let message: String
   /// The database's.
-  public let path: String
+  let path: String
   /// The statement; nil where there was none.
-  public let sql: String?
+  let sql: String?
   /// The `errno` behind it; 0 where there was none.
-  public let systemCode: CInt
+  let systemCode: CInt
 
-  public init(code: CInt, message: String, path: String, sql: String?, systemCode: CInt = 0) {
+  init(code: CInt, message: String, path: String, sql: String?, systemCode: CInt = 0) {
     self.code = code
     self.systemCode = systemCode
     self.message = message
@@ -23,25 +23,25 @@ public struct SQLiteError: Error, CustomStringConvertible, Sendable {
   }
 
   /// One to three sentences: `cannot use images.db: database is locked (SQLite 5). Another process ...`.
-  public var description: String {
+  package var description: String {
     let statement = sql.map { ", in: \($0)" } ?? ""
     return summary + statement + (cure.map { ". \($0)" } ?? "")
   }
 
   /// Without the statement and the cure.
-  public var summary: String { "cannot use the database \(path): \(message) (SQLite \(code))" }
+  package var summary: String { "cannot use the database \(path): \(message) (SQLite \(code))" }
 
   /// Another connection holds a lock: the same call may succeed later. Covers every extension of SQLITE_BUSY
   /// (BUSY_SNAPSHOT, BUSY_RECOVERY) and of SQLITE_LOCKED.
-  public var isBusy: Bool { [SQLITE_BUSY, SQLITE_LOCKED].contains(primaryCode) }
+  package var isBusy: Bool { [SQLITE_BUSY, SQLITE_LOCKED].contains(primaryCode) }
 
   /// The host is at fault (space, disk, rights, memory), not the statement or its values.
-  public var isEnvironmental: Bool {
+  package var isEnvironmental: Bool {
     [SQLITE_FULL, SQLITE_IOERR, SQLITE_READONLY, SQLITE_CANTOPEN, SQLITE_NOMEM, SQLITE_PERM].contains(primaryCode)
   }
 
   /// The file is not what SQLite wrote: no later call will do better.
-  public var isCorrupt: Bool { [SQLITE_CORRUPT, SQLITE_NOTADB].contains(primaryCode) }
+  package var isCorrupt: Bool { [SQLITE_CORRUPT, SQLITE_NOTADB].contains(primaryCode) }
 
   // The low byte of an extended code is the code that it extends.
   private var primaryCode: CInt { code & 0xFF }
@@ -50,7 +50,7 @@ public struct SQLiteError: Error, CustomStringConvertible, Sendable {
   static let noSharedMemory = SQLITE_IOERR | 21 << 8
 
   /// What to do about it, a sentence without its full stop; nil where that depends.
-  public var cure: String? {
+  package var cure: String? {
     // SQLite says of any file that it cannot open the same.
     if [EMFILE, ENFILE].contains(systemCode) { return "Raise the limit of open files (ulimit -n, LimitNOFILE=)" }
     if code == Self.noSharedMemory { return "Put it on a local file system, or open it for one process alone" }

@@ -2,7 +2,7 @@ internal import CSQLite
 
 /// A compiled statement, run any number of times: each call binds its values anew and leaves nothing open behind.
 /// Used by one thread at a time, the one that uses its database.
-public final class Statement {
+package final class Statement {
   private let database: Database
   private let sql: String
   // Not to be touched once the database is closed, which finalises it.
@@ -40,10 +40,10 @@ public final class Statement {
   }
 
   /// Runs it to its end; rows are dropped.
-  public func run(_ values: Value...) throws(SQLiteError) { try run(values) }
+  package func run(_ values: Value...) throws(SQLiteError) { try run(values) }
 
   /// Runs it to its end; rows are dropped.
-  public func run(_ values: [Value]) throws(SQLiteError) {
+  package func run(_ values: [Value]) throws(SQLiteError) {
     try rows(values) { (_: Row) throws(SQLiteError) -> Bool in true }
   }
 
@@ -51,10 +51,10 @@ public final class Statement {
   ///
   /// - Parameter row: valid within the closure only.
   /// - Returns: nil when there is no row.
-  public func first<T>(_ values: Value..., row: (Row) throws -> T) throws -> T? { try first(values, row: row) }
+  package func first<T>(_ values: Value..., row: (Row) throws -> T) throws -> T? { try first(values, row: row) }
 
   /// Runs it for its first row.
-  public func first<T>(_ values: [Value], row: (Row) throws -> T) throws -> T? {
+  func first<T>(_ values: [Value], row: (Row) throws -> T) throws -> T? {
     var found: T?
     try rows(values) {
       found = try row($0)
@@ -66,10 +66,10 @@ public final class Statement {
   /// Runs it for each of its rows.
   ///
   /// - Parameter row: valid within the closure only; false stops.
-  public func each(_ values: Value..., row: (Row) throws -> Bool) throws { try rows(values, row) }
+  package func each(_ values: Value..., row: (Row) throws -> Bool) throws { try rows(values, row) }
 
   /// Runs it for each of its rows.
-  public func each(_ values: [Value], row: (Row) throws -> Bool) throws { try rows(values, row) }
+  package func each(_ values: [Value], row: (Row) throws -> Bool) throws { try rows(values, row) }
 }
 
 extension Statement {

@@ -2,7 +2,7 @@ internal import CSQLite
 
 extension Statement {
   /// A value for a parameter, one case for each storage class of SQLite (sqlite.org/datatype3.html).
-  public enum Value: Sendable, Equatable {
+  package enum Value: Sendable, Equatable {
     case null
     case integer(Int64)
     /// May hold NULs, which SQLite's own text functions do not see past.
@@ -16,10 +16,10 @@ extension Statement {
 extension Statement.Value: ExpressibleByNilLiteral, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral,
   ExpressibleByStringLiteral
 {
-  public init(nilLiteral: ()) { self = .null }
-  public init(integerLiteral value: Int64) { self = .integer(value) }
-  public init(floatLiteral value: Double) { self = .real(value) }
-  public init(stringLiteral value: String) { self = .text(value) }
+  package init(nilLiteral: ()) { self = .null }
+  package init(integerLiteral value: Int64) { self = .integer(value) }
+  package init(floatLiteral value: Double) { self = .real(value) }
+  package init(stringLiteral value: String) { self = .text(value) }
 }
 
 extension Statement.Value {

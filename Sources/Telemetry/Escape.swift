@@ -1,7 +1,7 @@
 /// What a text may not do to whoever reads it: end the line, steer the terminal, turn the letters around.
-public enum Escape {
+package enum Escape {
   /// For people: control characters as `\n`, `\r`, `\t` or `\u001b`; the rest as it is.
-  public static func terminal(_ text: String) -> String {
+  package static func terminal(_ text: String) -> String {
     if isPlain(text) { return text }
     var result = ""
     for scalar in text.unicodeScalars {

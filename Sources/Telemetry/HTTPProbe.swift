@@ -1,10 +1,10 @@
 internal import CEvent
 
 /// Asks a server of this machine one thing, as a container's health check does where no curl is.
-public enum HTTPProbe {
-  public struct Answer: Equatable, Sendable {
-    public let status: Int
-    public let body: String
+package enum HTTPProbe {
+  package struct Answer: Equatable, Sendable {
+    package let status: Int
+    package let body: String
   }
 
   private final class Result {
@@ -16,7 +16,7 @@ public enum HTTPProbe {
 
   /// - Parameter seconds: gives up after these.
   /// - Returns: nil where nobody answers.
-  public static func get(port: Int, path: String, seconds: Int32) -> Answer? {
+  package static func get(port: Int, path: String, seconds: Int32) -> Answer? {
     guard let base = event_base_new() else { return nil }
     defer { event_base_free(base) }
     guard let connection = evhttp_connection_base_new(base, nil, "127.0.0.1", UInt16(port)) else { return nil }

@@ -3,12 +3,12 @@ import Glibc
 import Platform
 
 /// An answer to GET.
-public struct HTTPResponse: Sendable {
-  public var status: Int
-  public var contentType: String
-  public var body: String
+package struct HTTPResponse: Sendable {
+  var status: Int
+  var contentType: String
+  var body: String
 
-  public init(status: Int = 200, contentType: String = "text/plain; charset=utf-8", body: String) {
+  init(status: Int = 200, contentType: String = "text/plain; charset=utf-8", body: String) {
     self.status = status
     self.contentType = contentType
     self.body = body
@@ -17,12 +17,12 @@ public struct HTTPResponse: Sendable {
 
 /// A small HTTP server, for those who look after the process: probes, Prometheus, a person with a browser. GET and HEAD
 /// alone, answered one after the other on one thread; everything else is libevent's.
-public final class HTTPServer: Sendable {
+package final class HTTPServer: Sendable {
   /// The version of libevent that runs: `2.1.12-stable`.
-  public static var libraryVersion: String { String(cString: event_get_version()) }
+  package static var libraryVersion: String { String(cString: event_get_version()) }
 
   /// The one that was asked for, or that the system chose for 0.
-  public let port: Int
+  let port: Int
   private let thread: BackgroundThread
   /// The loop ends when this end of a pipe is closed.
   private let leash: Leash
@@ -37,7 +37,7 @@ public final class HTTPServer: Sendable {
   ///   - port: 0: any free one.
   ///   - respond: called on the server's thread, with the path alone; nil is "not found".
   /// - Throws: where the port is in use or the address not one of this machine.
-  public init(address: String, port: Int, respond: @escaping @Sendable (String) -> HTTPResponse?)
+  init(address: String, port: Int, respond: @escaping @Sendable (String) -> HTTPResponse?)
     throws(HTTPServerError)
   {
     guard let base = event_base_new() else { throw HTTPServerError(address: address, port: port, code: ENOMEM) }
@@ -66,7 +66,7 @@ public final class HTTPServer: Sendable {
   }
 
   /// Answers nobody any more. May be called more than once.
-  public func stop() {
+  func stop() {
     leash.close()
     thread.join()
   }
@@ -87,12 +87,12 @@ public final class HTTPServer: Sendable {
   }
 }
 
-public struct HTTPServerError: Error, CustomStringConvertible {
-  public let address: String
-  public let port: Int
+package struct HTTPServerError: Error, CustomStringConvertible {
+  let address: String
+  let port: Int
   let code: Int32
 
-  public var description: String {
+  package var description: String {
     let (reason, fix) =
       switch code {
       case EADDRINUSE: (words, "another program has this port: set HTTP_PORT to another one")

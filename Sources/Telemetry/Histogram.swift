@@ -2,29 +2,29 @@ import Synchronization
 
 /// How often a quantity was at most so large: Prometheus' kind, from which quantiles over time and over several processes
 /// can be computed.
-public final class Histogram: Sendable {
+package final class Histogram: Sendable {
   /// Upper bounds of the buckets, rising; one without a bound follows.
   let bounds: [Double]
   private let state: Mutex<State>
 
-  struct State {
+  package struct State {
     /// Observations of each bucket alone, the one without a bound last.
     var counts: [Int]
     var sum = 0.0
   }
 
-  public init(bounds: [Double]) {
+  package init(bounds: [Double]) {
     precondition(zip(bounds, bounds.dropFirst()).allSatisfy { $0 < $1 }, "the bounds of a histogram rise")
     self.bounds = bounds
     state = Mutex(State(counts: Array(repeating: 0, count: bounds.count + 1)))
   }
 
   /// Bounds for durations from a millisecond to ten minutes, in seconds.
-  public static let seconds = [
+  package static let seconds = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 600,
   ]
 
-  public func observe(_ value: Double) {
+  package func observe(_ value: Double) {
     let bucket = bounds.firstIndex { value <= $0 } ?? bounds.count
     state.withLock {
       $0.counts[bucket] += 1

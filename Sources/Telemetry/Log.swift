@@ -1,7 +1,7 @@
 import Platform
 
 /// Writes what happens, one line an event. Shared by all threads: lines never mix.
-public final class Log: Sendable {
+package final class Log: Sendable {
   private let output: LogOutput
   private let component: String
 
@@ -10,7 +10,7 @@ public final class Log: Sendable {
   /// - Parameters:
   ///   - level: the lowest that is written.
   ///   - component: the part of the product that speaks: "producer".
-  public convenience init(level: LogLevel, format: LogFormat, component: String) {
+  package convenience init(level: LogLevel, format: LogFormat, component: String) {
     let output = LogOutput(level: level, format: format, screen: .standardError) { Terminal.write($0, to: 2) }
     self.init(output: output, component: component)
   }
@@ -18,7 +18,7 @@ public final class Log: Sendable {
   /// A log to anything else; without a live line.
   ///
   /// - Parameter sink: gets each line without its line end, one at a time. It must not log.
-  public convenience init(
+  convenience init(
     level: LogLevel, format: LogFormat, component: String, sink: @escaping @Sendable (String) -> Void
   ) {
     let output = LogOutput(level: level, format: format, screen: .none) { sink(String($0.dropLast())) }
@@ -31,13 +31,13 @@ public final class Log: Sendable {
   }
 
   /// The same log for another part of the product; shares the live line.
-  public func with(component: String) -> Log { Log(output: output, component: component) }
+  package func with(component: String) -> Log { Log(output: output, component: component) }
 
   /// Whether lines of that level are written: for what is costly to find out only to log it.
-  public func writes(_ level: LogLevel) -> Bool { level >= output.level }
+  func writes(_ level: LogLevel) -> Bool { level >= output.level }
 
   /// Writes a line. Message and fields are evaluated only when the level is written; control characters are escaped.
-  public func log(
+  package func log(
     _ level: LogLevel, _ message: @autoclosure () -> String,
     _ fields: @autoclosure () -> KeyValuePairs<String, LogValue> = [:]
   ) {
@@ -48,31 +48,31 @@ public final class Log: Sendable {
   }
 
   /// Whether there is a live line: the text format, on a terminal that can redraw.
-  public var hasLiveLine: Bool { output.hasLiveLine }
+  var hasLiveLine: Bool { output.hasLiveLine }
 
   /// Keeps a line at the bottom of the terminal, below what is logged, cut to the width; nil erases it, which whoever
   /// set one does before the process ends. Nothing where `hasLiveLine` is false.
-  public func setLiveLine(_ line: String?) { output.setLiveLine(line) }
+  package func setLiveLine(_ line: String?) { output.setLiveLine(line) }
 }
 
 extension Log {
-  public func trace(
+  func trace(
     _ message: @autoclosure () -> String, _ fields: @autoclosure () -> KeyValuePairs<String, LogValue> = [:]
   ) { log(.trace, message(), fields()) }
 
-  public func debug(
+  package func debug(
     _ message: @autoclosure () -> String, _ fields: @autoclosure () -> KeyValuePairs<String, LogValue> = [:]
   ) { log(.debug, message(), fields()) }
 
-  public func info(
+  package func info(
     _ message: @autoclosure () -> String, _ fields: @autoclosure () -> KeyValuePairs<String, LogValue> = [:]
   ) { log(.info, message(), fields()) }
 
-  public func warning(
+  package func warning(
     _ message: @autoclosure () -> String, _ fields: @autoclosure () -> KeyValuePairs<String, LogValue> = [:]
   ) { log(.warning, message(), fields()) }
 
-  public func error(
+  package func error(
     _ message: @autoclosure () -> String, _ fields: @autoclosure () -> KeyValuePairs<String, LogValue> = [:]
   ) { log(.error, message(), fields()) }
 }

@@ -1,16 +1,16 @@
 /// How much a line matters. A log writes its own level and those above.
-public enum LogLevel: Int, Comparable, CaseIterable, Sendable {
+package enum LogLevel: Int, Comparable, CaseIterable, Sendable {
   case trace, debug, info, warning, error
 
   /// A level by its name, in any case; "warn" is "warning".
-  public init?(name: String) {
+  init?(name: String) {
     let name = name.lowercased()
     guard let level = Self.allCases.first(where: { $0.name == name || $0.shortName == name }) else { return nil }
     self = level
   }
 
   /// As JSON has it.
-  public var name: String {
+  package var name: String {
     switch self {
     case .trace: "trace"
     case .debug: "debug"
@@ -23,13 +23,13 @@ public enum LogLevel: Int, Comparable, CaseIterable, Sendable {
   /// At most five letters, so that the columns of the text format stand.
   var shortName: String { self == .warning ? "warn" : name }
 
-  public static func < (left: LogLevel, right: LogLevel) -> Bool { left.rawValue < right.rawValue }
+  package static func < (left: LogLevel, right: LogLevel) -> Bool { left.rawValue < right.rawValue }
 }
 
 /// How a line is written: for people, or for programs.
-public enum LogFormat: String, CaseIterable, Sendable {
+package enum LogFormat: String, CaseIterable, Sendable {
   case text, json
 
   /// A format by its name, in any case.
-  public init?(name: String) { self.init(rawValue: name.lowercased()) }
+  init?(name: String) { self.init(rawValue: name.lowercased()) }
 }

@@ -3,7 +3,7 @@ import Synchronization
 
 /// Where the lines of all components go, and the live line below them. One lock orders the writes: a line and the live
 /// line that it pushes down are one write, so that nothing comes between them.
-final class LogOutput: Sendable {
+package final class LogOutput: Sendable {
   /// What the terminal can do; the values of a test.
   struct Screen: Sendable {
     let canRedraw: Bool

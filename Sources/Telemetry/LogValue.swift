@@ -1,25 +1,25 @@
 /// The value of a field.
-public enum LogValue: Sendable, Equatable {
+package enum LogValue: Sendable, Equatable {
   case string(String)
   case integer(Int64)
   /// JSON has no infinity and no NaN: there it is `null`.
   case number(Double)
   case boolean(Bool)
 
-  public static func of(_ value: String) -> LogValue { .string(value) }
+  package static func of(_ value: String) -> LogValue { .string(value) }
   /// Beyond 64 bits with a sign it is cut to the nearest.
-  public static func of(_ value: some BinaryInteger) -> LogValue { .integer(Int64(clamping: value)) }
-  public static func of(_ value: Double) -> LogValue { .number(value) }
-  public static func of(_ value: Bool) -> LogValue { .boolean(value) }
+  package static func of(_ value: some BinaryInteger) -> LogValue { .integer(Int64(clamping: value)) }
+  package static func of(_ value: Double) -> LogValue { .number(value) }
+  package static func of(_ value: Bool) -> LogValue { .boolean(value) }
   /// Whatever describes itself: an error, a digest.
-  public static func of(_ value: some CustomStringConvertible) -> LogValue { .string(value.description) }
+  package static func of(_ value: some CustomStringConvertible) -> LogValue { .string(value.description) }
 }
 
 extension LogValue: ExpressibleByStringInterpolation, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral,
   ExpressibleByBooleanLiteral
 {
-  public init(stringLiteral value: String) { self = .string(value) }
-  public init(integerLiteral value: Int64) { self = .integer(value) }
-  public init(floatLiteral value: Double) { self = .number(value) }
-  public init(booleanLiteral value: Bool) { self = .boolean(value) }
+  package init(stringLiteral value: String) { self = .string(value) }
+  package init(integerLiteral value: Int64) { self = .integer(value) }
+  package init(floatLiteral value: Double) { self = .number(value) }
+  package init(booleanLiteral value: Bool) { self = .boolean(value) }
 }

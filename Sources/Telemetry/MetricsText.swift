@@ -1,35 +1,35 @@
 /// Metrics as Prometheus reads them (its text format, version 0.0.4): name, what it is, kind, and a line each value.
-public struct MetricsText {
-  public private(set) var text = ""
+package struct MetricsText {
+  private(set) var text = ""
 
-  public static let contentType = "text/plain; version=0.0.4; charset=utf-8"
+  static let contentType = "text/plain; version=0.0.4; charset=utf-8"
 
-  public init() {}
+  init() {}
 
   /// What only grows while the process lives. By convention its name ends in `_total`.
-  public mutating func counter(_ name: String, _ help: String, _ value: Double) {
+  package mutating func counter(_ name: String, _ help: String, _ value: Double) {
     begin(name, help, "counter")
     sample(name, [], Self.number(value))
   }
 
   /// The same, apart by the values of a label.
-  public mutating func counter(_ name: String, _ help: String, by label: String, _ values: [String: Int]) {
+  package mutating func counter(_ name: String, _ help: String, by label: String, _ values: [String: Int]) {
     begin(name, help, "counter")
     for (value, count) in values.sorted(by: { $0.key < $1.key }) { sample(name, [(label, value)], String(count)) }
   }
 
   /// What rises and falls.
-  public mutating func gauge(_ name: String, _ help: String, _ value: Double) {
+  package mutating func gauge(_ name: String, _ help: String, _ value: Double) {
     begin(name, help, "gauge")
     sample(name, [], Self.number(value))
   }
 
-  public mutating func gauge(_ name: String, _ help: String, _ values: [(labels: [(String, String)], value: Double)]) {
+  package mutating func gauge(_ name: String, _ help: String, _ values: [(labels: [(String, String)], value: Double)]) {
     begin(name, help, "gauge")
     for (labels, value) in values { sample(name, labels, Self.number(value)) }
   }
 
-  public mutating func histogram(_ name: String, _ help: String, _ histogram: Histogram) {
+  package mutating func histogram(_ name: String, _ help: String, _ histogram: Histogram) {
     begin(name, help, "histogram")
     let now = histogram.now
     var below = 0

@@ -2,7 +2,7 @@ import Platform
 import Synchronization
 
 /// Holds back what would be said again and again: each thing is said once in a while, with how often it was not.
-public final class Repetitions: Sendable {
+package final class Repetitions: Sendable {
   private struct Said {
     var next: Int64
     var unsaid = 0
@@ -14,13 +14,13 @@ public final class Repetitions: Sendable {
   private static let most = 1_000
 
   /// - Parameter intervalMilliseconds: how long the same is not said again.
-  public init(intervalMilliseconds: Int) { interval = Int64(intervalMilliseconds) }
+  package init(intervalMilliseconds: Int) { interval = Int64(intervalMilliseconds) }
 
   /// Asks whether to say it.
   ///
   /// - Parameter now: ms, by the monotonic clock.
   /// - Returns: how often it was not said since it was; nil where it is not to be said now.
-  public func unsaid(of text: String, now: Int64 = Clock.monotonicMilliseconds) -> Int? {
+  package func unsaid(of text: String, now: Int64 = Clock.monotonicMilliseconds) -> Int? {
     said.withLock { said in
       if let known = said[text], now < known.next {
         said[text]!.unsaid += 1

@@ -2,12 +2,12 @@ import Platform
 
 /// Why a text is not Base64: the first character that is wrong, its offset in the text, and how to send it instead. Looked for
 /// only after the decoder has refused the text.
-struct Base64Fault: CustomStringConvertible {
-  let description: String
+package struct Base64Fault: CustomStringConvertible {
+  package let description: String
 
   private static let padding = UInt8(ascii: "=")
 
-  init(_ text: UnsafeRawBufferPointer) {
+  package init(_ text: UnsafeRawBufferPointer) {
     description = Self.form(text) ?? Self.character(text) ?? Self.length(text) ?? "it does not decode"
   }
 

@@ -1,4 +1,4 @@
-import Kafka
+public import Messaging
 import Platform
 
 /// The message's value: a JSON object with the strings `image_name` and `image_content`, as the Python scripts write it; or,
@@ -13,7 +13,7 @@ public struct Envelope: Sendable {
   /// What stands behind it.
   public let tail: [UInt8]
   /// What headers say of the value, so that it can be read.
-  public let headers: [KafkaHeader]
+  public let headers: [MessageHeader]
 
   /// - Parameter name: the image's name; characters that JSON wants escaped are, a slash is not.
   public init(name: String, format: WireFormat = .base64) {
@@ -21,8 +21,8 @@ public struct Envelope: Sendable {
     guard format == .base64 else {
       (head, tail) = ([], [])
       headers = [
-        KafkaHeader(name: WireFormat.Header.encoding, value: Array(format.rawValue.utf8)),
-        KafkaHeader(name: WireFormat.Header.name, value: Array(name.utf8)),
+        MessageHeader(name: WireFormat.Header.encoding, value: Array(format.rawValue.utf8)),
+        MessageHeader(name: WireFormat.Header.name, value: Array(name.utf8)),
       ]
       return
     }

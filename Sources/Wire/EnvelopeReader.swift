@@ -31,7 +31,7 @@ public struct EnvelopeContent {
 /// Why a value is not an envelope. The sentence ends up in a dead letter's headers.
 public struct EnvelopeError: Error, Equatable, CustomStringConvertible, Sendable {
   public let description: String
-  init(_ description: String) { self.description = description }
+  package init(_ description: String) { self.description = description }
 }
 
 public enum EnvelopeReader {

@@ -1,9 +1,9 @@
-import Platform
+package import Platform
 
 /// Which files below the input folder are images to be sent, by their paths alone.
-public struct FileFilter: Sendable {
+package struct FileFilter: Sendable {
   /// What a file is by its path.
-  enum Verdict: Equatable {
+  package enum Verdict: Equatable {
     case image
     /// Its extension is none of those that count as images.
     case otherExtension
@@ -22,7 +22,7 @@ public struct FileFilter: Sendable {
   /// - Parameters:
   ///   - extensions: without their dots, in any case; `*` among them takes every file.
   ///   - excluded: files and folders that are left alone all the same.
-  public init(extensions: [String], excluding excluded: [PathPattern] = []) {
+  package init(extensions: [String], excluding excluded: [PathPattern] = []) {
     self.extensions = extensions.contains("*") ? nil : Set(extensions.map { $0.lowercased() })
     self.excluded = excluded
   }
@@ -35,7 +35,7 @@ public struct FileFilter: Sendable {
   private static let temporaryPrefixes = Array(".~#".utf8)
 
   /// - Parameter path: relative to the input folder; its folders have been entered.
-  func verdict(_ path: String) -> Verdict {
+  package func verdict(_ path: String) -> Verdict {
     let lower = path.lastComponent.lowercased()
     // By bytes: as characters, a dot with a combining accent behind it is no dot.
     if let first = lower.utf8.first, Self.temporaryPrefixes.contains(first) { return .unfinished }
@@ -46,24 +46,24 @@ public struct FileFilter: Sendable {
     return Self.ending(of: lower).map(extensions.contains) == true ? .image : .otherExtension
   }
 
-  public func accepts(_ path: String) -> Bool { verdict(path) == .image }
+  package func accepts(_ path: String) -> Bool { verdict(path) == .image }
 
   /// - Parameter path: a folder's, relative to the input folder.
-  public func enters(_ path: String) -> Bool {
+  package func enters(_ path: String) -> Bool {
     let name = path.lastComponent
     return name.utf8.first != UInt8(ascii: ".") && !SystemNames.isFolder(name.lowercased())
       && !isExcluded(path, isFolder: true)
   }
 
   /// Whether anything can be excluded.
-  var hasPatterns: Bool { !excluded.isEmpty }
+  package var hasPatterns: Bool { !excluded.isEmpty }
 
-  func isExcluded(_ path: String, isFolder: Bool) -> Bool {
+  package func isExcluded(_ path: String, isFolder: Bool) -> Bool {
     excluded.contains { $0.matches(path, isFolder: isFolder) }
   }
 
   /// Whether a file, or one of its folders, is the storage's or the operating system's own.
-  static func isOfSystem(_ path: String) -> Bool {
+  package static func isOfSystem(_ path: String) -> Bool {
     let components = path.lowercased().utf8.split(separator: UInt8(ascii: "/")).map { String(Substring($0)) }
     guard let leaf = components.last else { return false }
     return SystemNames.isFile(leaf) || leaf.hasPrefix("._") || leaf == ".ds_store"
@@ -71,7 +71,7 @@ public struct FileFilter: Sendable {
   }
 
   /// What follows the last dot of a file's own name; nil if there is no dot.
-  static func ending(of name: String) -> String? {
+  package static func ending(of name: String) -> String? {
     name.utf8.lastIndex(of: UInt8(ascii: ".")).map { String(name[name.utf8.index(after: $0)...]) }
   }
 }
@@ -79,10 +79,10 @@ public struct FileFilter: Sendable {
 extension String {
   /// A path as the key of a table. As `String`s two names are equal that differ in composed and decomposed letters alone;
   /// on disk they are two files.
-  var pathKey: [UInt8] { Array(utf8) }
+  package var pathKey: [UInt8] { Array(utf8) }
 
   /// What stands behind the last slash. By bytes: as characters, a slash with a combining accent behind it is no slash.
-  var lastComponent: Substring {
+  package var lastComponent: Substring {
     utf8.lastIndex(of: UInt8(ascii: "/")).map { self[utf8.index(after: $0)...] } ?? self[...]
   }
 }

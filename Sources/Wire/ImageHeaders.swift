@@ -1,5 +1,5 @@
-import Kafka
-import Platform
+public import Messaging
+public import Platform
 
 /// What a message says of its image beyond the envelope, in Kafka headers: text, so that every Kafka tool can show it.
 /// A message without any (a Python producer's) is a whole image by itself.
@@ -20,6 +20,13 @@ public struct ImageHeaders: Sendable, Equatable {
     public var count: Int
     /// Where in the image the part's first byte belongs.
     public var position: Int
+
+    package init(id: String, index: Int, count: Int, position: Int) {
+      self.id = id
+      self.index = index
+      self.count = count
+      self.position = position
+    }
   }
 
   public enum Name {
@@ -38,9 +45,9 @@ public struct ImageHeaders: Sendable, Equatable {
   }
 
   /// As they are sent.
-  public var kafkaHeaders: [KafkaHeader] {
-    var headers: [KafkaHeader] = []
-    func add(_ name: String, _ value: String) { headers.append(KafkaHeader(name: name, value: Array(value.utf8))) }
+  public var kafkaHeaders: [MessageHeader] {
+    var headers: [MessageHeader] = []
+    func add(_ name: String, _ value: String) { headers.append(MessageHeader(name: name, value: Array(value.utf8))) }
     if let digest { add(Name.digest, digest.hex) }
     if let length { add(Name.length, String(length)) }
     if let segment {

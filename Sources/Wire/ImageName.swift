@@ -8,10 +8,12 @@ public struct ImageName: Sendable, Hashable {
 
   /// The folder within the output where the consumer keeps what it needs for itself.
   public static let reserved = ".image-pipeline"
+  /// The database in `reserved` by which an output folder is known.
+  public static let catalog = "catalog.sqlite"
   /// What every file system in use takes as one component, in bytes.
-  static let longestComponent = 255
+  package static let longestComponent = 255
   /// In bytes; with an output folder of some length before it, this stays below Linux' limit of 4,096 for a path.
-  static let longestName = 3_072
+  package static let longestName = 3_072
 
   /// - Throws: `Refusal` with the reason, for a dead letter.
   public init(_ name: String) throws(Refusal) {
@@ -41,6 +43,12 @@ public struct ImageName: Sendable, Hashable {
   public struct Refusal: Error, CustomStringConvertible, Sendable {
     public let name: String
     public let reason: String
+
+    package init(name: String, reason: String) {
+      self.name = name
+      self.reason = reason
+    }
+
     public var description: String { "the name \"\(shown)\" cannot be stored: \(reason)" }
 
     /// A name may be as long as a message, and this goes into the log and into a letter's headers.

@@ -1,4 +1,4 @@
-import Kafka
+package import Messaging
 import Platform
 
 /// How an image lies in a message's value. A consumer reads either, also in one topic; the messages themselves say which.
@@ -9,13 +9,17 @@ public enum WireFormat: String, CaseIterable, Sendable {
   case binary
 
   /// The bytes that `count` bytes of an image have in a value, the envelope apart.
-  func encodedCount(_ count: Int) -> Int { self == .base64 ? Base64.encodedCount(count) : count }
+  package func encodedCount(_ count: Int) -> Int { self == .base64 ? Base64.encodedCount(count) : count }
 
   /// The most bytes of an image that so many bytes of a value hold; 0 for a negative number.
-  func contentCount(fitting bytes: Int) -> Int { max(0, self == .base64 ? bytes / 4 * 3 : bytes) }
+  package func contentCount(fitting bytes: Int) -> Int { max(0, self == .base64 ? bytes / 4 * 3 : bytes) }
 
   /// What a message may hold beside its content, in bytes: the longest name, twice, once escaped, and the headers.
-  static let besideContent = 40_000
+  package static let besideContent = 40_000
+
+  /// The most bytes of an image that one message carries, unless set otherwise. Base64 makes 960,000 bytes of it; with the longest name that can be stored, escaped, and the headers, a message
+  /// stays below the 1,000,000 bytes that client and broker take by default.
+  package static let defaultSegmentBytes = 720_000
 
   enum Header {
     /// How the value is to be read: `binary`. Without it, it is an envelope.
@@ -26,19 +30,19 @@ public enum WireFormat: String, CaseIterable, Sendable {
 }
 
 /// What a message says in its value, once read. Lives as long as the message.
-struct ImageContent {
+package struct ImageContent {
   /// As it was sent; not yet checked for being a usable one.
-  let name: String
-  let form: Form
+  package let name: String
+  package let form: Form
 
-  enum Form {
+  package enum Form {
     case envelope(EnvelopeContent)
     case bytes(UnsafeRawBufferPointer)
   }
 
   /// - Parameter header: a header's bytes by its name, nil where there is none.
   /// - Throws: `EnvelopeError` where it is neither.
-  init(
+  package init(
     value: UnsafeRawBufferPointer?, key: UnsafeRawBufferPointer?, header: (String) -> (some Collection<UInt8>)?
   ) throws(EnvelopeError) {
     guard let value else { throw EnvelopeError("the message has no value") }
@@ -65,7 +69,7 @@ struct ImageContent {
     form = .bytes(value)
   }
 
-  init(_ message: KafkaMessage) throws(EnvelopeError) {
+  package init(_ message: any Message) throws(EnvelopeError) {
     try self.init(value: message.value, key: message.key, header: message.header)
   }
 }

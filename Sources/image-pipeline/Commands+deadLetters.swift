@@ -1,4 +1,4 @@
-import ImagePipeline
+import DeadLetters
 import Telemetry
 
 extension Commands {

@@ -1,4 +1,4 @@
-import ImagePipeline
+import Doctor
 import Platform
 
 extension Commands {

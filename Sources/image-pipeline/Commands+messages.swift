@@ -1,4 +1,4 @@
-import ImagePipeline
+import Cluster
 import Telemetry
 
 extension Commands {

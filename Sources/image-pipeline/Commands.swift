@@ -1,5 +1,8 @@
-import ImagePipeline
+import Configuration
+import Consumer
+import Output
 import Platform
+import Producer
 import Telemetry
 
 /// One run of the program: what each command does with the configuration, and its exit code.

@@ -1,5 +1,6 @@
-import ImagePipeline
+import Configuration
 import Kafka
+import Telemetry
 
 enum Help {
   static let version = "image-pipeline \(Product.version) (librdkafka \(KafkaSettings.version))"

@@ -1,5 +1,6 @@
+import Cluster
+import Configuration
 import Glibc
-import ImagePipeline
 import Platform
 import Telemetry
 

@@ -1,3 +1,4 @@
+import Kafka
 import Platform
 
 /// The CSV file as RFC 4180 has it, read by other code than the one that wrote it.

@@ -1,3 +1,4 @@
+import Kafka
 import Platform
 
 /// Puts images into the folder as other programs do, and writes down what they were.

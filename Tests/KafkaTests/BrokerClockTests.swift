@@ -1,7 +1,7 @@
-import Platform
 import Testing
 
 @testable import Kafka
+@testable import Platform
 
 @Suite struct BrokerClockTests {
   /// Of an Apache Kafka 4.3 with one voter, after the length.

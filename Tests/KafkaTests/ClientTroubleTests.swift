@@ -1,7 +1,7 @@
-import Platform
 import Testing
 
 @testable import Kafka
+@testable import Platform
 
 /// What a client says of its connections, for who waits for an answer.
 @Suite(.ownThread) struct ClientTroubleTests {

@@ -1,5 +1,6 @@
-import Kafka
 import Testing
+
+@testable import Kafka
 
 /// What any client can ask of a cluster, and single messages.
 @Suite(.ownThread) struct ClusterTests {

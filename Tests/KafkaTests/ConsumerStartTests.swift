@@ -1,7 +1,7 @@
-import Platform
 import Testing
 
 @testable import Kafka
+@testable import Platform
 
 /// How soon a consumer is at work: the library has waits of its own, of half a second and of one, that need not be.
 @Suite(.ownThread) struct ConsumerStartTests {

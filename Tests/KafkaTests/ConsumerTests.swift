@@ -1,5 +1,6 @@
-import Kafka
 import Testing
+
+@testable import Kafka
 
 /// One consumer: where it starts, where it goes, what it says.
 @Suite(.ownThread) struct ConsumerTests {

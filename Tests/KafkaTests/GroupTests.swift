@@ -1,5 +1,6 @@
-import Kafka
 import Testing
+
+@testable import Kafka
 
 /// Several consumers of one group, and what the group has on record.
 @Suite(.ownThread) struct GroupTests {

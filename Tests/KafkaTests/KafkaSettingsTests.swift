@@ -1,5 +1,6 @@
-import Kafka
 import Testing
+
+@testable import Kafka
 
 @Suite(.ownThread) struct KafkaSettingsTests {
   @Test func tellsKnownUnknownAndInvalidPropertiesApart() {

@@ -1,6 +1,7 @@
-import Kafka
-import Platform
 import Testing
+
+@testable import Kafka
+@testable import Platform
 
 /// How soon a producer's first message is on its way.
 @Suite(.ownThread) struct ProducerStartTests {

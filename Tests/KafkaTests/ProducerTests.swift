@@ -1,7 +1,9 @@
-import Kafka
-import Platform
 import Synchronization
 import Testing
+
+@testable import Kafka
+@testable import Messaging
+@testable import Platform
 
 @Suite(.ownThread) struct ProducerTests {
   @Test func everyMessageIsReportedOnceByItsToken() throws {
@@ -70,7 +72,7 @@ import Testing
     payload.bytes.copyBytes(from: Array("back".utf8))
     payload.count = 4
     let key = UnsafeRawBufferPointer(start: nil, count: 0)
-    let header = KafkaHeader(name: "h", value: [1])
+    let header = MessageHeader(name: "h", value: [1])
     func send() throws -> KafkaProducer.Outcome {
       try producer.send(topic: "images", partition: 0, key: key, payload: payload, headers: [header], token: 4)
     }
@@ -91,7 +93,7 @@ import Testing
     let error = #expect(throws: KafkaError.self) {
       try Array("key".utf8).withUnsafeBytes {
         try producer.send(
-          topic: "images", key: $0, payload: payload, headers: [KafkaHeader(name: "h", value: [1])], token: 1)
+          topic: "images", key: $0, payload: payload, headers: [MessageHeader(name: "h", value: [1])], token: 1)
       }
     }
     #expect(error?.isMessageTooLarge == true && error?.name == "MSG_SIZE_TOO_LARGE")
@@ -111,7 +113,7 @@ import Testing
     let error = #expect(throws: KafkaError.self) {
       try producer.send(
         topic: "images", partition: 7, key: UnsafeRawBufferPointer(start: nil, count: 0), payload: payload,
-        headers: [KafkaHeader(name: "h", value: [1, 2])], token: 1)
+        headers: [MessageHeader(name: "h", value: [1, 2])], token: 1)
     }
     #expect(error?.isUnknownTopic == true && error?.context == "topic images, partition 7")
     #expect(!payload.isHandedOver)

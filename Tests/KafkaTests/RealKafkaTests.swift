@@ -1,7 +1,8 @@
 import Glibc
-import Kafka
-import Platform
 import Testing
+
+@testable import Kafka
+@testable import Platform
 
 private let realServers = getenv("KAFKA_TEST_BOOTSTRAP_SERVERS").map { String(cString: $0) } ?? ""
 

@@ -1,5 +1,7 @@
-import Kafka
 import Testing
+
+@testable import Kafka
+@testable import Messaging
 
 /// What goes in comes out: bytes, nulls, headers, times.
 @Suite(.ownThread) struct RoundTripTests {
@@ -10,10 +12,10 @@ import Testing
     let producer = try KafkaProducer(settings(cluster)) { reports.put($0) }
     let image = noise(900_000)
     let headers = [
-      KafkaHeader(name: "hash", value: [0, 1, 255]), KafkaHeader(name: "empty", value: []),
-      KafkaHeader(name: "twice", value: [1]), KafkaHeader(name: "twice", value: [2]),
-      KafkaHeader(name: "null", nullableValue: nil), KafkaHeader(name: "größe", value: Array("9 µm".utf8)),
-      KafkaHeader(nameBytes: [0xFF, 0x67, 0xC3], nullableValue: [4]),
+      MessageHeader(name: "hash", value: [0, 1, 255]), MessageHeader(name: "empty", value: []),
+      MessageHeader(name: "twice", value: [1]), MessageHeader(name: "twice", value: [2]),
+      MessageHeader(name: "null", nullableValue: nil), MessageHeader(name: "größe", value: Array("9 µm".utf8)),
+      MessageHeader(nameBytes: [0xFF, 0x67, 0xC3], nullableValue: [4]),
     ]
     let key = Array("cat/001.jpg".utf8)
 

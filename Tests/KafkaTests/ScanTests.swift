@@ -1,5 +1,6 @@
-import Kafka
 import Testing
+
+@testable import Kafka
 
 @Suite(.ownThread) struct ScanTests {
   private func values(_ scan: PartitionScan) throws -> [String] {

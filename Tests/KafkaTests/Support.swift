@@ -1,8 +1,9 @@
 import Glibc
-import Kafka
-import Platform
 import Synchronization
 import Testing
+
+@testable import Kafka
+@testable import Platform
 
 /// The bound of every wait: far beyond what anything takes here, so that only a real fault runs into it.
 let patience = 30_000

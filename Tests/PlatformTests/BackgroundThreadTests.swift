@@ -1,7 +1,8 @@
 import Glibc
-import Platform
 import Synchronization
 import Testing
+
+@testable import Platform
 
 @Suite struct BackgroundThreadTests {
   @Test func joinWaitsForTheBodyAndMayBeRepeated() {

@@ -1,7 +1,8 @@
 import FoundationEssentials
-import Platform
 import TestSupport
 import Testing
+
+@testable import Platform
 
 /// By each path that this processor has, which must agree; nil where they refuse. The memory behind the room is checked to be
 /// untouched.

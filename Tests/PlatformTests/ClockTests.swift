@@ -1,5 +1,6 @@
-import Platform
 import Testing
+
+@testable import Platform
 
 @Suite struct ClockTests {
   // From `date -u -d @N`.

@@ -1,6 +1,7 @@
 import Glibc
-import Platform
 import Testing
+
+@testable import Platform
 
 @Suite struct FolderEventsTests {
   let temporary: TemporaryFolder

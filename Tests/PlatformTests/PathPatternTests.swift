@@ -1,5 +1,6 @@
-import Platform
 import Testing
+
+@testable import Platform
 
 /// Which paths a glob pattern matches.
 @Suite struct PathPatternTests {

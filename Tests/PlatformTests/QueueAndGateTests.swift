@@ -1,7 +1,8 @@
 import Dispatch
-import Platform
 import Synchronization
 import Testing
+
+@testable import Platform
 
 /// Runs the body on a thread of its own, since it blocks.
 private func inBackground(_ body: @escaping @Sendable () -> Void) -> DispatchSemaphore {

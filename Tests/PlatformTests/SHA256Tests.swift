@@ -1,5 +1,6 @@
-import Platform
 import Testing
+
+@testable import Platform
 
 @Suite struct SHA256Tests {
   private func hash(_ bytes: some Sequence<UInt8>) -> Digest { Array(bytes).withUnsafeBytes { SHA256.hash($0) } }

@@ -1,5 +1,6 @@
-import Platform
 import Testing
+
+@testable import Platform
 
 /// What is no part of a setting's value.
 @Suite struct SettingTextTests {

@@ -1,6 +1,7 @@
 import Glibc
-import Platform
 import Testing
+
+@testable import Platform
 
 /// A folder of a test's own, removed with all that is in it.
 final class TemporaryFolder {

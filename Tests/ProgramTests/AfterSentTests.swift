@@ -1,6 +1,7 @@
 import Glibc
-import Platform
 import Testing
+
+@testable import Platform
 
 /// AFTER_SENT: what becomes of a file once the broker and the ledger have it, and never before.
 @Suite(.ownThread) struct AfterSentTests {

@@ -1,6 +1,8 @@
-import Kafka
-import Platform
 import Testing
+
+@testable import Kafka
+@testable import Messaging
+@testable import Platform
 
 @Suite(.ownThread) struct BadInputTests {
   private let folder = Scratch()
@@ -15,8 +17,8 @@ import Testing
     return String(decoding: text, as: UTF8.self)
   }
 
-  private static func header(_ name: String, _ value: String) -> KafkaHeader {
-    KafkaHeader(name: name, value: Array(value.utf8))
+  private static func header(_ name: String, _ value: String) -> MessageHeader {
+    MessageHeader(name: name, value: Array(value.utf8))
   }
 
   /// Each bad message, with what its letter says of it.
@@ -67,7 +69,8 @@ import Testing
       images[name] = bytes
       var message = bad.0
       message.headers += [
-        KafkaHeader(name: "own", value: [0, 255, 10]), KafkaHeader(nameBytes: [0xE9, 0x3A, 0x0A], nullableValue: nil),
+        MessageHeader(name: "own", value: [0, 255, 10]),
+        MessageHeader(nameBytes: [0xE9, 0x3A, 0x0A], nullableValue: nil),
       ]
       messages += [.image(name, bytes), message]
     }

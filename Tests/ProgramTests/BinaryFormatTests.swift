@@ -1,7 +1,5 @@
 import Glibc
-import ImagePipeline
-import Kafka
-import Platform
+import TestSupport
 import Testing
 
 @Suite(.ownThread) struct BinaryFormatTests {

@@ -1,8 +1,9 @@
 import Glibc
-import ImagePipeline
-import Kafka
-import Platform
+import TestSupport
 import Testing
+
+@testable import Platform
+@testable import Wire
 
 /// Neither side takes more than 96 MB, whatever the folder, the images or the backlog: the kernel's own count of the
 /// program's resident memory at its highest.

@@ -1,5 +1,6 @@
-import Platform
 import Testing
+
+@testable import Platform
 
 /// Why a broker does not answer stands in the client's own words alone: the side says them, with what helps.
 @Suite(.ownThread) struct BrokerTroubleTests {

@@ -1,5 +1,6 @@
-import Platform
 import Testing
+
+@testable import Platform
 
 @Suite(.ownThread) struct CSVTests {
   private let folder = Scratch()

@@ -1,5 +1,6 @@
-import Platform
 import Testing
+
+@testable import Platform
 
 /// Processes are killed (SIGKILL) and started again at random, over images that keep coming: in the end each image is
 /// there once, to the byte. A kill counts when its victim had done something since its start: a consumer had stored an

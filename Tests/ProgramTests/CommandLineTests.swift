@@ -1,7 +1,9 @@
 import Glibc
-import ImagePipeline
-import Platform
+import TestSupport
 import Testing
+
+@testable import Configuration
+@testable import Platform
 
 /// What people type and read.
 @Suite(.ownThread) struct CommandLineTests {

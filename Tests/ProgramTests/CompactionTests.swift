@@ -1,6 +1,7 @@
-import Kafka
-import Platform
 import Testing
+
+@testable import Kafka
+@testable import Platform
 
 /// A compacted topic keeps the last message of each key, and the segments of an image share one. For a real broker alone:
 /// the embedded one compacts nothing.

@@ -1,8 +1,8 @@
 import Glibc
-import ImagePipeline
-import Kafka
-import Platform
+import TestSupport
 import Testing
+
+@testable import Platform
 
 /// Images that can be made smaller and such that cannot go by clients of their own, into one topic.
 @Suite(.ownThread) struct CompressionTests {

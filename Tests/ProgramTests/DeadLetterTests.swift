@@ -1,7 +1,9 @@
 import Glibc
-import Kafka
-import Platform
 import Testing
+
+@testable import Kafka
+@testable import Messaging
+@testable import Platform
 
 /// `image-pipeline dead-letters`, as an operator uses it.
 @Suite(.ownThread) struct DeadLetterTests {
@@ -28,7 +30,7 @@ import Testing
 
   @Test func lettersAreListedWithTheirReasonsOneALine() throws {
     let broker = try Broker.preferred()
-    let length = KafkaHeader(name: "image-length", value: Array("4".utf8))
+    let length = MessageHeader(name: "image-length", value: Array("4".utf8))
     try broker.send([
       .image("good.jpg", [1]), .text("no JSON", key: "the key"), .text(Self.value("../x.jpg")),
       .text(Self.value("a\\n\\\"b.jpg"), headers: [length]), TestMessage(key: [0xFF, 0x25], value: nil),
@@ -85,7 +87,7 @@ import Testing
     for index in copies.indices { (copies[index].partition, copies[index].offset) = (nil, -1) }
     // Two that are others: of a topic that was made anew, with the same offset.
     var (later, other) = (copies[0], copies[0])
-    later.headers.append(KafkaHeader(name: "__connect.errors.timestamp", value: Array("1".utf8)))
+    later.headers.append(MessageHeader(name: "__connect.errors.timestamp", value: Array("1".utf8)))
     other.value = Array("three".utf8)
     try broker.send(copies + copies + [later, other], to: broker.topic + "-dlq")
     #expect(try run(broker).last == "4 dead letters")
@@ -96,8 +98,8 @@ import Testing
 
   @Test func whatSomebodyElsePutAmongThemIsListedAndLeftThere() throws {
     let broker = try Broker.preferred()
-    func error(_ name: String, _ value: String) -> KafkaHeader {
-      KafkaHeader(name: "__connect.errors." + name, value: Array(value.utf8))
+    func error(_ name: String, _ value: String) -> MessageHeader {
+      MessageHeader(name: "__connect.errors." + name, value: Array(value.utf8))
     }
     try broker.send(
       [
@@ -124,7 +126,7 @@ import Testing
     try folder.write(Scratch.output + "/cat", [1])
     var images = sampleImages(9)
     images["cat/large.png"] = Scratch.bytes(9_000, seed: 3)
-    let own = KafkaHeader(name: "own", value: [0, 255])
+    let own = MessageHeader(name: "own", value: [0, 255])
     var messages = sampleImages(9).sorted { $0.key < $1.key }.map { TestMessage.image($0.key, $0.value) }
     messages += TestMessage.segments("cat/large.png", images["cat/large.png"]!, size: 2_000)
     for index in messages.indices { messages[index].headers.append(own) }
@@ -162,7 +164,7 @@ import Testing
 
   @Test func aLetterWhoseCauseIsNotCuredComesBackAsANewOne() throws {
     let broker = try Broker.preferred()
-    try broker.send([.text("one", headers: [KafkaHeader(name: "own", value: [7])])])
+    try broker.send([.text("one", headers: [MessageHeader(name: "own", value: [7])])])
     for round in 0..<3 {
       _ = try Program.storeAll(in: folder, broker)
       #expect(try run(broker).filter { $0.contains(" offset=\(round) ") }.count == 1)
@@ -179,8 +181,9 @@ import Testing
   @Test func lettersOnDiskAreListedAndSentBackOnce() throws {
     let broker = try Broker()
     let messages = [
-      TestMessage.text("one", key: "%\n", headers: [KafkaHeader(name: "n", nullableValue: nil)]),
-      TestMessage(key: nil, value: nil), TestMessage(key: [], value: [], headers: [KafkaHeader(name: "é:", value: [])]),
+      TestMessage.text("one", key: "%\n", headers: [MessageHeader(name: "n", nullableValue: nil)]),
+      TestMessage(key: nil, value: nil),
+      TestMessage(key: [], value: [], headers: [MessageHeader(name: "é:", value: [])]),
       TestMessage(key: [0xFF, 0], value: Array(0...255)),
     ]
     try broker.send(messages)

@@ -1,6 +1,7 @@
 import Glibc
-import Platform
 import Testing
+
+@testable import Platform
 
 @Suite(.ownThread) struct DemoTests {
   private let folder = Scratch()

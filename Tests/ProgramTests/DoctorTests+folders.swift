@@ -1,8 +1,9 @@
 import Glibc
-import Kafka
-import Platform
-import Telemetry
 import Testing
+
+@testable import Kafka
+@testable import Platform
+@testable import Telemetry
 
 /// What `doctor` finds in input, output and state.
 extension DoctorTests {

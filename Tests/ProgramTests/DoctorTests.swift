@@ -1,8 +1,9 @@
 import Glibc
-import Kafka
-import Platform
-import Telemetry
 import Testing
+
+@testable import Kafka
+@testable import Platform
+@testable import Telemetry
 
 /// `image-pipeline doctor`: finds what is wrong with its cure, beside whatever runs, and changes nothing.
 @Suite(.ownThread) struct DoctorTests {

@@ -1,5 +1,6 @@
-import Platform
 import Testing
+
+@testable import Platform
 
 /// What a power failure would lose: whether files, names, rows and catalog are synced, and in the order that makes a batch
 /// undone or done. Needs strace; a sanitizer's program may not be traced.

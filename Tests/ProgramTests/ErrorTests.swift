@@ -1,6 +1,7 @@
 import Glibc
-import Platform
 import Testing
+
+@testable import Platform
 
 /// What a user meets who got something wrong: refused at once, or named for what it is.
 @Suite(.ownThread) struct ErrorTests {

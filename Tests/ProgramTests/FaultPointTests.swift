@@ -1,7 +1,9 @@
 import Glibc
-import ImagePipeline
-import Platform
+import TestSupport
 import Testing
+
+@testable import Kafka
+@testable import Platform
 
 /// Killed at each step, once and again while it recovers from the first time: the program is the debug build, which
 /// knows of `FAULT_POINT`.

@@ -1,7 +1,8 @@
 import Glibc
-import Platform
-import SQLite
 import Testing
+
+@testable import Platform
+@testable import SQLite
 
 /// What happens around the programs: folders that cannot be used, files that people delete, brokers that go away.
 @Suite(.ownThread) struct FaultTests {

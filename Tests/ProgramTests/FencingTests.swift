@@ -1,8 +1,9 @@
 import Glibc
-import Kafka
-import Platform
-import SQLite
 import Testing
+
+@testable import Kafka
+@testable import Platform
+@testable import SQLite
 
 /// A consumer that its group shuts out for good: the client cannot go on, the consumer has to.
 @Suite(.ownThread) struct FencingTests {

@@ -1,7 +1,8 @@
 import Glibc
-import Kafka
-import Platform
 import Testing
+
+@testable import Kafka
+@testable import Platform
 
 /// An output on a file system that takes several spellings for one name.
 @Suite(.ownThread, .enabled("no file system that folds names is to be had") { FoldingDisk.isPermitted })

@@ -1,9 +1,10 @@
 import Glibc
-import ImagePipeline
-import Kafka
-import Platform
-import SQLite
+import TestSupport
 import Testing
+
+@testable import Kafka
+@testable import Platform
+@testable import SQLite
 
 /// A topic that is read again into the output that it was stored in, and offsets that somebody resets for that.
 @Suite(.ownThread) struct FromBeginningTests {

@@ -1,6 +1,7 @@
 import Glibc
-import Platform
 import Testing
+
+@testable import Platform
 
 /// On a small disk of its own, which only root can mount.
 @Suite(.ownThread, .enabled("mounting a small disk is not permitted") { SmallDisk.isPermitted }) struct FullDiskTests {

@@ -1,7 +1,9 @@
 import Glibc
-import Kafka
-import Platform
 import Testing
+
+@testable import Kafka
+@testable import Messaging
+@testable import Platform
 
 /// What somebody sends, or plants in the output, to break it.
 @Suite(.ownThread) struct HostileInputTests {
@@ -138,7 +140,7 @@ import Testing
   private func changed(_ message: TestMessage, _ headers: [String: String]) -> TestMessage {
     var message = message
     message.headers = message.headers.map { header in
-      headers[header.name].map { KafkaHeader(name: header.name, value: Array($0.utf8)) } ?? header
+      headers[header.name].map { MessageHeader(name: header.name, value: Array($0.utf8)) } ?? header
     }
     return message
   }
@@ -231,9 +233,9 @@ import Testing
   @Test func ofAHeaderThatComesTwiceTheLastCounts() throws {
     let broker = try Broker.preferred()
     var right = TestMessage.image("right.jpg", [1])
-    right.headers.insert(KafkaHeader(name: "image-length", value: Array("7".utf8)), at: 0)
+    right.headers.insert(MessageHeader(name: "image-length", value: Array("7".utf8)), at: 0)
     var wrong = TestMessage.image("wrong.jpg", [1])
-    wrong.headers.append(KafkaHeader(name: "image-length", value: Array("7".utf8)))
+    wrong.headers.append(MessageHeader(name: "image-length", value: Array("7".utf8)))
     try broker.send([right, wrong])
     _ = try Program.storeAll(in: folder, broker)
     try expectStored(["right.jpg": [1]], in: folder)

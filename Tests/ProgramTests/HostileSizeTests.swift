@@ -1,6 +1,7 @@
-import Kafka
-import Platform
 import Testing
+
+@testable import Kafka
+@testable import Platform
 
 /// Messages far larger than any of our producer's: a topic's own `max.message.bytes` lets them in where the broker has its
 /// defaults. For a real broker alone: the embedded one keeps 5 MiB.

@@ -1,6 +1,7 @@
 import Glibc
-import Platform
 import Testing
+
+@testable import Platform
 
 /// What may lie in an input folder besides plain files, and names that are none.
 @Suite(.ownThread) struct InputTests {

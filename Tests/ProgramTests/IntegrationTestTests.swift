@@ -1,6 +1,7 @@
 import Glibc
-import Platform
 import Testing
+
+@testable import Platform
 
 /// The program that judges the pipeline from outside, as the container of `make test-integration` runs it: it must pass where all is
 /// right, and see each thing that is not.

@@ -1,6 +1,7 @@
 import Glibc
-import Platform
 import Testing
+
+@testable import Platform
 
 /// Our side against the plain Python scripts', by the wire format alone.
 @Suite(.ownThread, .enabled("no Python with confluent-kafka") { Python.isThere }) struct InteropTests {

@@ -1,7 +1,8 @@
 import Glibc
-import Platform
-import SQLite
 import Testing
+
+@testable import Platform
+@testable import SQLite
 
 /// What a producer remembers of what it has sent, and what makes it forget.
 @Suite(.ownThread) struct LedgerTests {

@@ -1,7 +1,9 @@
 import Glibc
-import ImagePipeline
-import Platform
+import TestSupport
 import Testing
+
+@testable import Kafka
+@testable import Platform
 
 /// Killed on the way of a dead letter, out and back.
 @Suite(.ownThread) struct LetterFaultPointTests {

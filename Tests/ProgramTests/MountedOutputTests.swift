@@ -1,8 +1,9 @@
 import Glibc
-import Kafka
-import Platform
-import Telemetry
 import Testing
+
+@testable import Kafka
+@testable import Platform
+@testable import Telemetry
 
 /// An output in which something is mounted, as only root can do it.
 @Suite(.ownThread, .enabled("mounting is not permitted") { SmallDisk.isPermitted }) struct MountedOutputTests {

@@ -1,6 +1,7 @@
-import Kafka
-import Platform
 import Testing
+
+@testable import Kafka
+@testable import Platform
 
 /// A topic that the pipeline makes has the settings that were asked for. For a real broker alone: the embedded one has none.
 @Suite(.ownThread, .enabled("no Apache Kafka is named") { Broker.realServers != nil }) struct NewTopicTests {

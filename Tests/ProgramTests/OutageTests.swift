@@ -1,7 +1,8 @@
 import Glibc
-import Kafka
-import Platform
 import Testing
+
+@testable import Kafka
+@testable import Platform
 
 /// A real broker that is gone, or has lost the topic, for minutes, under both sides, with the time-outs that users have.
 ///

@@ -1,6 +1,7 @@
 import Glibc
-import Platform
 import Testing
+
+@testable import Platform
 
 /// What a producer that is killed, or whose broker goes away, leaves behind: nothing is lost.
 @Suite(.ownThread) struct ProducerCrashTests {

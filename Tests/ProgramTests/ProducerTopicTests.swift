@@ -1,7 +1,8 @@
 import Glibc
-import Kafka
-import Platform
 import Testing
+
+@testable import Kafka
+@testable import Platform
 
 /// A topic that is deleted and made anew holds nothing of what the producer's ledger has as sent. For a real broker alone:
 /// the embedded one deletes nothing.

@@ -1,9 +1,9 @@
 import Glibc
-import ImagePipeline
-import Kafka
-import Platform
-import SQLite
+import TestSupport
 import Testing
+
+@testable import Kafka
+@testable import SQLite
 
 @Suite(.ownThread) struct ReassignmentTests {
   private let folder = Scratch()

@@ -1,6 +1,7 @@
 import Glibc
-import Platform
 import Testing
+
+@testable import Platform
 
 /// What the broker refuses may be allowed a minute later: a right that was forgotten, a limit that was too low.
 @Suite(.ownThread) struct RefusalTests {

@@ -1,7 +1,8 @@
 import Glibc
-import ImagePipeline
-import Platform
+import TestSupport
 import Testing
+
+@testable import Platform
 
 /// Killed while what was damaged is put right.
 @Suite(.ownThread) struct RepairFaultPointTests {

@@ -1,8 +1,9 @@
 import Glibc
-import Kafka
-import Platform
-import SQLite
 import Testing
+
+@testable import Kafka
+@testable import Platform
+@testable import SQLite
 
 /// A catalog that is damaged or lost, as operators meet it: the consumer refuses, `repair` cures, and the topic, which is
 /// read again from its beginning, doubles nothing.

@@ -1,6 +1,7 @@
 import Glibc
-import Platform
 import Testing
+
+@testable import Platform
 
 /// `verify --resend`: it sends what is missing, and touches nothing of what it sends.
 @Suite(.ownThread) struct ResendTests {

@@ -1,6 +1,7 @@
-import Kafka
-import Platform
 import Testing
+
+@testable import Kafka
+@testable import Platform
 
 /// What a user must be allowed, on a broker that lets nobody do anything by default.
 @Suite(.ownThread, .securedBroker) struct RightsTests {

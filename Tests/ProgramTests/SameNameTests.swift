@@ -1,9 +1,9 @@
 import Glibc
-import ImagePipeline
-import Kafka
-import Platform
-import Telemetry
+import TestSupport
 import Testing
+
+@testable import Platform
+@testable import Telemetry
 
 /// Two producers that have different images of one name.
 @Suite(.ownThread) struct SameNameTests {

@@ -1,6 +1,7 @@
 import Glibc
-import Platform
 import Testing
+
+@testable import Platform
 
 /// TLS, passwords and certificates, on a broker that insists on them.
 @Suite(.ownThread, .securedBroker) struct SecuredBrokerTests {

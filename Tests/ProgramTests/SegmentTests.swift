@@ -1,10 +1,9 @@
 import Glibc
-import ImagePipeline
-import Kafka
-import Platform
 import Synchronization
-import Telemetry
+import TestSupport
 import Testing
+
+@testable import Platform
 
 @Suite(.ownThread) struct SegmentTests {
   private let folder = Scratch()

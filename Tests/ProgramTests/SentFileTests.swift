@@ -1,6 +1,7 @@
 import Glibc
-import Platform
 import Testing
+
+@testable import Platform
 
 /// AFTER_SENT acts on the version of a file that was sent, and on no other, whenever another one comes.
 @Suite(.ownThread) struct SentFileTests {

@@ -1,9 +1,10 @@
 import Glibc
-import Kafka
-import Platform
-import SQLite
-import Telemetry
 import Testing
+
+@testable import Kafka
+@testable import Platform
+@testable import SQLite
+@testable import Telemetry
 
 /// Members of the consumers' group that do not store into their output. The embedded broker does not say who is in a group.
 @Suite(.ownThread, .enabled(if: Broker.realServers != nil, "KAFKA_TEST_BOOTSTRAP_SERVERS names no Kafka"))

@@ -1,9 +1,9 @@
 import Glibc
-import ImagePipeline
-import Platform
-import SQLite
-import Telemetry
+import TestSupport
 import Testing
+
+@testable import SQLite
+@testable import Telemetry
 
 @Suite(.ownThread) struct StatusTests {
   private let folder = Scratch()

@@ -1,6 +1,7 @@
 import Glibc
-import Platform
 import Testing
+
+@testable import Platform
 
 /// Ready is who succeeds, not who is busy.
 @Suite(.ownThread) struct SuccessHealthTests {

@@ -1,8 +1,9 @@
 import Glibc
-import Kafka
-import Platform
-import SQLite
 import Testing
+
+@testable import Kafka
+@testable import Platform
+@testable import SQLite
 
 /// What may become of a topic. For a real broker alone: the embedded one deletes and compacts nothing.
 @Suite(.ownThread, .enabled("no Apache Kafka is named") { Broker.realServers != nil }) struct TopicFaultTests {

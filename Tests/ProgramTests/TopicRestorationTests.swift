@@ -1,7 +1,8 @@
 import Glibc
-import Kafka
-import Platform
 import Testing
+
+@testable import Kafka
+@testable import Platform
 
 /// A topic that is deleted under running sides is created again. For a real broker alone: the embedded one deletes nothing.
 @Suite(.ownThread, .enabled("no Apache Kafka is named") { Broker.realServers != nil }) struct TopicRestorationTests {

@@ -1,6 +1,7 @@
 import Glibc
-import Platform
 import Testing
+
+@testable import Platform
 
 /// Files that are still being written, that change while they are read, or whose change nothing but ctime shows.
 @Suite(.ownThread) struct UnfinishedFileTests {

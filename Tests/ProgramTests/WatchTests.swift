@@ -1,6 +1,7 @@
 import Glibc
-import Platform
 import Testing
+
+@testable import Platform
 
 /// A producer that goes on: what it takes, when, and what it leaves alone.
 @Suite(.ownThread) struct WatchTests {

@@ -1,7 +1,8 @@
 import Glibc
-import ImagePipeline
-import Platform
+import TestSupport
 import Testing
+
+@testable import Platform
 
 /// A consumer that stands still for longer than its group waits, and then goes on as if nothing had happened.
 @Suite(.ownThread) struct ZombieTests {

@@ -1,7 +1,8 @@
 import Dispatch
 import Glibc
-import SQLite
 import Testing
+
+@testable import SQLite
 
 @Suite struct DatabaseTests {
   let temporary: TemporaryDatabase

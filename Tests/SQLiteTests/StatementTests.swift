@@ -1,5 +1,6 @@
-import SQLite
 import Testing
+
+@testable import SQLite
 
 @Suite struct StatementTests {
   let temporary: TemporaryDatabase

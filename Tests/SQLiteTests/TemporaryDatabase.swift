@@ -1,6 +1,7 @@
 import Glibc
-import SQLite
 import Testing
+
+@testable import SQLite
 
 /// A folder of a test's own with the path of a database in it, removed at the end.
 final class TemporaryDatabase {

@@ -1,5 +1,6 @@
-import Telemetry
 import Testing
+
+@testable import Telemetry
 
 @Suite struct RepetitionsTests {
   @Test func theSameIsSaidOnceInAWhileWithHowOftenItWasNot() {

@@ -1,5 +1,6 @@
 import Glibc
-import Platform
+
+@testable import Platform
 
 /// A file or a folder that stands in a second place, as volumes do in containers: unmounted with the test.
 final class BindMount {

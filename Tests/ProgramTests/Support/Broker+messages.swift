@@ -1,14 +1,16 @@
-import ImagePipeline
-import Kafka
-import Platform
 import Synchronization
 import Testing
+
+@testable import Kafka
+@testable import Messaging
+@testable import Platform
+@testable import Wire
 
 /// A message as a test sends it, or finds it in a topic.
 struct TestMessage: Equatable {
   var key: [UInt8]?
   var value: [UInt8]?
-  var headers: [KafkaHeader] = []
+  var headers: [MessageHeader] = []
   /// Where to; nil: by the key.
   var partition: Int32?
   /// Where it was found; -1 where it is still to be sent.
@@ -44,11 +46,11 @@ struct TestMessage: Equatable {
 
   static func segmentHeaders(
     _ name: String, _ digest: Digest, index: Int, count: Int, position: Int
-  ) -> [KafkaHeader] {
+  ) -> [MessageHeader] {
     [
       ("segment-id", ImageHeaders.Segment.id(name: name, digest: digest)), ("segment-index", "\(index)"),
       ("segment-count", "\(count)"), ("segment-position", "\(position)"),
-    ].map { KafkaHeader(name: $0.0, value: Array($0.1.utf8)) }
+    ].map { MessageHeader(name: $0.0, value: Array($0.1.utf8)) }
   }
 
   private static func message(_ name: String, _ bytes: ArraySlice<UInt8>, _ headers: ImageHeaders) -> TestMessage {
@@ -59,7 +61,7 @@ struct TestMessage: Equatable {
   }
 
   /// Any text under any key.
-  static func text(_ value: String, key: String = "key", headers: [KafkaHeader] = []) -> TestMessage {
+  static func text(_ value: String, key: String = "key", headers: [MessageHeader] = []) -> TestMessage {
     TestMessage(key: Array(key.utf8), value: Array(value.utf8), headers: headers)
   }
 

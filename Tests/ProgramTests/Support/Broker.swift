@@ -1,5 +1,6 @@
 import Glibc
-import Kafka
+
+@testable import Kafka
 
 /// A broker for one test: librdkafka's embedded one, or a real one's topic where KAFKA_TEST_BOOTSTRAP_SERVERS names it.
 final class Broker: Sendable {

@@ -1,6 +1,7 @@
-import Platform
-import SQLite
 import Synchronization
+
+@testable import Platform
+@testable import SQLite
 
 /// How many messages the fullest partition holds that are not stored yet, looked at by a thread of its own: the broker
 /// may hang.

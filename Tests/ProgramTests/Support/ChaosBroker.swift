@@ -1,5 +1,6 @@
 import Glibc
-import Platform
+
+@testable import Platform
 
 /// The real broker as a victim: killed and brought back by commands that the environment names.
 final class ChaosBroker {

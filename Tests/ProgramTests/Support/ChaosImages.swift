@@ -1,5 +1,6 @@
 import Glibc
-import Platform
+
+@testable import Platform
 
 /// The images of a run: drops them into the input folder while it lasts, and knows what must be stored in the end.
 final class ChaosImages {

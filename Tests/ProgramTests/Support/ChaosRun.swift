@@ -1,6 +1,7 @@
 import Glibc
-import Platform
 import Testing
+
+@testable import Platform
 
 /// A run in which processes are killed and started again, by a schedule that its seed decides, while images are dropped
 /// into the input folder. Ends with everything stored, or with what is wrong.

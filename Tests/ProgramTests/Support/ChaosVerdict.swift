@@ -1,6 +1,5 @@
-import ImagePipeline
-import Platform
-import SQLite
+@testable import Platform
+@testable import SQLite
 
 /// Looks whether folder, CSV file, catalog and ledger are exactly what a run without a kill would have left. By its own
 /// means first, then by `verify`.

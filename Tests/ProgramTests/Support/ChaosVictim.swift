@@ -1,5 +1,6 @@
 import Glibc
-import Platform
+
+@testable import Platform
 
 /// One process of a run, and what its row of plans does to it.
 final class ChaosVictim {

@@ -1,6 +1,7 @@
 import Glibc
-import Platform
 import Testing
+
+@testable import Platform
 
 /// librdkafka's embedded broker in a process of its own. It cannot be killed, for it has everything in memory, but it can
 /// hang: stopped for a while, it leaves the clients with what it has not acknowledged.

@@ -1,5 +1,6 @@
 import Glibc
-import Platform
+
+@testable import Platform
 
 /// A folder whose file system takes `A` and `a` for one name: on an ext4 of its own, which only root can mount and not every
 /// kernel knows, or below the folder that TEST_FOLDING_FOLDER names.

@@ -1,7 +1,9 @@
-import ImagePipeline
-import Platform
 import Synchronization
-import Telemetry
+
+@testable import Configuration
+@testable import Consumer
+@testable import Platform
+@testable import Telemetry
 
 /// A consumer within the test's own process, for what no environment variable says: that two embedded clusters are one.
 enum LocalConsumer {

@@ -1,5 +1,6 @@
-import Platform
 import Testing
+
+@testable import Platform
 
 /// Gives each test a thread of its own: they spend their time waiting for brokers and processes, for which the shared
 /// pool has too few.

@@ -1,6 +1,7 @@
 import Glibc
-import Platform
 import Testing
+
+@testable import Platform
 
 /// What a program may never say, nor end with, whatever a test expects of it.
 extension Program {

@@ -1,6 +1,7 @@
 import Glibc
-import Platform
 import Testing
+
+@testable import Platform
 
 /// What tests of a producer that goes on need again and again.
 extension Program {

@@ -1,5 +1,6 @@
 import Glibc
-import Platform
+
+@testable import Platform
 
 /// The built program in a process of its own, as users run it: it can be killed.
 final class Program {

@@ -1,5 +1,6 @@
 import Glibc
-import Platform
+
+@testable import Platform
 
 /// A temporary folder that is gone with the test, and what tests do with files.
 final class Scratch: @unchecked Sendable {

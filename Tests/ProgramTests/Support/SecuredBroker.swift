@@ -1,6 +1,7 @@
 import Glibc
-import Kafka
 import Testing
+
+@testable import Kafka
 
 /// A broker that asks who somebody is, with what `Tests/Secured/prepare.sh` made for it in the folder that
 /// KAFKA_TEST_SECURED names.

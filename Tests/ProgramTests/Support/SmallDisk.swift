@@ -1,5 +1,6 @@
 import Glibc
-import Platform
+
+@testable import Platform
 
 /// A file system in memory, unmounted with the test.
 final class SmallDisk {

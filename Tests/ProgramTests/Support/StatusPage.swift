@@ -1,4 +1,4 @@
-import Telemetry
+@testable import Telemetry
 
 /// What a side tells of itself over HTTP.
 struct StatusPage {

@@ -1,6 +1,7 @@
 import Glibc
-import Platform
 import Testing
+
+@testable import Platform
 
 /// A system call as `strace -f -y` writes it, with the path in the place of each descriptor.
 struct SystemCall {

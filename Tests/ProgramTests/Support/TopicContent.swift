@@ -1,6 +1,7 @@
-import ImagePipeline
-import Kafka
-import Platform
+@testable import Kafka
+@testable import Messaging
+@testable import Platform
+@testable import Wire
 
 /// What lies in a broker's topic, read by place and outside of any group: no join is waited for, nobody is disturbed.
 /// Used by one thread at a time.

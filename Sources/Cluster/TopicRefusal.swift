@@ -1,0 +1,30 @@
+import Configuration
+import Kafka
+
+/// The cluster does not make the topic so, now or later.
+struct TopicRefusal: Error, CustomStringConvertible {
+  let topic: String
+  let wanted: NewTopic
+  /// As `KafkaError` has them.
+  let name: String
+  let reason: String
+
+  /// The variables that may be at fault.
+  private var variables: [String] {
+    let (partitions, replicas) = (
+      "TOPIC_PARTITIONS=\(wanted.partitions)", "TOPIC_REPLICATION_FACTOR=\(wanted.replicationFactor)"
+    )
+    let settings = wanted.settings.sorted { $0.key < $1.key }.map { "\(NewTopic.variables[$0.key]!)=\($0.value)" }
+    return switch name {
+    case "INVALID_REPLICATION_FACTOR": [replicas]
+    case "INVALID_PARTITIONS": [partitions]
+    case "INVALID_CONFIG" where !settings.isEmpty: settings
+    default: [partitions, replicas] + settings
+    }
+  }
+
+  var description: String {
+    "the cluster refuses to make the topic \(topic) with \(variables.joined(separator: ", ")): \(reason) (\(name)). Set what it "
+      + "allows, or make the topic yourself"
+  }
+}

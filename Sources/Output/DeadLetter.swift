@@ -1,0 +1,21 @@
+package import Messaging
+
+/// A message that cannot be stored, unchanged, with the reason.
+package struct DeadLetter {
+  package let message: any Message
+  package let reason: BadMessage
+}
+
+/// Keeps dead letters: in Kafka, or on disk.
+package protocol DeadLetterSink: AnyObject {
+  /// Returns when every dead letter is safe. Each is kept at least once.
+  /// - Returns: false if `whileWaiting` said so; some of them may be safe all the same.
+  /// - Throws: if they can be kept nowhere at the moment.
+  func deliver(_ letters: [DeadLetter]) throws -> Bool
+  /// To be called when the catalog has what the dead letters were about.
+  func settled()
+  /// Called every now and then during a wait, for a broker or for a lock. Returns false to give up.
+  var whileWaiting: () -> Bool { get set }
+  /// Nothing more will be delivered.
+  func close()
+}

@@ -1,0 +1,19 @@
+import Glibc
+
+/// A folder of its own under `TMPDIR`, or `/tmp`.
+package final class TemporaryFolder: Sendable {
+  package let path: String
+
+  package init() throws {
+    let base = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+    var template = Array((base + "/image-pipeline-XXXXXX").utf8CString)
+    guard mkdtemp(&template) != nil else { throw SystemError("make a temporary folder in", base) }
+    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  package func remove() {
+    guard let folder = try? Folder.open(path) else { return }
+    for name in (try? folder.names()) ?? [] { try? folder.remove(name) }
+    rmdir(path)
+  }
+}

@@ -1,0 +1,45 @@
+/// One thing that was looked at: what it is like and, where it is not as it should be, what to do.
+package struct Finding: Equatable, Sendable {
+  package enum Level: String, Sendable {
+    case ok
+    /// It works, and might not always.
+    case note
+    /// Something does not work, or images are at risk.
+    case problem
+  }
+
+  /// A value that the finding is about, in a column of its own.
+  package struct Subject: Equatable, Sendable {
+    package let name: String
+    package let value: String
+  }
+
+  package let level: Level
+  package let text: String
+  /// The cure, or for a note the advice; nil where nothing is to be done.
+  package let cure: String?
+  package let subject: Subject?
+
+  package static func ok(_ text: String) -> Finding { Finding(.ok, text, nil) }
+  package static func note(_ text: String, _ advice: String) -> Finding { Finding(.note, text, advice) }
+  package static func problem(_ text: String, cure: String) -> Finding { Finding(.problem, text, cure) }
+
+  /// The same, as a row of a table.
+  package func of(_ name: String, _ value: String) -> Finding {
+    Finding(level, text, cure, Subject(name: name, value: value))
+  }
+
+  private init(_ level: Level, _ text: String, _ cure: String?, _ subject: Subject? = nil) {
+    self.level = level
+    self.text = text
+    self.cure = cure
+    self.subject = subject
+  }
+
+  /// What was looked at, in the order in which it is shown.
+  package enum Area: String, CaseIterable, Sendable {
+    case versions, clock, process, kafka, topic, input, output, state
+    case sizes = "size limits"
+    case health
+  }
+}

@@ -1,0 +1,55 @@
+import Platform
+import Synchronization
+
+/// Whether a side lives, and whether it does its work: what its container, and whoever looks, is told.
+package final class Health: Sendable {
+  /// What can keep a side from working.
+  package enum Part: String, Sendable {
+    case broker, topic, output, catalog, csv, partitions, fetching, storing, segments, input, ledger, acknowledgements
+    case sending, refusals
+  }
+
+  private struct State {
+    var lastBeat = Clock.monotonicMilliseconds
+    var isStarted = false
+    var troubles: [Part: String] = [:]
+  }
+
+  private let state = Mutex(State())
+
+  /// Longer than any step between two beats may take that is not stuck, in ms: a large batch on a slow disk.
+  static let patience: Int64 = 60_000
+
+  package init() {}
+
+  /// The side's loop goes on.
+  package func beat() { state.withLock { $0.lastBeat = Clock.monotonicMilliseconds } }
+
+  /// It has got all that it needs, for the first time.
+  package func started() { state.withLock { $0.isStarted = true } }
+
+  package func trouble(_ part: Part, _ reason: String) { state.withLock { $0.troubles[part] = reason } }
+
+  package func well(_ part: Part) { state.withLock { $0.troubles[part] = nil } }
+
+  package struct Report: Equatable, Sendable {
+    /// The loop goes on: a process for which this is false is best started anew.
+    let isAlive: Bool
+    /// All is there that the work needs.
+    let isReady: Bool
+    /// Why not, a line each.
+    let reasons: [String]
+  }
+
+  func report(at now: Int64 = Clock.monotonicMilliseconds) -> Report {
+    state.withLock { state in
+      let isAlive = now - state.lastBeat < Self.patience
+      var reasons = state.troubles.sorted { $0.key.rawValue < $1.key.rawValue }.map {
+        "\($0.key.rawValue): \($0.value)"
+      }
+      if !isAlive { reasons.append("no sign of life for \((now - state.lastBeat) / 1000) s") }
+      if !state.isStarted, reasons.isEmpty { reasons.append("starting") }
+      return Report(isAlive: isAlive, isReady: isAlive && state.isStarted && state.troubles.isEmpty, reasons: reasons)
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import Platform
+
+/// Shows people that something goes on: one live line on a terminal, elsewhere a log line every few seconds where
+/// something has changed.
+package final class Progress: Sendable {
+  /// How far it has come.
+  package struct State: Equatable, Sendable {
+    /// "sent", "stored"
+    var verb: String
+    var images: Int
+    var bytes: Int
+    /// Images or messages to come; nil where nobody knows.
+    var left: Int?
+    var leftUnit: String
+
+    package init(verb: String, images: Int, bytes: Int, left: Int?, leftUnit: String = "left") {
+      self.verb = verb
+      self.images = images
+      self.bytes = bytes
+      self.left = left
+      self.leftUnit = leftUnit
+    }
+  }
+
+  private let log: Log
+  private let stop = StopFlag()
+  private let interval: Int
+  private let state: @Sendable () -> State
+
+  private static let liveInterval = 200
+
+  /// - Parameter interval: between two log lines, in ms; 0: none.
+  package init(log: Log, interval: Int, state: @escaping @Sendable () -> State) {
+    self.log = log
+    self.interval = interval
+    self.state = state
+  }
+
+  /// Shows progress while `body` runs.
+  package func during<T>(_ body: () throws -> T) rethrows -> T {
+    guard log.hasLiveLine || interval > 0 else { return try body() }
+    let thread = BackgroundThread.start("progress") { self.run() }
+    defer {
+      stop.set()
+      thread.join()
+      log.setLiveLine(nil)
+    }
+    return try body()
+  }
+
+  private func run() {
+    let isLive = log.hasLiveLine
+    var before = (state: state(), time: Clock.monotonicMilliseconds)
+    var rate = 0.0
+    while !stop.wait(milliseconds: isLive ? Self.liveInterval : interval) {
+      let now = (state: state(), time: Clock.monotonicMilliseconds)
+      let current = Double(now.state.bytes - before.state.bytes) * 1_000 / Double(max(1, now.time - before.time))
+      // A live figure that jumps five times a second cannot be read.
+      rate = isLive ? 0.8 * rate + 0.2 * current : current
+      if isLive {
+        log.setLiveLine(line(now.state, rate))
+      } else if now.state != before.state {
+        log.info(line(now.state, rate), ["images": .of(now.state.images), "bytes": .of(now.state.bytes)])
+      }
+      before = now
+    }
+  }
+
+  private func line(_ state: State, _ rate: Double) -> String {
+    var line = "\(state.verb) \(Quantity.count(state.images, "image")), \(Quantity.bytes(state.bytes)), "
+    line += "\(Quantity.bytes(Int(rate)))/s"
+    if let left = state.left, left > 0 { line += ", \(Quantity.grouped(left)) \(state.leftUnit)" }
+    return line
+  }
+}

@@ -1,0 +1,87 @@
+import Platform
+
+/// What a side shows of itself over HTTP: `/healthz` (it lives), `/readyz` (it works), `/metrics` (Prometheus).
+package final class StatusServer: Sendable {
+  private let server: HTTPServer
+
+  var port: Int { server.port }
+
+  /// - Parameters:
+  ///   - settings: nil, or a port that cannot be had, which is only said: no server. The images matter more.
+  ///   - metrics: adds a side's own to the page.
+  package init?(
+    _ settings: HTTPSettings?, health: Health, log: Log, metrics: @escaping @Sendable (inout MetricsText) -> Void
+  ) {
+    guard let settings else { return nil }
+    do {
+      server = try HTTPServer(address: settings.address, port: settings.port) { path in
+        Self.respond(path, health, metrics)
+      }
+    } catch {
+      log.warning("no health and no metrics over HTTP: \(error)")
+      return nil
+    }
+    log.info(
+      "health and metrics over HTTP", ["address": .string(settings.address), "port": .of(server.port)])
+  }
+
+  package func stop() { server.stop() }
+
+  private static func respond(
+    _ path: String, _ health: Health, _ metrics: (inout MetricsText) -> Void
+  ) -> HTTPResponse? {
+    let report = health.report()
+    switch path {
+    case "/": return HTTPResponse(body: "image-pipeline \(Product.version)\n/healthz /readyz /metrics\n")
+    case "/healthz": return answer(report.isAlive, report.reasons)
+    case "/readyz": return answer(report.isReady, report.reasons)
+    case "/metrics":
+      var text = MetricsText()
+      metrics(&text)
+      text.gauge("image_pipeline_ready", "1 where all is there that the work needs.", report.isReady ? 1 : 0)
+      text.addProcess()
+      return HTTPResponse(contentType: MetricsText.contentType, body: text.text)
+    default: return nil
+    }
+  }
+
+  private static func answer(_ isWell: Bool, _ reasons: [String]) -> HTTPResponse {
+    HTTPResponse(
+      status: isWell ? 200 : 503, body: (isWell && reasons.isEmpty ? ["ok"] : reasons).joined(separator: "\n") + "\n")
+  }
+}
+
+/// Where a side listens.
+package struct HTTPSettings: Equatable, Sendable {
+  package var address: String
+  /// 0: any free one.
+  package var port: Int
+
+  package init(address: String, port: Int) {
+    self.address = address
+    self.port = port
+  }
+}
+
+extension MetricsText {
+  /// By Prometheus' own names for what every process has.
+  fileprivate mutating func addProcess() {
+    let now = ProcessStatistics.now()
+    gauge(
+      "image_pipeline_build_info", "1, with the version as a label.", [([("version", Product.version)], 1)])
+    counter("process_cpu_seconds_total", "User and system time, in seconds.", now.processorSeconds)
+    gauge("process_resident_memory_bytes", "Resident memory.", Double(now.residentMemory))
+    gauge("process_open_fds", "Open file descriptors.", Double(now.openFiles))
+  }
+
+  /// The room of the file systems that a side writes to, by what it writes there.
+  package mutating func disks(_ paths: [(role: String, path: String)]) {
+    let found = paths.compactMap { entry in DiskSpace.of(entry.path).map { (entry.role, $0) } }
+    gauge(
+      "image_pipeline_disk_free_bytes", "What may still be written to the file system.",
+      found.map { ([("role", $0.0)], Double($0.1.free)) })
+    gauge(
+      "image_pipeline_disk_size_bytes", "The size of the file system.",
+      found.map { ([("role", $0.0)], Double($0.1.size)) })
+  }
+}

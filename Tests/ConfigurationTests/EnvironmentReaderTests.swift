@@ -1,0 +1,318 @@
+import TestSupport
+import Testing
+
+@testable import Configuration
+@testable import Kafka
+@testable import Platform
+@testable import Wire
+
+/// The one thing that is wrong with an environment, or all of them.
+private func problems(_ environment: [String: String]) -> [String] {
+  do {
+    _ = try EnvironmentReader.read(environment)
+    return []
+  } catch { return error.problems }
+}
+
+@Suite struct EnvironmentReaderTests {
+  @Test func defaultsAreTheDocumentedOnes() throws {
+    let configuration = try EnvironmentReader.read([:])
+    let (producer, consumer) = (configuration.producer, configuration.consumer)
+    #expect(producer.input == "images")
+    #expect(producer.topic == "custom-image-topic")
+    #expect(producer.newTopic == NewTopic() && consumer.newTopic == NewTopic())
+    #expect(producer.newTopic.partitions == -1 && producer.newTopic.replicationFactor == -1)
+    #expect(producer.newTopic.settings == [:])
+    #expect(producer.stateFolder == ".image-pipeline")
+    #expect(producer.extensions.count == 14)
+    #expect(producer.settleMilliseconds == 1_000)
+    #expect(producer.rescanMilliseconds == 10_000)
+    #expect(producer.afterSent == .keep)
+    #expect(producer.sentFolder == "images/.sent")
+    #expect(producer.segmentBytes == 720_000)
+    #expect(producer.inFlightBytes == 8 << 20)
+    #expect(!producer.once && !producer.resend)
+    #expect(consumer.topic == "custom-image-topic")
+    #expect(consumer.outputPath == "processed_images")
+    #expect(consumer.csvPath == "processed_image_data.csv")
+    #expect(consumer.batchImages == 1024)
+    #expect(consumer.batchBytes == 16 << 20)
+    #expect(consumer.segmentTimeout == 3_600_000)
+    #expect(consumer.kafka.values["group.id"] == "custom_img_consumer_group")
+    #expect(configuration.logLevel == .info)
+    #expect(configuration.logFormat == .text)
+    #expect(configuration.progressMilliseconds == 5_000)
+    #expect(!configuration.hasOwnCSVPath)
+    #expect(configuration.warnings == [])
+  }
+
+  @Test func settingsDefaultToTheSameWithoutAnEnvironment() throws {
+    let read = try EnvironmentReader.read([:])
+    let plain = ConsumerSettings(topic: "t", outputPath: "o", csvPath: "c", kafka: read.consumer.kafka)
+    #expect(plain.batchImages == read.consumer.batchImages)
+    #expect(plain.batchBytes == read.consumer.batchBytes)
+    #expect(plain.segmentTimeout == read.consumer.segmentTimeout)
+    let producer = ProducerSettings(input: "i", topic: "t", stateFolder: "s", kafka: read.producer.kafka)
+    #expect(producer.settleMilliseconds == read.producer.settleMilliseconds)
+    #expect(producer.rescanMilliseconds == read.producer.rescanMilliseconds)
+    #expect(producer.segmentBytes == read.producer.segmentBytes)
+    #expect(producer.inFlightBytes == read.producer.inFlightBytes)
+  }
+
+  @Test func everyVariableIsRead() throws {
+    let configuration = try EnvironmentReader.read([
+      "TOPIC": "t.1_a-B", "TOPIC_PARTITIONS": "6", "CONSUMER_GROUP": "g", "IMAGES_DIR": "/in", "STATE_DIR": "/state",
+      "IMAGE_EXTENSIONS": " .JPG, png ,", "SETTLE_MS": "0", "RESCAN_MS": "100", "AFTER_SENT": "Move",
+      "SENT_DIR": "/sent", "SEGMENT_BYTES": "1000", "IN_FLIGHT_BYTES": "1000000", "PROCESSED_IMAGES_DIR": "/out",
+      "CSV_PATH": "/rows.csv", "BATCH_IMAGES": "1", "BATCH_BYTES": "2", "SEGMENT_TIMEOUT": "3", "LOG_LEVEL": "WARN",
+      "LOG_FORMAT": "JSON", "PROGRESS_SECONDS": "0", "TOPIC_REPLICATION_FACTOR": "3", "TOPIC_RETENTION_MS": "86400000",
+      "TOPIC_RETENTION_BYTES": "-1",
+    ])
+    let (producer, consumer) = (configuration.producer, configuration.consumer)
+    #expect(producer.topic == "t.1_a-B" && consumer.topic == "t.1_a-B")
+    #expect(producer.newTopic == consumer.newTopic)
+    #expect(producer.newTopic.partitions == 6 && producer.newTopic.replicationFactor == 3)
+    #expect(producer.newTopic.settings == ["retention.ms": "86400000", "retention.bytes": "-1"])
+    #expect(consumer.kafka.values["group.id"] == "g")
+    #expect(producer.kafka.values["group.id"] == nil)
+    #expect(producer.input == "/in" && producer.stateFolder == "/state" && producer.sentFolder == "/sent")
+    #expect(producer.extensions == ["JPG", "png"])
+    #expect(producer.settleMilliseconds == 0 && producer.rescanMilliseconds == 100)
+    #expect(producer.afterSent == .move)
+    #expect(producer.segmentBytes == 1_000 && producer.inFlightBytes == 1_000_000)
+    #expect(consumer.outputPath == "/out" && consumer.csvPath == "/rows.csv")
+    #expect(configuration.hasOwnCSVPath)
+    #expect(consumer.batchImages == 1 && consumer.batchBytes == 2 && consumer.segmentTimeout == 3_000)
+    #expect(configuration.logLevel == .warning && configuration.logFormat == .json)
+    #expect(configuration.progressMilliseconds == 0)
+  }
+
+  @Test func anEmptyVariableIsOneThatIsNotSet() throws {
+    let empty = Dictionary(uniqueKeysWithValues: Variable.all.keys.map { ($0, "") })
+    let configuration = try EnvironmentReader.read(empty)
+    #expect(configuration.producer.input == "images")
+    #expect(configuration.producer.sentFolder == "images/.sent")
+    #expect(configuration.producer.kafka.values["bootstrap.servers"] == "localhost:9092")
+    #expect(!configuration.hasOwnCSVPath)
+  }
+
+  @Test func theSentFolderFollowsTheInput() throws {
+    #expect(try EnvironmentReader.read(["IMAGES_DIR": "/in"]).producer.sentFolder == "/in/.sent")
+  }
+
+  @Test(arguments: [
+    ("TOPIC", "a b"), ("TOPIC", "."), ("TOPIC", ".."), ("TOPIC", "é"), ("TOPIC", String(repeating: "x", count: 250)),
+    ("TOPIC_PARTITIONS", "0"), ("TOPIC_PARTITIONS", "-2"), ("TOPIC_PARTITIONS", "10001"), ("SETTLE_MS", "-1"),
+    ("SETTLE_MS", "1x"), ("SETTLE_MS", "1 000"), ("SETTLE_MS", "1,000"), ("SETTLE_MS", "1.5s"), ("SETTLE_MS", "0x10"),
+    ("SETTLE_MS", "2h"), ("SETTLE_MS", "s"), ("SETTLE_MS", "1_"), ("SETTLE_MS", "99999999999999999999"),
+    ("RESCAN_MS", "99"),
+    ("IMAGE_EXTENSIONS", ", ."), ("IMAGE_EXTENSIONS", "j/pg"), ("IMAGE_EXTENSIONS", "jpg*x"),
+    ("IMAGE_EXTENSIONS", "jpe?g"),
+    ("IMAGE_EXTENSIONS", "image/jpeg"), ("IMAGE_EXTENSIONS", "[\"jpg\"]"), ("IMAGE_EXTENSIONS", "*.{jpg,png}"),
+    ("IMAGE_EXTENSIONS", "jpg|png"), ("IMAGE_EXTENSIONS", "nef.xmp"), ("IMAGE_EXTENSIONS", "jpg,tmp"),
+    ("IMAGES_DIR", "~/Pictures"), ("IMAGES_DIR", "$HOME/Pictures"), ("IMAGES_DIR", "${HOME}"), ("STATE_DIR", "~"),
+    ("SENT_DIR", "file:///sent"), ("PROCESSED_IMAGES_DIR", "s3://bucket"), ("PROCESSED_IMAGES_DIR", "C:\\images"),
+    ("CSV_PATH", "rows/"), ("CSV_PATH", "d:/rows.csv"), ("HTTP_PORT", ":8080"), ("AFTER_SENT", "burn"),
+    ("SEGMENT_BYTES", "999"), ("IN_FLIGHT_BYTES", "0"),
+    ("BATCH_IMAGES", "0"), ("BATCH_BYTES", "0"), ("SEGMENT_TIMEOUT", "0"), ("LOG_LEVEL", "loud"),
+    ("LOG_FORMAT", "xml"), ("PROGRESS_SECONDS", "-1"), ("TOPIC_REPLICATION_FACTOR", "0"),
+    ("TOPIC_REPLICATION_FACTOR", "-2"), ("TOPIC_REPLICATION_FACTOR", "three"), ("TOPIC_RETENTION_MS", "0"),
+    ("TOPIC_RETENTION_MS", "-2"), ("TOPIC_RETENTION_MS", "a week"), ("TOPIC_RETENTION_BYTES", "0"),
+    ("TOPIC_RETENTION_BYTES", "1G"), ("PROGRESS_SECONDS", "500ms"), ("BATCH_IMAGES", "1kB"),
+    ("TOPIC_RETENTION_BYTES", "99999999999999999999"),
+  ])
+  func aValueThatCannotBeUsedIsAnErrorWithVariableValueAndCure(name: String, value: String) throws {
+    let found = problems([name: value])
+    #expect(found.count == 1)
+    let problem = try #require(found.first)
+    #expect(problem.hasPrefix("\(name)=\(value) cannot be used: "))
+    #expect(
+      problem.contains("use ") || problem.contains("name ") || problem.contains("write ") || problem.contains("remove ")
+    )
+  }
+
+  @Test("a listening address holds no port", arguments: ["0.0.0.0:8080", "http://localhost", "a b", "::1]"])
+  func aListeningAddressHoldsNoPort(value: String) {
+    #expect(
+      problems(["HTTP_ADDRESS": value, "HTTP_PORT": "8080"]).first?.hasPrefix("HTTP_ADDRESS=\(value) cannot be used")
+        == true)
+  }
+
+  @Test(
+    "listening addresses are read as people write them",
+    arguments: [("*", "0.0.0.0"), ("[::1]", "::1"), ("::", "::"), ("localhost", "localhost")])
+  func listeningAddressesAreRead(value: String, address: String) throws {
+    #expect(try EnvironmentReader.read(["HTTP_ADDRESS": value, "HTTP_PORT": "1"]).http?.address == address)
+  }
+
+  @Test("white space, Windows line ends, a byte-order mark and quotes around any value are no part of it")
+  func whatSurroundsAValueIsNoPartOfIt() throws {
+    let plain = [
+      "TOPIC": "t", "CONSUMER_GROUP": "g", "IMAGES_DIR": "/in", "IMAGE_EXTENSIONS": "jpg,png", "IMAGE_EXCLUDE": "raw/",
+      "SETTLE_MS": "5", "RESCAN_MS": "200", "AFTER_SENT": "move", "SENT_DIR": "/sent", "STATE_DIR": "/state",
+      "SEGMENT_BYTES": "1000", "WIRE_FORMAT": "binary", "IN_FLIGHT_BYTES": "2000000", "PROCESSED_IMAGES_DIR": "/out",
+      "CSV_PATH": "/rows.csv", "BATCH_IMAGES": "7", "BATCH_BYTES": "8", "SEGMENT_TIMEOUT": "9", "HTTP_PORT": "8080",
+      "HTTP_ADDRESS": "127.0.0.1", "LOG_LEVEL": "debug", "LOG_FORMAT": "json", "PROGRESS_SECONDS": "3",
+      "TOPIC_PARTITIONS": "4", "TOPIC_REPLICATION_FACTOR": "2", "TOPIC_RETENTION_MS": "10",
+      "TOPIC_RETENTION_BYTES": "11",
+      "KAFKA_BOOTSTRAP_SERVERS": "b:9092", "KAFKA_COMPRESSION_TYPE": "zstd", "KAFKA_LINGER_MS": "6",
+      "KAFKA_BATCH_SIZE": "12345", "NAME_PREFIX": "camera-1/", "SAME_NAME": "keep-both",
+    ]
+    #expect(Set(plain.keys) == Set(Variable.all.keys), "each variable is tried")
+    let expected = "\(try EnvironmentReader.read(plain))"
+    for (before, after) in [("", "\r"), (" \t", " \r\n"), ("\"", "\""), (" '", "' "), ("\u{FEFF}", "\u{A0}")] {
+      let read = try EnvironmentReader.read(plain.mapValues { before + $0 + after })
+      // Dictionaries have no order, so settings of the library are compared by themselves.
+      #expect(read.producer.kafka.values == (try EnvironmentReader.read(plain)).producer.kafka.values)
+      #expect(shape(of: read) == shape(of: try EnvironmentReader.read(plain)))
+    }
+    #expect(!expected.isEmpty)
+    #expect(try EnvironmentReader.read(plain.mapValues { _ in " \r\n" }).producer.topic == "custom-image-topic")
+  }
+
+  private func shape(of configuration: Configuration) -> String {
+    var configuration = configuration
+    configuration.producer.kafka = KafkaSettings()
+    configuration.consumer.kafka = KafkaSettings()
+    return "\(configuration)"
+  }
+
+  @Test(
+    "extensions are read as people write them",
+    arguments: [
+      "jpg,png", "\"jpg,png\"", "*.jpg,*.png", "*.jpg, .png", "jpg;png", "jpg png", "jpg\r\npng\r\n", "'*.jpg' '*.png'",
+      " .jpg\t;; png ,",
+    ])
+  func extensionsAreRead(text: String) throws {
+    #expect(try EnvironmentReader.read(["IMAGE_EXTENSIONS": text]).producer.extensions == ["jpg", "png"])
+  }
+
+  @Test("every file is *, also as Windows writes it", arguments: ["*", "*.*", "jpg,*"])
+  func everyFileIsAStar(text: String) throws {
+    #expect(try EnvironmentReader.read(["IMAGE_EXTENSIONS": text]).producer.filter.accepts("anything"))
+  }
+
+  @Test(
+    "numbers are read with separators and units",
+    arguments: [
+      ("SETTLE_MS", "1_000", 1_000), ("SETTLE_MS", "1s", 1_000), ("SETTLE_MS", "2 min", 120_000),
+      ("SETTLE_MS", "5MS", 5),
+      ("BATCH_BYTES", "16MiB", 16 << 20), ("BATCH_BYTES", "2 mb", 2_000_000), ("BATCH_BYTES", "16_000_000", 16_000_000),
+      ("SEGMENT_TIMEOUT", "1h", 3_600_000), ("SEGMENT_TIMEOUT", "90 seconds", 90_000),
+      ("TOPIC_RETENTION_MS", "7 days", 604_800_000),
+      ("TOPIC_RETENTION_BYTES", "1GB", 1_000_000_000), ("PROGRESS_SECONDS", "2m", 120_000),
+    ])
+  func numbersAreReadWithUnits(name: String, text: String, value: Int) throws {
+    let read = try EnvironmentReader.read([name: text])
+    let found: [String: Int?] = [
+      "SETTLE_MS": read.producer.settleMilliseconds, "BATCH_BYTES": read.consumer.batchBytes,
+      "SEGMENT_TIMEOUT": read.consumer.segmentTimeout,
+      "TOPIC_RETENTION_MS": read.producer.newTopic.retentionMilliseconds,
+      "TOPIC_RETENTION_BYTES": read.producer.newTopic.retentionBytes, "PROGRESS_SECONDS": read.progressMilliseconds,
+    ]
+    #expect(found[name] == value)
+  }
+
+  @Test("a slash at the end of a folder says nothing")
+  func aSlashAtTheEndSaysNothing() throws {
+    let read = try EnvironmentReader.read([
+      "IMAGES_DIR": "/in//", "PROCESSED_IMAGES_DIR": "out/", "STATE_DIR": "/", "SENT_DIR": "/sent/",
+    ])
+    #expect(read.producer.input == "/in" && read.consumer.outputPath == "out")
+    #expect(read.producer.stateFolder == "/" && read.producer.sentFolder == "/sent")
+  }
+
+  @Test("the fix for ~ names the user's folder") func theFixForATildeNamesTheFolder() {
+    #expect(
+      problems(["IMAGES_DIR": "~/Pictures", "HOME": "/home/me"]).first?.contains("use /home/me/Pictures") == true)
+  }
+
+  @Test("IMAGE_EXCLUDE is a list of patterns")
+  func imageExcludeIsAListOfPatterns() throws {
+    let read = try EnvironmentReader.read(["IMAGE_EXCLUDE": " raw/ , *_small.jpg,\n'a b',x\\,y, "])
+    #expect(read.producer.excluded == (try ["raw/", "*_small.jpg", "a b", "x\\,y"].map { try PathPattern($0) }))
+    #expect(try EnvironmentReader.read([:]).producer.excluded == [])
+  }
+
+  @Test(
+    "a pattern that cannot be meant is refused",
+    arguments: [
+      "*", "**/*", "../a", "raw\\old", "*.{jpg", "a;b", "[ab", "!keep.jpg", "/in/raw", "a\\",
+    ])
+  func aPatternThatCannotBeMeantIsRefused(pattern: String) {
+    let found = problems(["IMAGE_EXCLUDE": "fine," + pattern, "IMAGES_DIR": "/in"])
+    #expect(found.count == 1 && found.first?.hasPrefix("IMAGE_EXCLUDE=\(pattern) cannot be used: ") == true, "\(found)")
+  }
+
+  @Test("librdkafka's debug lines need the log level, which is said")
+  func debugLinesNeedTheLogLevel() throws {
+    #expect(try EnvironmentReader.read(["KAFKA_DEBUG": "true"]).warnings.count == 1)
+    #expect(try EnvironmentReader.read(["KAFKA_DEBUG": "true", "LOG_LEVEL": "debug"]).warnings == [])
+    #expect(try EnvironmentReader.read(["KAFKA_DEBUG": "false"]).warnings == [])
+  }
+
+  @Test func severalProblemsAreReportedAtOnce() {
+    let found = problems([
+      "TOPIC": "a b", "BATCH_IMAGES": "x", "LOG_LEVEL": "loud", "KAFKA_ACKS": "1", "KAFKA_LINGER_MS": "soon",
+    ])
+    #expect(found.count == 5)
+    for name in ["TOPIC", "BATCH_IMAGES", "LOG_LEVEL", "KAFKA_ACKS", "KAFKA_LINGER_MS"] {
+      #expect(found.contains { $0.hasPrefix(name + "=") }, "\(name)")
+    }
+    #expect("\(ConfigurationError(problems: found))".split(separator: "\n").count == 5)
+  }
+
+  // MARK: Segments against the message limit
+
+  @Test func aSegmentMustFitTheMessageLimit() throws {
+    #expect(problems(["SEGMENT_BYTES": "720000"]) == [])
+    let found = problems(["SEGMENT_BYTES": "720001"])
+    #expect(found.count == 1)
+    #expect(found.first?.contains("KAFKA_MESSAGE_MAX_BYTES=1000000 use 720000 or less") == true)
+  }
+
+  @Test func aLargerMessageLimitAllowsLargerSegments() throws {
+    #expect(problems(["SEGMENT_BYTES": "7000000", "KAFKA_MESSAGE_MAX_BYTES": "10000000"]) == [])
+    let small = problems(["KAFKA_MESSAGE_MAX_BYTES": "500000"])
+    #expect(small.first?.hasPrefix("SEGMENT_BYTES=720000") == true)
+    #expect(small.first?.contains("345000") == true)
+    #expect(problems(["KAFKA_MESSAGE_MAX_BYTES": "500000", "SEGMENT_BYTES": "345000"]) == [])
+  }
+
+  @Test func aLimitThatNoSegmentFitsNamesTheLimit() {
+    let found = problems(["KAFKA_MESSAGE_MAX_BYTES": "1000"])
+    #expect(found.count == 1)
+    #expect(found.first?.hasPrefix("KAFKA_MESSAGE_MAX_BYTES=1000 cannot be used: ") == true)
+  }
+
+  @Test(arguments: [1_000, 345_000, 720_000])
+  func theLargestSegmentWithTheLongestNameStaysBelowTheLimit(segment: Int) {
+    let limit = segment / 3 * 4 + 40_000
+    let name = String(repeating: "\u{1}", count: ImageName.longestName)
+    let headers = ImageHeaders(
+      digest: digest(of: ""), length: .max,
+      segment: .init(id: String(repeating: "0", count: 64), index: .max, count: .max, position: .max))
+    let size =
+      Envelope(name: name).size(carrying: segment) + name.utf8.count
+      + headers.kafkaHeaders.reduce(0) { $0 + $1.name.utf8.count + $1.value.count + 10 }
+    #expect(size + 500 < limit)
+  }
+
+  @Test("NAME_PREFIX is the beginning of a name that can be stored")
+  func namePrefixes() throws {
+    #expect(try EnvironmentReader.read([:]).producer.namePrefix == "")
+    for prefix in ["camera-1/", "a/b/", "left_", ".x/"] {
+      #expect(try EnvironmentReader.read(["NAME_PREFIX": prefix]).producer.namePrefix == prefix)
+    }
+    for prefix in ["/camera", "../", "a//", "./", "a/../b/", ".image-pipeline/", String(repeating: "a", count: 255)] {
+      #expect(problems(["NAME_PREFIX": prefix]).count == 1, "\(prefix)")
+    }
+  }
+
+  @Test("SAME_NAME is replace or keep-both")
+  func sameNames() throws {
+    #expect(try EnvironmentReader.read([:]).consumer.sameName == .replace)
+    #expect(try EnvironmentReader.read(["SAME_NAME": "Keep-Both"]).consumer.sameName == .keepBoth)
+    #expect(problems(["SAME_NAME": "both"]).count == 1)
+  }
+}

@@ -1,0 +1,71 @@
+import Testing
+
+@testable import Consumer
+@testable import Kafka
+
+/// Who in the consumers' group does not belong to the output.
+@Suite struct GroupStrangerTests {
+  private let uuid = "0f8fad5b-d9cb-469f-a165-70867728950e"
+
+  private func member(_ instance: String, _ client: String = "image-pipeline", _ host: String = "10.0.0.1")
+    -> KafkaClient.GroupMember
+  {
+    .init(id: instance + "-" + uuid, clientID: client, host: host)
+  }
+
+  private func kinds(
+    _ members: [KafkaClient.GroupMember], output: String? = "a1b2", instance: String? = nil, held: Set<Int> = [1, 2]
+  ) -> [GroupStranger.Kind] {
+    GroupStranger.among(members, output: output, instance: instance) { held.contains($0) }.map(\.kind)
+  }
+
+  @Test("an instance id says output, slot and partitions; a member id has a UUID behind it")
+  func instanceIDsAreRead() {
+    let instance = ConsumerInstance(output: "a1b2", slot: 3, partitions: 12)
+    #expect(instance.id == "a1b2-3-12")
+    #expect(ConsumerInstance(memberID: instance.id + "-" + uuid) == instance)
+    for other in [
+      "rdkafka-" + uuid, uuid, "", "a1b2-3-" + uuid, "a1b2-3-x-" + uuid, "x-y-1-2-" + uuid, "you-1-2-" + uuid,
+    ] {
+      #expect(ConsumerInstance(memberID: other) == nil, "\(other)")
+    }
+  }
+
+  @Test("consumers of the output are no strangers")
+  func ownConsumers() { #expect(kinds([member("a1b2-1-6"), member("a1b2-2-6")]) == []) }
+
+  @Test("consumers of another output, of a copy, and other clients are")
+  func strangers() {
+    let members = [
+      member("a1b2-1-6"), member("c3d4-1-6"), member("a1b2-3-6"), member("rdkafka", "rdkafka", "10.0.0.2"),
+    ]
+    #expect(kinds(members) == [.otherOutput("c3d4"), .copy, .otherClient])
+    let listed = GroupStranger.listed(GroupStranger.among(members + members, output: "a1b2") { $0 == 1 })
+    #expect(
+      listed == "2 times image-pipeline of a copy of this output at 10.0.0.1; 2 times image-pipeline of output c3d4 at "
+        + "10.0.0.1; 2 times rdkafka at 10.0.0.2")
+  }
+
+  @Test("an instance id that the user has set is this consumer's own")
+  func ownInstance() {
+    #expect(kinds([member("mine"), member("yours")], instance: "mine") == [.otherClient])
+  }
+
+  @Test("where the output is not known, its members are those of one of the outputs")
+  func unknownOutput() {
+    #expect(kinds([member("a1b2-1-6"), member("a1b2-2-6")], output: nil) == [])
+    #expect(kinds([member("c3d4-1-6"), member("a1b2-2-6")], output: nil) == [.otherOutput("c3d4")])
+  }
+
+  @Test("a consumer that is fenced once joins soon; again within a minute, it is in conflict and waits longer")
+  func fences() {
+    var watch = FenceWatch()
+    #expect(watch.fenced(at: 0) == (1_000, false))
+    #expect(watch.fenced(at: 70_000) == (1_000, false))
+    #expect(watch.fenced(at: 72_000) == (2_000, true))
+    #expect(watch.fenced(at: 75_000) == (4_000, true))
+    for second in 1...20 { _ = watch.fenced(at: 75_000 + Int64(second) * 1_000) }
+    #expect(watch.fenced(at: 96_000) == (FenceWatch.delays.upperBound, true))
+    #expect(watch.fenced(at: 300_000) == (1_000, false))
+  }
+}

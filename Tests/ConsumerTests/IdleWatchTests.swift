@@ -1,0 +1,38 @@
+import Testing
+
+@testable import Consumer
+
+@Suite struct IdleWatchTests {
+  private func isOver(_ idle: inout IdleWatch, _ allStored: Bool, at now: Int64) -> Bool {
+    idle.isOver(allStored: allStored, now: now)
+  }
+
+  @Test func itIsOverOnceEverythingHasBeenStoredForSoLong() {
+    var idle = IdleWatch(limit: 1_000)
+    #expect(isOver(&idle, true, at: 5_000) == false)
+    #expect(isOver(&idle, true, at: 5_999) == false)
+    #expect(isOver(&idle, true, at: 6_000) == true)
+  }
+
+  @Test func whatComesInBetweenStartsTheTimeAnew() {
+    var idle = IdleWatch(limit: 1_000)
+    _ = isOver(&idle, true, at: 0)
+    #expect(isOver(&idle, false, at: 900) == false)
+    #expect(isOver(&idle, true, at: 1_800) == false)
+    idle.reset()
+    #expect(isOver(&idle, true, at: 2_800) == false)
+    #expect(isOver(&idle, true, at: 3_800) == true)
+  }
+
+  @Test func withoutALimitItIsNeverOver() {
+    var idle = IdleWatch(limit: nil)
+    #expect(isOver(&idle, true, at: 0) == false)
+    #expect(isOver(&idle, true, at: .max) == false)
+  }
+
+  @Test func withALimitOfNothingItIsOverAtOnce() {
+    var idle = IdleWatch(limit: 0)
+    #expect(isOver(&idle, false, at: 0) == false)
+    #expect(isOver(&idle, true, at: 0) == true)
+  }
+}

@@ -1,0 +1,134 @@
+import TestSupport
+import Testing
+
+@testable import Consumer
+@testable import Output
+@testable import Platform
+
+/// Batches that are prepared while others are stored.
+extension StoreLettersTests {
+  private var temporaries: [String] { get throws { try scratch.names("out/.image-pipeline/consumer-1/incoming") } }
+
+  @Test func aBatchThatWasPreparedAheadIsStoredAfterTheOneBeforeIt() throws {
+    let store = try store()
+    let all = try batch(
+      store, [image("a.jpg", "old"), image("b.jpg", "b"), image("a.jpg", "new"), image("c.jpg", "c")])
+    let first = try part(all, 0..<2, of: store)
+    var second = try part(all, 2..<4, of: store)
+    let (one, other) = (store.begin(first), store.begin(second))
+    guard case .stored = try store.store(first, [one], whileWaiting: { true }) else { throw TestFailure() }
+    #expect(try scratch.read("out/a.jpg") == "old" && temporaries.count == 2)
+    second.base = [0: try store.catalog.position(all.topic, partition: 0)]
+    guard case .stored(let stored) = try store.store(second, [other], whileWaiting: { true }) else {
+      throw TestFailure()
+    }
+    #expect(stored.images.map(\.name) == ["a.jpg", "c.jpg"])
+    #expect(try scratch.read("out/a.jpg") == "new")
+    #expect(try temporaries == [])
+  }
+
+  @Test func whatBecomesOfABatchItsTemporaryFilesDoNotStay() throws {
+    let store = try store()
+    let all = try batch(store, [image("a.jpg", "a"), image("b.jpg", "b"), image("a.jpg", "a")])
+    // Nobody wants it any more.
+    store.abandon(store.begin(all))
+    #expect(try temporaries == [])
+    // The disk fails it.
+    try failAtTheCSVFile(all, in: store)
+    #expect(try temporaries == [])
+    // It is another consumer's.
+    let foreign = ImageStore.Batch(
+      topic: all.topic, messages: all.messages, base: [0: .some(Catalog.Position(next: 7, last: nil))])
+    guard case .fenced = try store.store(foreign, [store.begin(foreign)], whileWaiting: { true }) else {
+      throw TestFailure()
+    }
+    #expect(try temporaries == [])
+    // One of its images was there already.
+    #expect(try storeAll(all, in: store).map(\.unchanged) == [1])
+    #expect(try temporaries == [])
+  }
+
+  @Test func whereAPreparedFileIsGoneTheNextAttemptPreparesAnew() throws {
+    let store = try store()
+    let all = try batch(store, [image("a.jpg", "a")])
+    let incoming = scratch / "out/.image-pipeline/consumer-1/incoming"
+    let preparation = store.begin(all)
+    _ = try? preparation.finish()
+    for name in try temporaries { try Folder.open(incoming).remove(name) }
+    #expect(throws: SystemError.self) { try store.store(all, [preparation], whileWaiting: { true }) }
+    #expect(try storeAll(all, in: store).map(\.images.count) == [1])
+    #expect(try scratch.read("out/a.jpg") == "a")
+  }
+
+  // MARK: Of which nothing but their files is kept
+
+  @Test func whatIsInAFileGivesItsMemoryBackAndWhatBecomesALetterDoesNot() throws {
+    let store = try store()
+    let sent = [image("a.jpg", "a"), image("../b.jpg", "b"), segments("c.jpg", "cc")[0]]
+    let all = try batch(store, sent)
+    let keys = all.messages.map { $0.mark }
+    let preparation = store.begin(all, releasing: true)
+    _ = try preparation.finish()
+    #expect(all.messages.map(\.isReleased) == [true, false, true] && all.isReleased)
+    #expect(all.messages.map(\.mark) == keys)
+    guard case .stored(let stored) = try store.store(all, [preparation], whileWaiting: { true }) else {
+      throw TestFailure()
+    }
+    #expect(stored.images.map(\.name) == ["a.jpg"] && stored.letters == 1 && !stored.isCutShort)
+    #expect(try letterKeys == ["../b.jpg"])
+    #expect(try temporaries == [])
+  }
+
+  @Test func whatComesBehindAReleasedMessageThatCannotBeStoredIsToBeReadAgain() throws {
+    let store = try store()
+    _ = try scratch.folder("out/b.jpg")
+    let all = try batch(
+      store, [image("a.jpg", "a"), image("b.jpg", "b"), image("../c.jpg", "c"), image("d.jpg", "d")])
+    guard case .stored(let stored) = try store.store(all, [store.begin(all, releasing: true)], whileWaiting: { true })
+    else { throw TestFailure() }
+    #expect(stored.isCutShort && stored.rest == nil && stored.images.map(\.name) == ["a.jpg"])
+    #expect(stored.positions[0]?.next == 1)
+    #expect(try temporaries == [] && reasons.count == 1, "the letter that needs nothing is there")
+
+    // Read again it has its letter, and the other one no second.
+    let read = ImageStore.Batch(topic: all.topic, messages: try messages(), base: [:])
+    let again = try storeAll(part(read, 1..<4, of: store), in: store)
+    #expect(again.flatMap(\.images).map(\.name) == ["d.jpg"] && again.reduce(0) { $0 + $1.letters } == 2)
+    #expect(try letterKeys == ["b.jpg", "../c.jpg"])
+    #expect(try temporaries == [])
+  }
+
+  @Test func whatIsReadyIsStoredWithTheOneBeforeItUpToTheLimits() throws {
+    let store = try store()
+    let all = try batch(store, (0..<6).map { image("\($0).jpg", "\($0)") })
+    let size = all.messages[0].size
+    func ahead(_ preparations: [Preparation]) throws -> BatchesAhead {
+      var ahead = BatchesAhead()
+      for (number, preparation) in preparations.enumerated() {
+        var batch = try part(all, number..<number + 1, of: store)
+        batch.follows = number == 0 ? [:] : [0: Int64(number)]
+        ahead.append(batch, preparation, epoch: number < 5 ? 1 : 2)
+        _ = preparation.succeeds
+      }
+      return ahead
+    }
+    func taken(_ ahead: inout BatchesAhead, _ images: Int, _ bytes: Int) -> [Int64]? {
+      ahead.takeFirst(upTo: images, bytes)?.batch.messages.map(\.offset)
+    }
+    let ready = { Preparation { [] } }
+    var six = try ahead((0..<6).map { _ in ready() })
+    #expect(six.messages == 6 && !six.isBusy)
+    #expect(taken(&six, 2, 1 << 20) == [0, 1])
+    #expect(taken(&six, 9, 2 * size) == [2, 3])
+    #expect(taken(&six, 9, 1) == [4], "one is taken whatever its size")
+    #expect(six.takeVoid(epoch: 2).isEmpty && six.takeVoid(epoch: 3).count == 1 && six.isEmpty)
+
+    var failing = try ahead([ready(), Preparation { throw TestFailure() }, ready()])
+    let first = failing.takeFirst(upTo: 9, 1 << 20)
+    #expect(first?.batch.messages.map(\.offset) == [0] && first?.batch.follows == [:])
+    #expect(taken(&failing, 9, 1 << 20) == [1], "what fails is tried again alone")
+    #expect(failing.takeAll().count == 1 && failing.isEmpty)
+  }
+}
+
+private struct TestFailure: Error {}

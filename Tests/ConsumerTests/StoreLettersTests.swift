@@ -1,0 +1,137 @@
+import TestSupport
+import Testing
+
+@testable import Consumer
+@testable import DeadLetters
+@testable import Kafka
+@testable import Output
+@testable import Platform
+@testable import Wire
+
+/// A store whose letters are looked at: what they are, when they are delivered, and what becomes of the files meanwhile.
+@Suite(.serialized) struct StoreLettersTests {
+  let scratch: Scratch
+  let lines = LogLines()
+  let cluster: EmbeddedCluster
+
+  init() throws {
+    scratch = try Scratch()
+    cluster = try EmbeddedCluster()
+    try cluster.createTopic("t", partitions: 1)
+  }
+
+  /// - Parameter broker: where letters are sent; nil: to disk.
+  func store(letters broker: String? = nil) throws -> ImageStore {
+    var settings: KafkaSettings?
+    if let broker {
+      settings = KafkaSettings()
+      settings?.set("bootstrap.servers", broker)
+    }
+    let store = try ImageStore(
+      outputPath: scratch / "out", csvPath: scratch / "rows.csv", topic: "t", deadLetterSettings: settings,
+      log: lines.log)
+    (store.deadLetters.patience, store.deadLetters.answerMilliseconds) = (1_000, 100)
+    let bootstrap = cluster.bootstrapServers
+    store.assembler.reread = { topic, partition, offset in
+      var settings = KafkaSettings()
+      settings.set("bootstrap.servers", bootstrap)
+      return try PartitionReader.read(
+        settings, topic: topic, partition: partition, offset: offset, timeoutMilliseconds: 10_000)
+    }
+    return store
+  }
+
+  typealias Sent = (name: String, bytes: [UInt8], headers: ImageHeaders)
+
+  func image(_ name: String, _ text: String) -> Sent {
+    (name, Array(text.utf8), ImageHeaders(digest: digest(of: text), length: text.utf8.count))
+  }
+
+  /// In two parts.
+  func segments(_ name: String, _ text: String, id: String? = nil, digest wrong: Digest? = nil) -> [Sent] {
+    let bytes = Array(text.utf8)
+    let half = bytes.count / 2
+    return [bytes[..<half], bytes[half...]].enumerated().map { index, part in
+      let segment = ImageHeaders.Segment(id: id ?? "id of " + text, index: index, count: 2, position: index * half)
+      return (
+        name, Array(part), ImageHeaders(digest: wrong ?? digest(of: text), length: bytes.count, segment: segment)
+      )
+    }
+  }
+
+  /// Carried through a broker: a message comes from nowhere else.
+  /// - Parameter earlier: messages that were sent before, and are stored.
+  func batch(_ store: ImageStore, _ sent: [Sent], after earlier: Int = 0) throws -> ImageStore.Batch {
+    let producer = try KafkaProducer(settings) { _ in }
+    for one in sent {
+      try Array(one.name.utf8).withUnsafeBytes { key in
+        try envelope(one.name, one.bytes).withUnsafeBytes { value in
+          _ = try producer.send(topic: "t", key: key, copying: value, headers: one.headers.kafkaHeaders, token: 0)
+        }
+      }
+    }
+    #expect(producer.flush(timeoutMilliseconds: 10_000))
+    producer.close()
+    let messages = try Array(messages().dropFirst(earlier))
+    try #require(messages.count == sent.count)
+    let topic = try store.catalog.topic("t", cluster: "c")
+    return ImageStore.Batch(
+      topic: topic, messages: messages, base: [0: try store.catalog.position(topic, partition: 0)])
+  }
+
+  private var settings: KafkaSettings {
+    var settings = KafkaSettings()
+    settings.set("bootstrap.servers", cluster.bootstrapServers)
+    return settings
+  }
+
+  /// All that is in the topic, read anew.
+  func messages() throws -> [KafkaMessage] {
+    let scan = try PartitionScan(settings, topic: "t", partition: 0, timeoutMilliseconds: 10_000)
+    var messages: [KafkaMessage] = []
+    while let message = try scan.next(timeoutMilliseconds: 10_000) { messages.append(message) }
+    return messages
+  }
+
+  /// Stores all of it; returns what each transaction stored.
+  func storeAll(_ batch: ImageStore.Batch, in store: ImageStore) throws -> [ImageStore.Stored] {
+    var transactions: [ImageStore.Stored] = []
+    var next: ImageStore.Batch? = batch
+    while let batch = next {
+      guard case .stored(let stored) = try store.store(batch, whileWaiting: { true }) else {
+        Issue.record("it was not stored")
+        break
+      }
+      transactions.append(stored)
+      next = stored.rest
+    }
+    return transactions
+  }
+
+  /// Its files are renamed, and then the CSV file cannot be written: as after a crash.
+  func failAtTheCSVFile(_ batch: ImageStore.Batch, in store: ImageStore) throws {
+    let csv = try scratch.read("rows.csv")
+    try Folder.open(scratch.path).remove("rows.csv")
+    _ = try scratch.folder("rows.csv")
+    #expect(throws: SystemError.self) { try store.store(batch, whileWaiting: { true }) }
+    try Folder.open(scratch.path).removeFolder("rows.csv")
+    try scratch.write("rows.csv", csv)
+  }
+
+  var letters: [LetterFile] {
+    get throws {
+      try scratch.names("out/.image-pipeline/dead-letters").map {
+        try LetterFile.read(try File.open(scratch / "out/.image-pipeline/dead-letters/\($0)", .read))
+      }.sorted { $0.record.origin!.offset < $1.record.origin!.offset }
+    }
+  }
+
+  var letterKeys: [String] {
+    get throws {
+      let keys = try letters.map { $0.record.key.map(Array.init) ?? [] }
+      return keys.map { String(decoding: $0, as: UTF8.self) }
+    }
+  }
+
+  var reasons: [String] { get throws { try letters.map { $0.record.error("exception.class.name") ?? "" } } }
+}

@@ -1,0 +1,212 @@
+import TestSupport
+import Testing
+
+@testable import Configuration
+@testable import Consumer
+@testable import Kafka
+@testable import Output
+@testable import Platform
+
+/// A batch that is prepared ahead is nothing without the one before it.
+@Suite(.serialized) struct StoringLoopTests {
+  private let scratch: Scratch
+  private let cluster: EmbeddedCluster
+  private let lines = LogLines()
+
+  init() throws {
+    scratch = try Scratch()
+    cluster = try EmbeddedCluster()
+    try cluster.createTopic("images", partitions: 1)
+  }
+
+  private var settings: ConsumerSettings {
+    var kafka = KafkaSettings()
+    kafka.set("bootstrap.servers", cluster.bootstrapServers)
+    kafka.set("group.id", "group")
+    // A static member's place is kept for it for so long.
+    kafka.set("session.timeout.ms", "4000")
+    kafka.set("heartbeat.interval.ms", "500")
+    var settings = ConsumerSettings(
+      topic: "images", outputPath: scratch / "out", csvPath: scratch / "rows.csv", kafka: kafka)
+    settings.embeddedCluster = "c"
+    // Two batches.
+    settings.batchImages = 2
+    return settings
+  }
+
+  private func send(_ names: [String]) throws {
+    let producer = try KafkaProducer(settings.kafka) { _ in }
+    defer { producer.close() }
+    for name in names {
+      try Array(name.utf8).withUnsafeBytes { key in
+        try envelope(name, Array(name.utf8)).withUnsafeBytes { value in
+          _ = try producer.send(topic: "images", key: key, copying: value, headers: [], token: 0)
+        }
+      }
+    }
+    #expect(producer.flush(timeoutMilliseconds: 10_000))
+  }
+
+  private var temporaries: [String] {
+    (try? scratch.names("out/.image-pipeline/consumer-1/incoming"))?.sorted() ?? []
+  }
+
+  private func eventually(_ condition: () -> Bool) -> Bool {
+    let deadline = Clock.monotonicMilliseconds + 30_000
+    while !condition() {
+      if Clock.monotonicMilliseconds >= deadline { return false }
+      Clock.sleep(milliseconds: 5)
+    }
+    return true
+  }
+
+  /// Runs a consumer until `stop` is set; returns what it ended with.
+  private func start(_ stop: StopFlag) -> BackgroundTask<Void> {
+    BackgroundTask { [settings, lines] in
+      let events = ConsumerEvents(log: lines.log)
+      try ConsumerService(settings, log: lines.log, events: events, stop: stop).run()
+    }
+  }
+
+  @Test func aBatchIsNotStoredWhereTheOneBeforeItWasGivenUp() throws {
+    // Makes the catalog.
+    _ = try ImageStore(
+      outputPath: settings.outputPath, csvPath: settings.csvPath, topic: "images", deadLetterSettings: nil,
+      log: lines.log)
+    let catalog = try Catalog(in: Folder.open(scratch / "out/.image-pipeline"), exclusive: false)
+    _ = try catalog.topic("images", cluster: "c")
+    let stop = StopFlag()
+    let run = start(stop)
+    // From here on it needs the lock for nothing but what comes.
+    #expect(eventually { lines.all.contains { $0.contains("partitions assigned") } })
+    #expect(try catalog.database.tryBegin())
+    try send(["1.jpg", "2.jpg", "3.jpg", "4.jpg"])
+    let areReady = eventually { temporaries.contains("0-0.part") && temporaries.contains("1-0.part") }
+    #expect(areReady, "\(temporaries) \(lines.all)")
+    stop.set()
+    // The first batch waited for the lock, and does not any more.
+    #expect(eventually { !temporaries.contains("0-0.part") })
+    catalog.database.rollback()
+    try run.finish()
+    #expect(temporaries == [])
+    let topic = try catalog.topic("images", cluster: "c")
+    #expect(try catalog.position(topic, partition: 0) == nil, "what came behind it was stored")
+    #expect(try scratch.names("out") == [".image-pipeline"])
+
+    // Nothing is lost.
+    let again = StopFlag()
+    let next = start(again)
+    #expect(eventually { (try? catalog.position(topic, partition: 0))??.next == 4 })
+    again.set()
+    try next.finish()
+    #expect(try scratch.names("out").filter { $0.hasSuffix(".jpg") }.sorted() == ["1.jpg", "2.jpg", "3.jpg", "4.jpg"])
+  }
+
+  // MARK: Of which nothing but their files is kept
+
+  /// What a loop was given to prepare: offsets, and whether their messages may be given back.
+  private final class Begun {
+    var offsets: [[Int64]] = []
+    var releasing: [Bool] = []
+  }
+
+  /// Runs a loop of its own until `count` images are stored, or for 30 s.
+  /// - Parameters:
+  ///   - begin: called for each batch before it is prepared, with its number; what it returns stands in for the preparation.
+  ///   - meanwhile: run on another thread.
+  private func run(
+    until count: Int, _ begin: (Int, TopicReader, Preparation) throws -> Preparation = { $2 },
+    meanwhile: @escaping @Sendable () -> Void = {}
+  ) throws -> Begun {
+    var settings = settings
+    settings.count = count
+    let (stop, isOver, begun) = (StopFlag(), StopFlag(), Begun())
+    let events = ConsumerEvents(log: lines.log)
+    let store = try ImageStore(
+      outputPath: settings.outputPath, csvPath: settings.csvPath, topic: "images", deadLetterSettings: nil,
+      log: lines.log)
+    let consumer = try KafkaConsumer(settings.kafka, topic: "images")
+    defer { consumer.unsubscribeAndClose() }
+    let reader = try TopicReader(
+      consumer: consumer, catalog: store.catalog, cluster: "c", topic: "images", events: events, log: lines.log)
+    let watch = BackgroundTask {
+      meanwhile()
+      if !isOver.wait(milliseconds: 30_000) { stop.set() }
+    }
+    defer {
+      isOver.set()
+      try? watch.finish()
+    }
+    try reader.subscribe()
+    try withoutActuallyEscaping(begin) { begin in
+      let loop = StoringLoop(reader, store, settings, log: lines.log, events: events, stop: stop) { batch, releasing in
+        begun.offsets.append(batch.messages.map(\.offset))
+        begun.releasing.append(releasing)
+        let preparation = store.begin(batch, releasing: releasing)
+        do { return try begin(begun.offsets.count, reader, preparation) } catch {
+          Issue.record(error)
+          return preparation
+        }
+      }
+      try loop.run(patience: 30_000)
+    }
+    #expect(!stop.isSet, "\(begun.offsets) \(lines.all)")
+    return begun
+  }
+
+  private var stored: [String] { (try? scratch.names("out").filter { $0.hasSuffix(".jpg") }) ?? [] }
+  private var rows: Int { ((try? scratch.read("rows.csv")) ?? "").split(separator: "\n").count - 1 }
+
+  @Test func whatANewAssignmentBringsIsStoredThoughABatchOfTheOldOneIsStillPrepared() throws {
+    try send(["1.jpg", "2.jpg", "3.jpg", "4.jpg"])
+    let isLate = StopFlag()
+    let begun = try run(until: 4) { number, reader, preparation in
+      guard number == 1 else {
+        isLate.set()
+        return preparation
+      }
+      // As if its partitions were assigned again.
+      try reader.reload()
+      return Preparation {
+        #expect(isLate.wait(milliseconds: 30_000))
+        return try preparation.finish()
+      }
+    }
+    #expect(begun.offsets.prefix(2) == [[0, 1], [0, 1]])
+    #expect(stored == ["1.jpg", "2.jpg", "3.jpg", "4.jpg"] && rows == 4)
+    #expect(temporaries == [])
+  }
+
+  @Test func imagesAroundOneThatCannotHaveItsNameAreStoredAndItIsOneLetter() throws {
+    _ = try scratch.folder("out/2.jpg")
+    try send(["1.jpg", "2.jpg", "3.jpg", "4.jpg"])
+    let begun = try run(until: 3)
+    #expect(stored == ["1.jpg", "2.jpg", "3.jpg", "4.jpg"] && rows == 3)
+    #expect(try scratch.names("out/.image-pipeline/dead-letters").count == 1)
+    #expect(begun.releasing.first == true && begun.releasing.last == false, "read again, its messages are kept")
+    #expect(temporaries == [])
+  }
+
+  @Test func whereTheDiskFailsBehindThePreparationItsMessagesAreReadAgain() throws {
+    try send(["1.jpg", "2.jpg", "3.jpg", "4.jpg"])
+    let csv = scratch / "rows.csv"
+    let parent = try Folder.open(scratch.path)
+    let begun = try run(until: 4) { number, _, preparation in
+      if number == 1 {
+        if try FileStatus.of(csv) != nil { try parent.remove("rows.csv") }
+        _ = try Folder.create(csv)
+      }
+      return preparation
+    } meanwhile: { [lines] in
+      let deadline = Clock.monotonicMilliseconds + 30_000
+      // Twice: of what is kept it is tried again, too.
+      while lines.all.filter({ $0.contains("could not be stored") }).count < 2, Clock.monotonicMilliseconds < deadline {
+        Clock.sleep(milliseconds: 5)
+      }
+      try? parent.removeFolder("rows.csv")
+    }
+    #expect(begun.releasing.first == true && begun.releasing.last == false)
+    #expect(stored == ["1.jpg", "2.jpg", "3.jpg", "4.jpg"] && rows == 4)
+    #expect(temporaries == [])
+  }
+}

@@ -1,0 +1,67 @@
+import Testing
+
+@testable import Cluster
+@testable import Doctor
+@testable import Kafka
+@testable import Platform
+
+/// The way to the brokers.
+@Suite struct DoctorBrokerTests {
+  private let broker = TCPProbe.Address(host: "broker", port: 9_092)
+
+  @Test func bootstrapServersAreReadAsTheClientReadsThem() {
+    let read = { BrokerReach.addresses($0).map { "\($0)" } }
+    #expect(read("a:1, b:2") == ["a:1", "b:2"])
+    #expect(read("SASL_SSL://a:1,b") == ["a:1", "b:9092"])
+    #expect(read("[::1]:9,[fe80::2]") == ["[::1]:9", "[fe80::2]:9092"])
+    #expect(read("") == [] && read(",") == [] && read("a:x") == [] && read(":5") == [])
+  }
+
+  @Test(arguments: [
+    (TCPProbe.Outcome.unresolved("name or service not known"), "the name broker is not known here", "broker:29092"),
+    (.failed("connection refused"), "broker:9092 cannot be connected to: connection refused", "start the broker"),
+    (.silent, "broker:9092 does not answer at all", "firewall"),
+    (.connected, "broker:9092 can be connected to, and speaks no Kafka to this client", "KAFKA_SECURITY_PROTOCOL"),
+  ])
+  func aSilenceIsExplainedByWhatASocketMet(outcome: TCPProbe.Outcome, text: String, cure: String) {
+    let findings = BrokerReach.noAnswer(seconds: 10, [(broker, outcome)], nil)
+    #expect(findings.count == 1 && findings.first?.level == .problem)
+    #expect(findings.first?.text.hasPrefix(text) == true, "\(findings)")
+    #expect(findings.first?.cure?.contains(cure) == true, "\(findings)")
+  }
+
+  @Test func withoutServersThatIsTheProblem() {
+    let findings = BrokerReach.noAnswer(seconds: 10, [], BrokerTrouble(name: "_TRANSPORT", reason: "nobody there"))
+    #expect(findings.first?.text == "no broker answered within 10 s: nobody there (_TRANSPORT)")
+  }
+
+  @Test func theClientsWordsDecideTheCure() {
+    let trouble = BrokerTrouble(
+      name: "_SSL", reason: "ssl://broker:9093/bootstrap: SSL handshake failed: certificate verify failed")
+    let finding = BrokerReach.noAnswer(seconds: 10, [(broker, .connected)], trouble).first
+    #expect(finding?.text.hasSuffix(": \(trouble.reason) (_SSL)") == true)
+    #expect(finding?.cure == trouble.cure && finding?.cure?.contains("KAFKA_SSL_CA_LOCATION") == true)
+  }
+
+  @Test func aBrokerThatCallsItselfBySomethingElseIsTheClassicMistake() {
+    let brokers = [
+      KafkaBroker(id: 1, host: "a", port: 1), KafkaBroker(id: 2, host: "b", port: 2),
+      KafkaBroker(id: 3, host: "c", port: 3),
+    ]
+    let findings = BrokerReach.advertised(brokers, [.connected, .unresolved("x"), .failed("connection refused")])
+    #expect(findings.map(\.level) == [.ok, .problem, .problem])
+    #expect(
+      findings[1].text == "broker 2 calls itself b:2, which cannot be reached from here: no such name is known here")
+    #expect(findings[2].text.hasSuffix("connection refused"))
+    #expect(findings[1].cure?.hasPrefix("set advertised.listeners") == true)
+    #expect(findings[2].cure?.hasPrefix("start it where it is down; else set advertised.listeners") == true)
+  }
+
+  @Test func whatIsLeftOutIsSaid() {
+    let brokers = (1...3).map { KafkaBroker(id: Int32($0), host: "a", port: $0) }
+    #expect(BrokerReach.skipped(brokers, reachable: brokers) == nil)
+    let some = BrokerReach.skipped(brokers, reachable: [brokers[1]])
+    #expect(some?.level == .note && some?.text.hasPrefix("skipped: the limits of broker 1, 3;") == true)
+    #expect(BrokerReach.skipped(brokers, reachable: []) == nil, "then all of it is left out")
+  }
+}

@@ -1,0 +1,162 @@
+import Glibc
+import TestSupport
+import Testing
+
+@testable import Doctor
+@testable import Kafka
+@testable import Output
+@testable import Platform
+@testable import Producer
+@testable import SQLite
+@testable import Telemetry
+
+/// Folders and files that are written to.
+@Suite struct DoctorFolderTests {
+  private let folder: Scratch
+  init() throws { folder = try Scratch() }
+
+  @Test func aFolderThatCanBeWrittenIsLeftAsItWas() throws {
+    _ = try folder.folder("out/.image-pipeline")
+    let trial = FolderTrial.of(folder / "out", inner: ".image-pipeline")
+    #expect(trial.failure == nil && trial.fileSystem != nil && trial.space != nil)
+    #expect(abs(trial.clockDifference ?? .max) < 2_000 && !trial.foldsNames)
+    #expect(try folder.names("out") == [".image-pipeline"] && folder.names("out/.image-pipeline") == [])
+    let findings = trial.findings("out", "PROCESSED_IMAGES_DIR", keeps: "the images")
+    #expect(
+      findings.first?.text.hasPrefix("PROCESSED_IMAGES_DIR=out: written, synced, renamed and removed a file") == true)
+  }
+
+  @Test func aFolderThatIsNotThereWillBeMade() throws {
+    let trial = FolderTrial.of(folder / "a/b")
+    #expect(trial.failure == nil && trial.fileSystem == nil && trial.there == folder.path)
+    #expect(trial.findings("a/b", "STATE_DIR", keeps: "").map(\.level) == [.ok])
+    #expect(try folder.names() == [])
+    try folder.write("file", "")
+    let blocked = FolderTrial.of(folder / "file/b")
+    #expect(blocked.failure?.code == ENOTDIR)
+    #expect(blocked.findings("file/b", "STATE_DIR", keeps: "").map(\.level) == [.problem])
+    #expect(FolderTrial.of(folder / "file").failure?.code == ENOTDIR)
+  }
+
+  @Test func whatAnotherLeftInTheFolderIsNoFault() throws {
+    // The program is process 1 in every container that is made for it, and one that was killed leaves its files.
+    let left = "\(FolderTrial.prefix)\(getpid())"
+    try folder.write("out/" + left, "left")
+    let trial = FolderTrial.of(folder / "out")
+    #expect(trial.failure == nil, "\(String(describing: trial.failure))")
+    #expect(try folder.names("out") == [left], "it is somebody else's")
+  }
+
+  @Test func rightsAndReadOnlyDisksHaveCuresOfTheirOwn() {
+    var trial = FolderTrial(fileSystem: .ext4, there: "out", failure: SystemError("create", "out/x", code: EACCES))
+    let rights = trial.findings("out", "PROCESSED_IMAGES_DIR", keeps: "").first
+    #expect(rights?.level == .problem && rights?.cure?.contains("sudo chown -R \(geteuid()):\(getegid()) out") == true)
+    trial.failure = SystemError("create", "out/x", code: EROFS)
+    #expect(trial.findings("out", "X", keeps: "").first?.cure?.contains("writable") == true)
+  }
+
+  @Test(arguments: [(FileSystemKind.overlay, "container"), (.tmpfs, "memory")])
+  func whatDoesNotLastIsNoted(kind: FileSystemKind, word: String) {
+    let trial = FolderTrial(fileSystem: kind, there: "out", clockDifference: 90_000)
+    let findings = trial.findings("out", "STATE_DIR", keeps: "the ledger")
+    #expect(findings.map(\.level) == [.ok, .note, .note])
+    #expect(findings[1].text.contains(word) && findings[2].text.contains("90 s ahead of"))
+  }
+
+  @Test func sharedAndCaseFoldingFileSystemsAreNoted() {
+    #expect(OutputCheck.kind(.ext4, foldsNames: false) == [])
+    #expect(OutputCheck.kind(.nfs, foldsNames: true).map(\.level) == [.note, .note])
+  }
+
+  // MARK: Room
+
+  private func disk(_ free: Int, files: Int? = nil, bytes: Int = 0, come: Int = 0) -> [Finding.Level] {
+    DiskCheck(
+      place: "disk", space: DiskSpace(size: 100 << 30, free: free, freeFiles: files), bytesToCome: bytes,
+      filesToCome: come
+    ).findings().map(\.level)
+  }
+
+  @Test func theDiskIsHeldAgainstWhatIsToCome() {
+    #expect(disk(50 << 30) == [.ok])
+    #expect(disk(4 << 30) == [.note], "below a twentieth")
+    #expect(disk(1 << 20) == [.problem])
+    #expect(disk(50 << 30, bytes: 60 << 30) == [.problem])
+    #expect(disk(50 << 30, files: 500) == [.ok, .note])
+    #expect(disk(50 << 30, files: 500, come: 600) == [.ok, .problem])
+    #expect(disk(50 << 30, files: 1_000_000, come: 600) == [.ok])
+  }
+
+  // MARK: The CSV file
+
+  private func csv(isOrphan: Bool = false) -> Finding {
+    CSVCheck.of(folder / "data.csv").finding(isOrphan: isOrphan)
+  }
+
+  @Test func theCSVFileIsLookedAtAsItIs() throws {
+    #expect(csv().level == .ok)
+    #expect(try folder.names() == [], "nothing is made")
+    try folder.write("data.csv", "")
+    #expect(csv().text.hasSuffix("writable, empty"))
+    try folder.write("data.csv", CSVLine.header)
+    #expect(csv(isOrphan: true).level == .ok)
+    try folder.write("data.csv", CSVLine.header + Array("a row\n".utf8))
+    #expect(csv().level == .ok)
+    #expect(csv(isOrphan: true).cure?.hasPrefix("image-pipeline repair") == true)
+    try folder.write("data.csv", "file_path,image_label\n")
+    #expect(csv().level == .note)
+  }
+
+  @Test func aFolderInThePlaceOfTheCSVFileIsTheEnginesDoing() throws {
+    _ = try folder.folder("data.csv")
+    #expect(csv().level == .problem && csv().text.contains("Docker makes one"))
+    #expect(csv().cure?.contains("rmdir") == true)
+    try #require(rmdir(folder / "data.csv") == 0 && mkfifo(folder / "data.csv", 0o600) == 0)
+    #expect(csv().text.hasSuffix("is no regular file"))
+  }
+
+  @Test func aCSVFileThatWasDeletedUnderAMountIsAProblem() throws {
+    let file = try File.open(folder / "data.csv", .createNew)
+    try #require(unlink(folder / "data.csv") == 0)
+    // What a path leads to that was mounted before: a file without a name.
+    let check = CSVCheck.of("/proc/self/fd/\(file.descriptor)")
+    #expect(check.state == .deleted)
+    #expect(check.finding(isOrphan: false).cure?.contains("--force-recreate consumer") == true)
+  }
+
+  // MARK: Ledger and catalog
+
+  @Test func databasesAreOpenedAndLeftAsTheyWere() throws {
+    let check = DatabaseCheck.ledger(in: folder / "state")
+    #expect(check.finding() == .ok("there is no ledger yet: it will be made"))
+    do { _ = try Ledger(in: folder / "state", cluster: "c", topic: "t", input: "i") }
+    let before = try folder.names("state")
+    #expect(check.finding().text == "the ledger opens: version \(LedgerSchema.version), 0 files")
+    #expect(try folder.names("state") == before)
+
+    let database = try Database(path: check.path, busyTimeoutMilliseconds: 0)
+    try database.setUserVersion(99)
+    #expect(check.finding().level == .problem && check.finding().cure?.contains("STATE_DIR") == true, "beside its user")
+    database.close()
+    #expect(check.finding().text.hasSuffix("has version 99, and this program knows \(LedgerSchema.version)"))
+  }
+
+  @Test func aDamagedDatabaseHasItsCure() throws {
+    try folder.write("out/.image-pipeline/catalog.sqlite", String(repeating: "no database ", count: 1_000))
+    let finding = DatabaseCheck.catalog(in: folder / "out").finding()
+    #expect(finding.level == .problem && finding.text.contains("is damaged"), "\(finding)")
+    #expect(finding.cure == "image-pipeline repair, with the consumers stopped")
+  }
+
+  @Test func aCatalogThatAConsumerWritesIsReadBesideIt() throws {
+    let catalog = try Catalog(in: try folder.folder("out/.image-pipeline"), exclusive: false)
+    let entry = Catalog.Entry(digest: digest(of: "x"), size: 1, modified: 1, inode: 1)
+    try catalog.transaction { try catalog.set(entry, name: "a.jpg") }
+    // Within its transaction, with its lock taken.
+    try catalog.transaction {
+      #expect(
+        DatabaseCheck.catalog(in: folder / "out").finding().text
+          == "the catalog opens: version \(CatalogSchema.version), 1 image")
+    }
+  }
+}

@@ -1,0 +1,91 @@
+import Testing
+
+@testable import Configuration
+@testable import Doctor
+@testable import Kafka
+@testable import Platform
+
+/// What the brokers are asked about the topic, on an embedded one.
+@Suite struct DoctorInquiryTests {
+  private let cluster: EmbeddedCluster
+
+  init() throws {
+    cluster = try EmbeddedCluster()
+    try cluster.createTopic("images", partitions: 2)
+  }
+
+  /// The findings of the consumer's side, one JSON object a line.
+  private func findings() throws -> String {
+    let configuration = try EnvironmentReader.read([
+      "KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrapServers, "TOPIC": "images", "KAFKA_SASL_USERNAME": "storer",
+    ])
+    let stop = StopFlag()
+    var text = ""
+    let report = DoctorReport(format: .json) { text += $0 }
+    let check = try BrokerCheck(configuration.consumer.kafka, topic: "images", stop: stop)
+    defer { check.close() }
+    let brokers = try #require(check.look(report), "\(text)")
+    _ = check.settings(of: brokers, report)
+    let sides = DoctorSides(producer: false, consumer: true)
+    _ = TopicInquiry(broker: check, configuration: configuration, sides: sides, stop: stop).look(report)
+    return text
+  }
+
+  @Test func anEmptyTopicThatMayBeReadHasNoProblem() throws {
+    let text = try findings()
+    #expect(text.contains("all messages are stored") && !text.contains(#""finding":"problem""#), "\(text)")
+  }
+
+  /// A message that the group has stored already.
+  private func store(_ partition: Int32) throws {
+    var settings = KafkaSettings()
+    settings.set("bootstrap.servers", cluster.bootstrapServers)
+    settings.set("group.id", Variable.all["CONSUMER_GROUP"]!.defaultValue)
+    let isDelivered = StopFlag()
+    let producer = try KafkaProducer(settings) { _ in isDelivered.set() }
+    defer { producer.close() }
+    try #require(
+      producer.send(topic: "images", partition: partition, key: nil, copying: nil, headers: [], token: 0) == .queued)
+    try #require(isDelivered.wait(milliseconds: 30_000))
+    let consumer = try KafkaConsumer(settings, topic: "images")
+    defer { consumer.unsubscribeAndClose() }
+    try consumer.commitAndWait([partition: 1], timeoutMilliseconds: 30_000)
+  }
+
+  @Test func aMissingRightToReadIsFoundThoughNothingWaits() throws {
+    try store(1)
+    // Fetch: TOPIC_AUTHORIZATION_FAILED.
+    cluster.failNextRequests(api: 1, errors: Array(repeating: 29, count: 50))
+    let text = try findings()
+    #expect(text.contains("the user storer has no Read right on topic images"), "\(text)")
+    #expect(text.contains("all messages are stored"), "what could be told is told: \(text)")
+  }
+
+  @Test func whatABrokerDoesNotTellIsNotedUnlessItKnowsNoSuchQuestion() throws {
+    var settings = KafkaSettings()
+    settings.set("bootstrap.servers", cluster.bootstrapServers)
+    let client = try KafkaProducer(settings) { _ in }
+    defer { client.close() }
+    let unknown = try #require(throws: KafkaError.self) { try client.brokerSettings(1, timeoutMilliseconds: 30_000) }
+    #expect(BrokerCheck.untold("its limits", unknown).level == .ok, "\(unknown)")
+    cluster.setDown(true)
+    let late = try #require(throws: KafkaError.self) { try client.description(of: "images", timeoutMilliseconds: 100) }
+    #expect(BrokerCheck.untold("its limits", late).level == .note, "\(late)")
+  }
+
+  /// OffsetFetch: COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR. ListOffsets: UNKNOWN_TOPIC_OR_PART, as of a partition that its
+  /// leader has not heard of yet, LEADER_NOT_AVAILABLE, NOT_LEADER_OR_FOLLOWER, OFFSET_NOT_AVAILABLE.
+  @Test(arguments: [(9, 15), (9, 16), (2, 3), (2, 5), (2, 6), (2, 78)])
+  func anAnswerThatPassesIsNoProblem(api: Int16, code: Int32) throws {
+    cluster.failNextRequests(api: api, errors: [code, code])
+    let text = try findings()
+    #expect(text.contains("all messages are stored") && !text.contains(#""finding":"problem""#), "\(text)")
+  }
+
+  @Test func anAnswerThatDoesNotPassIsNotAwaitedForLong() throws {
+    cluster.failNextRequests(api: 9, errors: Array(repeating: 16, count: 1_000))
+    let begun = Clock.monotonicMilliseconds
+    #expect(try findings().contains("what is not stored yet cannot be told: committed offsets"))
+    #expect(Clock.monotonicMilliseconds - begun < 25_000)
+  }
+}

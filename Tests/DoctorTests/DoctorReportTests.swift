@@ -1,0 +1,114 @@
+import Testing
+
+@testable import Configuration
+@testable import Doctor
+@testable import Platform
+@testable import Telemetry
+
+/// What people and programs are shown, and what is looked at without a broker or a folder.
+@Suite struct DoctorReportTests {
+  private func shown(_ format: LogFormat, isStopped: Bool = false) -> (String, DoctorReport.Counts) {
+    var text = ""
+    let report = DoctorReport(format: format) { text += $0 }
+    report.begin(.versions)
+    report.add(.ok("1.0"))
+    report.begin(.clock)
+    report.begin(.sizes)
+    report.add([.note("small", "more").of("a limit", "1,000"), .problem("a\u{1B}[2Jb", cure: "c\nd")])
+    report.end(isStopped: isStopped)
+    return (text, report.counts)
+  }
+
+  @Test func findingsAreGroupedWithTheirCuresBelowThem() {
+    let (text, counts) = shown(.text)
+    #expect(
+      text == """
+        Versions
+          ok       1.0
+
+        Size limits
+          note     a limit                                         1,000  small
+                     more
+          PROBLEM  a\\u001b[2Jb
+                     cure: c\\nd
+
+        1 problem, 1 note, 1 ok
+
+        """)
+    #expect(counts == .init(ok: 1, notes: 1, problems: 1))
+    #expect(shown(.text, isStopped: true).0.contains("\nStopped before the end: 1 problem"))
+  }
+
+  @Test func inJSONEachFindingIsAnObject() {
+    let (text, _) = shown(.json)
+    #expect(
+      text.split(separator: "\n") == [
+        #"{"area":"versions","finding":"ok","text":"1.0"}"#,
+        #"{"area":"size limits","finding":"note","name":"a limit","value":"1,000","text":"small","advice":"more"}"#,
+        #"{"area":"size limits","finding":"problem","text":"a\u001b[2Jb","cure":"c\nd"}"#,
+        #"{"ok":1,"notes":1,"problems":1,"stopped":false}"#,
+      ])
+  }
+
+  // MARK: Versions, clock and process
+
+  @Test(arguments: [
+    ("1.8.2", "may lose images"), ("1.9.2", "older than 2.0.2"), ("2.0.1", "older than 2.0.2"), ("2.0.2", nil),
+    ("2.4.0", nil), ("2.5.0", "KAFKA_ENABLE_METRICS_PUSH=false"), ("2.5.3", nil), ("2.6.0", "older than 2.7"),
+    ("2.6.1-RC1", nil), ("2.8.0", nil), ("2.10.1", nil), ("10.0", nil),
+  ])
+  func versionsOfTheClientThatAreKnownToFailAreNoted(version: String, words: String?) {
+    let findings = VersionCheck(client: version).findings()
+    #expect(findings.first?.level == .ok && findings.first?.text.contains(", librdkafka \(version), ") == true)
+    #expect(findings.dropFirst().map(\.level) == (words == nil ? [] : [.note]))
+    if let words, let note = findings.last { #expect(note.text.contains(words) || note.cure!.contains(words)) }
+  }
+
+  @Test func aClockThatCannotBeRightIsAProblem() {
+    let levels = { (now: Int64, isSynchronised: Bool?) in
+      ClockCheck(now: now, isSynchronised: isSynchronised).findings().map(\.level)
+    }
+    #expect(levels(0, true) == [.problem] && levels(5_000_000_000_000, nil) == [.problem])
+    #expect(levels(1_800_000_000_000, true) == [.ok] && levels(1_800_000_000_000, nil) == [.ok])
+    #expect(levels(1_800_000_000_000, false) == [.note])
+    #expect(ClockCheck.fileSystem("out", difference: 1_999) == [])
+    #expect(ClockCheck.fileSystem("out", difference: -61_000).first?.text.contains("61 s behind") == true)
+  }
+
+  private func process(_ limits: ProcessLimits, needed: Int = 96_000_000) -> [Finding.Level] {
+    ProcessCheck(uid: 1, gid: 2, limits: limits, memoryNeeded: needed).findings().map(\.level)
+  }
+
+  @Test func limitsBelowWhatIsNeededAreProblems() {
+    let roomy = ProcessLimits(openFiles: 1_024, memory: 256 << 20, inotifyWatches: nil, inotifyInstances: nil)
+    #expect(process(roomy) == [.ok, .ok, .ok])
+    var tight = roomy
+    tight.openFiles = 256
+    #expect(process(tight) == [.ok, .problem, .ok])
+    tight.memory = 64 << 20
+    #expect(process(tight) == [.ok, .problem, .problem])
+    #expect(process(roomy, needed: 300 << 20) == [.ok, .ok, .problem])
+    tight.memory = nil
+    tight.openFiles = 0
+    #expect(process(tight) == [.ok, .ok])
+  }
+
+  @Test func whatIsRaisedAboveItsDefaultTakesMoreMemory() throws {
+    let raised = try EnvironmentReader.read(["IN_FLIGHT_BYTES": "108388608", "BATCH_BYTES": "66777216"])
+    let needed = { ProcessCheck.memoryNeeded(raised.producer, raised.consumer, .init(producer: $0, consumer: $1)) }
+    #expect(needed(true, true) == 196_000_000 && needed(false, true) == 146_000_000)
+    let usual = try EnvironmentReader.read(["IN_FLIGHT_BYTES": "1000000", "BATCH_BYTES": "1"])
+    #expect(
+      ProcessCheck.memoryNeeded(usual.producer, usual.consumer, .init(producer: true, consumer: true)) == 96_000_000)
+  }
+
+  // MARK: Health
+
+  @Test func readinessIsPassedOn() {
+    #expect(HealthCheck.finding(port: 1, status: nil, body: "").level == .ok)
+    #expect(HealthCheck.finding(port: 1, status: 200, body: "ok\n").text == "/readyz at port 1: ok")
+    let unready = HealthCheck.finding(port: 1, status: 503, body: "broker: away\noutput: full\n")
+    #expect(unready.level == .problem && unready.text.hasSuffix("broker: away; output: full"))
+    #expect(HealthCheck.finding(port: 1, status: 404, body: "").level == .note)
+  }
+}

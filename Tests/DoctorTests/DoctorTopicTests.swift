@@ -1,0 +1,177 @@
+import Testing
+
+@testable import Configuration
+@testable import Consumer
+@testable import Doctor
+@testable import Kafka
+@testable import Telemetry
+
+/// The topic and what waits in it.
+@Suite struct DoctorTopicTests {
+  private func partition(_ number: Int32, leader: Int32? = 1, _ replicas: [Int32] = [1, 2, 3], inSync: [Int32]? = nil)
+    -> TopicDescription.Partition
+  {
+    TopicDescription.Partition(number: number, leader: leader, replicas: replicas, inSync: inSync ?? replicas)
+  }
+
+  private func check(
+    _ partitions: [TopicDescription.Partition]?, _ settings: [String: String] = ["min.insync.replicas": "2"],
+    members: Int? = nil
+  ) -> [Finding] {
+    TopicCheck(
+      name: "images", description: partitions.map { TopicDescription(partitions: $0) }, settings: settings,
+      members: members, group: "storers"
+    ).findings().filter { $0.level != .ok }
+  }
+
+  @Test func aTopicThatIsNotThereWillBeMade() {
+    var topic = TopicCheck(name: "images")
+    topic.wanted.partitions = 6
+    topic.wanted.retentionBytes = 1_000
+    #expect(
+      topic.findings() == [
+        .ok(
+          "there is no topic images yet: the first producer or consumer makes it, with 6 partitions, the broker's number of "
+            + "replicas, retention.bytes=1000")
+      ])
+  }
+
+  @Test func aTopicThatWasMadeOtherwiseIsNoted() {
+    var topic = TopicCheck(name: "images", description: TopicDescription(partitions: [partition(0)]))
+    topic.settings = ["min.insync.replicas": "2", "retention.ms": "5"]
+    topic.wanted.partitions = 6
+    topic.wanted.retentionMilliseconds = 7
+    let note = topic.findings().last
+    #expect(note?.level == .note, "\(topic.findings())")
+    #expect(note?.text.hasSuffix("1 partition (TOPIC_PARTITIONS=6), retention.ms=5 (TOPIC_RETENTION_MS=7)") == true)
+  }
+
+  @Test func aTopicAsItShouldBeHasNoMoreToSay() {
+    #expect(check([partition(0), partition(1)], members: 2) == [])
+  }
+
+  @Test func aPartitionWithoutALeaderNamesTheBrokersThatHaveIt() {
+    let findings = check([partition(0), partition(1, leader: nil, [2, 3], inSync: [])])
+    #expect(findings.count == 1)
+    #expect(findings.first?.level == .problem && findings.first?.text.hasSuffix("partition 1") == true)
+    #expect(findings.first?.cure == "start broker 2 or 3")
+  }
+
+  @Test func tooFewReplicasInSyncStopAcknowledgements() {
+    let findings = check([partition(0, inSync: [1]), partition(1, inSync: [1, 2])])
+    #expect(findings.count == 1 && findings.first?.level == .problem)
+    #expect(
+      findings.first?.text.contains("min.insync.replicas=2, so that nothing is acknowledged: partition 0") == true)
+    #expect(findings.first?.cure?.hasPrefix("start broker 2, 3, or ") == true)
+    #expect(findings.first?.cure?.hasSuffix("--entity-name images --add-config min.insync.replicas=1") == true)
+    // A topic of one replica that wants two: no broker that is started helps.
+    let alone = check([partition(0, [1])])
+    #expect(alone.first?.level == .problem && alone.first?.cure?.hasPrefix("give the topic as many replicas") == true)
+  }
+
+  @Test func fewerSafetiesThanThereCouldBeAreNotes() {
+    #expect(check([partition(0, inSync: [1, 2])]).map(\.level) == [.note])
+    let one = check([partition(0, [1])], ["min.insync.replicas": "1"])
+    #expect(one.map(\.level) == [.note] && one.first?.cure?.contains("TOPIC_REPLICATION_FACTOR=3") == true)
+    let weak = check([partition(0)], ["min.insync.replicas": "1"])
+    #expect(weak.map(\.level) == [.note] && weak.first?.cure?.contains("min.insync.replicas=2") == true)
+  }
+
+  @Test(arguments: ["compact", "compact,delete", "delete,compact"])
+  func compactionIsAProblem(policy: String) {
+    let findings = check([partition(0)], ["min.insync.replicas": "2", "cleanup.policy": policy])
+    #expect(findings.map(\.level) == [.problem])
+    #expect(findings.first?.cure?.hasSuffix("--entity-name images --add-config cleanup.policy=delete") == true)
+  }
+
+  @Test func moreConsumersThanPartitionsAndNoneAreNotes() {
+    #expect(check([partition(0)], members: 0).first?.text == "group storers has no consumer at the moment")
+    let many = check([partition(0), partition(1)], members: 5)
+    #expect(many.first?.text.hasSuffix("3 of them have nothing to do") == true)
+    #expect(many.first?.cure?.contains("kafka-topics --alter --topic images --partitions 5") == true)
+  }
+
+  @Test("members that do not belong to the output are a problem")
+  func strangersAreAProblem() {
+    let member = KafkaClient.GroupMember(id: "x", clientID: "old-script", host: "10.0.0.9")
+    var topic = TopicCheck(name: "images", description: TopicDescription(partitions: [partition(0)]), members: 2)
+    #expect(!topic.findings().contains { $0.level == .problem })
+    topic.strangers = [GroupStranger(kind: .otherClient, member: member)]
+    let problems = topic.findings().filter { $0.level == .problem }
+    #expect(problems.count == 1 && problems[0].text.contains("old-script at 10.0.0.9"), "\(problems)")
+  }
+
+  // MARK: Backlog
+
+  private let now: Int64 = 1_800_000_000_000
+
+  private func backlog(
+    _ partitions: [Backlog.Partition], average: Int? = 100_000, milliseconds: Int? = 604_800_000, bytes: Int? = -1
+  ) -> Backlog {
+    Backlog(
+      partitions: partitions, averageBytes: average, now: now, retentionMilliseconds: milliseconds,
+      retentionBytes: bytes)
+  }
+
+  @Test func whatIsStoredDoesNotWait() {
+    let stored = backlog([
+      .init(number: 0, low: 0, high: 10, committed: 10), .init(number: 1, low: 5, high: 5, committed: nil),
+      .init(number: 2, low: 7, high: 7, committed: 7),
+      // Of a topic that was made anew since.
+      .init(number: 3, low: 0, high: 3, committed: 30),
+    ])
+    #expect(stored.waiting == 0 && stored.findings() == [.ok("all messages are stored")])
+  }
+
+  @Test func whatWaitsIsCountedWithItsBytesAndItsAge() {
+    let waiting = backlog([
+      .init(number: 0, low: 0, high: 1_000, committed: 600, oldest: now - 7_000),
+      .init(number: 1, low: 20, high: 30, committed: nil, oldest: now - 90_000),
+    ])
+    #expect(waiting.waiting == 410 && waiting.imageBytes == 30_750_000)
+    #expect(
+      waiting.findings() == [.ok("not stored yet: 410 messages, about 30.8 MB of images, the oldest 90 s old")])
+  }
+
+  @Test func messagesThatWereRemovedBeforeTheyWereStoredAreAProblem() {
+    let findings = backlog([
+      .init(number: 0, low: 100, high: 200, committed: 40), .init(number: 1, low: 0, high: 9, committed: 9),
+    ]).findings()
+    #expect(findings.count == 2 && findings[1].level == .problem)
+    #expect(findings[1].text.hasSuffix("60 messages, in partition 0 (offsets 40 to 99)"))
+    #expect(findings[1].cure?.hasPrefix("image-pipeline verify --resend") == true)
+  }
+
+  @Test(arguments: [(0.3, nil), (0.6, Finding.Level.note), (0.95, .problem)])
+  func theOldestMessageIsHeldAgainstTheTopicsRetention(share: Double, level: Finding.Level?) {
+    let age = Int64(share * 604_800_000)
+    let findings = backlog([.init(number: 0, low: 0, high: 5, committed: 1, oldest: now - age)]).findings()
+    #expect(findings.dropFirst().first?.level == level)
+    let forEver = backlog([.init(number: 0, low: 0, high: 5, committed: 1, oldest: now - age)], milliseconds: -1)
+    #expect(forEver.findings().count == 1)
+  }
+
+  @Test func whatWaitsInAPartitionIsHeldAgainstTheBytesThatItKeeps() {
+    let partitions = [Backlog.Partition(number: 3, low: 0, high: 60, committed: 0)]
+    #expect(backlog(partitions, bytes: 10_000_000).findings().last?.level == .note)
+    #expect(backlog(partitions, bytes: 20_000_000).findings().count == 1)
+  }
+
+  @Test func lettersAreToBeKeptUntilSomebodyLooksAtThem() {
+    let keeping = ["retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"]
+    var letters = LettersCheck(topic: "images-dlq", waiting: 0, settings: keeping)
+    #expect(letters.findings() == [.ok("images-dlq: no dead letters wait")])
+    letters.settings = nil
+    letters.waiting = 2
+    #expect(letters.findings().map(\.level) == [.note])
+    letters.settings = keeping.merging(["retention.ms": "604800000"]) { $1 }
+    let finding = letters.findings().last
+    #expect(finding?.text.hasSuffix(": retention.ms=604800000") == true)
+    #expect(finding?.cure?.hasSuffix("--entity-name images-dlq --add-config retention.ms=-1") == true)
+  }
+
+  @Test func agesAreRounded() {
+    #expect(Backlog.age(-5) == "0 s" && Backlog.age(119_999) == "119 s" && Backlog.age(120_000) == "2 min")
+    #expect(Backlog.age(7_200_000) == "2 h" && Backlog.age(864_000_000) == "10 days")
+  }
+}

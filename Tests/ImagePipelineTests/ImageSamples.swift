@@ -1,7 +1,0 @@
-/// The images that come with the project.
-enum ImageSamples {
-  private static let folder =
-    "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/") + "/samples/"
-
-  static func bytes(_ name: String) throws -> [UInt8] { try contents(of: folder + name) }
-}

@@ -1,0 +1,116 @@
+import Glibc
+import TestSupport
+import Testing
+
+@testable import Output
+@testable import Platform
+@testable import Wire
+
+@Suite struct RepairImagesTests: SpoiltOutput {
+  let scratch: Scratch
+  let lines = LogLines()
+
+  init() throws { scratch = try Scratch() }
+
+  // MARK: Images
+
+  @Test func imagesThatAreMissingOrAlteredAreNamedAndMayComeAgain() throws {
+    try fill(Self.images + [("d.jpg", "five")])
+    try Folder.open(scratch / "out").remove("a.jpg")
+    let status = try scratch.status("out/d.jpg")
+    try scratch.write("out/d.jpg", "FIVE")
+    // Not even the time tells.
+    let time = timespec(
+      tv_sec: Int(status.modified / 1_000_000_000), tv_nsec: Int(status.modified % 1_000_000_000))
+    #expect(utimensat(AT_FDCWD, scratch / "out/d.jpg", [time, time], 0) == 0)
+    #expect(try scratch.status("out/d.jpg").modified == status.modified)
+    let before = try rows
+    for _ in 1...2 {
+      let (result, said) = try repair()
+      #expect(said == ["a.jpg: it is missing", "d.jpg: it has other bytes than those that were stored"])
+      #expect(result.remaining == 2 && result.sound == 2)
+    }
+    #expect(try rows == before)
+    let entry = try #require(try store().catalog.entry("d.jpg"))
+    #expect(entry.digest == digest(of: "five") && entry.inode == 0, "only its bytes can say that it is there")
+  }
+
+  @Test("thumbnails of a NAS get no row where catalog and CSV file are lost")
+  func filesOfTheStorageGetNoRow() throws {
+    for name in ["a.jpg", "@eaDir/a.jpg", "cat/#recycle/b.jpg", "lost+found/c.jpg"] {
+      try scratch.write("out/" + name, name)
+    }
+    let (result, _) = try repair()
+    #expect(result.sound == 1)
+    #expect(try store().catalog.entry("@eaDir/a.jpg") == nil)
+  }
+
+  @Test func anImageThatWasCopiedBackIsSoundAgain() throws {
+    try fill(Self.images)
+    try Folder.open(scratch / "out").remove("a.jpg")
+    try scratch.write("out/a.jpg", "four")
+    let (result, said) = try repair()
+    #expect(said == [] && result.sound == 3)
+    try expectAgreement()
+  }
+
+  // MARK: Leftovers
+
+  @Test func temporaryFilesAndPartsThatNobodyWaitsForAreRemoved() throws {
+    try fill(Self.images)
+    let waiting: String
+    do {
+      let store = try store()
+      let topic = try store.catalog.topic("t", cluster: "c")
+      func add(_ id: String) throws -> String {
+        let segment = ImageHeaders.Segment(id: id, index: 0, count: 3, position: 0)
+        return try store.catalog.transaction {
+          try store.catalog.addAssembly(segment, name: "\(id).jpg", digest: digest(of: id), length: 9, topic: topic)
+        }.fileName
+      }
+      waiting = try add("waiting")
+      _ = try add("lost")
+    }
+    try scratch.write("out/.image-pipeline/segments/\(waiting)", "part")
+    try scratch.write("out/.image-pipeline/segments/orphan.part", "part")
+    try scratch.write("out/.image-pipeline/consumer-3/incoming/0.part", "part")
+    try scratch.write("out/.image-pipeline/dead-letters/x.value.part", "part")
+    try scratch.write("out/.image-pipeline/dead-letters/x.value", "letter")
+    let (result, said) = try repair()
+    #expect(result.remaining == 1 && result.repairs == 1, "\(said)")
+    #expect(
+      said.contains { $0.hasPrefix("lost.jpg: ") } && said.contains { $0.hasPrefix("3 temporary files") }, "\(said)")
+    #expect(try scratch.names("out/.image-pipeline/segments") == [waiting])
+    #expect(try scratch.names("out/.image-pipeline/consumer-3/incoming") == [])
+    #expect(try scratch.names("out/.image-pipeline/dead-letters") == ["x.value"])
+    #expect(try store().catalog.allAssemblies().map(\.name) == ["waiting.jpg"])
+    #expect(try repair().said == [])
+  }
+
+  /// Renamed, and the transaction was not committed: the last message comes again and finds it.
+  @Test func anImageThatStandsUnderItsNameAlreadyIsStillWaitedFor() throws {
+    try fill(Self.images)
+    do {
+      let store = try store()
+      let topic = try store.catalog.topic("t", cluster: "c")
+      try store.catalog.transaction {
+        for (name, content) in [("new.jpg", "whole"), ("a.jpg", "newer"), ("half.jpg", "whole"), ("long.jpg", "whole")]
+        {
+          let segment = ImageHeaders.Segment(id: name, index: 0, count: 2, position: 0)
+          _ = try store.catalog.addAssembly(
+            segment, name: name, digest: digest(of: content), length: content.utf8.count, topic: topic)
+        }
+      }
+    }
+    try scratch.write("out/new.jpg", "whole")
+    try scratch.write("out/a.jpg", "newer")
+    try scratch.write("out/half.jpg", "wh\0\0e")
+    try scratch.write("out/long.jpg", "whole and more")
+    let (result, said) = try repair()
+    let gone = "segments of it had come, and their file is gone"
+    #expect(said == ["half.jpg: " + gone, "long.jpg: " + gone])
+    #expect(result.sound == 3 && result.remaining == 2)
+    #expect(try store().catalog.allAssemblies().map(\.name) == ["new.jpg", "a.jpg"])
+    #expect(try repair().said == [])
+  }
+}

@@ -1,0 +1,20 @@
+import Testing
+
+@testable import Platform
+
+@Suite struct BufferPoolTests {
+  @Test func aBufferIsUsedAgain() {
+    let pool = BufferPool()
+    let first = pool.withBuffer(1_000_000) { $0.baseAddress }
+    #expect(pool.withBuffer(1_000) { $0.baseAddress } == first)
+    #expect(pool.kept == 1_000_000)
+  }
+
+  @Test func whatARareLargeMessageNeededIsNotKept() {
+    let pool = BufferPool()
+    pool.withBuffer(1_000_000) { _ in pool.withBuffer(67_500_000) { #expect($0.count == 67_500_000) } }
+    #expect(pool.kept == 1_000_000)
+    pool.withBuffer(67_500_000) { _ in }
+    #expect(pool.kept == 0)
+  }
+}

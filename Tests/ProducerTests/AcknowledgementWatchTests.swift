@@ -1,0 +1,57 @@
+import Testing
+
+@testable import Cluster
+@testable import Platform
+@testable import Producer
+@testable import Telemetry
+
+/// What is measured is success: how long the broker has acknowledged nothing while messages wait for it.
+@Suite struct AcknowledgementWatchTests {
+  private let health = Health()
+  private var watch = AcknowledgementWatch()
+  private let start = Clock.monotonicMilliseconds
+
+  @discardableResult
+  private mutating func look(
+    after seconds: Int64, isWaiting: Bool = true, acknowledged: Int = 0, why: () -> BrokerTrouble? = { nil }
+  ) -> Int64 {
+    watch.look(
+      isWaiting: isWaiting, acknowledged: acknowledged, health, now: start + seconds * 1_000, why: why)
+  }
+
+  @Test("messages that wait for long are trouble until one is acknowledged")
+  mutating func messagesThatWaitAreTrouble() {
+    health.started()
+    look(after: 0, isWaiting: false)
+    look(after: 14)
+    #expect(health.report().isReady)
+    look(after: 16)
+    #expect(health.report().reasons == ["acknowledgements: none for 16 s, and messages wait for them"])
+    look(after: 17, acknowledged: 1)
+    #expect(health.report().isReady)
+    // Another one waits from here on.
+    look(after: 31, acknowledged: 1)
+    #expect(health.report().isReady)
+    look(after: 32, acknowledged: 1)
+    #expect(!health.report().isReady)
+  }
+
+  @Test("the reason names what keeps the client from a broker")
+  mutating func theReasonNamesTheTrouble() {
+    look(after: 0, isWaiting: false)
+    look(after: 16) { BrokerTrouble(name: "_TRANSPORT", reason: "a:1/bootstrap: Connection refused") }
+    #expect(health.report().reasons.first?.contains("wait for them: a:1/bootstrap: Connection refused") == true)
+  }
+
+  @Test("nothing to acknowledge is no trouble, however long") mutating func nothingToAcknowledgeIsNoTrouble() {
+    health.started()
+    for seconds: Int64 in [0, 100, 200] { look(after: seconds, isWaiting: false) }
+    #expect(health.report().isReady)
+  }
+
+  @Test("the silence is told in ms, for a run that gives up") mutating func theSilenceIsTold() {
+    look(after: 0, isWaiting: false)
+    #expect(look(after: 60) == 60_000)
+    #expect(look(after: 61, acknowledged: 1) == 0)
+  }
+}

@@ -1,0 +1,176 @@
+import TestSupport
+import Testing
+
+@testable import Producer
+@testable import SQLite
+
+@Suite struct LedgerTests {
+  private let scratch: Scratch
+  private let ledger: Ledger
+
+  init() throws {
+    scratch = try Scratch()
+    ledger = try Ledger(in: scratch / "state/ledger", cluster: "c", topic: "t", input: "/images")
+  }
+
+  private func ledger(cluster: String = "c", topic: String = "t", input: String = "/images") throws -> Ledger {
+    try Ledger(in: scratch / "state/ledger", cluster: cluster, topic: topic, input: input)
+  }
+
+  private func line(_ text: String) -> Ledger.Line {
+    Ledger.Line(
+      stamp: FileStamp(size: text.utf8.count, modified: .max, changed: .max, inode: .max), digest: digest(of: text))
+  }
+
+  private func mark(_ offset: Int64) -> SentMark {
+    SentMark(offset: offset, time: offset == 5 ? nil : 1_700_000_000_000 + offset, key: digest(of: "key \(offset)"))
+  }
+
+  @Test func aLineComesBackAsItWasRecorded() throws {
+    #expect(try ledger.line("a.jpg") == nil)
+    try ledger.record([("a.jpg", line("a")), ("b\n\"'.jpg", line("b"))])
+    #expect(try ledger.line("a.jpg") == line("a"))
+    #expect(try ledger.line("b\n\"'.jpg") == line("b"))
+  }
+
+  @Test func whatIsRecordedWhileManyAreReadIsSeenAtOnce() throws {
+    try ledger.reading {
+      #expect(try ledger.line("a.jpg") == nil)
+      try ledger.record([("a.jpg", line("a"))])
+      #expect(try ledger.line("a.jpg") == line("a"))
+      try ledger.remove(["a.jpg"])
+      #expect(try ledger.line("a.jpg") == nil)
+    }
+    // Another process's is seen when the reading begins anew.
+    let other = try ledger()
+    try other.record([("b.jpg", line("b"))])
+    #expect(try ledger.reading { try ledger.line("b.jpg") } == line("b"))
+    try other.record([("b.jpg", line("c"))])
+    #expect(try ledger.line("b.jpg") == line("c"), "no reading is left open")
+  }
+
+  @Test func aNewerLineReplacesTheOlder() throws {
+    try ledger.record([("a.jpg", line("a"))])
+    try ledger.record([("a.jpg", line("newer"))])
+    #expect(try ledger.line("a.jpg") == line("newer"))
+  }
+
+  @Test func itOutlivesItsProcess() throws {
+    try ledger.record([("a.jpg", line("a"))], marks: [0: mark(5), 3: mark(1 << 40)])
+    let again = try ledger()
+    #expect(try again.line("a.jpg") == line("a"))
+    #expect(try again.marks() == [0: mark(5), 3: mark(1 << 40)])
+  }
+
+  @Test func scopesDoNotMix() throws {
+    try ledger.record([("a.jpg", line("a"))], marks: [0: mark(5)])
+    let others = [try ledger(cluster: "d"), try ledger(topic: "u"), try ledger(input: "/other")]
+    for other in others {
+      #expect(try other.line("a.jpg") == nil)
+      #expect(try other.marks() == [:])
+      try other.record([("a.jpg", line("other"))], marks: [0: mark(9)])
+      try other.forget()
+    }
+    #expect(try ledger.line("a.jpg") == line("a"))
+    #expect(try ledger.marks() == [0: mark(5)])
+  }
+
+  @Test func whatIsForgottenIsForgottenWhole() throws {
+    try ledger.record([("a.jpg", line("a")), ("b.jpg", line("b"))], marks: [0: mark(5)])
+    try ledger.forget()
+    #expect(try ledger.line("a.jpg") == nil)
+    #expect(try ledger.line("b.jpg") == nil)
+    #expect(try ledger.marks() == [:])
+  }
+
+  @Test func onlyWhatIsRemovedIsRemoved() throws {
+    try ledger.record([("a.jpg", line("a")), ("b.jpg", line("b"))], marks: [0: mark(5)])
+    try ledger.remove(["a.jpg", "never there"])
+    try ledger.remove([])
+    #expect(try ledger.line("a.jpg") == nil)
+    #expect(try ledger.line("b.jpg") == line("b"))
+    #expect(try ledger.marks() == [0: mark(5)])
+  }
+
+  /// So that no message to a topic that was made anew hides it.
+  @Test func aMarkStaysUntilItIsAdvanced() throws {
+    try ledger.record([], marks: [0: mark(5)])
+    try ledger.record([], marks: [0: mark(9), 1: mark(2)])
+    #expect(try ledger.marks() == [0: mark(5), 1: mark(2)])
+    try ledger.advance([0: mark(9)])
+    #expect(try ledger().marks() == [0: mark(9), 1: mark(2)])
+  }
+
+  @Test func thatTheTopicIsAnotherOneIsRememberedUntilAllIsForgotten() throws {
+    #expect(try !ledger.isTopicNew())
+    try ledger.setTopicNew()
+    #expect(try ledger().isTopicNew())
+    #expect(try !ledger(topic: "u").isTopicNew())
+    try ledger.remove(["a.jpg"])
+    #expect(try ledger.isTopicNew())
+    try ledger.forget()
+    #expect(try !ledger().isTopicNew())
+  }
+
+  /// As the program before this one wrote it.
+  @Test func aLedgerOfVersion1IsGoneOnWith() throws {
+    _ = try scratch.folder("old")
+    let path = scratch / "old/\(Ledger.fileName)"
+    let old = try Database(path: path, busyTimeoutMilliseconds: 0)
+    try old.execute(
+      """
+      CREATE TABLE scopes (
+        id INTEGER PRIMARY KEY, cluster TEXT NOT NULL, topic TEXT NOT NULL, input TEXT NOT NULL,
+        UNIQUE (cluster, topic, input)
+      );
+      CREATE TABLE files (
+        scope INTEGER NOT NULL REFERENCES scopes, path TEXT NOT NULL, size INTEGER NOT NULL,
+        modified INTEGER NOT NULL, inode INTEGER NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (scope, path)
+      ) WITHOUT ROWID;
+      CREATE TABLE offsets (
+        scope INTEGER NOT NULL REFERENCES scopes, partition INTEGER NOT NULL, last INTEGER NOT NULL,
+        PRIMARY KEY (scope, partition)
+      ) WITHOUT ROWID;
+      INSERT INTO scopes (id, cluster, topic, input) VALUES (1, 'c', 't', '/images');
+      INSERT INTO offsets VALUES (1, 0, 41);
+      """)
+    let known = line("a")
+    try old.prepare("INSERT INTO files VALUES (1, 'a.jpg', ?, ?, ?, ?)").run(
+      .integer(Int64(known.stamp.size)), .integer(known.stamp.modified),
+      .integer(Int64(bitPattern: known.stamp.inode)), .blob(known.digest.bytes))
+    try old.setUserVersion(1)
+    old.close()
+    for _ in 0..<2 {
+      let ledger = try Ledger(in: scratch / "old", cluster: "c", topic: "t", input: "/images")
+      // It knew no ctime, so the file is read once more, and its hash is found here.
+      let line = try #require(try ledger.line("a.jpg"))
+      #expect(line.digest == known.digest && line.stamp.changed == 0)
+      #expect(line.stamp.size == known.stamp.size && line.stamp.inode == known.stamp.inode)
+      #expect(try ledger.marks() == [0: SentMark(offset: 41, time: nil, key: nil)])
+      #expect(try !ledger.isTopicNew())
+    }
+    let ledger = try Ledger(in: scratch / "old", cluster: "c", topic: "t", input: "/images")
+    try ledger.advance([0: mark(42)])
+    try ledger.setTopicNew()
+    #expect(try ledger.marks() == [0: mark(42)] && ledger.isTopicNew())
+  }
+
+  @Test func namesThatOnlyLookAlikeAreTwo() throws {
+    try ledger.record([("\u{E9}.jpg", line("composed"))])
+    #expect(try ledger.line("e\u{301}.jpg") == nil)
+  }
+
+  @Test func aLedgerOfAnotherVersionIsRefusedWithACure() throws {
+    let database = try Database(path: scratch / "state/ledger/\(Ledger.fileName)", busyTimeoutMilliseconds: 0)
+    try database.setUserVersion(7)
+    database.close()
+    let said = refusal { _ = try ledger() }
+    #expect(said?.contains("version 7") == true)
+    #expect(said?.contains("STATE_DIR") == true)
+  }
+
+  @Test func aFileThatIsNoLedgerIsAnError() throws {
+    try scratch.write("broken/\(Ledger.fileName)", String(repeating: "no database", count: 100))
+    #expect(throws: LedgerError.self) { try Ledger(in: scratch / "broken", cluster: "c", topic: "t", input: "/") }
+  }
+}

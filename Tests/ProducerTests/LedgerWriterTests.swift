@@ -1,0 +1,168 @@
+import TestSupport
+import Testing
+
+@testable import Configuration
+@testable import Kafka
+@testable import Platform
+@testable import Producer
+@testable import SQLite
+
+/// What happens between the broker's acknowledgement and the end of a file.
+@Suite struct LedgerWriterTests {
+  private let scratch: Scratch
+  private let outbox = Outbox()
+  private let lines = LogLines()
+  private let mark = SentMark(offset: 9, time: 1, key: nil)
+
+  init() throws {
+    scratch = try Scratch()
+    _ = try scratch.folder("in")
+  }
+
+  private func ledger() throws -> Ledger {
+    try Ledger(in: scratch / "state", cluster: "c", topic: "t", input: scratch / "in")
+  }
+
+  /// Writes what is there, and returns what was counted.
+  private func write(_ entries: [LedgerWriter.Entry], _ action: AfterSentAction = .keep, _ stop: StopFlag = StopFlag())
+    throws -> ProducerEvents.Counts
+  {
+    let events = ProducerEvents(log: lines.log, input: scratch / "in")
+    let writer = LedgerWriter(
+      ledger: try ledger(), outbox: outbox,
+      afterSent: AfterSent(action: action, input: scratch / "in", sentFolder: scratch / "sent"),
+      marks: { [mark] in [0: mark] }, events: events, stop: stop)
+    for entry in entries { writer.add(entry) }
+    writer.close()
+    writer.run()
+    return events.now
+  }
+
+  private func stamp(_ path: String) throws -> FileStamp { FileStamp(try scratch.status("in/" + path)) }
+
+  private func sent(_ path: String) throws -> LedgerWriter.Entry {
+    #expect(outbox.claim(path))
+    let flight = outbox.begin(path, try stamp(path), digest(of: path))
+    let token = outbox.add(to: flight, bytes: 1)
+    _ = outbox.settle(token)
+    return .sent(try #require(outbox.end(flight)))
+  }
+
+  @Test func whatWasSentIsRecordedWithTheMarks() throws {
+    try scratch.write("in/a.jpg", "a")
+    try scratch.write("in/b.jpg", "bb")
+    let counts = try write([sent("a.jpg"), sent("b.jpg")])
+    #expect(counts.sent == 2)
+    #expect(counts.bytes == 3)
+    #expect(try ledger().line("a.jpg") == Ledger.Line(stamp: stamp("a.jpg"), digest: digest(of: "a.jpg")))
+    #expect(try ledger().marks() == [0: mark])
+    #expect(outbox.isEmpty)
+  }
+
+  @Test func whatWasKnownIsRecordedUnderItsNewStamp() throws {
+    try scratch.write("in/a.jpg", "a")
+    #expect(outbox.claim("a.jpg"))
+    let counts = try write([.known(path: "a.jpg", stamp: stamp("a.jpg"), digest: digest(of: "a"))])
+    #expect(counts.known == 1 && counts.sent == 0)
+    #expect(try ledger().line("a.jpg")?.stamp == stamp("a.jpg"))
+    #expect(outbox.isEmpty)
+  }
+
+  /// As the folder's finder asks for it, once the file is in the ledger and has settled.
+  private func settled(_ path: String) throws -> LedgerWriter.Entry {
+    #expect(outbox.claim(path))
+    return .settled(path: path, stamp: try stamp(path), looks: 0)
+  }
+
+  @Test(
+    "a file that was sent is looked at once more before it is moved or deleted", arguments: AfterSentAction.allCases)
+  func sentFileIsLookedAtAgain(action: AfterSentAction) throws {
+    try scratch.write("in/a.jpg", "a")
+    _ = try write([sent("a.jpg")], action)
+    #expect(try scratch.exists("in/a.jpg"))
+    let again = action == .keep ? [] : [Outbox.Recheck(path: "a.jpg", reason: .again)]
+    #expect(outbox.takeRechecks() == again)
+  }
+
+  @Test("a file that is out of the folder is forgotten")
+  func deletedFileIsForgotten() throws {
+    try scratch.write("in/a.jpg", "a")
+    _ = try write([sent("a.jpg")], .delete)
+    _ = try write([settled("a.jpg")], .delete)
+    #expect(try !scratch.exists("in/a.jpg"))
+    #expect(try ledger().line("a.jpg") == nil)
+    // The topic's end is remembered all the same.
+    #expect(try ledger().marks() == [0: mark])
+  }
+
+  @Test("a file that changed since it was sent stays and is looked at again")
+  func changedFileStays() throws {
+    try scratch.write("in/a.jpg", "a")
+    let entry = try settled("a.jpg")
+    try scratch.write("in/a.jpg", "newer")
+    _ = try write([entry], .delete)
+    #expect(try scratch.read("in/a.jpg") == "newer")
+    #expect(outbox.takeRechecks() == [Outbox.Recheck(path: "a.jpg", reason: .again)])
+  }
+
+  @Test("a file that is open for writing is tried again later")
+  func openFileIsTriedAgain() throws {
+    try scratch.write("in/a.jpg", "a")
+    let file = try File.open(scratch / "in/a.jpg", .readWrite)
+    _ = try write([settled("a.jpg")], .delete)
+    #expect(outbox.takeRechecks() == [Outbox.Recheck(path: "a.jpg", reason: .unsettled(.isOpen, looks: 1))])
+    withExtendedLifetime(file) {}
+    #expect(try scratch.exists("in/a.jpg"))
+  }
+
+  @Test("a file that cannot be moved stays, is counted, and is logged")
+  func immovableFileStays() throws {
+    try scratch.write("in/a.jpg", "a")
+    try scratch.write("sent", "a file in the folder's place")
+    #expect(try write([sent("a.jpg")], .move).sent == 1)
+    #expect(try write([settled("a.jpg")], .move).unhandled == 1)
+    #expect(try scratch.exists("in/a.jpg"))
+    #expect(try ledger().line("a.jpg") != nil)
+    #expect(lines.all.contains { $0.contains("its file stays where it is") })
+  }
+
+  @Test func aLedgerThatCannotBeWrittenKeepsTheFileUntilItCan() throws {
+    try scratch.write("in/a.jpg", "a")
+    let entry = try sent("a.jpg")
+    _ = try ledger()
+    let database = try Database(path: scratch / "state/\(Ledger.fileName)", busyTimeoutMilliseconds: 1_000)
+    let events = ProducerEvents(log: lines.log, input: scratch / "in")
+    let writer = LedgerWriter(
+      ledger: try ledger(), outbox: outbox,
+      afterSent: AfterSent(action: .delete, input: scratch / "in", sentFolder: scratch / "sent"), events: events,
+      stop: StopFlag())
+    try database.execute("CREATE TRIGGER full BEFORE INSERT ON files BEGIN SELECT RAISE(FAIL, 'disk full'); END")
+    writer.add(entry)
+    writer.close()
+    let writing = BackgroundThread.start("writing") { writer.run() }
+    let deadline = Clock.monotonicMilliseconds + 20_000
+    while !lines.all.contains(where: { $0.contains("disk full") }), Clock.monotonicMilliseconds < deadline {
+      Clock.sleep(milliseconds: 5)
+    }
+    #expect(events.now.sent == 0)
+    #expect(try scratch.exists("in/a.jpg"))
+    #expect(outbox.isClaimed("a.jpg"))
+    try database.execute("DROP TRIGGER full")
+    writing.join()
+    #expect(events.now.sent == 1)
+    #expect(outbox.claim("a.jpg"))
+  }
+
+  @Test func aRunThatEndsGivesUpOnALedgerThatCannotBeWritten() throws {
+    try scratch.write("in/a.jpg", "a")
+    let entry = try sent("a.jpg")
+    _ = try ledger()
+    let database = try Database(path: scratch / "state/\(Ledger.fileName)", busyTimeoutMilliseconds: 1_000)
+    try database.execute("CREATE TRIGGER full BEFORE INSERT ON files BEGIN SELECT RAISE(FAIL, 'disk full'); END")
+    let stop = StopFlag()
+    stop.set()
+    let counts = try write([entry], .delete, stop)
+    #expect(counts.sent == 0)
+    #expect(try scratch.exists("in/a.jpg"))
+  }
+}

@@ -1,0 +1,207 @@
+import TestSupport
+import Testing
+
+@testable import Platform
+@testable import Producer
+
+private struct Failure: Error {}
+
+@Suite struct OutboxTests {
+  private let outbox = Outbox()
+  private let stamp = FileStamp(size: 1, modified: 2, changed: 3, inode: 4)
+
+  private func begin(_ path: String) -> UInt64 { outbox.begin(path, stamp, digest(of: path)) }
+
+  // MARK: Paths
+
+  @Test func aPathIsWorkedOnOnce() {
+    #expect(outbox.claim("a"))
+    #expect(!outbox.claim("a"))
+    #expect(outbox.isClaimed("a"))
+    #expect(outbox.claim("b"))
+    outbox.release("a")
+    #expect(!outbox.isClaimed("a") && outbox.isReturning("a"))
+    _ = outbox.takeRechecks()
+    #expect(!outbox.isReturning("a"))
+    #expect(outbox.claim("a"))
+  }
+
+  @Test func whatChangesWhileItIsSentIsLookedAtAgain() {
+    _ = outbox.claim("a")
+    _ = outbox.claim("a")
+    _ = outbox.claim("a")
+    #expect(outbox.takeRechecks() == [])
+    outbox.release("a")
+    #expect(!outbox.isEmpty)
+    #expect(outbox.takeRechecks().map(\.path) == ["a"])
+    #expect(outbox.takeRechecks() == [])
+    #expect(outbox.isEmpty)
+  }
+
+  @Test func whatDidNotChangeIsNotLookedAtAgain() {
+    _ = outbox.claim("a")
+    outbox.release("a")
+    #expect(outbox.takeRechecks() == [])
+    #expect(outbox.isEmpty)
+  }
+
+  @Test func aPathMayBeGivenBackToBeTriedAgain() {
+    _ = outbox.claim("a")
+    outbox.release("a", again: .again)
+    #expect(outbox.takeRechecks().map(\.path) == ["a"])
+  }
+
+  @Test func givingBackWhatNobodyTookDoesNoHarm() {
+    outbox.release("a")
+    #expect(outbox.isEmpty)
+  }
+
+  @Test func namesThatOnlyLookAlikeAreTwo() {
+    let (composed, decomposed) = ("\u{E9}.jpg", "e\u{301}.jpg")
+    #expect(outbox.claim(composed))
+    #expect(!outbox.isClaimed(decomposed))
+    #expect(outbox.claim(decomposed))
+    outbox.release(composed)
+    #expect(outbox.isClaimed(decomposed))
+    #expect(outbox.takeRechecks() == [])
+  }
+
+  // MARK: Flights
+
+  @Test func aFlightEndsWithItsLastReport() throws {
+    let flight = begin("a")
+    let tokens = (0..<3).map { _ in outbox.add(to: flight, bytes: 10) }
+    #expect(Set(tokens).count == 3)
+    #expect(outbox.inFlight == 3)
+    let first = outbox.settle(tokens[0])
+    #expect(first?.bytes == 10 && first?.path == "a")
+    #expect(outbox.end(flight) == nil)
+    // Out of order.
+    #expect(outbox.settle(tokens[2])?.flight == nil)
+    let ended = try #require(outbox.settle(tokens[1])?.flight)
+    #expect(ended.path == "a")
+    #expect(ended.stamp == stamp)
+    #expect(ended.failure == nil)
+    #expect(outbox.inFlight == 0)
+  }
+
+  @Test func aFlightWhoseReportsAreQuickerThanItsEndEndsThere() {
+    let flight = begin("a")
+    let token = outbox.add(to: flight, bytes: 10)
+    #expect(outbox.settle(token)?.flight == nil)
+    #expect(outbox.end(flight)?.path == "a")
+  }
+
+  @Test func oneMessageThatFailsFailsTheFlightAndTheOthersAreStillAwaited() throws {
+    let flight = begin("a")
+    let tokens = (0..<3).map { _ in outbox.add(to: flight, bytes: 10) }
+    _ = outbox.end(flight)
+    #expect(outbox.settle(tokens[0], failure: Failure())?.flight == nil)
+    #expect(outbox.settle(tokens[1])?.flight == nil)
+    let ended = try #require(outbox.settle(tokens[2])?.flight)
+    #expect(ended.failure is Failure)
+  }
+
+  @Test func anImageThatIsOneMessageEndsWithItsReport() throws {
+    let (one, other) = (
+      outbox.announce("a", stamp, digest(of: "a"), bytes: 10), outbox.announce("b", stamp, digest(of: "b"), bytes: 20)
+    )
+    #expect(outbox.inFlight == 2)
+    let settled = try #require(outbox.settle(other, failure: Failure()))
+    #expect(settled.bytes == 20 && settled.flight?.path == "b" && settled.flight?.failure is Failure)
+    let ended = try #require(outbox.settle(one)?.flight)
+    #expect(ended.path == "a" && ended.failure == nil && outbox.inFlight == 0)
+  }
+
+  @Test func aFlightThatNeverTookOffEndsAtOnce() throws {
+    let ended = try #require(outbox.end(begin("a"), failure: Failure()))
+    #expect(ended.failure is Failure)
+  }
+
+  @Test func aReportThatComesTwiceCountsOnce() {
+    let flight = begin("a")
+    let token = outbox.add(to: flight, bytes: 10)
+    _ = outbox.add(to: flight, bytes: 10)
+    _ = outbox.end(flight)
+    #expect(outbox.settle(token) != nil)
+    #expect(outbox.settle(token) == nil)
+    #expect(outbox.settle(999) == nil)
+    #expect(outbox.inFlight == 1)
+  }
+
+  @Test func flightsDoNotMix() {
+    let (one, other) = (begin("a"), begin("b"))
+    let tokens = (outbox.add(to: one, bytes: 1), outbox.add(to: other, bytes: 2))
+    _ = outbox.end(one)
+    _ = outbox.end(other)
+    #expect(outbox.settle(tokens.1, failure: Failure())?.flight?.path == "b")
+    let ended = outbox.settle(tokens.0)?.flight
+    #expect(ended?.path == "a")
+    #expect(ended?.failure == nil)
+  }
+}
+
+@Suite struct RefusalsTests {
+  private let refusals = Refusals()
+
+  private func status(_ size: Int) -> FileStatus {
+    FileStatus(kind: .regular, size: size, modified: 1, changed: 1, inode: 1, device: 1)
+  }
+
+  @Test("a refused file is tried again when it has changed, and not before")
+  func changedFileIsTriedAgain() {
+    #expect(!refusals.contains("a", status(1)))
+    #expect(refusals.add("a", status(1)) == .first)
+    #expect(refusals.contains("a", status(1)))
+    #expect(refusals.contains("a", status(1)))
+    #expect(!refusals.contains("a", status(2)))
+  }
+
+  @Test("a refused file that has changed still counts until it is sent")
+  func changedFileStillCounts() {
+    _ = refusals.add("a", status(1))
+    #expect(!refusals.contains("a", status(2)))
+    #expect(refusals.count == 1)
+    #expect(refusals.remove("a"))
+    #expect(!refusals.remove("a"))
+  }
+
+  @Test("the same refusal is no news, and that of another version is")
+  func sameRefusalIsNoNews() {
+    #expect(refusals.add("a", status(1)) == .first)
+    #expect(refusals.add("a", status(1)) == .none)
+    #expect(refusals.add("a", status(2)) == .otherVersion)
+    #expect(refusals.add("b", status(2)) == .first)
+  }
+
+  @Test func whatMayPassIsTriedAgainLaterAndLater() {
+    var now: Int64 = 0
+    for (number, seconds) in [10, 20, 40, 60, 60].enumerated() {
+      #expect(refusals.add("a", status(1), isPassing: true, now: now) == (number == 0 ? .first : .none))
+      #expect(refusals.contains("a", status(1), now: now + Int64(seconds) * 1_000 - 1))
+      now += Int64(seconds) * 1_000
+      #expect(!refusals.contains("a", status(1), now: now))
+    }
+    // Another version is another matter.
+    #expect(refusals.add("a", status(2), isPassing: true, now: now) == .otherVersion)
+    #expect(!refusals.contains("a", status(2), now: now + 10_000))
+  }
+
+  @Test func aFileThatCouldNotEvenBeInspectedIsTriedAgain() {
+    #expect(refusals.add("a", nil) == .first)
+    #expect(refusals.add("a", nil) == .none)
+    #expect(!refusals.contains("a", status(1)))
+  }
+
+  @Test func namesThatOnlyLookAlikeAreTwo() {
+    #expect(refusals.add("\u{E9}.jpg", status(1)) == .first)
+    #expect(!refusals.contains("e\u{301}.jpg", status(1)))
+    #expect(refusals.add("e\u{301}.jpg", status(1)) == .first)
+    #expect(refusals.count == 2)
+  }
+
+  @Test func memoryIsBounded() {
+    for number in 0...100_000 { _ = refusals.add("\(number)", nil) }
+    #expect(refusals.count < 100_000)
+  }
+}

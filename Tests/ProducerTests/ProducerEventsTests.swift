@@ -1,0 +1,38 @@
+import TestSupport
+import Testing
+
+@testable import Platform
+@testable import Producer
+@testable import Wire
+
+@Suite struct ProducerEventsTests {
+  /// Where the topic is gone, each image fails once a second.
+  @Test func ofAThousandImagesThatAreNotAcknowledgedNotEachHasALine() {
+    let lines = LogLines()
+    let events = ProducerEvents(log: lines.log, input: "/nowhere")
+    for number in 0..<1_000 { events.failed("\(number).jpg", Vanished()) }
+    events.failed("other.jpg", SystemError("send", "other.jpg", code: 5))
+    #expect(lines.all.count == 2, "\(lines.all.count) lines")
+    #expect(lines.all.first?.contains("0.jpg") == true && lines.all.last?.contains("other.jpg") == true)
+    #expect(events.now.failed == 1_001)
+  }
+
+  @Test("a scan that finds no image among files is a warning, once")
+  func aFruitlessScanIsAWarning() {
+    let lines = LogLines()
+    let events = ProducerEvents(log: lines.log, input: "/nowhere")
+    let filter = FileFilter(extensions: ["jpg"])
+    var tally = FileTally()
+    tally.add("notes", .folder, by: filter)
+    tally.add("link", .symbolicLink, by: filter)
+    events.scanned(tally, extensions: ["jpg"])
+    #expect(lines.all == [], "nothing is there, so nothing is passed by")
+    for name in ["a.cr2", "b.CR2", "c.txt", "d"] { tally.add(name, .regular, by: filter) }
+    for _ in 0..<2 { events.scanned(tally, extensions: ["jpg"]) }
+    #expect(lines.all.count == 1 && lines.all.first?.contains("event=nothing_matches") == true, "\(lines.all)")
+    #expect(lines.all.first?.contains("IMAGE_EXTENSIONS=jpg,cr2,txt") == true, "\(lines.all)")
+    #expect(events.now.tally.passedBy == 4 && events.now.tally.named == ".cr2 2, without extension 1, .txt 1")
+  }
+
+  private struct Vanished: Error {}
+}

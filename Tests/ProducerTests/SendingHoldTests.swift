@@ -1,0 +1,53 @@
+import TestSupport
+import Testing
+
+@testable import Kafka
+@testable import Platform
+@testable import Producer
+
+/// What nobody takes is not sent again and again.
+@Suite struct SendingHoldTests {
+  private let hold = SendingHold()
+  private let start = Clock.monotonicMilliseconds
+  private let refusal: KafkaError
+
+  init() throws { refusal = try Self.refusal() }
+
+  /// Any error of the library will do.
+  private static func refusal() throws -> KafkaError {
+    try #require(throws: KafkaError.self) { try KafkaConsumer(KafkaSettings(), topic: "images") }
+  }
+
+  private func isHeld(after seconds: Int64) -> Bool { hold.isHeld(now: start + seconds * 1_000) }
+
+  @Test("a refusal holds sending back, longer each time, a minute at most") func refusalsHoldBack() {
+    var seconds: Int64 = 0
+    for delay: Int64 in [10, 20, 40, 60, 60] {
+      hold.refused(refusal, now: start + seconds * 1_000)
+      #expect(isHeld(after: seconds + delay - 1) && !isHeld(after: seconds + delay))
+      seconds += delay
+    }
+  }
+
+  @Test("the reports of one burst are one refusal") func oneBurstIsOneRefusal() {
+    for number: Int64 in 0..<100 { hold.refused(refusal, now: start + number) }
+    #expect(isHeld(after: 9) && !isHeld(after: 10))
+  }
+
+  @Test("an acknowledgement ends it, and the next refusal starts at 10 s again") func anAcknowledgementEndsIt() {
+    hold.refused(refusal, now: start)
+    hold.refused(refusal, now: start + 10_000)
+    #expect(hold.end())
+    #expect(hold.refusal == nil && !isHeld(after: 11))
+    #expect(!hold.end(), "once")
+    hold.refused(refusal, now: start + 20_000)
+    #expect(isHeld(after: 29) && !isHeld(after: 30))
+  }
+
+  @Test("a missing topic holds until it is there") func aMissingTopicHolds() {
+    hold.topicIsMissing()
+    #expect(isHeld(after: 1_000))
+    hold.topicIsThere()
+    #expect(!isHeld(after: 0))
+  }
+}

@@ -1,0 +1,175 @@
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import Configuration
+@testable import Kafka
+@testable import Platform
+@testable import Producer
+
+/// The ledger's marks against what a topic holds. That a topic is deleted is for a real broker; here the ledger remembers
+/// what was never in it.
+@Suite struct SentTopicTests {
+  private let scratch: Scratch
+  private let cluster: EmbeddedCluster
+  private let ledger: Ledger
+  private let lines = LogLines()
+  private let producer: KafkaProducer
+  private let sentTopic: SentTopic
+  private let settings: ProducerSettings
+
+  private final class Target: Sendable { let topic = Mutex<SentTopic?>(nil) }
+  private let target = Target()
+
+  init() throws {
+    scratch = try Scratch()
+    cluster = try EmbeddedCluster()
+    try cluster.createTopic("t", partitions: 2)
+    var settings = ProducerSettings(
+      input: scratch / "in", topic: "t", stateFolder: scratch / "state", kafka: KafkaProperties([:]).producer)
+    settings.kafka.set("bootstrap.servers", cluster.bootstrapServers)
+    settings.kafka.set("fetch.wait.max.ms", "20")
+    settings.kafka.set("linger.ms", "0")
+    self.settings = settings
+    ledger = try Ledger(in: scratch / "state", cluster: "c", topic: "t", input: scratch / "in")
+    producer = try KafkaProducer(settings.kafka) { [target] report in
+      target.topic.withLock { $0 }?.acknowledged(report, key: "key \(report.token)")
+    }
+    sentTopic = SentTopic(
+      settings, client: producer, ledger: ledger, events: ProducerEvents(log: lines.log, input: scratch / "in"))
+    target.topic.withLock { [sentTopic] in $0 = sentTopic }
+  }
+
+  private func send(_ numbers: ClosedRange<UInt64>, partition: Int32 = 0) throws {
+    for number in numbers {
+      let key = Array("key \(number)".utf8)
+      _ = try key.withUnsafeBytes {
+        try producer.send(topic: "t", partition: partition, key: $0, copying: $0, headers: [], token: number)
+      }
+    }
+    #expect(producer.flush(timeoutMilliseconds: 30_000))
+  }
+
+  /// Another run with the same ledger.
+  private func compare() throws -> [String] {
+    let lines = LogLines()
+    let next = SentTopic(
+      settings, client: producer, ledger: ledger, events: ProducerEvents(log: lines.log, input: scratch / "in"))
+    try next.compare(withinMilliseconds: 20_000)
+    return lines.all.filter { $0.contains("made anew") }
+  }
+
+  private func end() {
+    target.topic.withLock { $0 = nil }
+    producer.close()
+  }
+
+  @Test func aTopicThatHasWhatItAcknowledgedIsTheSame() throws {
+    defer { end() }
+    try sentTopic.compare(withinMilliseconds: 20_000)
+    try send(1...3)
+    try send(4...4, partition: 1)
+    #expect(sentTopic.last.mapValues(\.offset) == [0: 2, 1: 0])
+    try ledger.record([], marks: sentTopic.last)
+    #expect(try compare() == [])
+    try send(5...6)
+    sentTopic.finish(withinMilliseconds: 20_000)
+    #expect(try ledger.marks() == sentTopic.last)
+    #expect(try ledger.marks()[0]?.offset == 4)
+    #expect(try compare() == [])
+    #expect(try !ledger.isTopicNew())
+  }
+
+  @Test func aTopicThatEndsBeforeWhatItAcknowledgedIsAnother() throws {
+    defer { end() }
+    try send(1...3)
+    try ledger.record([], marks: [0: SentMark(offset: 3, time: nil, key: nil)])
+    #expect(try compare().count == 1)
+    #expect(try ledger.isTopicNew())
+    // Whatever it holds by now.
+    try send(4...9)
+    #expect(try compare().count == 1)
+    try ledger.forget()
+    #expect(try compare() == [])
+  }
+
+  @Test(arguments: [true, false])
+  func aTopicWithAnotherMessageThereIsAnother(isKeyAnother: Bool) throws {
+    defer { end() }
+    try send(1...3)
+    let mark = try #require(sentTopic.last[0])
+    let other = SentMark(
+      offset: 2, time: isKeyAnother ? mark.time : 1, key: isKeyAnother ? digest(of: "other") : mark.key)
+    try ledger.record([], marks: [0: other])
+    #expect(try compare().count == 1)
+  }
+
+  @Test func aTopicWithFewerPartitionsIsAnother() throws {
+    defer { end() }
+    try ledger.record([], marks: [7: SentMark(offset: 0, time: nil, key: nil)])
+    #expect(try compare().count == 1)
+  }
+
+  @Test func anOffsetThatGoesBackIsAnotherTopics() throws {
+    defer { end() }
+    try ledger.record([], marks: [0: SentMark(offset: 0, time: nil, key: nil)])
+    try send(1...1, partition: 1)
+    // As it would be where nobody has looked since.
+    try sentTopic.compare(withinMilliseconds: 0)
+    try send(2...2)
+    #expect(lines.all.contains { $0.contains("made anew") })
+    sentTopic.finish(withinMilliseconds: 0)
+    #expect(try ledger.isTopicNew())
+  }
+
+  /// An image that is sent to a topic that was made anew gets a place behind that of the mark.
+  @Test func whatIsSentToAnotherTopicDoesNotHideIt() throws {
+    defer { end() }
+    try send(1...3)
+    try ledger.record([], marks: [0: SentMark(offset: 1, time: 1, key: digest(of: "gone"))])
+    // Nobody has looked.
+    try sentTopic.compare(withinMilliseconds: 0)
+    try send(4...6)
+    try ledger.record([], marks: sentTopic.last)
+    #expect(lines.all.filter { $0.contains("made anew") } == [])
+    sentTopic.finish(withinMilliseconds: 20_000)
+    #expect(lines.all.contains { $0.contains("made anew") })
+    #expect(try ledger.isTopicNew())
+  }
+
+  @Test func aBrokerThatIsAwayHoldsNothingUpAndSaysNothing() throws {
+    defer { end() }
+    try send(1...3)
+    try ledger.record([], marks: sentTopic.last)
+    cluster.setDown(true)
+    let start = Clock.monotonicMilliseconds
+    try sentTopic.compare(withinMilliseconds: 500)
+    #expect(Clock.monotonicMilliseconds - start < 5_000)
+    #expect(lines.all.filter { $0.contains("made anew") } == [])
+    #expect(try !ledger.isTopicNew())
+  }
+
+  /// Two clients are told in whatever order of what they have sent; each of them for itself in the order of its messages.
+  @Test(arguments: [true, false])
+  func onlyAClientThatGoesBackTellsOfAnotherTopic(areTwo: Bool) throws {
+    defer { end() }
+    let reports = Mutex<[DeliveryReport]>([])
+    let client = try KafkaProducer(settings.kafka) { report in reports.withLock { $0.append(report) } }
+    defer { client.close() }
+    for token in [UInt64(1), 2] {
+      try Array("key".utf8).withUnsafeBytes { key in
+        _ = try client.send(topic: "t", partition: 0, key: key, copying: key, headers: [], token: token)
+      }
+    }
+    let deadline = Clock.monotonicMilliseconds + 30_000
+    while reports.withLock({ $0.count }) < 2, Clock.monotonicMilliseconds < deadline {
+      _ = client.flush(timeoutMilliseconds: 100)
+    }
+    let both = reports.withLock { $0 }
+    try #require(both.map(\.offset) == [0, 1])
+    sentTopic.acknowledged(both[1], key: "key", by: .main)
+    sentTopic.acknowledged(both[0], key: "key", by: areTwo ? .compressing : .main)
+    #expect(lines.all.contains { $0.contains("made anew") } == !areTwo, "\(lines.all)")
+    #expect(sentTopic.last[0]?.offset == 1, "the newest is the mark")
+  }
+}

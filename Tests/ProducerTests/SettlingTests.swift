@@ -1,0 +1,185 @@
+import Testing
+
+@testable import Platform
+@testable import Producer
+
+/// Time is the test's to turn: `now` in ms, `wall` in ns.
+@Suite struct SettlingTests {
+  private let wall: Int64 = 1_800_000_000_000_000_000
+
+  private func status(_ size: Int, age: Int64 = 0, inode: UInt64 = 1) -> FileStatus {
+    let time = wall - age * 1_000_000_000
+    return FileStatus(kind: .regular, size: size, modified: time, changed: time, inode: inode, device: 1)
+  }
+
+  private let waiting = Settling.Verdict.waiting(tries: 0)
+  private let finished = Settling.Verdict.finished(tries: 0, isClosed: false)
+
+  @Test func aFileIsFinishedOnceItHasNotChangedForAWhile() {
+    var settling = Settling(quietMilliseconds: 1_000)
+    #expect(settling.observe("a", status(1), isLocal: false, now: 0, wall: wall) == waiting)
+    #expect(settling.due(now: 999) == nil)
+    #expect(settling.nextDue == 1_000)
+    #expect(settling.due(now: 1_000) == "a")
+    #expect(settling.observe("a", status(1), isLocal: false, now: 1_000, wall: wall) == finished)
+    #expect(settling.isEmpty)
+    #expect(settling.due(now: 9_999) == nil)
+    #expect(settling.nextDue == nil)
+  }
+
+  @Test func lookingTooEarlyChangesNothing() {
+    var settling = Settling(quietMilliseconds: 1_000)
+    _ = settling.observe("a", status(1), isLocal: false, now: 0, wall: wall)
+    #expect(settling.observe("a", status(1), isLocal: false, now: 500, wall: wall) == waiting)
+    #expect(settling.due(now: 1_000) == "a")
+  }
+
+  @Test("a file that grows waits again, and the time it waits is counted in tries")
+  func growingFileWaits() {
+    var settling = Settling(quietMilliseconds: 1_000)
+    for step in 0..<5 {
+      let now = Int64(step) * 900
+      let verdict = settling.observe("a", status(step), isLocal: false, now: now, wall: wall)
+      #expect(verdict == .waiting(tries: Int(now / 1_000)))
+    }
+    #expect(settling.due(now: 4_599) == nil)
+    #expect(settling.due(now: 4_600) == "a")
+    #expect(settling.tries("a", now: 4_600) == 4)
+    #expect(settling.observe("a", status(4), isLocal: false, now: 4_600, wall: wall) == finished)
+  }
+
+  @Test("this host's clock needs no tolerance, and a time that a user has set does not count")
+  func localFileIsBelieved() {
+    var settling = Settling(quietMilliseconds: 1_000)
+    let second: Int64 = 1_000_000_000
+    func changed(_ age: Int64) -> FileStatus {
+      FileStatus(kind: .regular, size: 1, modified: wall + 9 * second, changed: wall - age, inode: 1, device: 1)
+    }
+    #expect(settling.observe("a", changed(2 * second), isLocal: true, now: 0, wall: wall) == finished)
+    #expect(settling.observe("b", changed(second), isLocal: true, now: 0, wall: wall) == waiting, "a tick too early")
+    #expect(settling.observe("c", changed(-second), isLocal: true, now: 0, wall: wall) == waiting, "the clock was set")
+    #expect(settling.observe("d", changed(2 * second), isLocal: false, now: 0, wall: wall) == waiting)
+  }
+
+  @Test("a file that has a writer waits, however old it is, and keeps its tries")
+  func openFileWaits() {
+    var settling = Settling(quietMilliseconds: 1_000)
+    settling.wait("a", status(1, age: 3_600), since: 500, tries: 3)
+    #expect(settling.due(now: 1_499) == nil)
+    #expect(settling.observe("a", status(1, age: 3_600), isLocal: true, now: 900, wall: wall) == .waiting(tries: 3))
+    // A later sign of the writer counts, an earlier one does not.
+    settling.wait("a", status(1, age: 3_600), since: 800, tries: 3)
+    settling.wait("a", status(1, age: 3_600), since: 700, tries: 3)
+    #expect(settling.due(now: 1_799) == nil)
+    #expect(settling.due(now: 1_800) == "a")
+    let verdict = settling.observe("a", status(1, age: 3_600), isLocal: true, now: 1_800, wall: wall)
+    #expect(verdict == .finished(tries: 3, isClosed: false))
+    #expect(settling.isEmpty)
+  }
+
+  @Test("a file that is looked at often waits in the queue once")
+  func queueIsBounded() {
+    var settling = Settling(quietMilliseconds: 1_000)
+    for now in Int64(0)..<5_000 {
+      settling.wait("a", status(Int(now)), since: now)
+      _ = settling.due(now: now)
+    }
+    #expect(settling.queued == 1)
+    #expect(settling.due(now: 5_998) == nil)
+    #expect(settling.due(now: 5_999) == "a")
+    // Not finished after all, it waits again.
+    settling.wait("a", status(1), since: 5_999)
+    #expect(settling.due(now: 6_999) == "a")
+  }
+
+  @Test("that a file was closed is remembered until it is taken")
+  func closeIsRemembered() {
+    var settling = Settling(quietMilliseconds: 1_000)
+    settling.wait("a", status(1), since: 0, isClosed: true)
+    settling.wait("a", status(1), since: 100)
+    #expect(settling.observe("a", status(2), isLocal: true, now: 500, wall: wall) == waiting)
+    let verdict = settling.observe("a", status(2), isLocal: true, now: 1_500, wall: wall)
+    #expect(verdict == .finished(tries: 0, isClosed: true))
+    #expect(settling.observe("a", status(2, age: 9), isLocal: true, now: 1_500, wall: wall) == finished)
+  }
+
+  @Test func anotherFileUnderTheSameNameWaitsAnew() {
+    var settling = Settling(quietMilliseconds: 1_000)
+    _ = settling.observe("a", status(1, inode: 1), isLocal: false, now: 0, wall: wall)
+    #expect(settling.observe("a", status(1, inode: 2), isLocal: false, now: 1_000, wall: wall) == .waiting(tries: 1))
+  }
+
+  @Test func anOldFileIsFinishedAtOnce() {
+    var settling = Settling(quietMilliseconds: 1_000)
+    #expect(settling.observe("a", status(1, age: 120), isLocal: false, now: 0, wall: wall) == finished)
+    #expect(
+      settling.observe("b", status(1, age: 30), isLocal: false, now: 0, wall: wall) == waiting,
+      "clocks may differ by so much")
+    #expect(
+      settling.observe("c", status(1, age: -3_600), isLocal: false, now: 0, wall: wall) == waiting, "from the future")
+  }
+
+  @Test func aFileWithItsTimeSetBackIsNotOld() {
+    var settling = Settling(quietMilliseconds: 1_000)
+    let copied = FileStatus(kind: .regular, size: 1, modified: 0, changed: wall, inode: 1, device: 1)
+    #expect(settling.observe("a", copied, isLocal: false, now: 0, wall: wall) == waiting)
+  }
+
+  @Test(arguments: [Int64.min, .min + 1, .max, 0, -1])
+  func aTimeThatCannotBeDoesNoHarm(time: Int64) {
+    var settling = Settling(quietMilliseconds: 1_000)
+    let odd = FileStatus(kind: .regular, size: 1, modified: time, changed: time, inode: 1, device: 1)
+    if settling.observe("a", odd, isLocal: false, now: 0, wall: wall) == waiting {
+      #expect(settling.due(now: 1_000) == "a")
+      #expect(settling.observe("a", odd, isLocal: false, now: 1_000, wall: wall) == finished)
+    }
+  }
+
+  @Test func withoutAWaitEveryFileIsFinished() {
+    var settling = Settling(quietMilliseconds: 0)
+    #expect(settling.observe("a", status(1), isLocal: false, now: 0, wall: wall) == finished)
+    #expect(settling.isEmpty)
+  }
+
+  @Test func aFileThatIsGoneIsForgotten() {
+    var settling = Settling(quietMilliseconds: 1_000)
+    _ = settling.observe("a", status(1), isLocal: false, now: 0, wall: wall)
+    _ = settling.observe("b", status(1), isLocal: false, now: 0, wall: wall)
+    settling.forget("a")
+    settling.forget("never seen")
+    #expect(settling.due(now: 1_000) == "b")
+    #expect(settling.due(now: 1_000) == nil)
+  }
+
+  @Test func filesAreDueInTheOrderOfTheirArrival() {
+    var settling = Settling(quietMilliseconds: 100)
+    for number in 0..<5_000 {
+      _ = settling.observe("\(number)", status(1), isLocal: false, now: Int64(number), wall: wall)
+    }
+    for number in 0..<5_000 {
+      #expect(settling.due(now: Int64(number + 100)) == "\(number)")
+      #expect(settling.due(now: Int64(number + 100)) == nil)
+    }
+  }
+
+  @Test func itIsFullWhereManyWait() {
+    var settling = Settling(quietMilliseconds: 100)
+    for number in 0..<Settling.most - 1 {
+      _ = settling.observe("\(number)", status(1), isLocal: false, now: 0, wall: wall)
+    }
+    #expect(!settling.isFull)
+    _ = settling.observe("one more", status(1), isLocal: false, now: 0, wall: wall)
+    #expect(settling.isFull)
+  }
+
+  @Test func namesThatOnlyLookAlikeSettleEachForItself() {
+    var settling = Settling(quietMilliseconds: 1_000)
+    let (composed, decomposed) = ("\u{E9}.jpg", "e\u{301}.jpg")
+    for now: Int64 in [0, 500] {
+      #expect(settling.observe(composed, status(1, inode: 1), isLocal: false, now: now, wall: wall) == waiting)
+      #expect(settling.observe(decomposed, status(2, inode: 2), isLocal: false, now: now, wall: wall) == waiting)
+    }
+    #expect(settling.observe(composed, status(1, inode: 1), isLocal: false, now: 1_000, wall: wall) == finished)
+    #expect(settling.observe(decomposed, status(2, inode: 2), isLocal: false, now: 1_000, wall: wall) == finished)
+  }
+}

@@ -1,0 +1,7 @@
+/// The images that come with the project.
+package enum ImageSamples {
+  private static let folder =
+    "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/") + "/samples/"
+
+  package static func bytes(_ name: String) throws -> [UInt8] { try contents(of: folder + name) }
+}
