@@ -20,7 +20,7 @@ export TESTS
 export DEMO_INPUT  = $(value INPUT)
 export DEMO_OUTPUT = $(value OUTPUT)
 
-SWIFT_SOURCES = Package.swift Sources Tests Fuzz/Package.swift Fuzz/Sources
+SWIFT_SOURCES = Package.swift Sources Tests Fuzz/Package.swift Fuzz/Sources Benchmarks/Package.swift Benchmarks/Sources
 
 # The targets build on one another, and SwiftPM keeps all cores busy by itself.
 .NOTPARALLEL:
@@ -112,7 +112,7 @@ bench-growth: build ## measure with 1,000,000 files and 10,000,000 rows: make be
 	@scripts/bench-growth.sh $(BENCH)
 
 bench-codecs: deps ## measure Base64 and the envelope by themselves, against memcpy and pybase64
-	@swift build --quiet -c release --product bench-codecs $(SWIFT_FLAGS)
+	@swift build --quiet --package-path Benchmarks -c release --product bench-codecs $(SWIFT_FLAGS)
 	@scripts/bench-codecs.sh
 
 format: ## format the Swift sources in place
@@ -122,4 +122,4 @@ lint: ## check the format of the Swift sources
 	swift format lint --strict --recursive $(SWIFT_SOURCES)
 
 clean-build: ## remove what was built by `swift build`
-	rm -rf .build .build-* Fuzz/.build
+	rm -rf .build .build-* Fuzz/.build Benchmarks/.build

@@ -7,7 +7,7 @@ let package = Package(
   name: "fuzz",
   dependencies: [.package(name: "image-pipeline", path: "..")],
   targets: [
-    .executableTarget(name: "fuzz", dependencies: [.product(name: "ImagePipeline", package: "image-pipeline")])
+    .executableTarget(name: "fuzz", dependencies: [.product(name: "Wire", package: "image-pipeline")])
   ],
   swiftLanguageModes: [.v6]
 )

@@ -4,4 +4,4 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 source scripts/bench-python.sh
-exec "$python" Benchmarks/codecs.py --program .build/release/bench-codecs "$@"
+exec "$python" Benchmarks/codecs.py --program Benchmarks/.build/release/bench-codecs "$@"

@@ -1,6 +1,6 @@
 import Platform
 
-@testable import ImagePipeline
+@testable import Output
 
 /// The parser agrees with a plain one, wherever its input is cut into pieces; what the writer writes reads back as one
 /// record with the same fields.

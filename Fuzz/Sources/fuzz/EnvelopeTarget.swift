@@ -1,6 +1,6 @@
 import Foundation
 
-@testable import ImagePipeline
+@testable import Wire
 
 /// The reader agrees with a plain one about any bytes, and with Foundation about what Foundation takes; what the writer
 /// writes reads back.

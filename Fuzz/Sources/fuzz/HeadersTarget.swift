@@ -1,7 +1,7 @@
-import Kafka
+import Messaging
 import Platform
 
-@testable import ImagePipeline
+@testable import Wire
 
 /// Headers are taken exactly where the rules for them say so, and those that are taken come back when they are sent again.
 ///

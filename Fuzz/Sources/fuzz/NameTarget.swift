@@ -1,4 +1,4 @@
-import ImagePipeline
+import Wire
 
 /// A name is taken exactly where it stays within the output folder and fits into a file system; by bytes, as the kernel
 /// sees it.

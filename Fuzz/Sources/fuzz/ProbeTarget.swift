@@ -1,4 +1,4 @@
-import ImagePipeline
+import Wire
 
 /// No header of an image file brings the probe down, and what it says makes sense.
 func fuzzProbe(_ bytes: UnsafeRawBufferPointer) {

@@ -1,5 +1,5 @@
 import Glibc
-import ImagePipeline
+import Wire
 import Platform
 
 /// Measures what stands between an image's bytes and a message's value, each in cache and on one thread: Base64 by every path
@@ -75,16 +75,16 @@ import Platform
   private func measure(_ what: String, _ path: String = "", _ body: () -> Void) {
     for _ in 0..<3 { body() }
     var (count, step) = (0, 1)
-    let begun = Clock.wallNanoseconds
-    var elapsed: Int64 = 0
+    let begun = ContinuousClock.now
+    var elapsed = Duration.zero
     // The clock is read seldom, as it costs as much as a small image.
-    while elapsed < Int64(milliseconds) * 1_000_000 {
+    while elapsed < .milliseconds(milliseconds) {
       for _ in 0..<step { body() }
       count += step
       step = min(step * 2, 64)
-      elapsed = Clock.wallNanoseconds - begun
+      elapsed = .now - begun
     }
-    let rate = Double(size) * Double(count) / Double(elapsed)
+    let rate = Double(size) * Double(count) / (elapsed / .nanoseconds(1))
     print(#"{"what": "\#(what)", "path": "\#(path)", "bytes": \#(size), "gb_per_s": \#(rate)}"#)
   }
 }
