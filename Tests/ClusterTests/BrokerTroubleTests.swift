@@ -3,7 +3,7 @@ import Testing
 @testable import Cluster
 @testable import Kafka
 
-/// The words are librdkafka's own, as its versions 2.0.2 to 2.16 have them.
+/// The words of librdkafka 2.0.2 to 2.16.
 @Suite struct BrokerTroubleTests {
   private static let untrusted =
     "SSL handshake failed: error:0A000086:SSL routines::certificate verify failed: broker certificate could not be verified, "
@@ -77,39 +77,44 @@ import Testing
     ("_TRANSPORT", "Connect to ipv4#10.0.0.1:1 failed: No route to host", "host, network and firewall"),
   ]
 
-  @Test(arguments: cases.indices)
-  func itsWordsAreFollowedByTheCure(index: Int) throws {
+  @Test("a known trouble has a fix", arguments: cases.indices)
+  func knownTroubleHasAFix(index: Int) throws {
     let (name, words, cure) = Self.cases[index]
     let trouble = BrokerTrouble(name: name, reason: "ssl://broker:9093/bootstrap: " + words)
     #expect(try #require(trouble.cure).contains(cure))
     #expect(trouble.description == "ssl://broker:9093/bootstrap: \(words) (\(name)): \(trouble.cure!)")
   }
 
-  @Test func whatIsNotKnownIsSaidAsItIs() {
+  @Test("an unknown trouble is quoted as it is") func unknownTroubleIsQuoted() {
     let trouble = BrokerTrouble(name: "_TRANSPORT", reason: "broker:9092/1: Disconnected (in state UP)")
     #expect(trouble.cure == nil)
     #expect(trouble.description == "broker:9092/1: Disconnected (in state UP) (_TRANSPORT)")
   }
 
-  @Test func anAddressThatTheBrokersGaveIsTheirsToCorrect() throws {
+  @Test("a wrong advertised address is the broker's to correct") func advertisedAddressIsBrokersFault() throws {
     for (name, words) in [("_RESOLVE", "Failed to resolve"), ("_TRANSPORT", "Connection refused")] {
       let cure = try #require(BrokerTrouble(name: name, reason: "inside:29092/1: " + words).cure)
       #expect(cure.contains("advertised.listeners") && !cure.contains("KAFKA_BOOTSTRAP_SERVERS"), "\(cure)")
     }
   }
 
-  @Test(arguments: [
-    ("sasl_ssl://[::1]:9093/bootstrap", "([::1])"), ("ssl://a.example:9093/7", "(a.example)"), ("a:1/bootstrap", "(a)"),
-  ])
-  func theHostIsNamed(address: String, host: String) throws {
+  @Test(
+    "the host is named",
+    arguments: [
+      ("sasl_ssl://[::1]:9093/bootstrap", "([::1])"), ("ssl://a.example:9093/7", "(a.example)"),
+      ("a:1/bootstrap", "(a)"),
+    ])
+  func hostIsNamed(address: String, host: String) throws {
     let trouble = BrokerTrouble(name: "_SSL", reason: address + ": certificate verify failed")
     #expect(try #require(trouble.cure).hasSuffix(host))
   }
 
-  @Test(arguments: [
-    ("2.0.2", true), ("2.6.0", true), ("1.9.2", true), ("2.6.1", false), ("2.8.0", false), ("2.14.0-RC1", false),
-  ])
-  func anOldSCRAMIsBlamedToo(version: String, isOld: Bool) throws {
+  @Test(
+    "an old SCRAM implementation is named, too",
+    arguments: [
+      ("2.0.2", true), ("2.6.0", true), ("1.9.2", true), ("2.6.1", false), ("2.8.0", false), ("2.14.0-RC1", false),
+    ])
+  func oldSCRAMIsNamed(version: String, isOld: Bool) throws {
     let trouble = BrokerTrouble(
       name: "_AUTHENTICATION", reason: "a:1/bootstrap: invalid credentials with SASL mechanism SCRAM-SHA-256",
       version: version)
@@ -117,7 +122,7 @@ import Testing
     #expect(try #require(trouble.cure).contains("KAFKA_SASL_PASSWORD"))
   }
 
-  @Test func whatHasPassedIsNotSaid() {
+  @Test("a trouble that has passed is not reported") func pastTroubleIsNotReported() {
     let trouble = ClientTrouble(name: "_RESOLVE", reason: "a:1/bootstrap: Failed to resolve", time: 1_000)
     #expect(BrokerTrouble(trouble, now: 60_000) != nil)
     #expect(BrokerTrouble(trouble, now: 61_000) == nil)

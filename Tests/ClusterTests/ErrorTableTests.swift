@@ -8,13 +8,13 @@ import Testing
 @testable import Platform
 @testable import SQLite
 
-/// `docs/errors.md` and the program: what the program can say has a row, and each row has a fix.
+/// `docs/errors.md` agrees with the program: each error has a row, and each row has a fix.
 @Suite struct ErrorTableTests {
   private struct Row {
     let message: String
     let cause: String
     let fix: String
-    /// Swift types whose errors the row is about.
+    /// The Swift types whose errors the row describes.
     let types: [String]
   }
 
@@ -26,7 +26,7 @@ import Testing
     rows = text.split(separator: "\n").compactMap { line in
       guard line.hasPrefix("| `") else { return nil }
       let parts = line.split(separator: "<!--", maxSplits: 1)
-      // A cell that is empty is missing.
+      // An empty cell is missing.
       let cells = parts[0].split(separator: "|").map(Self.trimmed).filter { !$0.isEmpty }
       let types = parts.count < 2 ? [] : parts[1].split { " ,->".contains($0) }.map { String($0) }
       return Row(
@@ -42,19 +42,19 @@ import Testing
 
   private func hasRow(_ words: String) -> Bool { rows.contains { $0.message.contains("`\(words)`") } }
 
-  @Test("each row has a cause and a fix") func rowsAreWhole() {
+  @Test("each row has a cause and a fix") func rowsAreComplete() {
     #expect(rows.count > 80)
     for row in rows { #expect(!row.cause.isEmpty && !row.fix.isEmpty, "\(row.message)") }
   }
 
-  @Test("each error of Kafka's that has a fix has a row") func kafkaErrors() {
+  @Test("each Kafka error with a fix has a row") func kafkaErrorsHaveRows() {
     for (name, fix) in KafkaErrorFix.table {
       #expect(hasRow(name), "\(name)")
       #expect(!fix("images").isEmpty, "\(name)")
     }
   }
 
-  @Test("each row of Kafka's errors is an error that has a fix") func kafkaRows() {
+  @Test("each Kafka row is an error with a fix") func kafkaRowsHaveErrors() {
     for row in rows {
       for name in row.message.split(separator: "`").map({ String($0) })
       where name.count > 3 && name.utf8.allSatisfy({ (65...90).contains($0) || $0 == UInt8(ascii: "_") }) {
@@ -63,24 +63,24 @@ import Testing
     }
   }
 
-  @Test("each trouble with a connection that has a fix has a row") func troubles() {
+  @Test("each connection trouble with a fix has a row") func troublesHaveRows() {
     for entry in BrokerTrouble.table { #expect(entry.signs.contains(where: hasRow), "\(entry.signs)") }
   }
 
-  @Test("each error of the system that has a fix has a row") func systemErrors() {
+  @Test("each system error with a fix has a row") func systemErrorsHaveRows() {
     for code in CInt(1)...133 {
       let error = SystemError("open", "a", code: code)
       if error.cure != nil { #expect(hasRow(error.meaning), "\(error)") }
     }
   }
 
-  @Test("each error of SQLite's that has a fix has a row") func databaseErrors() {
+  @Test("each SQLite error with a fix has a row") func databaseErrorsHaveRows() {
     for code in CInt(1)...28 where SQLiteError(code: code, message: "", path: "", sql: nil).cure != nil {
       #expect(hasRow("SQLite \(code)"), "\(code)")
     }
   }
 
-  @Test("each type of error that describes itself has a row") func types() throws {
+  @Test("each error type that describes itself has a row") func errorTypesHaveRows() throws {
     var declared: [String: Int] = [:]
     let walker = try FolderWalker(root: root + "/Sources") { $0 != "integration-test" }
     while let entry = walker.next() {
@@ -99,12 +99,14 @@ import Testing
     }
   }
 
-  @Test("an error names its fix once") func described() {
+  @Test("an error names its fix once") func fixIsNamedOnce() {
     struct Other: Error, CustomStringConvertible { let description = "other: do this" }
     #expect(KafkaErrorFix.described(Other()) == "other: do this")
   }
 
-  @Test("a property that the client refuses is named as the variable that sets it") func variable() throws {
+  @Test("a property that the client refuses is named as the variable that sets it") func refusedPropertyNamesVariable()
+    throws
+  {
     var settings = KafkaProperties([
       "KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_SSL_CA_LOCATION": "/no/such/file", "KAFKA_BOOTSTRAP_SERVERS": "a:1",
     ]).producer

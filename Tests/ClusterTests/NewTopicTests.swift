@@ -4,7 +4,7 @@ import Testing
 @testable import Cluster
 @testable import Configuration
 
-/// How a topic is made, and what is said where it is not.
+/// The creation of a topic, and the reasons if it fails.
 @Suite struct NewTopicTests {
   private let wanted: NewTopic
 
@@ -20,29 +20,31 @@ import Testing
     TopicRefusal(topic: "images", wanted: wanted ?? self.wanted, name: name, reason: "because").description
   }
 
-  @Test(arguments: [
-    ("INVALID_REPLICATION_FACTOR", "TOPIC_REPLICATION_FACTOR=5: because"),
-    ("INVALID_PARTITIONS", "TOPIC_PARTITIONS=6: because"), ("INVALID_CONFIG", "TOPIC_RETENTION_MS=1000: because"),
-    ("POLICY_VIOLATION", "TOPIC_PARTITIONS=6, TOPIC_REPLICATION_FACTOR=5, TOPIC_RETENTION_MS=1000: because"),
-  ])
-  func aRefusalNamesTheVariables(name: String, said: String) {
+  @Test(
+    "a refusal names the variables",
+    arguments: [
+      ("INVALID_REPLICATION_FACTOR", "TOPIC_REPLICATION_FACTOR=5: because"),
+      ("INVALID_PARTITIONS", "TOPIC_PARTITIONS=6: because"), ("INVALID_CONFIG", "TOPIC_RETENTION_MS=1000: because"),
+      ("POLICY_VIOLATION", "TOPIC_PARTITIONS=6, TOPIC_REPLICATION_FACTOR=5, TOPIC_RETENTION_MS=1000: because"),
+    ])
+  func refusalNamesVariables(name: String, said: String) {
     #expect(refusal(name).contains("the topic images with " + said), "\(refusal(name))")
   }
 
-  @Test func aPolicyMayWantWhatNobodyHasSet() {
+  @Test("a cluster's policy may require variables that are not set") func policyMayNeedUnsetVariables() {
     #expect(
       refusal("POLICY_VIOLATION", NewTopic()).contains("TOPIC_PARTITIONS=-1, TOPIC_REPLICATION_FACTOR=-1: because"))
     #expect(refusal("INVALID_CONFIG", NewTopic()).contains("TOPIC_PARTITIONS=-1"))
   }
 
-  @Test func onlyWhatWasAskedForCanDiffer() {
+  @Test("only requested settings can differ") func onlyRequestedSettingsDiffer() {
     let has = ["retention.ms": "604800000", "retention.bytes": "-1"]
     #expect(NewTopic().differences(partitions: 1, settings: has) == [])
     #expect(
       wanted.differences(partitions: 1, settings: has)
         == ["1 partition (TOPIC_PARTITIONS=6)", "retention.ms=604800000 (TOPIC_RETENTION_MS=1000)"])
     #expect(wanted.differences(partitions: 6, settings: ["retention.ms": "1000"]) == [])
-    // A broker that does not say is no difference.
+    // A missing answer is no difference.
     #expect(wanted.differences(partitions: 6, settings: [:]) == [])
   }
 }

@@ -6,9 +6,9 @@ import Testing
 @testable import Telemetry
 @testable import Wire
 
-/// Every size limit on the way, each against what has to pass it.
+/// Every size limit on the way, compared with what has to pass it.
 @Suite struct DoctorSizeLimitsTests {
-  /// As everything is by default.
+  /// All limits at their defaults.
   private func usual() -> SizeLimits {
     SizeLimits(
       sending: .init(
@@ -32,7 +32,7 @@ import Testing
   private func problems(_ limits: SizeLimits) -> [Finding] { limits.findings().filter { $0.level == .problem } }
   private func notes(_ limits: SizeLimits) -> [Finding] { limits.findings().filter { $0.level == .note } }
 
-  @Test func whatIsByDefaultFitsAllTheWayFromClientToDisk() {
+  @Test("the default limits fit together from client to disk") func defaultsFitTogether() {
     let findings = usual().findings()
     #expect(findings.allSatisfy { $0.level == .ok }, "\(findings.filter { $0.level != .ok })")
     let names = findings.compactMap(\.subject?.name)
@@ -47,8 +47,9 @@ import Testing
     #expect(findings.first { $0.subject?.name == "the largest image" }?.text == "cat/a.tif travels in 3 messages")
   }
 
-  /// What a configuration may say is bounded by the same sum.
-  @Test(arguments: WireFormat.allCases) func theLargestMessageIsWhatTheConfigurationAllows(format: WireFormat) throws {
+  /// The same sum bounds the configuration.
+  @Test("the largest message follows from the configuration", arguments: WireFormat.allCases)
+  func largestMessageIsComputed(format: WireFormat) throws {
     let name = String(repeating: "\u{1}", count: ImageName.longestName)
     let envelope = Envelope(name: name, format: format)
     let others = envelope.headers + ImageHeaders(digest: nil, length: nil).kafkaHeaders
@@ -66,7 +67,7 @@ import Testing
     }
   }
 
-  @Test func aTopicThatTakesTooLittleIsCuredByTheCommandOrBySmallerSegments() throws {
+  @Test("a low topic limit is fixed by a command or by smaller segments") func lowTopicLimitHasTwoFixes() throws {
     var limits = usual()
     limits.topicMaximum = 500_000
     let problem = try #require(problems(limits).first)
@@ -76,7 +77,7 @@ import Testing
     #expect(
       problem.cure == "kafka-configs --alter --entity-type topics --entity-name images --add-config "
         + "max.message.bytes=1000000, or for the producer: SEGMENT_BYTES=345000 KAFKA_BATCH_SIZE=500000")
-    // The cure cures.
+    // The fix works.
     limits.sending?.segmentBytes = 345_000
     #expect(problems(limits).count == 1, "small messages still travel together")
     limits.sending?.batchSize = 500_000
@@ -85,7 +86,7 @@ import Testing
     #expect(problems(limits).first?.cure?.contains("SEGMENT_BYTES") == false, "no segment is so small")
   }
 
-  @Test func theBrokersLimitCountsWhereTheTopicIsStillToBeMade() throws {
+  @Test("the broker's limit counts if the topic does not exist yet") func brokerLimitCountsForNewTopic() throws {
     var limits = usual()
     limits.brokers[0].settings["message.max.bytes"] = "300000"
     #expect(problems(limits) == [], "the topic has its own")
@@ -100,7 +101,7 @@ import Testing
     #expect(problems(limits)[1].cure?.contains("KAFKA_SOCKET_REQUEST_MAX_BYTES") == true)
   }
 
-  @Test func theClientsOwnLimitsAreNamedByTheirVariables() {
+  @Test("the client's limits are named by their variables") func clientLimitsNameVariables() {
     var limits = usual()
     limits.sending?.messageMaximum = 500_000
     #expect(problems(limits).first?.cure == "set KAFKA_MESSAGE_MAX_BYTES=1000000, or SEGMENT_BYTES=345000")
@@ -118,7 +119,7 @@ import Testing
     #expect(problems(limits) == [] && notes(limits) == [], "larger than what may be in flight, a message goes alone")
   }
 
-  @Test func whatTheConsumerCannotReceiveIsAProblem() {
+  @Test("a message larger than the consumer can receive is a problem") func unreceivableSizeIsAProblem() {
     var limits = usual()
     limits.storing?.receiveMaximum = 1_000_000
     #expect(problems(limits).first?.subject?.name == "receive.message.max.bytes")
@@ -130,7 +131,7 @@ import Testing
     #expect(notes(limits).first?.text.contains("memory") == true)
   }
 
-  @Test func lettersThatWouldNotFitTheirTopicAreANote() {
+  @Test("dead letters too large for their topic are a note") func oversizedLettersAreANote() {
     var limits = usual()
     limits.lettersMaximum = 1_048_588
     #expect(problems(limits) == [])
@@ -138,7 +139,7 @@ import Testing
       notes(limits).first?.cure?.hasSuffix("--entity-name images-dlq --add-config max.message.bytes=1114124") == true)
   }
 
-  @Test func theLargestImageHasToFitTheDiskAndThePartition() {
+  @Test("the largest image must fit the disk and the partition") func largestImageMustFit() {
     var limits = usual()
     limits.storing?.free = 1_500_000
     #expect(problems(limits).first?.subject?.name == "the disk of the output")
@@ -149,7 +150,7 @@ import Testing
     #expect(notes(limits) == [])
   }
 
-  @Test func eachSideSeesItsOwnPart() {
+  @Test("each side sees its own part") func sidesSeeTheirPart() {
     var limits = usual()
     limits.storing = nil
     #expect(
@@ -161,7 +162,7 @@ import Testing
     #expect(!limits.findings().contains { $0.subject?.name == "SEGMENT_BYTES" })
   }
 
-  @Test func limitsComeFromTheEnvironmentAndTheLibrarysDefaults() throws {
+  @Test("limits come from the environment and the library's defaults") func limitsComeFromSettings() throws {
     let configuration = try EnvironmentReader.read([
       "KAFKA_MESSAGE_MAX_BYTES": "3000000", "KAFKA_QUEUE_BUFFERING_MAX_KBYTES": "2048", "BATCH_BYTES": "7",
       "KAFKA_MAX_PARTITION_FETCH_BYTES": "222222",

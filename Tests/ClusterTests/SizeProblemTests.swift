@@ -3,7 +3,7 @@ import Testing
 @testable import Cluster
 @testable import Wire
 
-/// A topic's limit is compared with what will be sent before anything is.
+/// A topic's limit is compared with the sizes that will be sent.
 @Suite struct SizeProblemTests {
   private func sending(_ segmentBytes: Int, _ format: WireFormat = .base64) -> SizeLimits.Sending {
     SizeLimits.Sending(
@@ -12,12 +12,12 @@ import Testing
       queueBytes: 64 << 20)
   }
 
-  @Test("Kafka's own limit takes what is sent by default") func usual() {
+  @Test("Kafka's default limit fits the default sizes") func defaultLimitFits() {
     #expect(BrokerConnection.sizeProblem("images", limit: 1_048_588, sending(720_000)) == nil)
   }
 
-  @Test("the value that is advised is one that the topic takes", arguments: [WireFormat.base64, .binary])
-  func advice(format: WireFormat) throws {
+  @Test("the advised limit is one that the topic accepts", arguments: [WireFormat.base64, .binary])
+  func advisedLimitFits(format: WireFormat) throws {
     let problem = try #require(BrokerConnection.sizeProblem("images", limit: 200_000, sending(720_000, format)))
     let number = try #require(problem.split(separator: "Set SEGMENT_BYTES=").last).prefix { $0.isNumber }
     let advised = try #require(Int(number))
@@ -25,7 +25,7 @@ import Testing
     #expect(BrokerConnection.sizeProblem("images", limit: 200_000, sending(advised, format)) == nil)
   }
 
-  @Test("a limit below every segment can only be raised") func tiny() throws {
+  @Test("a limit below every segment can only be raised") func tinyLimitCanOnlyBeRaised() throws {
     let problem = try #require(BrokerConnection.sizeProblem("images", limit: 5_000, sending(720_000)))
     #expect(!problem.contains("Set SEGMENT_BYTES") && problem.contains("kafka-configs"))
   }

@@ -3,9 +3,9 @@ import Testing
 
 @testable import Configuration
 
-/// `.env.example` is what a user copies: it and the program must say the same.
+/// Users copy `.env.example`: it must agree with the program.
 @Suite struct EnvironmentExampleTests {
-  /// The lines `#NAME=default`, in their order.
+  /// The lines `#NAME=default`, in order.
   private let examples: [(name: String, value: String)]
   private let lines: [Substring]
   private let root = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
@@ -22,14 +22,14 @@ import Testing
     }
   }
 
-  @Test func everyVariableIsThereWithItsDefault() {
+  @Test("every variable is listed with its default") func everyVariableHasItsDefault() {
     for variable in Variable.groups.flatMap(\.variables) {
       let found = examples.filter { $0.name == variable.name }
       #expect(found.map(\.value) == [variable.defaultValue], "\(variable.name)")
     }
   }
 
-  @Test func nothingElseIsThereButWhatComposeReadsAndExamplesOfKafkasProperties() throws {
+  @Test("only variables of the program, compose and Kafka are listed") func onlyKnownVariablesAreListed() throws {
     let compose = Set(try composeVariables().map(\.name))
     for (name, value) in examples where Variable.all[name] == nil && !compose.contains(name) {
       #expect(name.hasPrefix("KAFKA_"), "\(name)")
@@ -38,7 +38,7 @@ import Testing
     }
   }
 
-  /// What the compose files read, with the defaults that they have.
+  /// The variables of the compose files, with their defaults.
   private func composeVariables() throws -> [(name: String, defaultValue: String)] {
     let files =
       ["docker-compose.yml"] + ["lite", "cluster", "external", "monitoring"].map { "docker/compose.\($0).yml" }
@@ -58,7 +58,7 @@ import Testing
     return found
   }
 
-  @Test func whatComposeReadsIsThereWithItsDefault() throws {
+  @Test("every variable that compose reads is listed with its default") func composeVariablesAreListed() throws {
     let own = try composeVariables().filter { Variable.all[$0.name] == nil }
     #expect(own.count > 30)
     for (name, value) in own where name != "BROKER_HEAP_OPTS" {
@@ -67,8 +67,8 @@ import Testing
     #expect(examples.contains { $0.name == "BROKER_HEAP_OPTS" })
   }
 
-  /// A setting that is not handed on would be without effect, in silence.
-  @Test func everyVariableReachesTheContainers() throws {
+  /// A setting that is not passed on would silently have no effect.
+  @Test("every variable reaches the containers") func everyVariableReachesTheContainers() throws {
     let text = String(decoding: try contents(of: root + "/docker-compose.yml"), as: UTF8.self)
     let given = text.split(separator: "\n").filter { $0.hasPrefix("  ") }.compactMap {
       $0.dropFirst(2).split(separator: ":").first.map { String($0) }
@@ -76,9 +76,9 @@ import Testing
     #expect(Set(Variable.all.keys).subtracting(given) == [])
   }
 
-  @Test func theOrderIsTheOneOfTheHelp() {
+  @Test("the order is that of --help") func orderIsThatOfTheHelp() {
     #expect(examples.map(\.name).filter { Variable.all[$0] != nil } == Variable.groups.flatMap(\.variables).map(\.name))
   }
 
-  @Test func nothingIsSetInIt() { #expect(lines.allSatisfy { $0.hasPrefix("#") }) }
+  @Test("nothing is set") func nothingIsSet() { #expect(lines.allSatisfy { $0.hasPrefix("#") }) }
 }

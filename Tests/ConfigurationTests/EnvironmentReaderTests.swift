@@ -4,10 +4,9 @@ import Testing
 @testable import Configuration
 @testable import Kafka
 @testable import Platform
-@testable import Wire
 
-/// The one thing that is wrong with an environment, or all of them.
-private func problems(_ environment: [String: String]) -> [String] {
+/// Everything that is wrong with an environment.
+func environmentProblems(_ environment: [String: String]) -> [String] {
   do {
     _ = try EnvironmentReader.read(environment)
     return []
@@ -15,7 +14,7 @@ private func problems(_ environment: [String: String]) -> [String] {
 }
 
 @Suite struct EnvironmentReaderTests {
-  @Test func defaultsAreTheDocumentedOnes() throws {
+  @Test("the defaults are as documented") func defaultsAreAsDocumented() throws {
     let configuration = try EnvironmentReader.read([:])
     let (producer, consumer) = (configuration.producer, configuration.consumer)
     #expect(producer.input == "images")
@@ -46,7 +45,7 @@ private func problems(_ environment: [String: String]) -> [String] {
     #expect(configuration.warnings == [])
   }
 
-  @Test func settingsDefaultToTheSameWithoutAnEnvironment() throws {
+  @Test("the settings types have the same defaults") func settingsHaveTheSameDefaults() throws {
     let read = try EnvironmentReader.read([:])
     let plain = ConsumerSettings(topic: "t", outputPath: "o", csvPath: "c", kafka: read.consumer.kafka)
     #expect(plain.batchImages == read.consumer.batchImages)
@@ -59,7 +58,7 @@ private func problems(_ environment: [String: String]) -> [String] {
     #expect(producer.inFlightBytes == read.producer.inFlightBytes)
   }
 
-  @Test func everyVariableIsRead() throws {
+  @Test("every variable is read") func everyVariableIsRead() throws {
     let configuration = try EnvironmentReader.read([
       "TOPIC": "t.1_a-B", "TOPIC_PARTITIONS": "6", "CONSUMER_GROUP": "g", "IMAGES_DIR": "/in", "STATE_DIR": "/state",
       "IMAGE_EXTENSIONS": " .JPG, png ,", "SETTLE_MS": "0", "RESCAN_MS": "100", "AFTER_SENT": "Move",
@@ -87,7 +86,7 @@ private func problems(_ environment: [String: String]) -> [String] {
     #expect(configuration.progressMilliseconds == 0)
   }
 
-  @Test func anEmptyVariableIsOneThatIsNotSet() throws {
+  @Test("an empty variable counts as unset") func emptyVariableIsUnset() throws {
     let empty = Dictionary(uniqueKeysWithValues: Variable.all.keys.map { ($0, "") })
     let configuration = try EnvironmentReader.read(empty)
     #expect(configuration.producer.input == "images")
@@ -96,33 +95,35 @@ private func problems(_ environment: [String: String]) -> [String] {
     #expect(!configuration.hasOwnCSVPath)
   }
 
-  @Test func theSentFolderFollowsTheInput() throws {
+  @Test("the sent folder follows the input") func sentFolderFollowsInput() throws {
     #expect(try EnvironmentReader.read(["IMAGES_DIR": "/in"]).producer.sentFolder == "/in/.sent")
   }
 
-  @Test(arguments: [
-    ("TOPIC", "a b"), ("TOPIC", "."), ("TOPIC", ".."), ("TOPIC", "é"), ("TOPIC", String(repeating: "x", count: 250)),
-    ("TOPIC_PARTITIONS", "0"), ("TOPIC_PARTITIONS", "-2"), ("TOPIC_PARTITIONS", "10001"), ("SETTLE_MS", "-1"),
-    ("SETTLE_MS", "1x"), ("SETTLE_MS", "1 000"), ("SETTLE_MS", "1,000"), ("SETTLE_MS", "1.5s"), ("SETTLE_MS", "0x10"),
-    ("SETTLE_MS", "2h"), ("SETTLE_MS", "s"), ("SETTLE_MS", "1_"), ("SETTLE_MS", "99999999999999999999"),
-    ("RESCAN_MS", "99"),
-    ("IMAGE_EXTENSIONS", ", ."), ("IMAGE_EXTENSIONS", "j/pg"), ("IMAGE_EXTENSIONS", "jpg*x"),
-    ("IMAGE_EXTENSIONS", "jpe?g"),
-    ("IMAGE_EXTENSIONS", "image/jpeg"), ("IMAGE_EXTENSIONS", "[\"jpg\"]"), ("IMAGE_EXTENSIONS", "*.{jpg,png}"),
-    ("IMAGE_EXTENSIONS", "jpg|png"), ("IMAGE_EXTENSIONS", "nef.xmp"), ("IMAGE_EXTENSIONS", "jpg,tmp"),
-    ("IMAGES_DIR", "~/Pictures"), ("IMAGES_DIR", "$HOME/Pictures"), ("IMAGES_DIR", "${HOME}"), ("STATE_DIR", "~"),
-    ("SENT_DIR", "file:///sent"), ("PROCESSED_IMAGES_DIR", "s3://bucket"), ("PROCESSED_IMAGES_DIR", "C:\\images"),
-    ("CSV_PATH", "rows/"), ("CSV_PATH", "d:/rows.csv"), ("HTTP_PORT", ":8080"), ("AFTER_SENT", "burn"),
-    ("SEGMENT_BYTES", "999"), ("IN_FLIGHT_BYTES", "0"),
-    ("BATCH_IMAGES", "0"), ("BATCH_BYTES", "0"), ("SEGMENT_TIMEOUT", "0"), ("LOG_LEVEL", "loud"),
-    ("LOG_FORMAT", "xml"), ("PROGRESS_SECONDS", "-1"), ("TOPIC_REPLICATION_FACTOR", "0"),
-    ("TOPIC_REPLICATION_FACTOR", "-2"), ("TOPIC_REPLICATION_FACTOR", "three"), ("TOPIC_RETENTION_MS", "0"),
-    ("TOPIC_RETENTION_MS", "-2"), ("TOPIC_RETENTION_MS", "a week"), ("TOPIC_RETENTION_BYTES", "0"),
-    ("TOPIC_RETENTION_BYTES", "1G"), ("PROGRESS_SECONDS", "500ms"), ("BATCH_IMAGES", "1kB"),
-    ("TOPIC_RETENTION_BYTES", "99999999999999999999"),
-  ])
-  func aValueThatCannotBeUsedIsAnErrorWithVariableValueAndCure(name: String, value: String) throws {
-    let found = problems([name: value])
+  @Test(
+    "an unusable value is an error with variable, value and fix",
+    arguments: [
+      ("TOPIC", "a b"), ("TOPIC", "."), ("TOPIC", ".."), ("TOPIC", "é"), ("TOPIC", String(repeating: "x", count: 250)),
+      ("TOPIC_PARTITIONS", "0"), ("TOPIC_PARTITIONS", "-2"), ("TOPIC_PARTITIONS", "10001"), ("SETTLE_MS", "-1"),
+      ("SETTLE_MS", "1x"), ("SETTLE_MS", "1 000"), ("SETTLE_MS", "1,000"), ("SETTLE_MS", "1.5s"), ("SETTLE_MS", "0x10"),
+      ("SETTLE_MS", "2h"), ("SETTLE_MS", "s"), ("SETTLE_MS", "1_"), ("SETTLE_MS", "99999999999999999999"),
+      ("RESCAN_MS", "99"),
+      ("IMAGE_EXTENSIONS", ", ."), ("IMAGE_EXTENSIONS", "j/pg"), ("IMAGE_EXTENSIONS", "jpg*x"),
+      ("IMAGE_EXTENSIONS", "jpe?g"),
+      ("IMAGE_EXTENSIONS", "image/jpeg"), ("IMAGE_EXTENSIONS", "[\"jpg\"]"), ("IMAGE_EXTENSIONS", "*.{jpg,png}"),
+      ("IMAGE_EXTENSIONS", "jpg|png"), ("IMAGE_EXTENSIONS", "nef.xmp"), ("IMAGE_EXTENSIONS", "jpg,tmp"),
+      ("IMAGES_DIR", "~/Pictures"), ("IMAGES_DIR", "$HOME/Pictures"), ("IMAGES_DIR", "${HOME}"), ("STATE_DIR", "~"),
+      ("SENT_DIR", "file:///sent"), ("PROCESSED_IMAGES_DIR", "s3://bucket"), ("PROCESSED_IMAGES_DIR", "C:\\images"),
+      ("CSV_PATH", "rows/"), ("CSV_PATH", "d:/rows.csv"), ("HTTP_PORT", ":8080"), ("AFTER_SENT", "burn"),
+      ("SEGMENT_BYTES", "999"), ("IN_FLIGHT_BYTES", "0"),
+      ("BATCH_IMAGES", "0"), ("BATCH_BYTES", "0"), ("SEGMENT_TIMEOUT", "0"), ("LOG_LEVEL", "loud"),
+      ("LOG_FORMAT", "xml"), ("PROGRESS_SECONDS", "-1"), ("TOPIC_REPLICATION_FACTOR", "0"),
+      ("TOPIC_REPLICATION_FACTOR", "-2"), ("TOPIC_REPLICATION_FACTOR", "three"), ("TOPIC_RETENTION_MS", "0"),
+      ("TOPIC_RETENTION_MS", "-2"), ("TOPIC_RETENTION_MS", "a week"), ("TOPIC_RETENTION_BYTES", "0"),
+      ("TOPIC_RETENTION_BYTES", "1G"), ("PROGRESS_SECONDS", "500ms"), ("BATCH_IMAGES", "1kB"),
+      ("TOPIC_RETENTION_BYTES", "99999999999999999999"),
+    ])
+  func unusableValueIsExplained(name: String, value: String) throws {
+    let found = environmentProblems([name: value])
     #expect(found.count == 1)
     let problem = try #require(found.first)
     #expect(problem.hasPrefix("\(name)=\(value) cannot be used: "))
@@ -131,22 +132,23 @@ private func problems(_ environment: [String: String]) -> [String] {
     )
   }
 
-  @Test("a listening address holds no port", arguments: ["0.0.0.0:8080", "http://localhost", "a b", "::1]"])
-  func aListeningAddressHoldsNoPort(value: String) {
+  @Test("a listening address with a port is refused", arguments: ["0.0.0.0:8080", "http://localhost", "a b", "::1]"])
+  func addressHasNoPort(value: String) {
     #expect(
-      problems(["HTTP_ADDRESS": value, "HTTP_PORT": "8080"]).first?.hasPrefix("HTTP_ADDRESS=\(value) cannot be used")
+      environmentProblems(["HTTP_ADDRESS": value, "HTTP_PORT": "8080"]).first?.hasPrefix(
+        "HTTP_ADDRESS=\(value) cannot be used")
         == true)
   }
 
   @Test(
-    "listening addresses are read as people write them",
+    "listening addresses are read in their usual spellings",
     arguments: [("*", "0.0.0.0"), ("[::1]", "::1"), ("::", "::"), ("localhost", "localhost")])
-  func listeningAddressesAreRead(value: String, address: String) throws {
+  func addressesAreRead(value: String, address: String) throws {
     #expect(try EnvironmentReader.read(["HTTP_ADDRESS": value, "HTTP_PORT": "1"]).http?.address == address)
   }
 
-  @Test("white space, Windows line ends, a byte-order mark and quotes around any value are no part of it")
-  func whatSurroundsAValueIsNoPartOfIt() throws {
+  @Test("white space, line ends, a byte-order mark and quotes around a value are removed")
+  func surroundingsAreRemoved() throws {
     let plain = [
       "TOPIC": "t", "CONSUMER_GROUP": "g", "IMAGES_DIR": "/in", "IMAGE_EXTENSIONS": "jpg,png", "IMAGE_EXCLUDE": "raw/",
       "SETTLE_MS": "5", "RESCAN_MS": "200", "AFTER_SENT": "move", "SENT_DIR": "/sent", "STATE_DIR": "/state",
@@ -162,7 +164,7 @@ private func problems(_ environment: [String: String]) -> [String] {
     let expected = "\(try EnvironmentReader.read(plain))"
     for (before, after) in [("", "\r"), (" \t", " \r\n"), ("\"", "\""), (" '", "' "), ("\u{FEFF}", "\u{A0}")] {
       let read = try EnvironmentReader.read(plain.mapValues { before + $0 + after })
-      // Dictionaries have no order, so settings of the library are compared by themselves.
+      // Dictionaries are unordered, so the library's settings are compared separately.
       #expect(read.producer.kafka.values == (try EnvironmentReader.read(plain)).producer.kafka.values)
       #expect(shape(of: read) == shape(of: try EnvironmentReader.read(plain)))
     }
@@ -178,7 +180,7 @@ private func problems(_ environment: [String: String]) -> [String] {
   }
 
   @Test(
-    "extensions are read as people write them",
+    "extensions are read in their usual spellings",
     arguments: [
       "jpg,png", "\"jpg,png\"", "*.jpg,*.png", "*.jpg, .png", "jpg;png", "jpg png", "jpg\r\npng\r\n", "'*.jpg' '*.png'",
       " .jpg\t;; png ,",
@@ -187,8 +189,8 @@ private func problems(_ environment: [String: String]) -> [String] {
     #expect(try EnvironmentReader.read(["IMAGE_EXTENSIONS": text]).producer.extensions == ["jpg", "png"])
   }
 
-  @Test("every file is *, also as Windows writes it", arguments: ["*", "*.*", "jpg,*"])
-  func everyFileIsAStar(text: String) throws {
+  @Test("* means every file, also as Windows writes it", arguments: ["*", "*.*", "jpg,*"])
+  func starMeansEveryFile(text: String) throws {
     #expect(try EnvironmentReader.read(["IMAGE_EXTENSIONS": text]).producer.filter.accepts("anything"))
   }
 
@@ -213,8 +215,8 @@ private func problems(_ environment: [String: String]) -> [String] {
     #expect(found[name] == value)
   }
 
-  @Test("a slash at the end of a folder says nothing")
-  func aSlashAtTheEndSaysNothing() throws {
+  @Test("a slash at the end of a folder is ignored")
+  func trailingSlashIsIgnored() throws {
     let read = try EnvironmentReader.read([
       "IMAGES_DIR": "/in//", "PROCESSED_IMAGES_DIR": "out/", "STATE_DIR": "/", "SENT_DIR": "/sent/",
     ])
@@ -222,9 +224,10 @@ private func problems(_ environment: [String: String]) -> [String] {
     #expect(read.producer.stateFolder == "/" && read.producer.sentFolder == "/sent")
   }
 
-  @Test("the fix for ~ names the user's folder") func theFixForATildeNamesTheFolder() {
+  @Test("the fix for ~ names the user's folder") func tildeFixNamesTheFolder() {
     #expect(
-      problems(["IMAGES_DIR": "~/Pictures", "HOME": "/home/me"]).first?.contains("use /home/me/Pictures") == true)
+      environmentProblems(["IMAGES_DIR": "~/Pictures", "HOME": "/home/me"]).first?.contains("use /home/me/Pictures")
+        == true)
   }
 
   @Test("IMAGE_EXCLUDE is a list of patterns")
@@ -235,24 +238,24 @@ private func problems(_ environment: [String: String]) -> [String] {
   }
 
   @Test(
-    "a pattern that cannot be meant is refused",
+    "a meaningless pattern is refused",
     arguments: [
       "*", "**/*", "../a", "raw\\old", "*.{jpg", "a;b", "[ab", "!keep.jpg", "/in/raw", "a\\",
     ])
-  func aPatternThatCannotBeMeantIsRefused(pattern: String) {
-    let found = problems(["IMAGE_EXCLUDE": "fine," + pattern, "IMAGES_DIR": "/in"])
+  func meaninglessPatternIsRefused(pattern: String) {
+    let found = environmentProblems(["IMAGE_EXCLUDE": "fine," + pattern, "IMAGES_DIR": "/in"])
     #expect(found.count == 1 && found.first?.hasPrefix("IMAGE_EXCLUDE=\(pattern) cannot be used: ") == true, "\(found)")
   }
 
-  @Test("librdkafka's debug lines need the log level, which is said")
+  @Test("librdkafka's debug lines need the log level, which is logged")
   func debugLinesNeedTheLogLevel() throws {
     #expect(try EnvironmentReader.read(["KAFKA_DEBUG": "true"]).warnings.count == 1)
     #expect(try EnvironmentReader.read(["KAFKA_DEBUG": "true", "LOG_LEVEL": "debug"]).warnings == [])
     #expect(try EnvironmentReader.read(["KAFKA_DEBUG": "false"]).warnings == [])
   }
 
-  @Test func severalProblemsAreReportedAtOnce() {
-    let found = problems([
+  @Test("all problems are reported together") func allProblemsAreReported() {
+    let found = environmentProblems([
       "TOPIC": "a b", "BATCH_IMAGES": "x", "LOG_LEVEL": "loud", "KAFKA_ACKS": "1", "KAFKA_LINGER_MS": "soon",
     ])
     #expect(found.count == 5)
@@ -262,57 +265,21 @@ private func problems(_ environment: [String: String]) -> [String] {
     #expect("\(ConfigurationError(problems: found))".split(separator: "\n").count == 5)
   }
 
-  // MARK: Segments against the message limit
-
-  @Test func aSegmentMustFitTheMessageLimit() throws {
-    #expect(problems(["SEGMENT_BYTES": "720000"]) == [])
-    let found = problems(["SEGMENT_BYTES": "720001"])
-    #expect(found.count == 1)
-    #expect(found.first?.contains("KAFKA_MESSAGE_MAX_BYTES=1000000 use 720000 or less") == true)
-  }
-
-  @Test func aLargerMessageLimitAllowsLargerSegments() throws {
-    #expect(problems(["SEGMENT_BYTES": "7000000", "KAFKA_MESSAGE_MAX_BYTES": "10000000"]) == [])
-    let small = problems(["KAFKA_MESSAGE_MAX_BYTES": "500000"])
-    #expect(small.first?.hasPrefix("SEGMENT_BYTES=720000") == true)
-    #expect(small.first?.contains("345000") == true)
-    #expect(problems(["KAFKA_MESSAGE_MAX_BYTES": "500000", "SEGMENT_BYTES": "345000"]) == [])
-  }
-
-  @Test func aLimitThatNoSegmentFitsNamesTheLimit() {
-    let found = problems(["KAFKA_MESSAGE_MAX_BYTES": "1000"])
-    #expect(found.count == 1)
-    #expect(found.first?.hasPrefix("KAFKA_MESSAGE_MAX_BYTES=1000 cannot be used: ") == true)
-  }
-
-  @Test(arguments: [1_000, 345_000, 720_000])
-  func theLargestSegmentWithTheLongestNameStaysBelowTheLimit(segment: Int) {
-    let limit = segment / 3 * 4 + 40_000
-    let name = String(repeating: "\u{1}", count: ImageName.longestName)
-    let headers = ImageHeaders(
-      digest: digest(of: ""), length: .max,
-      segment: .init(id: String(repeating: "0", count: 64), index: .max, count: .max, position: .max))
-    let size =
-      Envelope(name: name).size(carrying: segment) + name.utf8.count
-      + headers.kafkaHeaders.reduce(0) { $0 + $1.name.utf8.count + $1.value.count + 10 }
-    #expect(size + 500 < limit)
-  }
-
   @Test("NAME_PREFIX is the beginning of a name that can be stored")
-  func namePrefixes() throws {
+  func namePrefixIsAStorableName() throws {
     #expect(try EnvironmentReader.read([:]).producer.namePrefix == "")
     for prefix in ["camera-1/", "a/b/", "left_", ".x/"] {
       #expect(try EnvironmentReader.read(["NAME_PREFIX": prefix]).producer.namePrefix == prefix)
     }
     for prefix in ["/camera", "../", "a//", "./", "a/../b/", ".image-pipeline/", String(repeating: "a", count: 255)] {
-      #expect(problems(["NAME_PREFIX": prefix]).count == 1, "\(prefix)")
+      #expect(environmentProblems(["NAME_PREFIX": prefix]).count == 1, "\(prefix)")
     }
   }
 
   @Test("SAME_NAME is replace or keep-both")
-  func sameNames() throws {
+  func sameNameHasTwoValues() throws {
     #expect(try EnvironmentReader.read([:]).consumer.sameName == .replace)
     #expect(try EnvironmentReader.read(["SAME_NAME": "Keep-Both"]).consumer.sameName == .keepBoth)
-    #expect(problems(["SAME_NAME": "both"]).count == 1)
+    #expect(environmentProblems(["SAME_NAME": "both"]).count == 1)
   }
 }

@@ -5,7 +5,7 @@ import Testing
 @Suite struct FetchTroublesTests {
   private var troubles = FetchTroubles()
 
-  @Test("a partition that goes on does not hide another one that does not") mutating func eachForItself() {
+  @Test("a partition that continues does not hide one that does not") mutating func troublesArePerPartition() {
     troubles.failed(0, "refused")
     troubles.failed(3, "damaged")
     troubles.goesOn(0)
@@ -16,7 +16,8 @@ import Testing
     #expect(troubles.isEmpty && troubles.reason == nil)
   }
 
-  @Test("what concerns the whole topic has passed when any partition goes on") mutating func wholeTopic() {
+  @Test("a trouble of the whole topic has passed if any partition continues")
+  mutating func anyProgressClearsTopicTrouble() {
     troubles.failed(nil, "no right")
     #expect(troubles.reason == "no right" && troubles.partitions == [])
     troubles.goesOn(2)

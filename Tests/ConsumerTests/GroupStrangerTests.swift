@@ -3,7 +3,7 @@ import Testing
 @testable import Consumer
 @testable import Kafka
 
-/// Who in the consumers' group does not belong to the output.
+/// Members of the consumer group that do not belong to the output.
 @Suite struct GroupStrangerTests {
   private let uuid = "0f8fad5b-d9cb-469f-a165-70867728950e"
 
@@ -19,7 +19,7 @@ import Testing
     GroupStranger.among(members, output: output, instance: instance) { held.contains($0) }.map(\.kind)
   }
 
-  @Test("an instance id says output, slot and partitions; a member id has a UUID behind it")
+  @Test("an instance id has output, slot and partitions; a member id adds a UUID")
   func instanceIDsAreRead() {
     let instance = ConsumerInstance(output: "a1b2", slot: 3, partitions: 12)
     #expect(instance.id == "a1b2-3-12")
@@ -32,10 +32,10 @@ import Testing
   }
 
   @Test("consumers of the output are no strangers")
-  func ownConsumers() { #expect(kinds([member("a1b2-1-6"), member("a1b2-2-6")]) == []) }
+  func ownConsumersAreNoStrangers() { #expect(kinds([member("a1b2-1-6"), member("a1b2-2-6")]) == []) }
 
-  @Test("consumers of another output, of a copy, and other clients are")
-  func strangers() {
+  @Test("consumers of another output, of a copy, and other clients are strangers")
+  func othersAreStrangers() {
     let members = [
       member("a1b2-1-6"), member("c3d4-1-6"), member("a1b2-3-6"), member("rdkafka", "rdkafka", "10.0.0.2"),
     ]
@@ -47,18 +47,18 @@ import Testing
   }
 
   @Test("an instance id that the user has set is this consumer's own")
-  func ownInstance() {
+  func ownInstanceIsNoStranger() {
     #expect(kinds([member("mine"), member("yours")], instance: "mine") == [.otherClient])
   }
 
-  @Test("where the output is not known, its members are those of one of the outputs")
-  func unknownOutput() {
+  @Test("members of an unknown output are taken for those of one output")
+  func unknownOutputIsGuessed() {
     #expect(kinds([member("a1b2-1-6"), member("a1b2-2-6")], output: nil) == [])
     #expect(kinds([member("c3d4-1-6"), member("a1b2-2-6")], output: nil) == [.otherOutput("c3d4")])
   }
 
-  @Test("a consumer that is fenced once joins soon; again within a minute, it is in conflict and waits longer")
-  func fences() {
+  @Test("a consumer fenced once rejoins soon; fenced again within a minute, it waits longer")
+  func fencesBackOff() {
     var watch = FenceWatch()
     #expect(watch.fenced(at: 0) == (1_000, false))
     #expect(watch.fenced(at: 70_000) == (1_000, false))

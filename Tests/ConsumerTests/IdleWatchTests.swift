@@ -7,14 +7,14 @@ import Testing
     idle.isOver(allStored: allStored, now: now)
   }
 
-  @Test func itIsOverOnceEverythingHasBeenStoredForSoLong() {
+  @Test("a run ends when everything has been stored for the idle time") func idleEndsAfterItsTime() {
     var idle = IdleWatch(limit: 1_000)
     #expect(isOver(&idle, true, at: 5_000) == false)
     #expect(isOver(&idle, true, at: 5_999) == false)
     #expect(isOver(&idle, true, at: 6_000) == true)
   }
 
-  @Test func whatComesInBetweenStartsTheTimeAnew() {
+  @Test("a new message restarts the idle time") func newMessageRestartsIdleTime() {
     var idle = IdleWatch(limit: 1_000)
     _ = isOver(&idle, true, at: 0)
     #expect(isOver(&idle, false, at: 900) == false)
@@ -24,13 +24,13 @@ import Testing
     #expect(isOver(&idle, true, at: 3_800) == true)
   }
 
-  @Test func withoutALimitItIsNeverOver() {
+  @Test("a run without an idle time never ends") func noIdleTimeNeverEnds() {
     var idle = IdleWatch(limit: nil)
     #expect(isOver(&idle, true, at: 0) == false)
     #expect(isOver(&idle, true, at: .max) == false)
   }
 
-  @Test func withALimitOfNothingItIsOverAtOnce() {
+  @Test("a run with an idle time of zero ends at once") func zeroIdleTimeEndsAtOnce() {
     var idle = IdleWatch(limit: 0)
     #expect(isOver(&idle, false, at: 0) == false)
     #expect(isOver(&idle, true, at: 0) == true)

@@ -1,7 +1,7 @@
+@testable import Consumer
 @testable import DeadLetters
 @testable import Kafka
 @testable import Output
-@testable import Platform
 @testable import Telemetry
 
 extension ImageStore {

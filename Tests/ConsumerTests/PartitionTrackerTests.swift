@@ -4,7 +4,7 @@ import Testing
 @testable import Consumer
 @testable import Output
 
-/// The message at an offset, as the topic had it at first; `anew`: as the one that was made anew under its name has it.
+/// The original topic's message at an offset; `anew`: the re-created topic's.
 private func mark(_ offset: Int64, anew: Bool = false) -> Catalog.Mark {
   Catalog.Mark(offset: offset, timestamp: 1_000 + offset, key: digest(of: "\(anew) \(offset)"))
 }
@@ -12,7 +12,7 @@ private func mark(_ offset: Int64, anew: Bool = false) -> Catalog.Mark {
 private func position(_ next: Int64) -> Catalog.Position { Catalog.Position(next: next, last: mark(next - 1)) }
 
 @Suite struct PartitionTrackerTests {
-  @Test func anUnknownPartitionStartsAtTheBeginning() {
+  @Test("an unknown partition starts at the beginning") func unknownPartitionStartsAtZero() {
     var tracker = PartitionTracker(nil)
     #expect(tracker.start == nil)
     #expect(tracker.stored == nil)
@@ -20,7 +20,7 @@ private func position(_ next: Int64) -> Catalog.Position { Catalog.Position(next
     #expect(tracker.delivered(mark(1)) == .store)
   }
 
-  @Test func whatAnUnknownPartitionHasLostIsCountedOnce() {
+  @Test("the loss of an unknown partition is counted once") func unknownPartitionsLossIsCounted() {
     var tracker = PartitionTracker(nil)
     #expect(tracker.takeNeverSeen() == nil)
     #expect(tracker.delivered(mark(7)) == .store)
@@ -42,33 +42,33 @@ private func position(_ next: Int64) -> Catalog.Position { Catalog.Position(next
     #expect(known.takeNeverSeen() == nil)
   }
 
-  @Test func aKnownPartitionStartsOneMessageEarlyAndGoesOn() {
+  @Test("a known partition starts one message early and skips it") func knownPartitionStartsOneEarly() {
     var tracker = PartitionTracker(position(10))
     #expect(tracker.start == 9)
     #expect(tracker.delivered(mark(9)) == .skip)
     #expect(tracker.delivered(mark(10)) == .store)
   }
 
-  @Test func aPositionWithoutAMessageBeforeItStartsThere() {
+  @Test("a position without a message before it starts there") func markLessPositionStartsThere() {
     var tracker = PartitionTracker(Catalog.Position(next: 4, last: nil))
     #expect(tracker.start == 4)
     #expect(tracker.delivered(mark(4)) == .store)
   }
 
-  @Test func aMarkBeforeAGapIsWhereItStarts() {
-    // The position may stand further on than the message before it, where offsets have gaps.
+  @Test("a mark before a gap is the start") func markBeforeGapIsTheStart() {
+    // With gaps, the position may be further than the next offset of the message before.
     let tracker = PartitionTracker(Catalog.Position(next: 10, last: mark(6)))
     #expect(tracker.start == 6)
   }
 
-  @Test func anotherMessageInItsPlaceIsAnotherTopic() {
+  @Test("another message at the mark's offset means another topic") func otherMessageMeansNewTopic() {
     var key = PartitionTracker(position(10))
     #expect(key.delivered(mark(9, anew: true)) == .topicIsNew)
     var time = PartitionTracker(position(10))
     #expect(time.delivered(Catalog.Mark(offset: 9, timestamp: nil, key: mark(9).key)) == .topicIsNew)
   }
 
-  @Test func aTopicThatEndsBeforeThePositionIsAnotherTopic() {
+  @Test("a topic that ends before the position is another topic") func shorterTopicIsNew() {
     for end in 0...9 {
       var tracker = PartitionTracker(position(10))
       #expect(tracker.reachedEnd(Int64(end)) == false, "\(end)")
@@ -81,7 +81,7 @@ private func position(_ next: Int64) -> Catalog.Position { Catalog.Position(next
     #expect(whole.reachedEnd(9) == false)
   }
 
-  @Test func anEmptyPartitionIsAtItsEnd() {
+  @Test("an empty partition is at its end") func emptyPartitionIsAtItsEnd() {
     var tracker = PartitionTracker(nil)
     #expect(!tracker.isAtEnd)
     #expect(tracker.reachedEnd(0) == true)
@@ -89,14 +89,14 @@ private func position(_ next: Int64) -> Catalog.Position { Catalog.Position(next
     #expect(tracker.committable == 0)
   }
 
-  @Test func aMessageThatCompactionRemovedDoesNotMakeTheTopicNew() {
+  @Test("a message removed by compaction does not make the topic new") func compactionMakesNoNewTopic() {
     var tracker = PartitionTracker(position(10))
     #expect(tracker.delivered(mark(14)) == .store)
     #expect(tracker.delivered(mark(20)) == .store)
   }
 
-  @Test func theEndIsReachedWhereTheMessageBeforeItWasRemoved() {
-    // Nothing was delivered, and the partition ends behind what is stored: ours is gone, and so is all behind it.
+  @Test("the end is reached even if the message before it was removed") func endIsReachedAfterGap() {
+    // Nothing was delivered, and the partition ends after the stored position: our message and all later ones are gone.
     var tracker = PartitionTracker(position(10))
     #expect(tracker.reachedEnd(15) == true)
     #expect(tracker.isAtEnd)
@@ -104,7 +104,7 @@ private func position(_ next: Int64) -> Catalog.Position { Catalog.Position(next
     #expect(tracker.delivered(mark(15)) == .store)
   }
 
-  @Test func whatIsDeliveredAgainIsSkipped() {
+  @Test("a repeated delivery is skipped") func repeatedDeliveryIsSkipped() {
     var tracker = PartitionTracker(position(10))
     #expect(tracker.delivered(mark(9)) == .skip)
     #expect(tracker.delivered(mark(10)) == .store)
@@ -113,25 +113,25 @@ private func position(_ next: Int64) -> Catalog.Position { Catalog.Position(next
     #expect(tracker.delivered(mark(12)) == .store)
   }
 
-  @Test func gapsAreNoLoss() {
+  @Test("gaps are no loss") func gapsAreNoLoss() {
     var tracker = PartitionTracker(nil)
     #expect(tracker.delivered(mark(7)) == .store)
     #expect(tracker.delivered(mark(1_000_000)) == .store)
   }
 
-  @Test func retentionThatWasFasterIsToldWithWhatIsLost() {
+  @Test("messages lost to retention are counted") func retentionLossIsCounted() {
     var tracker = PartitionTracker(position(10))
     tracker.outOfRange()
     #expect(tracker.takeGap() == nil)
     #expect(tracker.delivered(mark(15)) == .store)
     #expect(tracker.takeGap() == 10..<15)
-    // Told once.
+    // Reported once.
     #expect(tracker.takeGap() == nil)
     #expect(tracker.delivered(mark(16)) == .store)
     #expect(tracker.takeGap() == nil)
   }
 
-  @Test func retentionWhileReadingIsToldToo() {
+  @Test("messages lost to retention while reading are counted, too") func lossWhileReadingIsCounted() {
     var tracker = PartitionTracker(nil)
     #expect(tracker.delivered(mark(0)) == .store)
     tracker.outOfRange()
@@ -139,14 +139,14 @@ private func position(_ next: Int64) -> Catalog.Position { Catalog.Position(next
     #expect(tracker.takeGap() == 1..<4)
   }
 
-  @Test func retentionThatTookOnlyWhatIsStoredLosesNothing() {
+  @Test("retention that removed only stored messages is no loss") func retentionOfStoredIsNoLoss() {
     var tracker = PartitionTracker(position(10))
     tracker.outOfRange()
     #expect(tracker.delivered(mark(10)) == .store)
     #expect(tracker.takeGap() == nil)
   }
 
-  @Test func everythingThatExpiredIsLostToTheEnd() {
+  @Test("expiry of everything is a loss up to the end") func fullExpiryIsLostToTheEnd() {
     var tracker = PartitionTracker(position(10))
     tracker.outOfRange()
     #expect(!tracker.isAtEnd)
@@ -155,7 +155,7 @@ private func position(_ next: Int64) -> Catalog.Position { Catalog.Position(next
     #expect(tracker.isAtEnd)
   }
 
-  @Test func aTopicWhoseBeginningLiesBeforeTheMissingOffsetIsAnotherTopic() {
+  @Test("a topic that begins before the missing offset is another topic") func earlierBeginningMeansNewTopic() {
     for first: Int64 in [0, 5, 8] {
       var tracker = PartitionTracker(position(10))
       tracker.outOfRange()
@@ -167,7 +167,7 @@ private func position(_ next: Int64) -> Catalog.Position { Catalog.Position(next
     #expect(empty.reachedEnd(0) == false)
   }
 
-  @Test func theEndCountsOnceAllThatWasHandedOutIsStored() {
+  @Test("the end counts once everything handed out is stored") func endCountsOnceAllIsStored() {
     var tracker = PartitionTracker(nil)
     _ = tracker.delivered(mark(0))
     _ = tracker.delivered(mark(1))
@@ -183,7 +183,7 @@ private func position(_ next: Int64) -> Catalog.Position { Catalog.Position(next
     #expect(tracker.stored == position(2))
   }
 
-  @Test func aMessageBehindTheEndTakesTheEndBack() {
+  @Test("a message after the end revokes the end") func laterMessageRevokesTheEnd() {
     var tracker = PartitionTracker(nil)
     #expect(tracker.reachedEnd(0) == true)
     #expect(tracker.delivered(mark(0)) == .store)
@@ -194,7 +194,7 @@ private func position(_ next: Int64) -> Catalog.Position { Catalog.Position(next
     #expect(!tracker.isAtEnd)
   }
 
-  @Test func controlRecordsBehindTheLastMessageMayBeCommitted() {
+  @Test("control records after the last message may be committed") func controlRecordsAreCommittable() {
     var tracker = PartitionTracker(nil)
     _ = tracker.delivered(mark(0))
     tracker.committed(position(1))
@@ -203,5 +203,7 @@ private func position(_ next: Int64) -> Catalog.Position { Catalog.Position(next
     #expect(tracker.isAtEnd)
   }
 
-  @Test func nothingIsCommittedOfWhatIsUnknown() { #expect(PartitionTracker(nil).committable == nil) }
+  @Test("an unknown partition commits nothing") func unknownPartitionCommitsNothing() {
+    #expect(PartitionTracker(nil).committable == nil)
+  }
 }

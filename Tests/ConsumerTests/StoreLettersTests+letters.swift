@@ -8,11 +8,11 @@ import Testing
 @testable import Platform
 @testable import Wire
 
-/// Letters that only the catalog's transaction shows to be needed: delivered when it is over.
+/// Dead letters that turn out to be needed inside the catalog's transaction and are sent after it.
 extension StoreLettersTests {
-  @Test(arguments: ["name", "name from segments", "hash", "mismatch"])
-  func noLetterIsDeliveredWhileTheLockIsHeld(kind: String) throws {
-    // Nobody listens there: letters wait for as long as they may.
+  @Test("no dead letter is sent while the lock is held", arguments: ["name", "name from segments", "hash", "mismatch"])
+  func lettersAreSentWithoutTheLock(kind: String) throws {
+    // Nobody listens there: letters wait for their whole time.
     let store = try store(letters: "127.0.0.1:1")
     let other = try self.store()
     try scratch.write("out/cat", "a file")
@@ -41,7 +41,7 @@ extension StoreLettersTests {
       return
     }
     #expect(isFree)
-    // Nothing is lost by that: whoever goes on has the letters to deliver.
+    // Nothing is lost: the next attempt sends the letters.
     store.letters.whileWaiting = { true }
     let last = try storeAll(rest, in: store)
     #expect(last.flatMap(\.images).map(\.name) == ["last.jpg"])
@@ -49,7 +49,7 @@ extension StoreLettersTests {
     store.letters.close()
   }
 
-  @Test func segmentsThatDoNotComeAreGivenUpWithoutTheLock() throws {
+  @Test("missing segments expire without the lock") func segmentsExpireWithoutTheLock() throws {
     let store = try store(letters: "127.0.0.1:1")
     let other = try self.store()
     let batch = try batch(store, [segments("a.jpg", "an image")[0]])
@@ -66,13 +66,14 @@ extension StoreLettersTests {
     store.letters.close()
   }
 
-  @Test func aSegmentThatComesWhileTheLettersAreDeliveredKeepsItsImage() throws {
+  @Test("a segment that arrives while its dead letters are sent keeps its image") func lateSegmentKeepsItsImage() throws
+  {
     let store = try store()
     let batch = try batch(store, [segments("a.jpg", "an image")[0]])
     _ = try storeAll(batch, in: store)
     let assembly = try #require(try store.catalog.allAssemblies().first)
     let reread = store.assembler.reread
-    // The store holds what is called here.
+    // The store retains this closure.
     store.assembler.reread = { [unowned store] topic, partition, offset in
       try store.catalog.transaction {
         _ = try store.catalog.add(
@@ -87,13 +88,13 @@ extension StoreLettersTests {
     #expect(try reasons == ["SegmentTimeout"])
   }
 
-  @Test func theLettersOfABatchAreDeliveredTogether() throws {
+  @Test("the dead letters of a batch are sent together") func batchSendsLettersTogether() throws {
     let store = try store()
     try scratch.write("out/cat", "a file")
     let batch = try batch(
       store, (0..<6).flatMap { [image("cat/\($0).jpg", "\($0)"), image("dog/\($0).jpg", "\($0)")] })
     let transactions = try storeAll(batch, in: store)
-    // One to find the first, one for all the rest.
+    // One transaction to find the first, one for the others.
     #expect(transactions.map(\.images.count) == [0, 6])
     #expect(transactions.map(\.letters) == [0, 6])
     #expect(transactions.last?.positions[0]?.next == 12)
@@ -102,7 +103,7 @@ extension StoreLettersTests {
     #expect(try scratch.names("out/.image-pipeline/consumer-1/incoming") == [])
   }
 
-  @Test func aBatchThatIsTriedAgainSendsNoLetterAgain() throws {
+  @Test("a retried batch sends no dead letter twice") func retriedBatchSendsNoLetterTwice() throws {
     let store = try store()
     let batch = try batch(store, [("../x", [1], ImageHeaders(digest: nil, length: nil)), image("a.jpg", "a")])
     let other = try self.store()
@@ -116,9 +117,9 @@ extension StoreLettersTests {
     #expect(lines.all.count { $0.contains("a message cannot be stored") } == 1)
   }
 
-  /// Of two letters Kafka takes one, and the disk not the other.
-  @Test(arguments: ["names", "segments"])
-  func lettersThatKafkaHasAreNotSentAgainWhereTheDiskFails(of kind: String) throws {
+  /// Kafka accepts one of two letters, and the disk refuses the other.
+  @Test("dead letters that Kafka has are not sent again if the disk fails", arguments: ["names", "segments"])
+  func failingDiskResendsNothing(of kind: String) throws {
     try cluster.createTopic("t-dlq", partitions: 4)
     let store = try store(letters: cluster.bootstrapServers)
     defer { store.letters.close() }
@@ -126,7 +127,7 @@ extension StoreLettersTests {
     store.assembler.mostLetters = 1
     let bad =
       kind == "names"
-      // On two partitions, so that each has a request of its own.
+      // On two partitions, so that each needs its own request.
       ? [image("../1", "a"), image("../2", "b")] : segments("a.jpg", "put together", digest: digest(of: "another"))
     var next = try batch(store, bad)
     if kind == "segments" {
@@ -148,8 +149,8 @@ extension StoreLettersTests {
     #expect(lines.all.count { $0.contains("a message cannot be stored") } == 2)
   }
 
-  /// Where the letters' topic has just been made, its leader may refuse one request and take the next.
-  @Test func aLetterThatIsOnlyInferredToHaveArrivedIsSentAgain() throws {
+  /// The leader of a new letter topic may refuse one request and accept the next.
+  @Test("a dead letter whose arrival is only inferred is sent again") func inferredLetterIsSentAgain() throws {
     try cluster.createTopic("t-dlq", partitions: 1)
     let store = try store()
     var settings = KafkaSettings()
@@ -183,7 +184,8 @@ extension StoreLettersTests {
     }
   }
 
-  @Test func aCrashBehindTheLettersSendsThemAgainAndLosesNothing() throws {
+  @Test("a crash after the dead letters sends them again and loses nothing") func crashAfterLettersLosesNothing() throws
+  {
     try scratch.write("out/cat", "a file")
     let wrong = segments("bad.jpg", "bad one", digest: digest(of: "another"))
     let messages = [wrong[0], image("cat/1.jpg", "1"), wrong[1], image("good.jpg", "good")]
@@ -193,7 +195,7 @@ extension StoreLettersTests {
       Issue.record("nothing was stored before the letter")
       return
     }
-    // Its letter is delivered, its position is not past it: here the process ends.
+    // Its letter is sent, but the position is before it: the process ends here.
     #expect(try first!.deliverLetters(of: rest))
     #expect(try reasons == ["NameRefusal"])
     first = nil
@@ -209,8 +211,8 @@ extension StoreLettersTests {
     #expect(try scratch.names("out/.image-pipeline/segments") == [])
   }
 
-  /// In one transaction a crash between rename and commit would leave nothing to put the one from segments together from.
-  @Test func versionsOfAnImageOfWhichOneIsFromSegmentsHaveATransactionEach() throws {
+  /// In a single transaction, a crash between rename and commit would leave no segments to assemble again.
+  @Test("whole and segmented versions of an image get separate transactions") func mixedVersionsAreSeparate() throws {
     let store = try store()
     let parts = segments("a.jpg", "the second version")
     let batch = try batch(store, [image("a.jpg", "the first"), parts[0], parts[1], image("a.jpg", "the third")])
@@ -221,7 +223,7 @@ extension StoreLettersTests {
     #expect(try letters.isEmpty)
   }
 
-  @Test func versionsOfAnImageSurviveAFailureBetweenRenameAndCommit() throws {
+  @Test("versions of an image survive a failure between rename and commit") func versionsSurviveFailedCommit() throws {
     let store = try store()
     let parts = segments("a.jpg", "put together")
     let all = try batch(store, [parts[0], image("a.jpg", "before"), parts[1], image("a.jpg", "behind")])
@@ -242,9 +244,11 @@ extension StoreLettersTests {
     #expect(try scratch.read("out/a.jpg") == "behind")
   }
 
-  /// What a transaction found out that came to nothing must not be told of another message when all is tried again.
-  @Test(arguments: ["a whole image", "a segment of another"])
-  func aBatchThatFailsBehindAnImageThatCannotBeStoredIsTriedAgainWhole(first: String) throws {
+  /// Findings of a failed transaction must not be applied to another message in the retry.
+  @Test(
+    "a batch that fails after a dead letter is retried completely",
+    arguments: ["a whole image", "a segment of another"])
+  func failedBatchIsRetriedWhole(first: String) throws {
     let store = try store()
     let bad = segments("bad.jpg", "bad one", digest: digest(of: "another"))
     let good = first == "a whole image" ? [image("good.jpg", "good")] : segments("good.jpg", "good")
@@ -260,7 +264,7 @@ extension StoreLettersTests {
     #expect(try store.catalog.allAssemblies().isEmpty)
   }
 
-  @Test func aTopicWithTheLongestNameHasItsLettersOnDisk() throws {
+  @Test("a topic with the longest name has its dead letters on disk") func longestTopicUsesDisk() throws {
     let name = String(repeating: "n", count: 249)
     try cluster.createTopic(name, partitions: 1)
     var settings = KafkaSettings()

@@ -6,12 +6,13 @@ import Testing
 @testable import Output
 @testable import Platform
 
-/// Images that take longer to read than a consumer may stay away from its broker.
+/// Images that take longer to read than a consumer may go without polling.
 extension StoreLettersTests {
-  /// What takes longer than this must poll in the midst of it: pieces are of 1 MB.
+  /// Longer work must poll in between, after each piece of 1 MB.
   private static let large = String(repeating: "a large image ", count: 75_000)
 
-  @Test func whoeverReadsALargeImageWithinItsTransactionGoesOnPollingAndMayBeToldToEnd() throws {
+  @Test("reading a large image in a transaction keeps polling and can be stopped") func largeImageKeepsPolling() throws
+  {
     let store = try store()
     let other = try self.store()
     store.assembler.beatMilliseconds = 0
@@ -33,7 +34,7 @@ extension StoreLettersTests {
     #expect(!isHeld())
     #expect(try scratch.read("rows.csv").split(separator: "\n").count == 1)
     #expect(try scratch.names("out/.image-pipeline/consumer-1/incoming") == [])
-    // Nothing is lost by that.
+    // Nothing is lost.
     func storeAll() throws -> Int {
       var polls = 0
       let outcome = try store.store(batch) {
@@ -52,8 +53,8 @@ extension StoreLettersTests {
     #expect(try letters.isEmpty)
   }
 
-  /// A broken sender's: its headers are right, its bytes are not.
-  @Test func otherBytesThatComeWhileAnImageIsPutTogetherDoNotGetIntoIt() throws {
+  /// From a broken sender: right headers, wrong bytes.
+  @Test("other bytes that arrive during assembly do not get into the image") func lateBytesStayOut() throws {
     let store = try store()
     store.assembler.beatMilliseconds = 0
     let parts = segments("large.png", Self.large, id: "large")
@@ -66,7 +67,7 @@ extension StoreLettersTests {
     var late: Preparation?
     let outcome = try store.store(part(all, 0..<2, of: store)) {
       polls += 1
-      // Its beginning has been verified by now.
+      // The beginning of the image has been verified by now.
       guard polls == 2 else { return true }
       late = store.begin(behind)
       let deadline = Clock.monotonicMilliseconds + 300
@@ -82,12 +83,12 @@ extension StoreLettersTests {
     #expect(try scratch.read("out/large.png") == Self.large)
   }
 
-  @Test func whoeverComparesALargeImageThatComesAgainGoesOnPolling() throws {
+  @Test("comparing a repeated large image keeps polling") func comparisonKeepsPolling() throws {
     let store = try store()
     let parts = segments("large.png", Self.large, id: "large")
     let all = try batch(store, parts + parts)
     _ = try storeAll(part(all, 0..<2, of: store), in: store)
-    // Copied back, as it seems: its bytes decide.
+    // It looks like a restored copy, so its bytes decide.
     #expect(utimes(scratch / "out/large.png", nil) == 0)
     store.assembler.beatMilliseconds = 0
     var polls = 0
@@ -103,7 +104,7 @@ extension StoreLettersTests {
     #expect(polls >= 2)
   }
 
-  @Test func whoeverReadsThePartsOfABadImageAgainGoesOnPollingAndMayBeToldToEnd() throws {
+  @Test("rereading the parts of a bad image keeps polling and can be stopped") func rereadKeepsPolling() throws {
     let store = try store()
     store.assembler.beatMilliseconds = 0
     let wrong = segments("bad.jpg", "bad one", digest: digest(of: "another"))

@@ -5,11 +5,11 @@ import Testing
 @testable import Output
 @testable import Platform
 
-/// Batches that are prepared while others are stored.
+/// Batches that are prepared while others are being stored.
 extension StoreLettersTests {
   private var temporaries: [String] { get throws { try scratch.names("out/.image-pipeline/consumer-1/incoming") } }
 
-  @Test func aBatchThatWasPreparedAheadIsStoredAfterTheOneBeforeIt() throws {
+  @Test("a batch prepared ahead is stored after the one before") func preparedBatchFollows() throws {
     let store = try store()
     let all = try batch(
       store, [image("a.jpg", "old"), image("b.jpg", "b"), image("a.jpg", "new"), image("c.jpg", "c")])
@@ -27,28 +27,28 @@ extension StoreLettersTests {
     #expect(try temporaries == [])
   }
 
-  @Test func whatBecomesOfABatchItsTemporaryFilesDoNotStay() throws {
+  @Test("a batch leaves no temporary files, whatever becomes of it") func temporaryFilesDoNotStay() throws {
     let store = try store()
     let all = try batch(store, [image("a.jpg", "a"), image("b.jpg", "b"), image("a.jpg", "a")])
-    // Nobody wants it any more.
+    // The batch is abandoned.
     store.abandon(store.begin(all))
     #expect(try temporaries == [])
-    // The disk fails it.
+    // The disk fails.
     try failAtTheCSVFile(all, in: store)
     #expect(try temporaries == [])
-    // It is another consumer's.
+    // Another consumer has stored it.
     let foreign = ImageStore.Batch(
       topic: all.topic, messages: all.messages, base: [0: .some(Catalog.Position(next: 7, last: nil))])
     guard case .fenced = try store.store(foreign, [store.begin(foreign)], whileWaiting: { true }) else {
       throw TestFailure()
     }
     #expect(try temporaries == [])
-    // One of its images was there already.
+    // One of its images exists already.
     #expect(try storeAll(all, in: store).map(\.unchanged) == [1])
     #expect(try temporaries == [])
   }
 
-  @Test func whereAPreparedFileIsGoneTheNextAttemptPreparesAnew() throws {
+  @Test("a missing temporary file is prepared again by the next attempt") func missingFileIsPreparedAgain() throws {
     let store = try store()
     let all = try batch(store, [image("a.jpg", "a")])
     let incoming = scratch / "out/.image-pipeline/consumer-1/incoming"
@@ -62,7 +62,7 @@ extension StoreLettersTests {
 
   // MARK: Of which nothing but their files is kept
 
-  @Test func whatIsInAFileGivesItsMemoryBackAndWhatBecomesALetterDoesNot() throws {
+  @Test("written messages free their memory, dead letters do not") func writtenMessagesFreeMemory() throws {
     let store = try store()
     let sent = [image("a.jpg", "a"), image("../b.jpg", "b"), segments("c.jpg", "cc")[0]]
     let all = try batch(store, sent)
@@ -79,9 +79,10 @@ extension StoreLettersTests {
     #expect(try temporaries == [])
   }
 
-  @Test func whatComesBehindAReleasedMessageThatCannotBeStoredIsToBeReadAgain() throws {
+  @Test("messages after a released one that cannot be stored are read again") func releasedMessagesAreReadAgain() throws
+  {
     let store = try store()
-    _ = try scratch.folder("out/b.jpg")
+    _ = try scratch.makeFolder("out/b.jpg")
     let all = try batch(
       store, [image("a.jpg", "a"), image("b.jpg", "b"), image("../c.jpg", "c"), image("d.jpg", "d")])
     guard case .stored(let stored) = try store.store(all, [store.begin(all, releasing: true)], whileWaiting: { true })
@@ -90,7 +91,7 @@ extension StoreLettersTests {
     #expect(stored.positions[0]?.next == 1)
     #expect(try temporaries == [] && reasons.count == 1, "the letter that needs nothing is there")
 
-    // Read again it has its letter, and the other one no second.
+    // Read again, it becomes a dead letter, and the other one gets no second letter.
     let read = ImageStore.Batch(topic: all.topic, messages: try messages(), base: [:])
     let again = try storeAll(part(read, 1..<4, of: store), in: store)
     #expect(again.flatMap(\.images).map(\.name) == ["d.jpg"] && again.reduce(0) { $0 + $1.letters } == 2)
@@ -98,7 +99,7 @@ extension StoreLettersTests {
     #expect(try temporaries == [])
   }
 
-  @Test func whatIsReadyIsStoredWithTheOneBeforeItUpToTheLimits() throws {
+  @Test("ready batches are stored together, up to the limits") func readyBatchesAreJoined() throws {
     let store = try store()
     let all = try batch(store, (0..<6).map { image("\($0).jpg", "\($0)") })
     let size = all.messages[0].size

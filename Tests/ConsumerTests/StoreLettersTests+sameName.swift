@@ -11,7 +11,7 @@ extension StoreLettersTests {
     try ImageName(name).alternatives(digest(of: text))[0].value
   }
 
-  /// Stores messages that are sent after the first `earlier` ones.
+  /// Stores the messages after the first `earlier` ones.
   private func store(_ sent: [Sent], in store: ImageStore, after earlier: inout Int) throws -> ImageStore.Stored {
     let transactions = try storeAll(batch(store, sent, after: earlier), in: store)
     earlier += sent.count
@@ -35,7 +35,7 @@ extension StoreLettersTests {
         .map { ($0, try scratch.read("out/" + $0)) })
   }
 
-  @Test("an image that replaces another one is counted, one that is unchanged or restored is not")
+  @Test("only an image that replaces another counts as a replacement")
   func replacementsAreCounted() throws {
     let store = try store()
     var sent = 0
@@ -51,8 +51,8 @@ extension StoreLettersTests {
     #expect(try rows() == ["a.jpg", "b.jpg", "a.jpg", "b.jpg"])
   }
 
-  @Test("with keep-both, every version of a name is stored once, whole or in segments, however often it arrives")
-  func bothAreKept() throws {
+  @Test("keep-both stores every version of a name once, however often it arrives")
+  func keepBothStoresVersionsOnce() throws {
     let store = try store()
     store.sameName = .keepBoth
     var sent = 0
@@ -65,15 +65,15 @@ extension StoreLettersTests {
     #expect(again.images.isEmpty && again.unchanged == 3)
     #expect(try rows() == names)
     #expect(try files() == [names[0]: "one", names[1]: "two", names[2]: "three, in parts"])
-    // Removed by hand, it gets its file back, and no second row.
+    // A file removed by hand is restored without a second row.
     try store.output.root.remove(names[1])
     let restored = try self.store([image("a.jpg", "two")], in: store, after: &sent)
     #expect(restored.images.count == 1 && restored.keptBoth.isEmpty)
     #expect(try rows() == names && files()[names[1]] == "two")
   }
 
-  @Test("an image that has the name which another one would get is not replaced by that one")
-  func namesThatAreTakenAreLeftAlone() throws {
+  @Test("an image that already has the alternative name is not replaced")
+  func takenNamesAreLeftAlone() throws {
     let store = try store()
     store.sameName = .keepBoth
     var sent = 0

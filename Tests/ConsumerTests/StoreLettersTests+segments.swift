@@ -5,22 +5,22 @@ import Testing
 @testable import Output
 @testable import Platform
 
-/// The files of an image that comes in segments.
+/// The files of an image in segments.
 extension StoreLettersTests {
-  /// The part of a batch that begins where the catalog is.
+  /// The part of a batch that begins at the catalog's position.
   func part(_ all: ImageStore.Batch, _ range: Range<Int>, of store: ImageStore) throws -> ImageStore.Batch {
     ImageStore.Batch(
       topic: all.topic, messages: Array(all.messages[range]),
       base: [0: try store.catalog.position(all.topic, partition: 0)])
   }
 
-  @Test func aSegmentFileThatWasOfNoUseIsKeptForTheSegmentThatComesBehind() throws {
+  @Test("an unused segment file is kept for the next segment") func unusedSegmentFileIsKept() throws {
     let store = try store()
     let parts = segments("a.jpg", "put together")
     let all = try batch(
       store, [parts[0], parts[1], parts[0], image("a.jpg", "in between"), parts[0], parts[1]])
     #expect(try storeAll(part(all, 0..<2, of: store), in: store).flatMap(\.images).count == 1)
-    // It stands when the third comes, and does not any more when the fifth does.
+    // The image exists when the third part arrives, and no longer when the fifth does.
     #expect(try storeAll(part(all, 2..<5, of: store), in: store).flatMap(\.images).count == 1)
     #expect(try storeAll(part(all, 5..<6, of: store), in: store).flatMap(\.images).count == 1)
     #expect(try reasons == [])
@@ -29,7 +29,7 @@ extension StoreLettersTests {
     #expect(try scratch.names("out/.image-pipeline/segments") == [])
   }
 
-  @Test func aSegmentBehindTheLettersOfItsImageIsKept() throws {
+  @Test("a segment after the dead letters of its image is kept") func segmentAfterLettersIsKept() throws {
     let store = try store()
     let wrong = segments("a.jpg", "put together", id: "one", digest: digest(of: "another"))
     let right = segments("a.jpg", "put together", id: "one")
@@ -41,9 +41,10 @@ extension StoreLettersTests {
     #expect(try scratch.names("out/.image-pipeline/segments") == [])
   }
 
-  /// Who waits for the lock has written its segments long before: they may be too old by then for another consumer.
-  @Test(arguments: ["removed", "removed and made anew"])
-  func segmentsThatAreRemovedWhileTheyWaitForTheLockAreWrittenAgain(how: String) throws {
+  /// A consumer may wait for the lock for so long that others take its segments for old ones.
+  @Test(
+    "segments removed while they wait for the lock are written again", arguments: ["removed", "removed and made anew"])
+  func removedSegmentsAreRewritten(how: String) throws {
     let store = try store()
     let other = try self.store()
     let parts = segments("a.jpg", "put together")
@@ -57,7 +58,7 @@ extension StoreLettersTests {
         whileWaiting: {
           removed = (try? folder.names()) ?? []
           for name in removed {
-            // Held, so that the new one cannot have its inode.
+            // Held open, so that the new one cannot get its inode.
             let old = try? folder.file(name, .read)
             try? folder.remove(name)
             if how != "removed" { _ = try? scratch.write("out/.image-pipeline/segments/" + name, "xxxxxxxxxxxx") }

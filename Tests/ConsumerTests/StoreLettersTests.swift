@@ -8,19 +8,19 @@ import Testing
 @testable import Platform
 @testable import Wire
 
-/// A store whose letters are looked at: what they are, when they are delivered, and what becomes of the files meanwhile.
+/// A store with its dead letters: their reasons, when they are sent, and the files meanwhile.
 @Suite(.serialized) struct StoreLettersTests {
-  let scratch: Scratch
+  let scratch: TestFolder
   let lines = LogLines()
   let cluster: EmbeddedCluster
 
   init() throws {
-    scratch = try Scratch()
+    scratch = TestFolder()
     cluster = try EmbeddedCluster()
     try cluster.createTopic("t", partitions: 1)
   }
 
-  /// - Parameter broker: where letters are sent; nil: to disk.
+  /// - Parameter broker: the broker for dead letters; nil: disk.
   func store(letters broker: String? = nil) throws -> ImageStore {
     var settings: KafkaSettings?
     if let broker {
@@ -47,7 +47,7 @@ import Testing
     (name, Array(text.utf8), ImageHeaders(digest: digest(of: text), length: text.utf8.count))
   }
 
-  /// In two parts.
+  /// Two segments.
   func segments(_ name: String, _ text: String, id: String? = nil, digest wrong: Digest? = nil) -> [Sent] {
     let bytes = Array(text.utf8)
     let half = bytes.count / 2
@@ -59,8 +59,8 @@ import Testing
     }
   }
 
-  /// Carried through a broker: a message comes from nowhere else.
-  /// - Parameter earlier: messages that were sent before, and are stored.
+  /// Sends messages through a broker, since messages cannot be created otherwise.
+  /// - Parameter earlier: messages that were sent before and are stored.
   func batch(_ store: ImageStore, _ sent: [Sent], after earlier: Int = 0) throws -> ImageStore.Batch {
     let producer = try KafkaProducer(settings) { _ in }
     for one in sent {
@@ -85,7 +85,7 @@ import Testing
     return settings
   }
 
-  /// All that is in the topic, read anew.
+  /// All messages of the topic, read afresh.
   func messages() throws -> [KafkaMessage] {
     let scan = try PartitionScan(settings, topic: "t", partition: 0, timeoutMilliseconds: 10_000)
     var messages: [KafkaMessage] = []
@@ -93,7 +93,7 @@ import Testing
     return messages
   }
 
-  /// Stores all of it; returns what each transaction stored.
+  /// Stores everything; returns the outcome of each transaction.
   func storeAll(_ batch: ImageStore.Batch, in store: ImageStore) throws -> [ImageStore.Stored] {
     var transactions: [ImageStore.Stored] = []
     var next: ImageStore.Batch? = batch
@@ -108,11 +108,11 @@ import Testing
     return transactions
   }
 
-  /// Its files are renamed, and then the CSV file cannot be written: as after a crash.
+  /// Fails when the CSV file cannot be written, after the files were renamed, like a crash.
   func failAtTheCSVFile(_ batch: ImageStore.Batch, in store: ImageStore) throws {
     let csv = try scratch.read("rows.csv")
     try Folder.open(scratch.path).remove("rows.csv")
-    _ = try scratch.folder("rows.csv")
+    _ = try scratch.makeFolder("rows.csv")
     #expect(throws: SystemError.self) { try store.store(batch, whileWaiting: { true }) }
     try Folder.open(scratch.path).removeFolder("rows.csv")
     try scratch.write("rows.csv", csv)

@@ -9,12 +9,12 @@ import Testing
 
 /// A batch that is prepared ahead is nothing without the one before it.
 @Suite(.serialized) struct StoringLoopTests {
-  private let scratch: Scratch
+  private let scratch: TestFolder
   private let cluster: EmbeddedCluster
   private let lines = LogLines()
 
   init() throws {
-    scratch = try Scratch()
+    scratch = TestFolder()
     cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
   }
@@ -51,15 +51,6 @@ import Testing
     (try? scratch.names("out/.image-pipeline/consumer-1/incoming"))?.sorted() ?? []
   }
 
-  private func eventually(_ condition: () -> Bool) -> Bool {
-    let deadline = Clock.monotonicMilliseconds + 30_000
-    while !condition() {
-      if Clock.monotonicMilliseconds >= deadline { return false }
-      Clock.sleep(milliseconds: 5)
-    }
-    return true
-  }
-
   /// Runs a consumer until `stop` is set; returns what it ended with.
   private func start(_ stop: StopFlag) -> BackgroundTask<Void> {
     BackgroundTask { [settings, lines] in
@@ -68,7 +59,7 @@ import Testing
     }
   }
 
-  @Test func aBatchIsNotStoredWhereTheOneBeforeItWasGivenUp() throws {
+  @Test("a batch is not stored if the one before was dropped") func batchNeedsThePreviousOne() throws {
     // Makes the catalog.
     _ = try ImageStore(
       outputPath: settings.outputPath, csvPath: settings.csvPath, topic: "images", deadLetterSettings: nil,
@@ -157,7 +148,8 @@ import Testing
   private var stored: [String] { (try? scratch.names("out").filter { $0.hasSuffix(".jpg") }) ?? [] }
   private var rows: Int { ((try? scratch.read("rows.csv")) ?? "").split(separator: "\n").count - 1 }
 
-  @Test func whatANewAssignmentBringsIsStoredThoughABatchOfTheOldOneIsStillPrepared() throws {
+  @Test("a new assignment is stored although an old batch is still being prepared") func newAssignmentIsStored() throws
+  {
     try send(["1.jpg", "2.jpg", "3.jpg", "4.jpg"])
     let isLate = StopFlag()
     let begun = try run(until: 4) { number, reader, preparation in
@@ -177,8 +169,8 @@ import Testing
     #expect(temporaries == [])
   }
 
-  @Test func imagesAroundOneThatCannotHaveItsNameAreStoredAndItIsOneLetter() throws {
-    _ = try scratch.folder("out/2.jpg")
+  @Test("an image with an impossible name is one dead letter, the others are stored") func badNameIsOneLetter() throws {
+    _ = try scratch.makeFolder("out/2.jpg")
     try send(["1.jpg", "2.jpg", "3.jpg", "4.jpg"])
     let begun = try run(until: 3)
     #expect(stored == ["1.jpg", "2.jpg", "3.jpg", "4.jpg"] && rows == 3)
@@ -187,7 +179,7 @@ import Testing
     #expect(temporaries == [])
   }
 
-  @Test func whereTheDiskFailsBehindThePreparationItsMessagesAreReadAgain() throws {
+  @Test("messages are read again if the disk fails after preparation") func failedDiskRereadsMessages() throws {
     try send(["1.jpg", "2.jpg", "3.jpg", "4.jpg"])
     let csv = scratch / "rows.csv"
     let parent = try Folder.open(scratch.path)
@@ -198,11 +190,8 @@ import Testing
       }
       return preparation
     } meanwhile: { [lines] in
-      let deadline = Clock.monotonicMilliseconds + 30_000
       // Twice: of what is kept it is tried again, too.
-      while lines.all.filter({ $0.contains("could not be stored") }).count < 2, Clock.monotonicMilliseconds < deadline {
-        Clock.sleep(milliseconds: 5)
-      }
+      _ = eventually { lines.all.count { $0.contains("could not be stored") } >= 2 }
       try? parent.removeFolder("rows.csv")
     }
     #expect(begun.releasing.first == true && begun.releasing.last == false)

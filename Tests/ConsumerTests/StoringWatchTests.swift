@@ -4,7 +4,7 @@ import Testing
 @testable import Platform
 @testable import Telemetry
 
-/// A consumer's success is a stored batch, not that it is busy.
+/// A consumer's success is a stored batch, not activity.
 @Suite struct StoringWatchTests {
   private let health = Health()
   private var watch = StoringWatch()
@@ -36,7 +36,7 @@ import Testing
     #expect(health.report().isReady)
   }
 
-  @Test("a new assignment starts the clock again") mutating func aNewAssignmentStartsTheClockAgain() {
+  @Test("a new assignment restarts the clock") mutating func assignmentRestartsTheClock() {
     look(after: 0, lag: 0)
     look(after: 31, lag: 5)
     #expect(!health.report().isReady)
@@ -45,7 +45,7 @@ import Testing
   }
 
   @Test("a leader that does not answer for long is named until it does")
-  mutating func aSilentLeaderIsNamed() {
+  mutating func silentLeaderIsNamed() {
     let silence = LeaderInquiry.Silence(partition: 3, since: start, reason: "timed out")
     watch.look(lag: 0, stored: 0, epoch: 0, silence: silence, health, now: start + 5_000)
     #expect(health.report().isReady)

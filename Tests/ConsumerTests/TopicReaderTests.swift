@@ -9,7 +9,7 @@ import Testing
 
 /// What a reader of the topic does when it finds, at an awkward moment, that the topic was made anew.
 @Suite struct TopicReaderTests {
-  private let scratch: Scratch
+  private let scratch: TestFolder
   private let catalog: Catalog
   private let cluster: EmbeddedCluster
   private let consumer: KafkaConsumer
@@ -18,8 +18,8 @@ import Testing
   private let lines = LogLines()
 
   init() throws {
-    scratch = try Scratch()
-    catalog = try Catalog(in: scratch.folder("reserved"), exclusive: false)
+    scratch = TestFolder()
+    catalog = try Catalog(in: scratch.makeFolder("reserved"), exclusive: false)
     cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
     let settings = Self.settings(cluster)
@@ -54,7 +54,7 @@ import Testing
   /// The partition ends before its beginning: so ends the one of another topic.
   private func showAnotherTopic() throws { try reader.handle(.endOfPartition(0, offset: -1)) }
 
-  @Test func aTopicThatWasMadeAnewIsBegunAnewByTheNextPump() throws {
+  @Test("a re-created topic restarts with the next pump") func recreatedTopicRestarts() throws {
     try showAnotherTopic()
     _ = try reader.pump(maximum: 1, timeoutMilliseconds: 0)
     #expect(try generation == 2)
@@ -62,7 +62,7 @@ import Testing
     #expect(try generation == 2)
   }
 
-  @Test func whatWasSeenBeforeThePositionsWereReadAgainSaysNothingOfWhatIsReadNow() throws {
+  @Test("messages seen before a position reload are ignored") func staleMessagesAreIgnored() throws {
     try showAnotherTopic()
     // Another consumer was quicker, or the group has assigned the partitions anew.
     try reader.reload()
@@ -70,7 +70,7 @@ import Testing
     #expect(try generation == 1)
   }
 
-  @Test func inTheMidstOfATransactionNothingIsBegunAnew() throws {
+  @Test("nothing restarts during a transaction") func transactionDelaysRestart() throws {
     #expect(try catalog.database.tryBegin())
     try showAnotherTopic()
     let stop = StopFlag()
@@ -83,13 +83,13 @@ import Testing
   }
 
   /// A question to the broker, which answers it after a fetch that itself waits for messages.
-  @Test func thatMoreIsFetchedIsNotWaitedFor() throws {
-    let begun = Clock.monotonicMilliseconds
+  @Test("a pending fetch is not awaited") func pendingFetchIsNotAwaited() throws {
+    let begun = ContinuousClock.now
     for _ in 1...100 { reader.inquiry.wakeFetchers(left: [0: 1_000]) }
-    #expect(Clock.monotonicMilliseconds - begun < 400)
+    #expect(ContinuousClock.now - begun < .milliseconds(400))
   }
 
-  @Test func aCommitThatFailsIsRepeatedThoughNothingElseComes() throws {
+  @Test("a failed commit is repeated even if nothing else arrives") func failedCommitIsRepeated() throws {
     reader.recommitMilliseconds = 200
     // Not authorized, for once.
     cluster.failNextRequests(api: 8, errors: [30])
@@ -104,7 +104,7 @@ import Testing
     #expect(lines.all.count { $0.contains("commit of topic images") } == 1, "\(lines.all)")
   }
 
-  @Test func howMuchIsLeftIsToldWhileMessagesWaitAndWhenTheyAreStored() throws {
+  @Test("the lag is reported while messages wait and when they are stored") func lagIsReported() throws {
     for number in 0..<5 { try send("\(number)") }
     try pump(reader) { reader.waiting.count == 5 && events.now.lag == 5 }
     let batch = reader.takeBatch(room: 3)
@@ -116,7 +116,7 @@ import Testing
     #expect(events.now.lag == 2)
   }
 
-  @Test func aBatchIsNextOnceWhatWasHandedOutBeforeItIsStored() throws {
+  @Test("a batch is next once everything before it is stored") func batchIsNextInOrder() throws {
     for number in 0..<4 { try send("\(number)") }
     try pump(reader) { reader.waiting.count == 4 }
     let (first, second) = (reader.takeBatch(room: 2), reader.takeBatch(room: 2))
@@ -131,8 +131,8 @@ import Testing
     #expect(reader.isNext(reader.takeBatch(room: 2)))
   }
 
-  @Test("batches that are stored as one follow only what was handed out before the first of them")
-  func joinedBatchesDoNotFollowEachOther() throws {
+  @Test("joined batches follow only what was handed out before the first of them")
+  func joinedBatchesFollowTheFirst() throws {
     for number in 0..<6 { try send("\(number)") }
     try pump(reader) { reader.waiting.count == 6 }
     // The first one has no message of the partition, as one that is full of others' has.
@@ -148,7 +148,7 @@ import Testing
   }
 
   /// Nothing is fetched then, which is when it matters most.
-  @Test func howMuchIsLeftIsToldWhileABatchWaits() throws {
+  @Test("the lag is reported while a batch waits") func lagIsReportedWhileBatchWaits() throws {
     try send("0")
     try pump(reader) { reader.waiting.count == 1 }
     _ = reader.takeBatch(room: 1)
@@ -161,7 +161,8 @@ import Testing
   }
 
   /// JoinGroup fails, as it does while another member of the group has another assignment strategy.
-  @Test("what keeps a consumer out of its group is logged once, with its fix, and makes it not ready") func shutOut()
+  @Test("a failure to join the group is logged once with its fix and makes the consumer unready")
+  func failedJoinIsReported()
     throws
   {
     var settings = Self.settings(cluster)
@@ -207,7 +208,7 @@ import Testing
     #expect(producer.flush(timeoutMilliseconds: 10_000))
   }
 
-  @Test func aTopicThatWasMadeAnewIsBegunOnceTheCatalogCanBeWritten() throws {
+  @Test("a re-created topic restarts once the catalog can be written") func restartNeedsTheCatalog() throws {
     try showAnotherTopic()
     try catalog.database.execute("PRAGMA query_only = ON")
     try pump(reader) { saysThatItWaits() }
@@ -220,9 +221,9 @@ import Testing
     #expect(try generation == 2)
   }
 
-  @Test func partitionsWhosePositionsCannotBeReadAreReadLater() throws {
+  @Test("partitions with unreadable positions are read later") func unreadablePositionsAreRetried() throws {
     try send("first")
-    let catalog = try Catalog(in: scratch.folder("another"), exclusive: false)
+    let catalog = try Catalog(in: scratch.makeFolder("another"), exclusive: false)
     var settings = Self.settings(cluster)
     settings.set("group.id", "another")
     let consumer = try KafkaConsumer(settings, topic: "images")
@@ -242,7 +243,7 @@ import Testing
   }
 
   /// A large image is read for so long that the group may be arranged anew meanwhile.
-  @Test func partitionsMayGoInTheMidstOfATransactionWhichStaysWhole() throws {
+  @Test("partitions may be revoked during a transaction, which stays whole") func revocationKeepsTransaction() throws {
     #expect(try catalog.database.tryBegin())
     let other = try KafkaConsumer(Self.settings(cluster), topic: "images")
     defer { other.unsubscribeAndClose() }

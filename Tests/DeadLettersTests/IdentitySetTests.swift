@@ -4,10 +4,10 @@ import Testing
 @testable import DeadLetters
 
 @Suite struct IdentitySetTests {
-  @Test func eachIsNewOnce() {
+  @Test("each identity is new once") func identitiesAreNewOnce() {
     var numbers = SeededNumbers(seed: 9)
     var (set, reference) = (IdentitySet(), Set<UInt128>())
-    // Many in one shard, and many of them twice.
+    // Many in one shard, and many repeated.
     let some = (0..<3_000).map { number in
       number.isMultiple(of: 3)
         ? UInt128.random(in: 0 ... .max, using: &numbers) : UInt128.random(in: 0...2_000, using: &numbers)

@@ -6,10 +6,10 @@ import Testing
 @testable import Messaging
 @testable import Platform
 
-/// Dead letters on disk: what is written comes back, byte for byte.
+/// Dead letters on disk come back byte for byte.
 @Suite struct LetterFileTests {
-  private let scratch: Scratch
-  init() throws { scratch = try Scratch() }
+  private let scratch: TestFolder
+  init() throws { scratch = TestFolder() }
 
   private final class Bytes {
     let all: UnsafeMutableRawBufferPointer
@@ -46,7 +46,7 @@ import Testing
     nil, [], Array("cat/001.jpg".utf8), Array("null".utf8), Array(" a: b%41 \n\r\t".utf8), all, [0x0A], [0xFF], [0x25],
   ]
 
-  @Test func whatIsWrittenComesBack() throws {
+  @Test("a written dead letter comes back") func writtenLetterComesBack() throws {
     for key in Self.values {
       for value in Self.values {
         let headers = [
@@ -66,7 +66,7 @@ import Testing
     }
   }
 
-  @Test func peopleCanReadIt() throws {
+  @Test("a dead letter's file is readable text") func letterIsReadableText() throws {
     let headers = [
       MessageHeader(name: "a:b", value: Array("50 %".utf8)), MessageHeader(name: "none", nullableValue: nil),
       MessageHeader(name: "empty", value: []),
@@ -87,7 +87,7 @@ import Testing
         """)
   }
 
-  @Test func aLetterThatWasCutOrAlteredIsNone() throws {
+  @Test("a truncated or altered dead letter is none") func damagedLetterIsNone() throws {
     let file = try written(letter([1, 2], Array("value".utf8), [MessageHeader(name: "a", value: [0])]))
     let whole = try contents(of: scratch / "one.letter")
     for count in 0..<whole.count {
@@ -110,7 +110,7 @@ import Testing
     withExtendedLifetime(file) {}
   }
 
-  @Test func randomBytesAreNoLetterAndBringNothingDown() throws {
+  @Test("random bytes are no dead letter and do not crash the reader") func randomBytesAreNoLetter() throws {
     var numbers = SeededNumbers(seed: 8)
     let head = Array("image-pipeline dead letter 1\n".utf8)
     for _ in 0..<500 {
@@ -130,7 +130,7 @@ import Testing
 
   private func origin(_ headers: [MessageHeader]) -> LetterRecord.Origin? { letter(nil, nil, headers).record.origin }
 
-  @Test func whereALetterComesFromIsInItsLastHeaders() {
+  @Test("a dead letter's origin is in its last headers") func originIsInLastHeaders() {
     let headers = [error("topic", "t"), error("partition", "2"), error("offset", "41")]
     #expect(origin(headers) == LetterRecord.Origin(topic: "t", partition: 2, offset: 41, timestamp: nil))
     #expect(
@@ -138,18 +138,20 @@ import Testing
         == LetterRecord.Origin(topic: "t", partition: 2, offset: 42, timestamp: 7))
   }
 
-  @Test(arguments: [
-    ("topic", ""), ("partition", "-1"), ("partition", "x"), ("partition", "2147483648"), ("offset", "-5"),
-    ("offset", "9223372036854775808"), ("offset", ""), ("offset", "1.0"),
-  ])
-  func headersThatSayNothingUsefulAreNoOrigin(name: String, value: String) {
+  @Test(
+    "useless headers are no origin",
+    arguments: [
+      ("topic", ""), ("partition", "-1"), ("partition", "x"), ("partition", "2147483648"), ("offset", "-5"),
+      ("offset", "9223372036854775808"), ("offset", ""), ("offset", "1.0"),
+    ])
+  func uselessHeadersAreNoOrigin(name: String, value: String) {
     let headers = [error("topic", "t"), error("partition", "2"), error("offset", "41")]
     #expect(origin(headers + [error(name, value)]) == nil)
     #expect(origin(headers.filter { $0.name != "__connect.errors." + name }) == nil)
     #expect(origin(headers + [MessageHeader(name: "__connect.errors." + name, nullableValue: nil)]) != nil)
   }
 
-  @Test func aLetterIsTheSameHoweverOftenItWasSentAndForWhateverReason() throws {
+  @Test("a dead letter's identity does not depend on resending or reason") func letterIdentityIsStable() throws {
     let place = LetterRecord.Origin(topic: "t", partition: 0, offset: 1, timestamp: 5)
     let own = [MessageHeader(name: "own", value: [1])]
     let first = letter([1], [2], own + [error("exception.message", "one")]).record.identity(place)
@@ -170,7 +172,7 @@ import Testing
     #expect(Set(others + [first]).count == others.count + 1)
   }
 
-  @Test func theOriginalHasItsOwnHeadersAlone() {
+  @Test("the original message has only its own headers") func originalKeepsOwnHeaders() {
     let own = [MessageHeader(name: "own", value: [1]), MessageHeader(name: "__connect.error", nullableValue: nil)]
     let record = letter([1], nil, own + [error("topic", "t"), error("stage", "")]).record
     #expect(record.original.headers == own)

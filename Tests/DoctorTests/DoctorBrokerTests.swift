@@ -5,11 +5,11 @@ import Testing
 @testable import Kafka
 @testable import Platform
 
-/// The way to the brokers.
+/// The connection to the brokers.
 @Suite struct DoctorBrokerTests {
   private let broker = TCPProbe.Address(host: "broker", port: 9_092)
 
-  @Test func bootstrapServersAreReadAsTheClientReadsThem() {
+  @Test("bootstrap servers are read as the client reads them") func serversAreReadLikeTheClient() {
     let read = { BrokerReach.addresses($0).map { "\($0)" } }
     #expect(read("a:1, b:2") == ["a:1", "b:2"])
     #expect(read("SASL_SSL://a:1,b") == ["a:1", "b:9092"])
@@ -17,25 +17,27 @@ import Testing
     #expect(read("") == [] && read(",") == [] && read("a:x") == [] && read(":5") == [])
   }
 
-  @Test(arguments: [
-    (TCPProbe.Outcome.unresolved("name or service not known"), "the name broker is not known here", "broker:29092"),
-    (.failed("connection refused"), "broker:9092 cannot be connected to: connection refused", "start the broker"),
-    (.silent, "broker:9092 does not answer at all", "firewall"),
-    (.connected, "broker:9092 can be connected to, and speaks no Kafka to this client", "KAFKA_SECURITY_PROTOCOL"),
-  ])
-  func aSilenceIsExplainedByWhatASocketMet(outcome: TCPProbe.Outcome, text: String, cure: String) {
+  @Test(
+    "a silent broker is explained by what a socket met",
+    arguments: [
+      (TCPProbe.Outcome.unresolved("name or service not known"), "the name broker is not known here", "broker:29092"),
+      (.failed("connection refused"), "broker:9092 cannot be connected to: connection refused", "start the broker"),
+      (.silent, "broker:9092 does not answer at all", "firewall"),
+      (.connected, "broker:9092 can be connected to, and speaks no Kafka to this client", "KAFKA_SECURITY_PROTOCOL"),
+    ])
+  func silenceIsExplainedBySocket(outcome: TCPProbe.Outcome, text: String, cure: String) {
     let findings = BrokerReach.noAnswer(seconds: 10, [(broker, outcome)], nil)
     #expect(findings.count == 1 && findings.first?.level == .problem)
     #expect(findings.first?.text.hasPrefix(text) == true, "\(findings)")
     #expect(findings.first?.cure?.contains(cure) == true, "\(findings)")
   }
 
-  @Test func withoutServersThatIsTheProblem() {
+  @Test("missing servers are the problem") func missingServersAreTheProblem() {
     let findings = BrokerReach.noAnswer(seconds: 10, [], BrokerTrouble(name: "_TRANSPORT", reason: "nobody there"))
     #expect(findings.first?.text == "no broker answered within 10 s: nobody there (_TRANSPORT)")
   }
 
-  @Test func theClientsWordsDecideTheCure() {
+  @Test("the client's words decide the fix") func clientsWordsDecideTheFix() {
     let trouble = BrokerTrouble(
       name: "_SSL", reason: "ssl://broker:9093/bootstrap: SSL handshake failed: certificate verify failed")
     let finding = BrokerReach.noAnswer(seconds: 10, [(broker, .connected)], trouble).first
@@ -43,7 +45,7 @@ import Testing
     #expect(finding?.cure == trouble.cure && finding?.cure?.contains("KAFKA_SSL_CA_LOCATION") == true)
   }
 
-  @Test func aBrokerThatCallsItselfBySomethingElseIsTheClassicMistake() {
+  @Test("a broker with a wrong advertised listener is found") func advertisedListenerIsFound() {
     let brokers = [
       KafkaBroker(id: 1, host: "a", port: 1), KafkaBroker(id: 2, host: "b", port: 2),
       KafkaBroker(id: 3, host: "c", port: 3),
@@ -57,7 +59,7 @@ import Testing
     #expect(findings[2].cure?.hasPrefix("start it where it is down; else set advertised.listeners") == true)
   }
 
-  @Test func whatIsLeftOutIsSaid() {
+  @Test("skipped checks are reported") func skippedChecksAreReported() {
     let brokers = (1...3).map { KafkaBroker(id: Int32($0), host: "a", port: $0) }
     #expect(BrokerReach.skipped(brokers, reachable: brokers) == nil)
     let some = BrokerReach.skipped(brokers, reachable: [brokers[1]])

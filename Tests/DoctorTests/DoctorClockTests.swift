@@ -4,7 +4,7 @@ import Testing
 @testable import Kafka
 @testable import Telemetry
 
-/// This machine's clock beside the broker's and beside the messages' times.
+/// This machine's clock, compared with the broker's and with message times.
 @Suite struct DoctorClockTests {
   private let hour: Int64 = 3_600_000
   private let limits = [
@@ -24,7 +24,7 @@ import Testing
     #expect(level(61_000) == .problem && level(-3 * hour) == .problem)
   }
 
-  @Test("a clock beyond the topic's limit is a problem that names the limit") func theLimitIsNamed() {
+  @Test("a clock beyond the topic's limit is a problem that names the limit") func limitIsNamed() {
     let clock = BrokerClock(time: 1_800_000_000_000, local: 1_800_000_000_000 + 3 * hour, uncertainty: 10)
     let finding = ClockCheck.broker(clock, limits).first
     #expect(finding?.level == .problem && finding?.text.contains("message.timestamp.after.max.ms=3600000") == true)
@@ -32,11 +32,11 @@ import Testing
     #expect(append?.level == .problem && append?.text.contains("max.ms") == false)
   }
 
-  @Test("a clock that is not told is no finding against anybody") func noClockIsNoProblem() {
+  @Test("an unknown clock is no finding") func noClockIsNoProblem() {
     #expect(ClockCheck.broker(nil, limits).map(\.level) == [.ok])
   }
 
-  @Test("a message from the future is told") func messagesFromTheFutureAreTold() {
+  @Test("a message from the future is reported") func futureMessagesAreReported() {
     #expect(ClockCheck.messages(newest: 1_000, limits, now: 1_000).isEmpty)
     #expect(ClockCheck.messages(newest: 10_000, limits, now: 1_000).first?.level == .note)
     #expect(ClockCheck.messages(newest: 3 * hour, limits, now: 1_000).first?.level == .problem)

@@ -10,13 +10,13 @@ import Testing
 @testable import SQLite
 @testable import Telemetry
 
-/// Folders and files that are written to.
+/// Folders and files that the sides write to.
 @Suite struct DoctorFolderTests {
-  private let folder: Scratch
-  init() throws { folder = try Scratch() }
+  private let folder: TestFolder
+  init() throws { folder = TestFolder() }
 
-  @Test func aFolderThatCanBeWrittenIsLeftAsItWas() throws {
-    _ = try folder.folder("out/.image-pipeline")
+  @Test("a writable folder is left as it was") func writableFolderIsLeftAsItWas() throws {
+    _ = try folder.makeFolder("out/.image-pipeline")
     let trial = FolderTrial.of(folder / "out", inner: ".image-pipeline")
     #expect(trial.failure == nil && trial.fileSystem != nil && trial.space != nil)
     #expect(abs(trial.clockDifference ?? .max) < 2_000 && !trial.foldsNames)
@@ -26,7 +26,7 @@ import Testing
       findings.first?.text.hasPrefix("PROCESSED_IMAGES_DIR=out: written, synced, renamed and removed a file") == true)
   }
 
-  @Test func aFolderThatIsNotThereWillBeMade() throws {
+  @Test("a missing folder will be created") func missingFolderWillBeCreated() throws {
     let trial = FolderTrial.of(folder / "a/b")
     #expect(trial.failure == nil && trial.fileSystem == nil && trial.there == folder.path)
     #expect(trial.findings("a/b", "STATE_DIR", keeps: "").map(\.level) == [.ok])
@@ -38,8 +38,8 @@ import Testing
     #expect(FolderTrial.of(folder / "file").failure?.code == ENOTDIR)
   }
 
-  @Test func whatAnotherLeftInTheFolderIsNoFault() throws {
-    // The program is process 1 in every container that is made for it, and one that was killed leaves its files.
+  @Test("files that others left in the folder are no fault") func foreignFilesAreNoFault() throws {
+    // Every new container's program is process 1, and a killed one leaves its files.
     let left = "\(FolderTrial.prefix)\(getpid())"
     try folder.write("out/" + left, "left")
     let trial = FolderTrial.of(folder / "out")
@@ -47,7 +47,7 @@ import Testing
     #expect(try folder.names("out") == [left], "it is somebody else's")
   }
 
-  @Test func rightsAndReadOnlyDisksHaveCuresOfTheirOwn() {
+  @Test("missing rights and read-only disks have fixes of their own") func rightsAndReadOnlyHaveOwnFixes() {
     var trial = FolderTrial(fileSystem: .ext4, there: "out", failure: SystemError("create", "out/x", code: EACCES))
     let rights = trial.findings("out", "PROCESSED_IMAGES_DIR", keeps: "").first
     #expect(rights?.level == .problem && rights?.cure?.contains("sudo chown -R \(geteuid()):\(getegid()) out") == true)
@@ -55,15 +55,15 @@ import Testing
     #expect(trial.findings("out", "X", keeps: "").first?.cure?.contains("writable") == true)
   }
 
-  @Test(arguments: [(FileSystemKind.overlay, "container"), (.tmpfs, "memory")])
-  func whatDoesNotLastIsNoted(kind: FileSystemKind, word: String) {
+  @Test("storage that does not last is noted", arguments: [(FileSystemKind.overlay, "container"), (.tmpfs, "memory")])
+  func volatileStorageIsNoted(kind: FileSystemKind, word: String) {
     let trial = FolderTrial(fileSystem: kind, there: "out", clockDifference: 90_000)
     let findings = trial.findings("out", "STATE_DIR", keeps: "the ledger")
     #expect(findings.map(\.level) == [.ok, .note, .note])
     #expect(findings[1].text.contains(word) && findings[2].text.contains("90 s ahead of"))
   }
 
-  @Test func sharedAndCaseFoldingFileSystemsAreNoted() {
+  @Test("shared and case-folding file systems are noted") func specialFileSystemsAreNoted() {
     #expect(OutputCheck.kind(.ext4, foldsNames: false) == [])
     #expect(OutputCheck.kind(.nfs, foldsNames: true).map(\.level) == [.note, .note])
   }
@@ -77,7 +77,7 @@ import Testing
     ).findings().map(\.level)
   }
 
-  @Test func theDiskIsHeldAgainstWhatIsToCome() {
+  @Test("free disk space is compared with the backlog") func diskIsComparedWithBacklog() {
     #expect(disk(50 << 30) == [.ok])
     #expect(disk(4 << 30) == [.note], "below a twentieth")
     #expect(disk(1 << 20) == [.problem])
@@ -93,7 +93,7 @@ import Testing
     CSVCheck.of(folder / "data.csv").finding(isOrphan: isOrphan)
   }
 
-  @Test func theCSVFileIsLookedAtAsItIs() throws {
+  @Test("the CSV file is checked without a change") func csvFileIsReadOnlyChecked() throws {
     #expect(csv().level == .ok)
     #expect(try folder.names() == [], "nothing is made")
     try folder.write("data.csv", "")
@@ -107,18 +107,18 @@ import Testing
     #expect(csv().level == .note)
   }
 
-  @Test func aFolderInThePlaceOfTheCSVFileIsTheEnginesDoing() throws {
-    _ = try folder.folder("data.csv")
+  @Test("a folder at the CSV path is explained by the container engine") func folderAtCSVPathIsExplained() throws {
+    _ = try folder.makeFolder("data.csv")
     #expect(csv().level == .problem && csv().text.contains("Docker makes one"))
     #expect(csv().cure?.contains("rmdir") == true)
     try #require(rmdir(folder / "data.csv") == 0 && mkfifo(folder / "data.csv", 0o600) == 0)
     #expect(csv().text.hasSuffix("is no regular file"))
   }
 
-  @Test func aCSVFileThatWasDeletedUnderAMountIsAProblem() throws {
+  @Test("a CSV file deleted under its mount is a problem") func deletedMountIsAProblem() throws {
     let file = try File.open(folder / "data.csv", .createNew)
     try #require(unlink(folder / "data.csv") == 0)
-    // What a path leads to that was mounted before: a file without a name.
+    // What a mounted path leads to: a file without a name.
     let check = CSVCheck.of("/proc/self/fd/\(file.descriptor)")
     #expect(check.state == .deleted)
     #expect(check.finding(isOrphan: false).cure?.contains("--force-recreate consumer") == true)
@@ -126,7 +126,7 @@ import Testing
 
   // MARK: Ledger and catalog
 
-  @Test func databasesAreOpenedAndLeftAsTheyWere() throws {
+  @Test("databases are opened and left as they were") func databasesAreLeftAsTheyWere() throws {
     let check = DatabaseCheck.ledger(in: folder / "state")
     #expect(check.finding() == .ok("there is no ledger yet: it will be made"))
     do { _ = try Ledger(in: folder / "state", cluster: "c", topic: "t", input: "i") }
@@ -141,18 +141,18 @@ import Testing
     #expect(check.finding().text.hasSuffix("has version 99, and this program knows \(LedgerSchema.version)"))
   }
 
-  @Test func aDamagedDatabaseHasItsCure() throws {
+  @Test("a damaged database has a fix") func damagedDatabaseHasAFix() throws {
     try folder.write("out/.image-pipeline/catalog.sqlite", String(repeating: "no database ", count: 1_000))
     let finding = DatabaseCheck.catalog(in: folder / "out").finding()
     #expect(finding.level == .problem && finding.text.contains("is damaged"), "\(finding)")
     #expect(finding.cure == "image-pipeline repair, with the consumers stopped")
   }
 
-  @Test func aCatalogThatAConsumerWritesIsReadBesideIt() throws {
-    let catalog = try Catalog(in: try folder.folder("out/.image-pipeline"), exclusive: false)
+  @Test("a catalog in use by a consumer can be read") func catalogInUseIsReadable() throws {
+    let catalog = try Catalog(in: try folder.makeFolder("out/.image-pipeline"), exclusive: false)
     let entry = Catalog.Entry(digest: digest(of: "x"), size: 1, modified: 1, inode: 1)
     try catalog.transaction { try catalog.set(entry, name: "a.jpg") }
-    // Within its transaction, with its lock taken.
+    // During its transaction, while it holds the lock.
     try catalog.transaction {
       #expect(
         DatabaseCheck.catalog(in: folder / "out").finding().text

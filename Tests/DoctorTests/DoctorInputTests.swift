@@ -8,7 +8,7 @@ import Testing
 @testable import Telemetry
 @testable import Wire
 
-/// The input folder as the producer would take it.
+/// The input folder as the producer sees it.
 @Suite struct DoctorInputTests {
   private let now: Int64 = 1_800_000_000_000_000_000
 
@@ -24,7 +24,7 @@ import Testing
     survey.findings(["jpg", "png"], afterSent: afterSent).map(\.level)
   }
 
-  @Test func imagesAreCountedAndTheLargestIsNamed() {
+  @Test("images are counted and the largest is named") func imagesAreCounted() {
     var survey = survey()
     survey.addFolder("cat")
     for (name, size) in [("a.jpg", 10), ("cat/B.PNG", 3_000_000)] {
@@ -46,7 +46,7 @@ import Testing
   }
 
   @Test("files that may have a writer are noted if sent files are moved or deleted")
-  func filesThatMayHaveAWriterAreNoted() {
+  func unknownWritersAreNoted() {
     var survey = survey()
     let isImage = survey.addFile("a.jpg")
     #expect(isImage)
@@ -56,7 +56,7 @@ import Testing
     #expect(levels(survey, afterSent: .delete) == [.ok, .note])
   }
 
-  @Test func filesThatArePassedByAreToldByTheirExtensions() {
+  @Test("skipped files are listed by extension") func skippedFilesAreListed() {
     var survey = survey()
     for name in (0..<7).map({ "\($0).CR2" }) + (0..<3).map({ "\($0)" }) + ["x.txt"] {
       let isImage = survey.addFile(name)
@@ -70,7 +70,7 @@ import Testing
     #expect(finding?.cure == "where these are images: IMAGE_EXTENSIONS=jpg,png,cr2,txt, or * for every file")
   }
 
-  @Test("excluded files and folders are counted, and what is not entered needs no watch")
+  @Test("excluded files and folders are counted, and need no watch")
   func excludedFilesAndFoldersAreCounted() throws {
     let patterns = try [PathPattern("raw/"), PathPattern("*_small.jpg")]
     var survey = InputSurvey(filter: FileFilter(extensions: ["jpg"], excluding: patterns), now: now)
@@ -79,26 +79,26 @@ import Testing
     #expect(!isImage)
     #expect(survey.tally.excluded == 3 && survey.tally.passedBy == 0 && survey.tally.leftAlone == 0)
     #expect(survey.folders == 2 && survey.entries == 6)
-    // Patterns that match nothing are worth a look, too.
+    // Patterns that match nothing deserve attention, too.
     let unused = InputSurvey(filter: FileFilter(extensions: ["jpg"], excluding: patterns), now: now)
     #expect(unused.findings(["jpg"], afterSent: .keep).first?.text.contains("0 excluded by IMAGE_EXCLUDE") == true)
   }
 
-  @Test func extensionsWithoutNumberTakeNoMemory() {
+  @Test("endlessly many extensions take bounded memory") func manyExtensionsTakeNoMemory() {
     var survey = survey()
     for number in 0..<5_000 { _ = survey.addFile("a.\(number)") }
     #expect(survey.tally.passedBy == 5_000)
     #expect(levels(survey) == [.ok, .note])
   }
 
-  @Test func nothingToSendIsSaidUnlessFilesGoOnceTheyAreSent() {
+  @Test("an empty input is noted unless sent files are moved or deleted") func emptyInputIsNoted() {
     var empty = survey()
     #expect(levels(empty) == [.ok, .note] && levels(empty, afterSent: .move) == [.ok])
     _ = empty.addFile("a.tmp")
     #expect(levels(empty) == [.ok, .note])
   }
 
-  @Test func whatCannotBeReadIsAProblemWithTheUser() {
+  @Test("an unreadable input is a problem that names the user") func unreadableInputNamesUser() {
     var survey = survey()
     let denied = SystemError("open", "images/a.jpg", code: EACCES)
     _ = survey.addFile("a.jpg")
@@ -113,7 +113,7 @@ import Testing
     #expect(finding?.cure?.contains("uid \(geteuid()), gid \(getegid())") == true)
   }
 
-  @Test func namesThatCannotBeKeysAreAProblem() {
+  @Test("names that cannot be keys are a problem") func invalidNamesAreAProblem() {
     var survey = survey()
     survey.addUnsendable([0xE9] + Array(".jpg".utf8))
     survey.addUnsendable([0xE9] + Array(".txt".utf8))
@@ -125,7 +125,7 @@ import Testing
       "\(String(describing: finding))")
   }
 
-  @Test func timesInTheFutureAreNoted() {
+  @Test("file times in the future are noted") func futureTimesAreNoted() {
     var survey = survey()
     survey.addImage("a.jpg", status(1, modified: now + 59_000_000_000), unreadable: nil)
     #expect(levels(survey) == [.ok])
@@ -133,7 +133,7 @@ import Testing
     #expect(survey.findings([], afterSent: .keep).last?.text.hasSuffix("1 file, the first: b.jpg") == true)
   }
 
-  @Test func anOutputWithinIsNoted() {
+  @Test("an output inside the input is noted") func outputInsideIsNoted() {
     var survey = survey()
     survey.addImage("a.jpg", status(1), unreadable: nil)
     survey.addOutput("out")
@@ -141,15 +141,15 @@ import Testing
     #expect(survey.findings([], afterSent: .keep).last?.text.hasSuffix("out, and 1 more") == true)
   }
 
-  @Test func watchesAreHeldAgainstTheirLimit() {
+  @Test("the needed watches are compared with their limit") func watchesAreComparedWithLimit() {
     let limits = ProcessLimits(openFiles: 0, memory: nil, inotifyWatches: 1_000, inotifyInstances: nil)
     #expect(InputCheck.watches(folders: 900, limits).first?.level == .ok)
     #expect(InputCheck.watches(folders: 901, limits).first?.cure?.contains("max_user_watches") == true)
   }
 
-  @Test func oneFolderForBothSidesIsAProblem() throws {
-    let folder = try Scratch()
-    _ = try folder.folder("a")
+  @Test("one folder for both sides is a problem") func oneFolderForBothIsAProblem() throws {
+    let folder = TestFolder()
+    _ = try folder.makeFolder("a")
     #expect(InputCheck.sameFolder(folder / "a", folder / "a/../a")?.level == .problem)
     #expect(InputCheck.sameFolder(folder / "a", folder / "b") == nil)
     #expect(InputCheck.sameFolder(folder / "a", folder.path) == nil)
@@ -157,8 +157,8 @@ import Testing
 
   // MARK: Events
 
-  @Test func aCanaryIsToldOfAndGone() throws {
-    let folder = try Scratch()
+  @Test("a canary file is seen and removed") func canaryIsSeenAndRemoved() throws {
+    let folder = TestFolder()
     var canary = Canary(folder: try Folder.open(folder.path), stop: StopFlag())
     guard case .told(let milliseconds) = canary.inside() else {
       Issue.record("no event within 2 s")
@@ -169,8 +169,8 @@ import Testing
     #expect(try folder.names() == [])
   }
 
-  @Test func aCanaryThatAnotherLeftIsNotInTheWay() throws {
-    let folder = try Scratch()
+  @Test("a canary file that another process left is no obstacle") func foreignCanaryIsNoObstacle() throws {
+    let folder = TestFolder()
     let left = "\(Canary.prefix)\(getpid())"
     try folder.write(left, "")
     var canary = Canary(folder: try Folder.open(folder.path), stop: StopFlag())
@@ -181,8 +181,8 @@ import Testing
     #expect(try folder.names() == [left])
   }
 
-  @Test func aStoppedWaitLeavesNothing() throws {
-    let folder = try Scratch()
+  @Test("a stopped wait leaves nothing behind") func stoppedWaitLeavesNothing() throws {
+    let folder = TestFolder()
     let stop = StopFlag()
     stop.set()
     var canary = Canary(folder: try Folder.open(folder.path), stop: stop)
@@ -191,12 +191,12 @@ import Testing
     #expect(try folder.names() == [])
   }
 
-  @Test func anotherProcessCanaryIsSeen() throws {
-    let folder = try Scratch()
+  @Test("another process's canary file is seen") func otherCanaryIsSeen() throws {
+    let folder = TestFolder()
     let isOver = StopFlag()
     let path = folder.path
     let thread = BackgroundThread.start("canary") {
-      // Again and again: when the watch stands is not known here.
+      // Repeatedly, since the start of the watch is not known here.
       while !isOver.wait(milliseconds: 20) {
         if let inside = try? Folder.open(path) {
           _ = try? inside.file(Canary.prefix + "outside", .create)
@@ -213,7 +213,7 @@ import Testing
     }
   }
 
-  @Test func whatCanariesMeanDependsOnWhoMadeThem() {
+  @Test("the verdict on a canary file depends on its maker") func canaryVerdictDependsOnMaker() {
     let local = CanaryVerdict(kind: .ext4, rescanMilliseconds: 10_000)
     #expect(local.findings(inside: .told(3), outside: nil).map(\.level) == [.ok])
     #expect(local.findings(inside: .silent, outside: nil).map(\.level) == [.note])
@@ -228,8 +228,10 @@ import Testing
     #expect(exhausted?.cure?.contains("max_user_watches") == true)
   }
 
-  @Test(arguments: [FileSystemKind.nfs, .cifs, .fuse, .other(0x0102_1997)])
-  func whereNothingCanBeTriedTheKindOfTheFileSystemDecides(kind: FileSystemKind) {
+  @Test(
+    "the kind of file system decides if nothing can be tried",
+    arguments: [FileSystemKind.nfs, .cifs, .fuse, .other(0x0102_1997)])
+  func fileSystemDecidesWithoutTrial(kind: FileSystemKind) {
     let shared = CanaryVerdict(kind: kind, rescanMilliseconds: 10_000).findings(inside: nil, outside: nil)
     #expect(shared.map(\.level) == [.note] && shared.first?.text.hasPrefix(kind.name + " tells of nothing") == true)
     #expect(

@@ -5,7 +5,7 @@ import Testing
 @testable import Kafka
 @testable import Platform
 
-/// What the brokers are asked about the topic, on an embedded one.
+/// Questions to the brokers about the topic, on an embedded one.
 @Suite struct DoctorInquiryTests {
   private let cluster: EmbeddedCluster
 
@@ -14,7 +14,7 @@ import Testing
     try cluster.createTopic("images", partitions: 2)
   }
 
-  /// The findings of the consumer's side, one JSON object a line.
+  /// The consumer side's findings, one JSON object per line.
   private func findings() throws -> String {
     let configuration = try EnvironmentReader.read([
       "KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrapServers, "TOPIC": "images", "KAFKA_SASL_USERNAME": "storer",
@@ -31,12 +31,12 @@ import Testing
     return text
   }
 
-  @Test func anEmptyTopicThatMayBeReadHasNoProblem() throws {
+  @Test("an empty readable topic has no problem") func emptyTopicHasNoProblem() throws {
     let text = try findings()
     #expect(text.contains("all messages are stored") && !text.contains(#""finding":"problem""#), "\(text)")
   }
 
-  /// A message that the group has stored already.
+  /// A message that the group has stored.
   private func store(_ partition: Int32) throws {
     var settings = KafkaSettings()
     settings.set("bootstrap.servers", cluster.bootstrapServers)
@@ -52,7 +52,7 @@ import Testing
     try consumer.commitAndWait([partition: 1], timeoutMilliseconds: 30_000)
   }
 
-  @Test func aMissingRightToReadIsFoundThoughNothingWaits() throws {
+  @Test("a missing right to read is found even without a backlog") func missingReadRightIsFound() throws {
     try store(1)
     // Fetch: TOPIC_AUTHORIZATION_FAILED.
     cluster.failNextRequests(api: 1, errors: Array(repeating: 29, count: 50))
@@ -61,7 +61,7 @@ import Testing
     #expect(text.contains("all messages are stored"), "what could be told is told: \(text)")
   }
 
-  @Test func whatABrokerDoesNotTellIsNotedUnlessItKnowsNoSuchQuestion() throws {
+  @Test("a refused answer is noted unless the broker does not know the request") func refusedAnswerIsNoted() throws {
     var settings = KafkaSettings()
     settings.set("bootstrap.servers", cluster.bootstrapServers)
     let client = try KafkaProducer(settings) { _ in }
@@ -73,19 +73,19 @@ import Testing
     #expect(BrokerCheck.untold("its limits", late).level == .note, "\(late)")
   }
 
-  /// OffsetFetch: COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR. ListOffsets: UNKNOWN_TOPIC_OR_PART, as of a partition that its
-  /// leader has not heard of yet, LEADER_NOT_AVAILABLE, NOT_LEADER_OR_FOLLOWER, OFFSET_NOT_AVAILABLE.
-  @Test(arguments: [(9, 15), (9, 16), (2, 3), (2, 5), (2, 6), (2, 78)])
-  func anAnswerThatPassesIsNoProblem(api: Int16, code: Int32) throws {
+  /// OffsetFetch: COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR. ListOffsets: UNKNOWN_TOPIC_OR_PART, if the leader has not
+  /// heard of the partition yet, LEADER_NOT_AVAILABLE, NOT_LEADER_OR_FOLLOWER, OFFSET_NOT_AVAILABLE.
+  @Test("a temporary error is no problem", arguments: [(9, 15), (9, 16), (2, 3), (2, 5), (2, 6), (2, 78)])
+  func temporaryErrorIsNoProblem(api: Int16, code: Int32) throws {
     cluster.failNextRequests(api: api, errors: [code, code])
     let text = try findings()
     #expect(text.contains("all messages are stored") && !text.contains(#""finding":"problem""#), "\(text)")
   }
 
-  @Test func anAnswerThatDoesNotPassIsNotAwaitedForLong() throws {
+  @Test("a lasting error is not awaited for long") func lastingErrorIsBounded() throws {
     cluster.failNextRequests(api: 9, errors: Array(repeating: 16, count: 1_000))
-    let begun = Clock.monotonicMilliseconds
+    let begun = ContinuousClock.now
     #expect(try findings().contains("what is not stored yet cannot be told: committed offsets"))
-    #expect(Clock.monotonicMilliseconds - begun < 25_000)
+    #expect(ContinuousClock.now - begun < .seconds(25))
   }
 }

@@ -5,7 +5,7 @@ import Testing
 @testable import Platform
 @testable import Telemetry
 
-/// What people and programs are shown, and what is looked at without a broker or a folder.
+/// The report for people and programs, and checks that need neither a broker nor a folder.
 @Suite struct DoctorReportTests {
   private func shown(_ format: LogFormat, isStopped: Bool = false) -> (String, DoctorReport.Counts) {
     var text = ""
@@ -19,7 +19,7 @@ import Testing
     return (text, report.counts)
   }
 
-  @Test func findingsAreGroupedWithTheirCuresBelowThem() {
+  @Test("findings are grouped, each with its fix below") func findingsAreGroupedWithFixes() {
     let (text, counts) = shown(.text)
     #expect(
       text == """
@@ -39,7 +39,7 @@ import Testing
     #expect(shown(.text, isStopped: true).0.contains("\nStopped before the end: 1 problem"))
   }
 
-  @Test func inJSONEachFindingIsAnObject() {
+  @Test("each finding is an object in JSON") func jsonFindingIsAnObject() {
     let (text, _) = shown(.json)
     #expect(
       text.split(separator: "\n") == [
@@ -52,19 +52,21 @@ import Testing
 
   // MARK: Versions, clock and process
 
-  @Test(arguments: [
-    ("1.8.2", "may lose images"), ("1.9.2", "older than 2.0.2"), ("2.0.1", "older than 2.0.2"), ("2.0.2", nil),
-    ("2.4.0", nil), ("2.5.0", "KAFKA_ENABLE_METRICS_PUSH=false"), ("2.5.3", nil), ("2.6.0", "older than 2.7"),
-    ("2.6.1-RC1", nil), ("2.8.0", nil), ("2.10.1", nil), ("10.0", nil),
-  ])
-  func versionsOfTheClientThatAreKnownToFailAreNoted(version: String, words: String?) {
+  @Test(
+    "client versions with known faults are noted",
+    arguments: [
+      ("1.8.2", "may lose images"), ("1.9.2", "older than 2.0.2"), ("2.0.1", "older than 2.0.2"), ("2.0.2", nil),
+      ("2.4.0", nil), ("2.5.0", "KAFKA_ENABLE_METRICS_PUSH=false"), ("2.5.3", nil), ("2.6.0", "older than 2.7"),
+      ("2.6.1-RC1", nil), ("2.8.0", nil), ("2.10.1", nil), ("10.0", nil),
+    ])
+  func faultyClientVersionsAreNoted(version: String, words: String?) {
     let findings = VersionCheck(client: version).findings()
     #expect(findings.first?.level == .ok && findings.first?.text.contains(", librdkafka \(version), ") == true)
     #expect(findings.dropFirst().map(\.level) == (words == nil ? [] : [.note]))
     if let words, let note = findings.last { #expect(note.text.contains(words) || note.cure!.contains(words)) }
   }
 
-  @Test func aClockThatCannotBeRightIsAProblem() {
+  @Test("an impossible clock is a problem") func impossibleClockIsAProblem() {
     let levels = { (now: Int64, isSynchronised: Bool?) in
       ClockCheck(now: now, isSynchronised: isSynchronised).findings().map(\.level)
     }
@@ -79,7 +81,7 @@ import Testing
     ProcessCheck(uid: 1, gid: 2, limits: limits, memoryNeeded: needed).findings().map(\.level)
   }
 
-  @Test func limitsBelowWhatIsNeededAreProblems() {
+  @Test("limits below what is needed are problems") func lowLimitsAreProblems() {
     let roomy = ProcessLimits(openFiles: 1_024, memory: 256 << 20, inotifyWatches: nil, inotifyInstances: nil)
     #expect(process(roomy) == [.ok, .ok, .ok])
     var tight = roomy
@@ -93,7 +95,7 @@ import Testing
     #expect(process(tight) == [.ok, .ok])
   }
 
-  @Test func whatIsRaisedAboveItsDefaultTakesMoreMemory() throws {
+  @Test("settings raised above their defaults need more memory") func raisedSettingsNeedMemory() throws {
     let raised = try EnvironmentReader.read(["IN_FLIGHT_BYTES": "108388608", "BATCH_BYTES": "66777216"])
     let needed = { ProcessCheck.memoryNeeded(raised.producer, raised.consumer, .init(producer: $0, consumer: $1)) }
     #expect(needed(true, true) == 196_000_000 && needed(false, true) == 146_000_000)
@@ -104,7 +106,7 @@ import Testing
 
   // MARK: Health
 
-  @Test func readinessIsPassedOn() {
+  @Test("a side's readiness is passed on") func readinessIsPassedOn() {
     #expect(HealthCheck.finding(port: 1, status: nil, body: "").level == .ok)
     #expect(HealthCheck.finding(port: 1, status: 200, body: "ok\n").text == "/readyz at port 1: ok")
     let unready = HealthCheck.finding(port: 1, status: 503, body: "broker: away\noutput: full\n")

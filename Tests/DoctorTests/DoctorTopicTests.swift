@@ -6,7 +6,7 @@ import Testing
 @testable import Kafka
 @testable import Telemetry
 
-/// The topic and what waits in it.
+/// The topic and its backlog.
 @Suite struct DoctorTopicTests {
   private func partition(_ number: Int32, leader: Int32? = 1, _ replicas: [Int32] = [1, 2, 3], inSync: [Int32]? = nil)
     -> TopicDescription.Partition
@@ -24,7 +24,7 @@ import Testing
     ).findings().filter { $0.level != .ok }
   }
 
-  @Test func aTopicThatIsNotThereWillBeMade() {
+  @Test("a missing topic will be created") func missingTopicWillBeCreated() {
     var topic = TopicCheck(name: "images")
     topic.wanted.partitions = 6
     topic.wanted.retentionBytes = 1_000
@@ -36,7 +36,7 @@ import Testing
       ])
   }
 
-  @Test func aTopicThatWasMadeOtherwiseIsNoted() {
+  @Test("a topic with other settings than asked for is noted") func differentTopicIsNoted() {
     var topic = TopicCheck(name: "images", description: TopicDescription(partitions: [partition(0)]))
     topic.settings = ["min.insync.replicas": "2", "retention.ms": "5"]
     topic.wanted.partitions = 6
@@ -46,30 +46,30 @@ import Testing
     #expect(note?.text.hasSuffix("1 partition (TOPIC_PARTITIONS=6), retention.ms=5 (TOPIC_RETENTION_MS=7)") == true)
   }
 
-  @Test func aTopicAsItShouldBeHasNoMoreToSay() {
+  @Test("a good topic has no finding") func goodTopicHasNoFinding() {
     #expect(check([partition(0), partition(1)], members: 2) == [])
   }
 
-  @Test func aPartitionWithoutALeaderNamesTheBrokersThatHaveIt() {
+  @Test("a partition without a leader names the brokers that have it") func leaderlessPartitionNamesBrokers() {
     let findings = check([partition(0), partition(1, leader: nil, [2, 3], inSync: [])])
     #expect(findings.count == 1)
     #expect(findings.first?.level == .problem && findings.first?.text.hasSuffix("partition 1") == true)
     #expect(findings.first?.cure == "start broker 2 or 3")
   }
 
-  @Test func tooFewReplicasInSyncStopAcknowledgements() {
+  @Test("too few in-sync replicas are a problem") func fewInSyncReplicasAreAProblem() {
     let findings = check([partition(0, inSync: [1]), partition(1, inSync: [1, 2])])
     #expect(findings.count == 1 && findings.first?.level == .problem)
     #expect(
       findings.first?.text.contains("min.insync.replicas=2, so that nothing is acknowledged: partition 0") == true)
     #expect(findings.first?.cure?.hasPrefix("start broker 2, 3, or ") == true)
     #expect(findings.first?.cure?.hasSuffix("--entity-name images --add-config min.insync.replicas=1") == true)
-    // A topic of one replica that wants two: no broker that is started helps.
+    // A topic with one replica that requires two: starting a broker does not help.
     let alone = check([partition(0, [1])])
     #expect(alone.first?.level == .problem && alone.first?.cure?.hasPrefix("give the topic as many replicas") == true)
   }
 
-  @Test func fewerSafetiesThanThereCouldBeAreNotes() {
+  @Test("less replication than possible is noted") func lowReplicationIsNoted() {
     #expect(check([partition(0, inSync: [1, 2])]).map(\.level) == [.note])
     let one = check([partition(0, [1])], ["min.insync.replicas": "1"])
     #expect(one.map(\.level) == [.note] && one.first?.cure?.contains("TOPIC_REPLICATION_FACTOR=3") == true)
@@ -77,14 +77,14 @@ import Testing
     #expect(weak.map(\.level) == [.note] && weak.first?.cure?.contains("min.insync.replicas=2") == true)
   }
 
-  @Test(arguments: ["compact", "compact,delete", "delete,compact"])
+  @Test("compaction is a problem", arguments: ["compact", "compact,delete", "delete,compact"])
   func compactionIsAProblem(policy: String) {
     let findings = check([partition(0)], ["min.insync.replicas": "2", "cleanup.policy": policy])
     #expect(findings.map(\.level) == [.problem])
     #expect(findings.first?.cure?.hasSuffix("--entity-name images --add-config cleanup.policy=delete") == true)
   }
 
-  @Test func moreConsumersThanPartitionsAndNoneAreNotes() {
+  @Test("no consumers, and more than partitions, are notes") func consumerCountIsNoted() {
     #expect(check([partition(0)], members: 0).first?.text == "group storers has no consumer at the moment")
     let many = check([partition(0), partition(1)], members: 5)
     #expect(many.first?.text.hasSuffix("3 of them have nothing to do") == true)
@@ -113,17 +113,17 @@ import Testing
       retentionBytes: bytes)
   }
 
-  @Test func whatIsStoredDoesNotWait() {
+  @Test("stored messages are no backlog") func storedMessagesDoNotWait() {
     let stored = backlog([
       .init(number: 0, low: 0, high: 10, committed: 10), .init(number: 1, low: 5, high: 5, committed: nil),
       .init(number: 2, low: 7, high: 7, committed: 7),
-      // Of a topic that was made anew since.
+      // From a topic that was re-created since.
       .init(number: 3, low: 0, high: 3, committed: 30),
     ])
     #expect(stored.waiting == 0 && stored.findings() == [.ok("all messages are stored")])
   }
 
-  @Test func whatWaitsIsCountedWithItsBytesAndItsAge() {
+  @Test("the backlog is counted with bytes and age") func backlogHasBytesAndAge() {
     let waiting = backlog([
       .init(number: 0, low: 0, high: 1_000, committed: 600, oldest: now - 7_000),
       .init(number: 1, low: 20, high: 30, committed: nil, oldest: now - 90_000),
@@ -133,7 +133,7 @@ import Testing
       waiting.findings() == [.ok("not stored yet: 410 messages, about 30.8 MB of images, the oldest 90 s old")])
   }
 
-  @Test func messagesThatWereRemovedBeforeTheyWereStoredAreAProblem() {
+  @Test("messages removed before they were stored are a problem") func lostMessagesAreAProblem() {
     let findings = backlog([
       .init(number: 0, low: 100, high: 200, committed: 40), .init(number: 1, low: 0, high: 9, committed: 9),
     ]).findings()
@@ -142,8 +142,10 @@ import Testing
     #expect(findings[1].cure?.hasPrefix("image-pipeline verify --resend") == true)
   }
 
-  @Test(arguments: [(0.3, nil), (0.6, Finding.Level.note), (0.95, .problem)])
-  func theOldestMessageIsHeldAgainstTheTopicsRetention(share: Double, level: Finding.Level?) {
+  @Test(
+    "the oldest message's age is compared with the topic's retention",
+    arguments: [(0.3, nil), (0.6, Finding.Level.note), (0.95, .problem)])
+  func ageIsComparedWithRetention(share: Double, level: Finding.Level?) {
     let age = Int64(share * 604_800_000)
     let findings = backlog([.init(number: 0, low: 0, high: 5, committed: 1, oldest: now - age)]).findings()
     #expect(findings.dropFirst().first?.level == level)
@@ -151,13 +153,13 @@ import Testing
     #expect(forEver.findings().count == 1)
   }
 
-  @Test func whatWaitsInAPartitionIsHeldAgainstTheBytesThatItKeeps() {
+  @Test("a partition's backlog is compared with the bytes that it retains") func bytesAreComparedWithRetention() {
     let partitions = [Backlog.Partition(number: 3, low: 0, high: 60, committed: 0)]
     #expect(backlog(partitions, bytes: 10_000_000).findings().last?.level == .note)
     #expect(backlog(partitions, bytes: 20_000_000).findings().count == 1)
   }
 
-  @Test func lettersAreToBeKeptUntilSomebodyLooksAtThem() {
+  @Test("dead letters that expire are noted") func letterRetentionIsNoted() {
     let keeping = ["retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"]
     var letters = LettersCheck(topic: "images-dlq", waiting: 0, settings: keeping)
     #expect(letters.findings() == [.ok("images-dlq: no dead letters wait")])
@@ -170,7 +172,7 @@ import Testing
     #expect(finding?.cure?.hasSuffix("--entity-name images-dlq --add-config retention.ms=-1") == true)
   }
 
-  @Test func agesAreRounded() {
+  @Test("ages are rounded") func agesAreRounded() {
     #expect(Backlog.age(-5) == "0 s" && Backlog.age(119_999) == "119 s" && Backlog.age(120_000) == "2 min")
     #expect(Backlog.age(7_200_000) == "2 h" && Backlog.age(864_000_000) == "10 days")
   }

@@ -2,8 +2,8 @@ import Glibc
 import Kafka
 import Platform
 
-// librdkafka's embedded broker as a process of its own, for tests that kill everything else: `EmbeddedBroker TOPIC
-// PARTITIONS` prints its address and ends when its standard input does, which the death of whoever started it sees to.
+// librdkafka's embedded broker in a separate process, for tests that kill everything else. `EmbeddedBroker TOPIC
+// PARTITIONS` prints its address and exits when its standard input closes, also if its parent dies.
 let arguments = CommandLine.arguments
 guard arguments.count == 3, let partitions = Int(arguments[2]) else {
   Terminal.write("usage: EmbeddedBroker TOPIC PARTITIONS\n", to: 2)

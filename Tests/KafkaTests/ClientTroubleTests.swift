@@ -1,9 +1,10 @@
+import TestSupport
 import Testing
 
 @testable import Kafka
 @testable import Platform
 
-/// What a client says of its connections, for who waits for an answer.
+/// What a client reports about its connections, for those who wait for an answer.
 @Suite(.ownThread) struct ClientTroubleTests {
   private func nowhere(_ more: [String: String] = [:]) -> KafkaSettings {
     var settings = KafkaSettings()
@@ -22,21 +23,21 @@ import Testing
     #expect((start...Clock.monotonicMilliseconds).contains(trouble.time))
   }
 
-  @Test func aProducerThatFindsNobodySaysWhy() throws {
+  @Test("a producer that finds no broker gives the reason") func producerGivesReason() throws {
     let start = Clock.monotonicMilliseconds
     let producer = try KafkaProducer(nowhere()) { _ in }
     defer { producer.close() }
     try expectRefused(producer, since: start)
   }
 
-  @Test func aConsumerThatHasNotPolledYetSaysWhy() throws {
+  @Test("a consumer that has not polled yet gives the reason") func consumerGivesReason() throws {
     let start = Clock.monotonicMilliseconds
     let consumer = try KafkaConsumer(nowhere(["group.id": "g"]), topic: "images")
     defer { consumer.unsubscribeAndClose() }
     try expectRefused(consumer, since: start)
   }
 
-  @Test func aClientThatIsWellHasNothingToSay() throws {
+  @Test("a healthy client has no trouble") func healthyClientHasNoTrouble() throws {
     let cluster = try EmbeddedCluster()
     let producer = try KafkaProducer(settings(cluster)) { _ in }
     defer { producer.close() }
@@ -44,7 +45,7 @@ import Testing
     #expect(producer.lastTrouble() == nil)
   }
 
-  @Test func thatNoConnectionIsLeftHidesNoReason() {
+  @Test("the loss of all connections keeps the earlier reason") func lossOfAllKeepsReason() {
     let allDown = ClientTrouble(.init(rawValue: -187), "1/1 brokers are down")
     #expect(allDown.following(nil) == allDown)
     let lately = ClientTrouble(name: "_SSL", reason: "a:1/bootstrap: failed", time: allDown.time - 59_000)
@@ -56,7 +57,7 @@ import Testing
     #expect(newer.reason == "b:1/bootstrap: Failed to resolve (in state CONNECT)")
   }
 
-  @Test func toAskAConsumerTakesNoMessageAway() throws {
+  @Test("asking a consumer for its trouble takes no message") func askingTakesNoMessage() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
     try fill(cluster, "images", ["a", "b", "c"])

@@ -1,12 +1,15 @@
+import TestSupport
 import Testing
 
 @testable import Kafka
 @testable import Platform
 
-/// How soon a consumer is at work: the library has waits of its own, of half a second and of one, that need not be.
+/// How soon a consumer works: the library has avoidable waits of half a second and of one second.
 @Suite(.ownThread) struct ConsumerStartTests {
-  /// Told to read it from its beginning, the library asks for that half a second later.
-  @Test func aPartitionThatIsReadFromItsBeginningIsReadFromAnOffset() throws {
+  /// To read from the beginning, the library would ask half a second later.
+  @Test("a partition is read from its beginning by offset, without the library's delay") func beginningIsAnOffset()
+    throws
+  {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 2)
     try fill(cluster, "images", partition: 1, ["a"])
@@ -22,25 +25,25 @@ import Testing
     #expect(consumer.positions == [0: 0, 1: 1])
   }
 
-  @Test func theClusterIsKnownAtOnce() throws {
+  @Test("the cluster id is known at once") func clusterIsKnownAtOnce() throws {
     let cluster = try EmbeddedCluster()
-    // The wait was in every third.
+    // Every third one used to wait.
     let slow = try (0..<12).count { number in
       let consumer = try KafkaConsumer(groupSettings(cluster, group: "g\(number)"), topic: "images")
       defer { consumer.unsubscribeAndClose() }
-      let begun = Clock.monotonicMilliseconds
+      let begun = ContinuousClock.now
       _ = try consumer.clusterID(timeoutMilliseconds: patience)
-      return Clock.monotonicMilliseconds - begun > 900
+      return ContinuousClock.now - begun > .milliseconds(900)
     }
     #expect(slow <= 1)
   }
 
-  @Test("partitions that are assigned without a group are read like a group's") func readsWithoutAGroup() throws {
+  @Test("partitions assigned without a group are read like a group's") func partitionsNeedNoGroup() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 2)
     try fill(cluster, "images", partition: 0, ["a", "b"])
     try fill(cluster, "images", partition: 1, ["c"])
-    // JoinGroup: the broker would admit nobody.
+    // JoinGroup fails: the broker admits nobody.
     cluster.failNextRequests(api: 11, errors: Array(repeating: 15, count: 1_000))
     let consumer = try KafkaConsumer(groupSettings(cluster, group: "g"), topic: "images")
     defer { consumer.unsubscribeAndClose() }

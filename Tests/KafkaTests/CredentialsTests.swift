@@ -3,7 +3,7 @@ import Testing
 
 @testable import Kafka
 
-/// A password in a file may be another one by now.
+/// Passwords in files, which may change.
 @Suite struct CredentialsTests {
   private final class Files: Sendable {
     let content = Mutex(["sasl.password": "old"])
@@ -22,7 +22,7 @@ import Testing
     return settings
   }
 
-  @Test("a refused password is read again, and is news only if it is another") func aRefusedPasswordIsReadAgain() throws
+  @Test("a refused password is read again, and is news only if it has changed") func refusedPasswordIsReadAgain() throws
   {
     let handle = try #require(KafkaProducer(settings()) { _ in }.openHandle)
     let credentials = try #require(Credentials(settings()))
@@ -32,14 +32,14 @@ import Testing
     #expect(!credentials.renew(handle.client))
   }
 
-  @Test("a file that cannot be read leaves what is there") func aMissingFileChangesNothing() throws {
+  @Test("a password file that cannot be read changes nothing") func missingFileChangesNothing() throws {
     let handle = try #require(KafkaProducer(settings()) { _ in }.openHandle)
     let credentials = try #require(Credentials(settings()))
     files.set(nil)
     #expect(!credentials.renew(handle.client))
   }
 
-  @Test("without files there is nothing to read again") func withoutFilesThereIsNothing() {
+  @Test("without password files there is nothing to read again") func noFilesMeanNoCredentials() {
     var own = settings()
     own.reread = nil
     #expect(Credentials(own) == nil)

@@ -1,17 +1,18 @@
+import TestSupport
 import Testing
 
 @testable import Kafka
 
-/// Several consumers of one group, and what the group has on record.
+/// Several consumers of one group, and the group's record of commits.
 @Suite(.ownThread) struct GroupTests {
-  @Test func twoConsumersShareAndTheSurvivorTakesOver() throws {
+  @Test("two consumers share partitions, and the survivor takes over") func survivorTakesOver() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 4)
     let first = try joined(groupSettings(cluster, group: "g"), "images")
     var firstSeen = Seen()
     firstSeen.poll(first) { _ in first.assignment.count == 4 }
 
-    // Paused or not, a partition that comes while everything is paused stays still.
+    // A partition assigned while everything is paused stays paused.
     try first.pauseAll()
     var revocations: [Bool] = []
     first.onRevoked = { _, lost in revocations.append(lost) }
@@ -45,12 +46,12 @@ import Testing
     first.unsubscribeAndClose()
   }
 
-  @Test func revocationTakesBackWhatWasNotYetHandedOut() throws {
+  @Test("a revocation drops messages that were fetched and not handed out") func revocationDropsFetched() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 2)
     let texts = (0..<300).map { "\($0)" }
     for partition in Int32(0)..<2 { try fill(cluster, "images", partition: partition, texts) }
-    // Each partition's next offset, as a catalog would keep it: assignment starts there, each message has to fit.
+    // Each partition's next offset, as a catalog keeps it: the assignment starts there, and each message must match.
     var positions: [Int32: Int64] = [:]
     func start(_ consumer: KafkaConsumer) throws {
       consumer.onAssigned = { partitions in
@@ -83,7 +84,7 @@ import Testing
     second.unsubscribeAndClose()
   }
 
-  @Test func commitsAreOnRecord() throws {
+  @Test("commits are recorded with their notes, and a refused one is reported") func commitsAreRecorded() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 3)
     let consumer = try joined(groupSettings(cluster, group: "g"), "images")
@@ -94,20 +95,20 @@ import Testing
     #expect(try consumer.committed(partitions: [0, 1, 2], timeoutMilliseconds: patience) == [0: 5, 2: 7])
     consumer.commit([1: 3])
     #expect(
-      try eventually {
+      eventually {
         seen.take(consumer.poll(maximum: 1, timeoutMilliseconds: 10))
         return try consumer.committed(partitions: [1], timeoutMilliseconds: patience) == [1: 3]
       })
     #expect(seen.failures.isEmpty)
 
-    // Each has what was noted with it.
+    // Each commit has its note.
     consumer.commitNote = "by a test"
     try consumer.commitAndWait([2: 8], timeoutMilliseconds: patience)
     #expect(
       try consumer.commits(partitions: [0, 2], timeoutMilliseconds: patience)
         == [0: .init(offset: 5, note: ""), 2: .init(offset: 8, note: "by a test")])
 
-    // A refused commit is thrown where it is waited for, and comes as an event where it is not.
+    // A refused commit is thrown to a caller that waits, and is an event otherwise.
     cluster.failNextRequests(api: 8, errors: [30])
     let error = #expect(throws: KafkaError.self) {
       try consumer.commitAndWait([0: 6], timeoutMilliseconds: patience)

@@ -1,26 +1,27 @@
+import TestSupport
 import Testing
 
 @testable import Kafka
 
 @Suite(.ownThread) struct KafkaSettingsTests {
-  @Test func tellsKnownUnknownAndInvalidPropertiesApart() {
+  @Test("known, unknown and invalid properties are told apart") func propertiesAreChecked() {
     #expect(KafkaSettings.check("linger.ms", "5") == .known)
     #expect(KafkaSettings.check("no.such.property", "5") == .unknown)
     guard case .invalid(let reason) = KafkaSettings.check("linger.ms", "soon") else {
       Issue.record("a word is no number of milliseconds")
       return
     }
-    // The library may call it by another of its names there.
+    // The library may use another name of it there.
     #expect(reason.contains("Invalid value"))
     guard case .invalid = KafkaSettings.check("acks", "9999999") else {
       Issue.record("out of its range")
       return
     }
-    // Java's property is known by name, so that the library can say what to use instead.
+    // Java's property is recognized, so that the library can name its replacement.
     #expect(KafkaSettings.check("sasl.jaas.config", "x") != .known)
   }
 
-  @Test func lastValueWinsAndDefaultsYield() {
+  @Test("the last value wins, and defaults yield") func lastValueWins() {
     var settings = KafkaSettings()
     settings.set("linger.ms", "1")
     settings.set("linger.ms", "2")
@@ -29,7 +30,7 @@ import Testing
     #expect(settings.values == ["linger.ms": "2", "acks": "all"])
   }
 
-  @Test func whatNobodySetHasTheLibrarysValue() {
+  @Test("an unset property has the library's value") func unsetPropertyHasDefault() {
     var settings = KafkaSettings()
     settings.set("linger.ms", "7")
     settings.set("max.partition.fetch.bytes", "12345")
@@ -41,7 +42,7 @@ import Testing
     #expect(settings.effective("linger.ms") == nil)
   }
 
-  @Test func refusedSettingIsNamedWithoutItsValue() throws {
+  @Test("a refused setting is named without its value") func refusedSettingHidesValue() throws {
     var settings = KafkaSettings()
     settings.set("compression.typo", "secret")
     let error = #expect(throws: KafkaError.self) { try KafkaProducer(settings) { _ in } }
@@ -49,7 +50,7 @@ import Testing
     #expect(error?.description.contains("secret") == false)
   }
 
-  @Test func contradictionsShowWhenAClientIsMade() {
+  @Test("contradictions are reported when a client is created") func contradictionsShowAtCreation() {
     var settings = KafkaSettings()
     settings.set("enable.idempotence", "true")
     settings.set("max.in.flight", "6")
@@ -57,12 +58,12 @@ import Testing
     #expect(error?.reason.contains("max.in.flight") == true)
   }
 
-  @Test func consumerNeedsAGroup() {
+  @Test("a consumer needs a group") func consumerNeedsAGroup() {
     let error = #expect(throws: KafkaError.self) { try KafkaConsumer(KafkaSettings(), topic: "images") }
     #expect(error?.context == "Kafka setting group.id")
   }
 
-  @Test func propertiesOfTheOtherKindAreNoMatterOfLogging() throws {
+  @Test("properties of the other kind of client are not logged") func otherKindIsNotLogged() throws {
     let lines = Inbox<String>()
     var settings = KafkaSettings()
     settings.set("group.id", "quiet")
@@ -73,7 +74,7 @@ import Testing
     #expect(!lines.all.contains("CONFWARN"))
   }
 
-  @Test func versionHasThreeNumbers() {
+  @Test("the library's version has three numbers") func versionHasThreeNumbers() {
     #expect(KafkaSettings.version.split(separator: ".").count >= 3)
   }
 }

@@ -2,9 +2,9 @@ import Testing
 
 @testable import Kafka
 
-/// What an operator is told when the broker's authorizer refuses something.
+/// The right that an operator is told to grant when the broker refuses something.
 @Suite struct MissingRightTests {
-  @Test func aRefusedMessageNamesTheRightToWrite() throws {
+  @Test("a refused message names the right to write") func refusedMessageNamesWrite() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
     let reports = Inbox<DeliveryReport>()
@@ -20,7 +20,7 @@ import Testing
           + "--allow-principal User:camera --operation Write --topic images)"), "\(error)")
   }
 
-  @Test func aTopicThatMayNotBeSeenNamesTheRightToDescribe() throws {
+  @Test("a hidden topic names the right to describe") func hiddenTopicNamesDescribe() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
     cluster.setTopicError("images", 29)
@@ -33,7 +33,7 @@ import Testing
     #expect(error?.description.contains("the user has no Describe right on topic images") == true)
   }
 
-  @Test func aRefusedCommitNamesTheGroup() throws {
+  @Test("a refused commit names the group") func refusedCommitNamesGroup() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
     let consumer = try KafkaConsumer(settings(cluster, ["group.id": "storers"]), topic: "images")
@@ -46,7 +46,7 @@ import Testing
     #expect(error?.missingRight?.description.contains("--operation Read --group storers") == true)
   }
 
-  @Test func aTopicThatMayNotBeMadeAndAProducerThatMayNotBeIdempotentNameTheirRights() {
+  @Test("the rights to create a topic and to be idempotent are named") func createAndIdempotenceAreNamed() {
     let create = MissingRight(.init(rawValue: 29), .create("images"), user: nil)
     #expect(create?.description.contains("--operation Create --topic images") == true)
     let cluster = MissingRight(.init(rawValue: 31), .create("images"), user: nil)
@@ -57,7 +57,7 @@ import Testing
     #expect(settings?.operation == "DescribeConfigs")
   }
 
-  @Test func anotherErrorIsNoMissingRight() throws {
+  @Test("another error is no missing right") func otherErrorIsNoMissingRight() throws {
     #expect(MissingRight(.init(rawValue: 3), .write("images"), user: nil) == nil)
     #expect(KafkaError(.init(rawValue: 3), "topic images").missingRight == nil)
   }

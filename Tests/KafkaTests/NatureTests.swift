@@ -1,30 +1,31 @@
+import TestSupport
 import Testing
 
 @testable import Kafka
 
-/// What each error of the library calls for: the one table that decides it.
+/// The table that decides how each error of the library is handled.
 @Suite struct NatureTests {
-  @Test("every code of the library has a nature") func everyCodeHasANature() {
+  @Test("every error code has a nature") func everyCodeHasANature() {
     let all = KafkaError.all
     #expect(all.count > 150, "\(all.count)")
     let unknown = all.filter { KafkaError.natures[$0.code] == nil && $0.code <= 97 }
     #expect(unknown.isEmpty, "\(unknown.map(\.name))")
   }
 
-  @Test("no code has two natures") func noCodeHasTwoNatures() {
+  @Test("no error code has two natures") func noCodeHasTwoNatures() {
     let codes = KafkaError.table.flatMap(\.codes)
     let doubled = Dictionary(grouping: codes) { $0 }.filter { $0.value.count > 1 }.keys
     #expect(doubled.isEmpty, "\(doubled)")
   }
 
-  @Test("a code that the table does not know needs a person") func unknownCodesNeedAPerson() {
+  @Test("an unknown error code needs a person") func unknownCodesNeedAPerson() {
     #expect(KafkaError.natures[12_345] == nil)
     let newer = KafkaError.all.filter { $0.code > 97 }
     #expect(newer.allSatisfy { $0.nature == .needsPerson || KafkaError.natures[$0.code] != nil })
   }
 
   @Test(
-    "errors are what operators know them as",
+    "well-known errors have the expected nature",
     arguments: [
       ("INVALID_TIMESTAMP", KafkaError.Nature.needsPerson), ("TOPIC_AUTHORIZATION_FAILED", .needsPerson),
       ("POLICY_VIOLATION", .needsPerson), ("INVALID_RECORD", .refusedMessage),
@@ -35,7 +36,7 @@ import Testing
       ("KAFKA_STORAGE_ERROR", .temporary), ("NOT_LEADER_FOR_PARTITION", .temporary), ("_PURGE_QUEUE", .handled),
       ("_FATAL", .handled),
     ])
-  func naturesAreAsKnown(name: String, nature: KafkaError.Nature) throws {
+  func knownErrorsHaveTheirNature(name: String, nature: KafkaError.Nature) throws {
     let error = try #require(KafkaError.all.first { $0.name == name })
     #expect(error.nature == nature)
     #expect(error.isRetriable == (nature == .temporary))

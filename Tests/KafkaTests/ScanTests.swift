@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Kafka
@@ -11,7 +12,7 @@ import Testing
     return values
   }
 
-  @Test func everythingIsReadThatWasThereWhenItBegan() throws {
+  @Test("a scan reads every message that existed when it began") func scanReadsWhatExisted() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 2)
     let before = (0..<500).map { "value \($0)" }
@@ -23,21 +24,21 @@ import Testing
     #expect(try scan.next(timeoutMilliseconds: patience) == nil)
   }
 
-  @Test func anEmptyPartitionHasNothing() throws {
+  @Test("an empty partition has nothing") func emptyPartitionHasNothing() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
     let scan = try PartitionScan(settings(cluster), topic: "images", partition: 0, timeoutMilliseconds: patience)
     #expect(try values(scan) == [])
   }
 
-  @Test func aBrokerThatDoesNotAnswerIsAnErrorInTime() throws {
+  @Test("a silent broker is an error within the bound") func silentBrokerIsAnError() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
     try fill(cluster, "images", ["one"])
     let scan = try PartitionScan(settings(cluster), topic: "images", partition: 0, timeoutMilliseconds: patience)
     cluster.setDown(true)
     #expect {
-      // What was fetched by then may still come.
+      // Messages fetched by then may still arrive.
       while try scan.next(timeoutMilliseconds: 300) != nil {}
       _ = try PartitionScan(settings(cluster), topic: "images", partition: 0, timeoutMilliseconds: 300)
     } throws: { ($0 as? KafkaError)?.isRetriable == true }

@@ -4,15 +4,15 @@ import Testing
 @testable import Output
 @testable import Platform
 
-/// A CSV file beside a real catalog. Each test plays a consumer that writes, is killed, and finds what others did.
+/// A CSV file next to a real catalog. Each test plays a consumer that writes, is killed, and finds others' work.
 @Suite struct CSVFileTests {
-  private let scratch: Scratch
+  private let scratch: TestFolder
   private let catalog: Catalog
   private let lines = LogLines()
 
   init() throws {
-    scratch = try Scratch()
-    catalog = try Catalog(in: scratch.folder("out/.image-pipeline"), exclusive: false)
+    scratch = TestFolder()
+    catalog = try Catalog(in: scratch.makeFolder("out/.image-pipeline"), exclusive: false)
   }
 
   private func csv(_ name: String = "rows.csv") -> CSVFile {
@@ -34,7 +34,7 @@ import Testing
   private var text: String { get throws { try scratch.read("rows.csv") } }
   private var asides: [String] { get throws { try scratch.names().filter { $0.hasPrefix("rows.csv.aside-") } } }
 
-  @Test func theHeaderIsWrittenOnce() throws {
+  @Test("the header is written once") func headerIsWrittenOnce() throws {
     try synchronize()
     try synchronize()
     #expect(try text == expected())
@@ -43,7 +43,7 @@ import Testing
     #expect(try text == expected("a.jpg"))
   }
 
-  @Test func onlyNewRowsAreAppended() throws {
+  @Test("only new rows are appended") func onlyNewRowsAreAppended() throws {
     try store("a.jpg")
     try synchronize()
     let inode = try scratch.status("rows.csv").inode
@@ -55,7 +55,7 @@ import Testing
     #expect(lines.all == [])
   }
 
-  @Test func aFileThatIsAsRecordedIsNotTouched() throws {
+  @Test("a file that matches its record is not touched") func recordedFileIsNotTouched() throws {
     try store("a.jpg")
     try synchronize()
     let before = try scratch.status("rows.csv")
@@ -63,7 +63,7 @@ import Testing
     #expect(try scratch.status("rows.csv") == before)
   }
 
-  @Test func moreRowsThanAreHeldAtOnceAreAllWritten() throws {
+  @Test("more rows than fit into one buffer are all written") func manyRowsAreAllWritten() throws {
     let name = String(repeating: "x", count: 200)
     try catalog.transaction { for number in 0..<5_000 { try catalog.append(storedRow("out/\(name)\(number)")) } }
     try synchronize()
@@ -72,10 +72,10 @@ import Testing
     #expect(String(rows[5_000])?.hasPrefix("out/\(name)4999,") == true)
   }
 
-  @Test func anInterruptedAppendIsCut() throws {
+  @Test("an interrupted append is cut off") func interruptedAppendIsCut() throws {
     try store("a.jpg")
     try synchronize()
-    // Appended and synced, and killed before the commit.
+    // Appended and synced, then killed before the commit.
     try scratch.append("rows.csv", line(storedRow("out/lost.jpg")) + line(storedRow("out/lost,2.jpg")))
     try store("b.jpg")
     try synchronize()
@@ -83,7 +83,7 @@ import Testing
     #expect(try asides == [])
   }
 
-  @Test func aTransactionThatIsUndoneLeavesNothingInTheFile() throws {
+  @Test("a rolled-back transaction leaves no rows in the file") func rollbackLeavesNoRows() throws {
     try store("a.jpg")
     try synchronize()
     struct Killed: Error {}
@@ -100,7 +100,7 @@ import Testing
     #expect(try asides == [])
   }
 
-  @Test func anAppendThatWasCutAtAnyByteIsCutOff() throws {
+  @Test("an append interrupted at any byte is cut off") func partialAppendIsCutAnywhere() throws {
     try store("a.jpg")
     try synchronize()
     let lost = Array(line(storedRow("out/\"lost\",\n2.jpg")).utf8)
@@ -113,18 +113,22 @@ import Testing
     #expect(try asides == [])
   }
 
-  @Test(arguments: [0, 1, 9, 10, 30, 60, CSVLine.header.count - 1, CSVLine.header.count])
-  func aHeaderThatWasInterruptedIsWrittenAnew(count: Int) throws {
+  @Test(
+    "an interrupted header is rewritten",
+    arguments: [0, 1, 9, 10, 30, 60, CSVLine.header.count - 1, CSVLine.header.count])
+  func partialHeaderIsRewritten(count: Int) throws {
     try scratch.write("rows.csv", Array(CSVLine.header.prefix(count)))
     try synchronize()
     #expect(try text == expected())
     #expect(try asides == [])
   }
 
-  @Test(arguments: [
-    "file_path,image_label\nprocessed_images/1.jpg,1.jpg\n", "my own notes", "\n", "file_path,image_label\n",
-  ])
-  func aForeignFileIsMovedAsideAndAFullOneWritten(foreign: String) throws {
+  @Test(
+    "a foreign file is moved aside and a full one written",
+    arguments: [
+      "file_path,image_label\nprocessed_images/1.jpg,1.jpg\n", "my own notes", "\n", "file_path,image_label\n",
+    ])
+  func foreignFileIsMovedAside(foreign: String) throws {
     try store("a.jpg", "b.jpg")
     try scratch.write("rows.csv", foreign)
     try synchronize()
@@ -134,7 +138,7 @@ import Testing
     #expect(lines.all.first?.contains("moved aside") == true)
   }
 
-  @Test func aShorterFileIsMovedAsideAndRebuilt() throws {
+  @Test("a truncated file is moved aside and rebuilt") func shorterFileIsRebuilt() throws {
     try store("a.jpg", "b.jpg")
     try synchronize()
     let whole = try contents(of: scratch / "rows.csv")
@@ -144,7 +148,7 @@ import Testing
     #expect(try asides.count == 1)
   }
 
-  @Test func aRebuildThatIsEndedInTheMidstOfItLeavesNothingToBeMovedAside() throws {
+  @Test("a stopped rebuild leaves nothing to be moved aside") func stoppedRebuildLeavesNothing() throws {
     let name = String(repeating: "x", count: 200)
     try catalog.transaction { for number in 0..<10_000 { try catalog.append(storedRow("out/\(name)\(number)")) } }
     try synchronize()
@@ -166,7 +170,7 @@ import Testing
     #expect(try asides.count == 1)
   }
 
-  @Test func aFileThatTheUserRemovedIsRebuiltAndNothingIsMovedAside() throws {
+  @Test("a removed file is rebuilt, and nothing is moved aside") func removedFileIsRebuilt() throws {
     try store("a.jpg")
     try synchronize()
     try Folder.open(scratch.path).remove("rows.csv")
@@ -175,7 +179,7 @@ import Testing
     #expect(try asides == [])
   }
 
-  @Test func anAlteredHeaderIsNoticed() throws {
+  @Test("an altered header is noticed") func alteredHeaderIsNoticed() throws {
     try store("a.jpg")
     try synchronize()
     let altered = try text.replacing("file_path", with: "FILE_PATH")
@@ -185,7 +189,7 @@ import Testing
     #expect(try scratch.read(#require(try asides.first)) == altered)
   }
 
-  @Test func anAlteredLastRowIsNoticed() throws {
+  @Test("an altered last row is noticed") func alteredLastRowIsNoticed() throws {
     try store("a.jpg", "b.jpg")
     try synchronize()
     let altered = try text.replacing("out/b.jpg", with: "out/B.jpg")
@@ -196,11 +200,13 @@ import Testing
     #expect(try scratch.read(#require(try asides.first)) == altered)
   }
 
-  @Test(arguments: [
-    "mine.jpg,cat\n", "\n", "out/mine.jpg,cat\n", "note without line end", "other/1.jpg,a,b,c,d,e,f,g,h,i,j,k\n",
-    "out/1.jpg,cat,nohash,5,jpeg,1,1,t,0,1,,2026\n", ",\n",
-  ])
-  func rowsOfTheUsersAreNeverCut(added: String) throws {
+  @Test(
+    "rows that a user added are never cut off",
+    arguments: [
+      "mine.jpg,cat\n", "\n", "out/mine.jpg,cat\n", "note without line end", "other/1.jpg,a,b,c,d,e,f,g,h,i,j,k\n",
+      "out/1.jpg,cat,nohash,5,jpeg,1,1,t,0,1,,2026\n", ",\n",
+    ])
+  func usersRowsAreNeverCut(added: String) throws {
     try store("a.jpg")
     try synchronize()
     try scratch.append("rows.csv", added)
@@ -211,7 +217,7 @@ import Testing
     #expect(try scratch.read(#require(try asides.first)) == altered)
   }
 
-  @Test func theUsersRowsBehindAnInterruptedAppendAreNeverCut() throws {
+  @Test("a user's rows after an interrupted append are never cut off") func usersRowsAfterAppendAreKept() throws {
     try store("a.jpg")
     try synchronize()
     try scratch.append("rows.csv", line(storedRow("out/lost.jpg")) + "mine.jpg,cat\n")
@@ -221,20 +227,20 @@ import Testing
     #expect(try scratch.read(#require(try asides.first)) == altered)
   }
 
-  @Test func anotherPathGetsAFullFile() throws {
+  @Test("another CSV path gets a full file") func otherPathGetsFullFile() throws {
     try store("a.jpg", "b.jpg")
     try synchronize()
     try synchronize("other.csv")
     #expect(try scratch.read("other.csv") == expected("a.jpg", "b.jpg"))
-    // And back: the first one goes on where it was.
+    // Back again: the first file continues.
     try store("c.jpg")
     try synchronize()
     #expect(try text == expected("a.jpg", "b.jpg", "c.jpg"))
     #expect(try asides == [])
   }
 
-  @Test func aFolderInTheFilesPlaceIsAnError() throws {
-    _ = try scratch.folder("rows.csv")
+  @Test("a folder at the CSV path is an error") func folderAtPathIsAnError() throws {
+    _ = try scratch.makeFolder("rows.csv")
     #expect(throws: SystemError.self) { try synchronize() }
     try Folder.open(scratch.path).removeFolder("rows.csv")
     try synchronize()

@@ -13,7 +13,7 @@ func storedRow(_ path: String, label: String = "cat", content: String = "image")
 
 func line(_ row: StoredRow) -> String { String(decoding: CSVLine.bytes(row), as: UTF8.self) }
 
-/// The records of a text, read in pieces of so many bytes.
+/// The records of a text, read in pieces of the given size.
 private func records(_ text: String, pieces: Int = .max) -> [[String]] {
   var parser = CSVParser()
   var records: [[String]] = []
@@ -27,19 +27,19 @@ private func records(_ text: String, pieces: Int = .max) -> [[String]] {
 }
 
 @Suite struct CSVLineTests {
-  @Test func theHeaderBeginsAsTheScriptsHaveIt() {
+  @Test("the header starts like that of the Python scripts") func headerStartsLikeTheScripts() {
     #expect(String(decoding: CSVLine.header, as: UTF8.self).hasPrefix("file_path,image_label,"))
     #expect(CSVLine.header.last == 0x0A)
   }
 
-  @Test func aRowIsOneLine() {
+  @Test("a row is one line") func rowIsOneLine() {
     #expect(
       line(storedRow("out/cat/1.jpg"))
         == "out/cat/1.jpg,cat,\(digest(of: "image").hex),5,jpeg,640,400,custom-image-topic,2,41,"
         + "2026-11-23T23:31:16.123Z,2026-11-23T23:31:17.000Z\n")
   }
 
-  @Test func aRowIsReadBackAsItWas() {
+  @Test("a row is read back as it was written") func rowIsReadBack() {
     var bare = storedRow("")
     (bare.width, bare.height, bare.sentTime, bare.format, bare.label) = (nil, nil, nil, "", "")
     (bare.topic, bare.partition, bare.offset) = ("", -1, -1)
@@ -52,7 +52,7 @@ private func records(_ text: String, pieces: Int = .max) -> [[String]] {
     }
   }
 
-  @Test(arguments: 0..<12) func whatIsNoRowOfOursIsNone(column: Int) throws {
+  @Test("a row that is not ours is none", arguments: 0..<12) func foreignRowIsNone(column: Int) throws {
     let fields = try #require(records(line(storedRow("a"))).first)
     #expect(CSVLine.row(fields) != nil)
     #expect(CSVLine.row(Array(fields.dropLast())) == nil)
@@ -64,37 +64,43 @@ private func records(_ text: String, pieces: Int = .max) -> [[String]] {
     #expect((CSVLine.row(altered) == nil) == !isText)
   }
 
-  @Test func whatIsNotKnownIsEmpty() {
+  @Test("an unknown value is empty") func unknownValueIsEmpty() {
     var row = storedRow("a")
     (row.width, row.height, row.sentTime, row.format) = (nil, nil, nil, "")
     #expect(line(row).contains(",5,,,,custom-image-topic,2,41,,2026-11-23"))
   }
 
-  @Test(arguments: [
-    ("a,b", "\"a,b\""), ("a\"b", "\"a\"\"b\""), ("a\nb", "\"a\nb\""), ("a\rb", "\"a\rb\""), ("\"", "\"\"\"\""),
-    ("a b'é", "a b'é"), ("a\"\u{301}", "\"a\"\"\u{301}\""), ("a,\u{301}", "\"a,\u{301}\""), ("=1+1", "=1+1"),
-  ])
-  func aFieldIsQuotedWhereItHasTo(field: String, quoted: String) {
+  @Test(
+    "a field is quoted if needed",
+    arguments: [
+      ("a,b", "\"a,b\""), ("a\"b", "\"a\"\"b\""), ("a\nb", "\"a\nb\""), ("a\rb", "\"a\rb\""), ("\"", "\"\"\"\""),
+      ("a b'é", "a b'é"), ("a\"\u{301}", "\"a\"\"\u{301}\""), ("a,\u{301}", "\"a,\u{301}\""), ("=1+1", "=1+1"),
+    ])
+  func fieldIsQuotedIfNeeded(field: String, quoted: String) {
     #expect(Array(line(storedRow(field, label: "x")).utf8).starts(with: Array("\(quoted),x,".utf8)))
   }
 
-  @Test(arguments: [
-    "=1+1", "=HYPERLINK(\"http://x\")", "@SUM(A1)", "\tx", "\rx", "+A1", "-A1", "+1+1", "-1-1", "-", "+", "--1",
-    "-1.2.3",
-    "-1e5", "+ 1", "-1 ", "-.", "=\u{301}x", "-\u{661}", "=", "-1,5",
-  ])
-  func aLabelThatASpreadsheetWouldCalculateGetsAnApostrophe(label: String) {
+  @Test(
+    "a label that a spreadsheet would calculate gets an apostrophe",
+    arguments: [
+      "=1+1", "=HYPERLINK(\"http://x\")", "@SUM(A1)", "\tx", "\rx", "+A1", "-A1", "+1+1", "-1-1", "-", "+", "--1",
+      "-1.2.3",
+      "-1e5", "+ 1", "-1 ", "-.", "=\u{301}x", "-\u{661}", "=", "-1,5",
+    ])
+  func formulaLabelGetsApostrophe(label: String) {
     let read = records(line(storedRow("out/a", label: label)))
     #expect(read.first.map { Array($0[1].utf8) } == Array("'\(label)".utf8))
   }
 
-  @Test(arguments: ["-1", "+1", "-0.5", "+12.", "-.5", "1", "1+1", "a=b", "'x", " =1", "'=1", "cat", "\u{FF1D}1", "\n"])
-  func everyOtherLabelStaysAsItIs(label: String) {
+  @Test(
+    "every other label stays as it is",
+    arguments: ["-1", "+1", "-0.5", "+12.", "-.5", "1", "1+1", "a=b", "'x", " =1", "'=1", "cat", "\u{FF1D}1", "\n"])
+  func otherLabelStays(label: String) {
     let read = records(line(storedRow("out/a", label: label)))
     #expect(read.first.map { Array($0[1].utf8) } == Array(label.utf8))
   }
 
-  @Test func aPathStaysAsItIs() {
+  @Test("a path stays as it is") func pathStaysAsItIs() {
     #expect(records(line(storedRow("=out/@x/-y.jpg"))).first?[0] == "=out/@x/-y.jpg")
   }
 
@@ -103,7 +109,7 @@ private func records(_ text: String, pieces: Int = .max) -> [[String]] {
     "\",\n\"",
   ]
 
-  @Test func whatIsWrittenIsReadBack() {
+  @Test("written fields are read back") func writtenFieldsAreReadBack() {
     for path in Self.awkward {
       for label in Self.awkward {
         let read = records(line(storedRow(path, label: label)))
@@ -115,24 +121,27 @@ private func records(_ text: String, pieces: Int = .max) -> [[String]] {
     }
   }
 
-  @Test(arguments: 1...7)
-  func theParserTakesAnyPieces(size: Int) {
+  @Test("the parser accepts pieces of any size", arguments: 1...7)
+  func parserTakesAnyPieces(size: Int) {
     let text = Self.awkward.map { line(storedRow($0, label: $0)) }.joined()
     #expect(records(text, pieces: size) == records(text))
     #expect(records(text).count == Self.awkward.count)
   }
 
-  @Test func windowsLineEndsAreReadToo() { #expect(records("a,b\r\nc,\"d\"\r\n") == [["a", "b"], ["c", "d"]]) }
+  @Test("Windows line ends are read, too") func windowsLineEndsAreRead() {
+    #expect(records("a,b\r\nc,\"d\"\r\n") == [["a", "b"], ["c", "d"]])
+  }
 
-  @Test func aRecordThatHasNotEndedIsNotGivenOut() {
+  @Test("an unfinished record is not returned") func unfinishedRecordIsKept() {
     #expect(records("a,b\nc,d") == [["a", "b"]])
     #expect(records("a,\"b\n") == [])
     #expect(records("\n") == [[""]])
   }
 
-  /// A file of somebody else's, where a quote is just a character.
-  @Test(arguments: ["\"the first\n", "\"the \"\"first\n", "x,\"\"\"\n"])
-  func aQuoteThatIsNotClosedCostsItsLineAndNoMemory(line: String) {
+  /// Another program's file, in which a quote is just a character.
+  @Test(
+    "an unclosed quote costs its line and no memory", arguments: ["\"the first\n", "\"the \"\"first\n", "x,\"\"\"\n"])
+  func openQuoteCostsOneLine(line: String) {
     let rows = (0..<200_000).map { "out/\($0).jpg,cat" }
     var parser = CSVParser()
     var read: [String] = []
@@ -147,21 +156,21 @@ private func records(_ text: String, pieces: Int = .max) -> [[String]] {
     #expect(most < 3 << 20)
   }
 
-  @Test func aFieldMayHoldManyLines() {
+  @Test("a field may have many lines") func fieldMayHaveManyLines() {
     let text = String(repeating: "line, \"\"\n", count: 80_000)
     #expect(records("a,\"\(text)\",c\n").first.map { $0.map(\.utf8.count) } == [1, text.utf8.count - 80_000, 1])
   }
 
-  @Test func aQuoteThatIsNotClosedBeforeTheFileEndsIsACharacter() throws {
-    let scratch = try Scratch()
+  @Test("a quote that is unclosed at the end of the file is a character") func openQuoteAtEndIsACharacter() throws {
+    let scratch = TestFolder()
     let file = try File.open(scratch.write("a.csv", "a,\"b\nc,d\ne,\"\"\n"), .read)
     var read: [[String]] = []
     try CSVParser.read(file) { read.append($0) }
     #expect(read == [["a", "\"b"], ["c", "d"], ["e", ""]])
   }
 
-  @Test(arguments: ["x", ","])
-  func aLineWithoutEndIsARecordWithoutFields(content: String) {
+  @Test("an endless line is a record without fields", arguments: ["x", ","])
+  func endlessLineHasNoFields(content: String) {
     var parser = CSVParser()
     var read: [[String]] = []
     var most = 0
@@ -174,7 +183,7 @@ private func records(_ text: String, pieces: Int = .max) -> [[String]] {
     #expect(read.map(\.count) == [0, 2])
   }
 
-  @Test func theStartOfAnUnfinishedRecordIsKnown() {
+  @Test("the start of an unfinished record is known") func unfinishedRecordHasAStart() {
     for (text, start) in [("", ""), ("a,b\n", ""), ("a,b\nou", "ou"), ("a,b\nout,c", "out"), ("\"o\"\"u", "o\"u")] {
       var parser = CSVParser()
       Array(text.utf8).withUnsafeBytes { parser.read($0) { _ in } }

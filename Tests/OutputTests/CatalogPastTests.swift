@@ -3,15 +3,15 @@ import Testing
 
 @testable import Output
 
-/// What a catalog that `repair` made knows of the messages behind its rows.
+/// A repaired catalog's knowledge of the messages behind its rows.
 @Suite struct CatalogPastTests {
-  private let scratch: Scratch
+  private let scratch: TestFolder
   private let catalog: Catalog
   private let topic: Catalog.Topic
 
   init() throws {
-    scratch = try Scratch()
-    catalog = try Catalog(in: scratch.folder("reserved"), exclusive: false)
+    scratch = TestFolder()
+    catalog = try Catalog(in: scratch.makeFolder("reserved"), exclusive: false)
     topic = try catalog.topic("t", cluster: "c")
   }
 
@@ -31,15 +31,15 @@ import Testing
 
   private func bind(_ partition: Int32 = 0) throws { try catalog.bindPast("t", partition: partition, to: topic) }
 
-  @Test func onlyAnOlderVersionWithARowIsPast() throws {
+  @Test("only an older version with a row is past") func olderVersionWithRowIsPast() throws {
     try recall("a", "v1", 0, 5, 100)
     try recall("a", "v2", 0, 9, 200)
     try bind()
     #expect(try isPast("a", "v1", 0, 5, 100))
-    // One that came again in between and got no row.
+    // A repetition in between, without a row.
     #expect(try isPast("a", "v1", 0, 6, 110))
     #expect(try isPast("a", "v1", 0, 9, 200))
-    // The one that stands may have to be restored.
+    // The present version may have to be restored.
     #expect(try !isPast("a", "v2", 0, 9, 200))
     #expect(try !isPast("a", "v1", 0, 10, 200), "it comes behind the last row")
     #expect(try !isPast("a", "v1", 0, 5, 201), "it is younger than all of the rows")
@@ -48,7 +48,7 @@ import Testing
     #expect(try !isPast("a", "v1", 0, 5, 100, "u"))
   }
 
-  @Test func aClockThatWentBackwardsMakesNoOldVersionNew() throws {
+  @Test("a clock that went backwards makes no old version new") func backwardClockRevivesNothing() throws {
     try recall("b", "w", 0, 2, nil)
     try recall("a", "v1", 0, 5, 300)
     try recall("a", "v2", 0, 9, 200)
@@ -57,7 +57,7 @@ import Testing
     #expect(try isPast("a", "v1", 0, 5, nil))
   }
 
-  @Test func anImageThatChangedItsPartitionHasAPastInEach() throws {
+  @Test("an image that changed its partition has a past in each") func pastIsPerPartition() throws {
     try recall("a", "v1", 0, 100, 1)
     try recall("a", "v2", 3, 2, 2)
     try bind(0)
@@ -68,7 +68,7 @@ import Testing
     #expect(try !isPast("a", "v3", 0, 101, 2))
   }
 
-  @Test func nothingIsPastAsLongAsTheTopicIsNotKnownToBeTheSame() throws {
+  @Test("nothing is past until the topic is known to be the same") func unknownTopicHasNoPast() throws {
     try recall("a", "v1", 0, 5, 100)
     try recall("a", "v2", 0, 9, 200)
     #expect(try !isPast("a", "v1", 0, 5, 100))
@@ -80,7 +80,7 @@ import Testing
     #expect(try !isPast("a", "v1", 0, 5, 100, "t", catalog.topic("t", cluster: "c")))
   }
 
-  @Test func aPartitionIsRecognisedByTheMessageOfItsLastRow() throws {
+  @Test("a partition is recognized by the message of its last row") func lastRowIdentifiesPartition() throws {
     try recall("b", "w", 0, 9, 200)
     try recall("a", "v1", 0, 5, 300)
     try recall("c", "x", 2, 7, nil)
@@ -97,7 +97,7 @@ import Testing
     #expect(try catalog.unboundPast("u") == [])
   }
 
-  @Test func whatLiesBeforeThePositionIsForgotten() throws {
+  @Test("versions before the position are forgotten") func passedVersionsAreForgotten() throws {
     try recall("a", "v1", 0, 5, 100)
     try recall("b", "w", 0, 9, 200)
     try bind()
@@ -128,8 +128,8 @@ import Testing
 
   private func readAgain() throws { try catalog.readAgain("t", topic) { String($0.dropFirst(4)) } }
 
-  @Test("older versions are past once the message before the position is recognised, and positions are gone")
-  func readAgainKnowsOlderVersions() throws {
+  @Test("a reread knows older versions once the message before the position is recognized")
+  func rereadKnowsOlderVersions() throws {
     try store("a", "v1", 0, 5)
     try store("a", "v2", 0, 9)
     try store("b", "w", 3, 1)
@@ -145,13 +145,13 @@ import Testing
     #expect(try isPast("a", "v1", 0, 5, nil) && !isPast("a", "v2", 0, 9, nil) && !isPast("a", "v1", 0, 10, nil))
   }
 
-  @Test("begun again in the midst of it, nothing of what lies before the first position is forgotten")
-  func readAgainTwice() throws {
+  @Test("a reread that starts again forgets nothing before the first position")
+  func restartedRereadForgetsNothing() throws {
     try store("a", "v1", 0, 5)
     try store("a", "v2", 0, 9)
     try readAgain()
     try bind()
-    // So far it has come.
+    // The position so far.
     let mark = Catalog.Mark(offset: 2, timestamp: nil, key: digest(of: "x"))
     try catalog.transaction { try catalog.set(.init(next: 3, last: mark), topic, partition: 0) }
     try readAgain()
@@ -159,8 +159,8 @@ import Testing
     #expect(try isPast("a", "v1", 0, 9, nil))
   }
 
-  @Test("rows of an earlier topic of that name do not hide what the one that is there now has")
-  func rowsOfAnEarlierTopic() throws {
+  @Test("rows of an earlier topic of the same name hide nothing of the present one")
+  func earlierTopicHidesNothing() throws {
     try store("a", "old", 0, 50)
     try catalog.advance(topic)
     let now = try catalog.topic("t", cluster: "c")
@@ -173,7 +173,7 @@ import Testing
     #expect(try !isPast("a", "new", 0, 7, nil, "t", now))
   }
 
-  @Test func anImageThatWasFoundAloneHasNoPast() throws {
+  @Test("an image that was found without a row has no past") func foundImageHasNoPast() throws {
     try recall("a", "v1", -1, -1, nil)
     #expect(try !catalog.hasPast)
     #expect(try catalog.entry("a")?.digest == digest(of: "v1"))

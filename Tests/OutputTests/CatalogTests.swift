@@ -2,39 +2,38 @@ import TestSupport
 import Testing
 
 @testable import Output
-@testable import Platform
 @testable import Wire
 
 @Suite struct CatalogTests {
-  private let scratch: Scratch
+  private let scratch: TestFolder
   private let catalog: Catalog
 
   init() throws {
-    scratch = try Scratch()
-    catalog = try Catalog(in: scratch.folder("reserved"), exclusive: false)
+    scratch = TestFolder()
+    catalog = try Catalog(in: scratch.makeFolder("reserved"), exclusive: false)
   }
 
-  private func second() throws -> Catalog { try Catalog(in: scratch.folder("reserved"), exclusive: false) }
+  private func second() throws -> Catalog { try Catalog(in: scratch.makeFolder("reserved"), exclusive: false) }
 
   private func mark(_ offset: Int64, _ timestamp: Int64? = 5) -> Catalog.Mark {
     Catalog.Mark(offset: offset, timestamp: timestamp, key: digest(of: "key"))
   }
 
-  @Test func itsIdentityIsMadeOnce() throws {
+  @Test("a catalog's identity is created once") func identityIsCreatedOnce() throws {
     #expect(!catalog.id.isEmpty)
     #expect(try second().id == catalog.id)
-    let other = try Catalog(in: scratch.folder("other"), exclusive: false)
+    let other = try Catalog(in: scratch.makeFolder("other"), exclusive: false)
     #expect(other.id != catalog.id)
   }
 
-  @Test func aCatalogOfAnotherVersionIsRefusedWithACure() throws {
+  @Test("a catalog of another version is refused with its fix") func otherVersionIsRefusedWithFix() throws {
     try catalog.database.setUserVersion(99)
     let said = refusal { _ = try second() }
     #expect(said?.contains("version 99") == true)
     #expect(said?.contains("PROCESSED_IMAGES_DIR") == true)
   }
 
-  @Test func aCatalogOfTheFirstVersionIsTakenOver() throws {
+  @Test("a catalog of the first version is upgraded") func firstVersionIsUpgraded() throws {
     try catalog.transaction { try catalog.append(storedRow("a")) }
     let id = catalog.id
     try catalog.database.execute("DROP TABLE past_images; DROP TABLE past_partitions; PRAGMA user_version = 1")
@@ -49,19 +48,21 @@ import Testing
     #expect(rows == 1)
   }
 
-  @Test func aCatalogThatIsNotUnderItsNameAnyMoreIsNoticed() throws {
+  @Test("a catalog that lost its name is noticed") func removedCatalogIsNoticed() throws {
     try catalog.checkPlace()
-    let folder = try scratch.folder("reserved")
+    let folder = try scratch.makeFolder("reserved")
     try folder.rename(Catalog.fileName, to: folder, as: "elsewhere")
     #expect(throws: CatalogError.self) { try catalog.checkPlace() }
     _ = try second()
     #expect(refusal { try catalog.checkPlace() }?.contains("image-pipeline repair") == true)
   }
 
-  @Test(arguments: [
-    "UPDATE stored SET digest = x'00'", "UPDATE images SET digest = 'text'", "UPDATE assemblies SET digest = 7",
-  ])
-  func whatACatalogCannotHoldIsAnErrorAndNoCrash(change: String) throws {
+  @Test(
+    "an impossible value in a catalog is an error, not a crash",
+    arguments: [
+      "UPDATE stored SET digest = x'00'", "UPDATE images SET digest = 'text'", "UPDATE assemblies SET digest = 7",
+    ])
+  func impossibleValueIsAnError(change: String) throws {
     let topic = try catalog.topic("t", cluster: "c")
     try catalog.transaction {
       try catalog.append(storedRow("a"))
@@ -77,7 +78,7 @@ import Testing
     }
   }
 
-  @Test func aTopicIsKnownByClusterAndName() throws {
+  @Test("a topic is identified by cluster and name") func topicIsClusterAndName() throws {
     let one = try catalog.topic("t", cluster: "c")
     #expect(one.generation == 1)
     #expect(try catalog.topic("t", cluster: "c") == one)
@@ -86,7 +87,7 @@ import Testing
     #expect(try catalog.topic("u", cluster: "c").id != one.id)
   }
 
-  @Test func aPositionComesBackWithAllThatItHas() throws {
+  @Test("a position comes back with all its parts") func positionComesBack() throws {
     let topic = try catalog.topic("t", cluster: "c")
     #expect(try catalog.position(topic, partition: 0) == nil)
     for position in [
@@ -99,7 +100,7 @@ import Testing
     #expect(try catalog.position(topic, partition: 0) == nil)
   }
 
-  @Test func aNewGenerationHasNoPositions() throws {
+  @Test("a new generation has no positions") func newGenerationHasNoPositions() throws {
     let topic = try catalog.topic("t", cluster: "c")
     try catalog.transaction { try catalog.set(Catalog.Position(next: 8, last: mark(7)), topic, partition: 0) }
     try catalog.advance(topic)
@@ -109,7 +110,7 @@ import Testing
     #expect(try catalog.generation(of: topic) == 2)
   }
 
-  @Test func twoConsumersThatFindATopicMadeAnewAdvanceItOnce() throws {
+  @Test("two consumers that find a re-created topic advance its generation once") func generationAdvancesOnce() throws {
     let other = try second()
     let (mine, theirs) = (try catalog.topic("t", cluster: "c"), try other.topic("t", cluster: "c"))
     try catalog.advance(mine)
@@ -118,7 +119,7 @@ import Testing
     #expect(try other.topic("t", cluster: "c").generation == 2)
   }
 
-  @Test func whatStandsUnderANameComesBack() throws {
+  @Test("an image's entry comes back") func entryComesBack() throws {
     #expect(try catalog.entry("a/b.jpg") == nil)
     let entry = Catalog.Entry(digest: digest(of: "x"), size: 1 << 40, modified: -5, inode: .max)
     try catalog.transaction { try catalog.set(entry, name: "a/b.jpg") }
@@ -128,7 +129,7 @@ import Testing
     #expect(try catalog.entry("a/b.jpg") == newer)
   }
 
-  @Test func namesThatOnlyLookAlikeAreTwo() throws {
+  @Test("names with different Unicode forms are two") func similarNamesAreTwo() throws {
     let (composed, decomposed) = ("\u{E9}.jpg", "e\u{301}.jpg")
     let entry = Catalog.Entry(digest: digest(of: "x"), size: 1, modified: 1, inode: 1)
     try catalog.transaction { try catalog.set(entry, name: composed) }
@@ -136,7 +137,7 @@ import Testing
     #expect(try catalog.entry("\u{E9}.JPG") == nil)
   }
 
-  @Test func rowsComeInTheOrderInWhichTheyWereStored() throws {
+  @Test("rows come back in the order in which they were stored") func rowsKeepTheirOrder() throws {
     var bare = storedRow("b")
     (bare.width, bare.height, bare.sentTime) = (nil, nil, nil)
     let rows = [storedRow("z"), bare, storedRow("a\n\"é"), storedRow("z")]
@@ -154,7 +155,7 @@ import Testing
     #expect(found == Array(rows[2...]))
   }
 
-  @Test func aTransactionThatFailsLeavesNothing() throws {
+  @Test("a failed transaction leaves nothing") func failedTransactionLeavesNothing() throws {
     struct Failure: Error {}
     #expect(throws: Failure.self) {
       try catalog.transaction {
@@ -167,11 +168,11 @@ import Testing
     #expect(count == 0)
   }
 
-  @Test func aSecondConsumerIsKeptOutWhileTheFirstStores() throws {
+  @Test("a second consumer is excluded while the first stores") func writerExcludesSecondConsumer() throws {
     let other = try second()
     #expect(try catalog.database.tryBegin())
     #expect(try !other.database.tryBegin())
-    // It may read meanwhile: what was there before.
+    // It may read the former state meanwhile.
     #expect(try other.entry("a") == nil)
     try catalog.set(Catalog.Entry(digest: digest(of: "x"), size: 1, modified: 1, inode: 1), name: "a")
     #expect(try other.entry("a") == nil)
@@ -181,13 +182,14 @@ import Testing
     other.database.rollback()
   }
 
-  @Test func anExclusiveCatalogRefusesASecondConsumerInsteadOfWaiting() throws {
-    let folder = try scratch.folder("exclusive")
+  @Test("an exclusive catalog refuses a second consumer instead of waiting") func exclusiveCatalogRefusesSecond() throws
+  {
+    let folder = try scratch.makeFolder("exclusive")
     let first = try Catalog(in: folder, exclusive: true)
     try first.transaction {}
-    let begun = Clock.monotonicMilliseconds
+    let begun = ContinuousClock.now
     #expect(throws: SlotError.self) { try Catalog(in: folder, exclusive: true) }
-    #expect(Clock.monotonicMilliseconds - begun < 5_000)
+    #expect(ContinuousClock.now - begun < .seconds(5))
     #expect(!first.id.isEmpty)
   }
 }

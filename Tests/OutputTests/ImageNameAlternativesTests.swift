@@ -4,7 +4,7 @@ import Testing
 @testable import Output
 @testable import Wire
 
-/// Names for images whose own name another image has.
+/// Alternative names for images whose own name is taken.
 @Suite struct ImageNameAlternativesTests {
   private let hash = digest(of: "an image")
 
@@ -21,7 +21,7 @@ import Testing
   private func alternatives(_ name: String) throws -> [String] { try ImageName(name).alternatives(hash).map(\.value) }
 
   @Test("the hash comes before the extension, in the same folder, with more digits each time")
-  func theyAreNamedByTheHash() throws {
+  func alternativesUseTheHash() throws {
     let hex = hash.hex
     #expect(
       try alternatives("cat/001.jpg") == [
@@ -35,7 +35,7 @@ import Testing
   }
 
   @Test(
-    "a name that is as long as names may be is shortened, and stays UTF-8",
+    "a name of maximal length is shortened and stays UTF-8",
     arguments: [
       String(repeating: "a", count: 251) + ".jpg", String(repeating: "ä", count: 125) + ".jpeg",
       String(repeating: "😀", count: 63), "." + String(repeating: "a", count: 254),

@@ -6,15 +6,15 @@ import Testing
 @testable import Platform
 @testable import Wire
 
-/// An output as far as it goes without messages: fence, slots, segments that wait.
+/// An output without messages: fence, slots, waiting segments.
 @Suite struct ImageStoreTests {
-  private let scratch: Scratch
+  private let scratch: TestFolder
   private let lines = LogLines()
   private let store: ImageStore
   private let topic: Catalog.Topic
 
   init() throws {
-    scratch = try Scratch()
+    scratch = TestFolder()
     store = try ImageStore(
       outputPath: scratch / "out", csvPath: scratch / "rows.csv", log: lines.log
     ) { _, _ in InMemoryDeadLetters() }
@@ -39,20 +39,20 @@ import Testing
     Catalog.Position(next: next, last: Catalog.Mark(offset: next - 1, timestamp: 5, key: digest(of: "key")))
   }
 
-  @Test func aNewOutputHasItsFoldersAndTheHeader() throws {
+  @Test("a new output has its folders and the CSV header") func newOutputHasFoldersAndHeader() throws {
     #expect(try scratch.read("rows.csv") == String(decoding: CSVLine.header, as: UTF8.self))
     #expect(try scratch.names("out") == [".image-pipeline"])
     #expect(store.slot.number == 1)
     #expect(lines.all == [])
   }
 
-  @Test func consumersOfOneOutputHaveSlotsOfTheirOwnAndOneIdentity() throws {
+  @Test("consumers of one output have separate slots and one identity") func consumersHaveOwnSlots() throws {
     let other = try second()
     #expect(other.slot.number == 2)
     #expect(other.catalog.id == store.catalog.id)
   }
 
-  @Test func onlyWhoeverKnowsThePositionMayStore() throws {
+  @Test("only a consumer with the current position may store") func positionIsTheFence() throws {
     #expect(isStored(try store.store(batch([0: nil])) { true }))
     try store.catalog.transaction { try store.catalog.set(position(8), topic, partition: 0) }
     #expect(isStored(try store.store(batch([0: position(8)])) { true }))
@@ -60,23 +60,23 @@ import Testing
     #expect(isFenced(try store.store(batch([0: nil])) { true }))
     #expect(isFenced(try store.store(batch([0: position(7)])) { true }))
     #expect(isFenced(try store.store(batch([1: nil, 0: position(9)])) { true }))
-    // The same offset, behind another message.
+    // The same offset after another message.
     let other = Catalog.Mark(offset: 7, timestamp: 5, key: digest(of: "other"))
     #expect(isFenced(try store.store(batch([0: Catalog.Position(next: 8, last: other)])) { true }))
   }
 
-  @Test func whoeverIsFencedLeavesTheLock() throws {
+  @Test("a fenced consumer frees the lock") func fencedConsumerFreesLock() throws {
     #expect(isFenced(try store.store(batch([0: position(8)])) { true }))
     #expect(isStored(try second().store(batch([:])) { true }))
   }
 
-  @Test func aTopicThatWasMadeAnewFencesItsOldBatches() throws {
+  @Test("a re-created topic fences batches of the old one") func recreationFencesOldBatches() throws {
     try store.catalog.advance(topic)
     #expect(isFenced(try store.store(batch([:])) { true }))
     #expect(isStored(try store.store(batch([:], generation: 2)) { true }))
   }
 
-  @Test func aBatchIsGivenUpWhereTheLockIsHeldAndTheRunEnds() throws {
+  @Test("a batch that waits for the lock is dropped when the run ends") func stoppedWaitDropsBatch() throws {
     let other = try second()
     #expect(try other.catalog.database.tryBegin())
     var asked = 0
@@ -92,11 +92,11 @@ import Testing
 
   // MARK: One CSV file for all
 
-  /// Stores by a path that leads to a folder's file, as for a consumer with that working directory.
+  /// Stores by a path to a folder's file, like a consumer with that working directory.
   private func link(to folder: String) throws {
-    _ = try scratch.folder(folder)
+    _ = try scratch.makeFolder(folder)
     try Folder.open(scratch.path).remove("work")
-    try scratch.link("work", to: scratch / folder)
+    try scratch.makeLink("work", to: scratch / folder)
   }
 
   private func linked() throws -> ImageStore {
@@ -117,18 +117,18 @@ import Testing
     } catch { return CatalogError.final(error, path: "catalog").map { "\($0)" } }
   }
 
-  @Test func aConsumerThatFindsAnotherFileThanALivingOneIsRefused() throws {
+  @Test("a consumer that finds another CSV file than a running one is refused") func otherCSVFileIsRefused() throws {
     try link(to: "one")
     var first: ImageStore? = try linked()
     try link(to: "two")
     let said = finalError { _ = try linked() }
     #expect(said?.contains("CSV_PATH") == true && said?.contains(scratch / "work/rows.csv") == true, "\(said ?? "")")
     #expect(try scratch.names("two") == [])
-    // Where it is the same file, found by another way, it is not another one.
+    // The same file found by another path is the same file.
     #expect(Glibc.link(scratch / "one/rows.csv", scratch / "two/rows.csv") == 0)
     try store(in: linked())
     try Folder.open(scratch / "two").remove("rows.csv")
-    // Nobody is there any more who could be disturbed.
+    // Nobody is left who could be disturbed.
     try link(to: "one")
     try store(in: try #require(first))
     first = nil
@@ -137,7 +137,7 @@ import Testing
     #expect(try scratch.names("two") == ["rows.csv"] && scratch.names("one") == ["rows.csv"])
   }
 
-  @Test func aFileThatBecomesAnotherForOneOfThemEndsThatOne() throws {
+  @Test("a consumer whose CSV file is exchanged ends") func exchangedCSVFileEndsConsumer() throws {
     try link(to: "one")
     let (first, second) = (try linked(), try linked())
     try store(in: first)
@@ -149,7 +149,7 @@ import Testing
     #expect(lines.all == [])
   }
 
-  @Test func aFileThatIsMadeAnewIsTheSameForAll() throws {
+  @Test("a re-created CSV file is the same for all consumers") func recreatedCSVFileIsShared() throws {
     try link(to: "one")
     let (first, second) = (try linked(), try linked())
     for _ in 1...2 {
@@ -177,7 +177,7 @@ import Testing
     }
   }
 
-  @Test func anImageWhoseSegmentsDoNotComeIsGivenUpWithWhatIsGone() throws {
+  @Test("an incomplete image expires with its missing segments") func incompleteImageExpires() throws {
     let old = try addAssembly("old", partition: 2, time: Clock.wallMilliseconds - 60_000)
     let young = try addAssembly("young", partition: 2, time: Clock.wallMilliseconds)
     let expired = try #require(try store.expire(topic, "t", after: 30_000, in: [2]))
@@ -186,15 +186,15 @@ import Testing
     #expect(expired.first?.count == 3)
     #expect(expired.first?.letters == 0)
     #expect(expired.first?.gone == [7])
-    #expect(try !scratch.exists(old))
-    #expect(try scratch.exists(young))
+    #expect(!scratch.exists(old))
+    #expect(scratch.exists(young))
     #expect(try store.catalog.allAssemblies().map(\.segmentID) == ["young"])
   }
 
-  @Test func anImageOfAnotherConsumersPartitionIsLeftToIt() throws {
+  @Test("an incomplete image in another consumer's partition is left to it") func foreignPartitionIsLeft() throws {
     let file = try addAssembly("old", partition: 2, time: 0)
     #expect(try store.expire(topic, "t", after: 30_000, in: [0, 1])?.isEmpty == true)
-    #expect(try scratch.exists(file))
+    #expect(scratch.exists(file))
     #expect(try store.catalog.allAssemblies().count == 1)
   }
 
@@ -206,24 +206,28 @@ import Testing
     }
   }
 
-  @Test(arguments: [[0], [2], [0, 2]] as [Set<Int32>])
-  func anImageInThePartitionsOfTwoConsumersIsGivenUpByEither(partitions: Set<Int32>) throws {
+  @Test(
+    "an incomplete image in two consumers' partitions expires by either",
+    arguments: [[0], [2], [0, 2]] as [Set<Int32>])
+  func sharedImageExpiresByEither(partitions: Set<Int32>) throws {
     let file = try addAssembly("old", partition: 2, time: 0)
     try addPart(1, partition: 0, of: topic)
     #expect(try store.expire(topic, "t", after: 30_000, in: [1])?.isEmpty == true)
     #expect(try store.expire(topic, "t", after: 30_000, in: partitions)?.map(\.parts) == [2])
-    #expect(try !scratch.exists(file))
+    #expect(!scratch.exists(file))
   }
 
-  @Test func anImageOfATopicThatWasMadeAnewIsGivenUpByAnybody() throws {
+  @Test("an incomplete image of a re-created topic expires by any consumer") func oldTopicsImageExpires() throws {
     let file = try addAssembly("old", partition: 2, time: 0)
     try store.catalog.advance(topic)
     let new = try store.catalog.topic("t", cluster: "c")
     #expect(try store.expire(new, "t", after: 30_000, in: [0])?.map(\.gone) == [[7]])
-    #expect(try !scratch.exists(file))
+    #expect(!scratch.exists(file))
   }
 
-  @Test func anImageThatATopicWhichWasMadeAnewGoesOnWithIsLeftToTheConsumerOfItsPartition() throws {
+  @Test("an image that the re-created topic continues is left to its partition's consumer") func continuedImageIsLeft()
+    throws
+  {
     _ = try addAssembly("old", partition: 2, time: 0)
     try store.catalog.advance(topic)
     let new = try store.catalog.topic("t", cluster: "c")
@@ -232,27 +236,29 @@ import Testing
     #expect(try store.expire(new, "t", after: 30_000, in: [0])?.map(\.parts) == [2])
   }
 
-  @Test func anImageInAPartitionThatIsThereNoMoreIsGivenUpByAnybody() throws {
+  @Test("an incomplete image of a partition that is gone expires by any consumer") func lostPartitionsImageExpires()
+    throws
+  {
     let file = try addAssembly("old", partition: 2, time: 0)
     #expect(try store.expire(topic, "t", after: 30_000, in: [0], partitionCount: { 3 })?.isEmpty == true)
     #expect(try store.expire(topic, "t", after: 30_000, in: [0], partitionCount: { 2 })?.count == 1)
-    #expect(try !scratch.exists(file))
+    #expect(!scratch.exists(file))
   }
 
-  @Test func nothingIsGivenUpWhereTheBrokerDoesNotSayWhatItHas() throws {
+  @Test("nothing expires if the broker does not answer") func silentBrokerExpiresNothing() throws {
     struct NoAnswer: Error {}
     let file = try addAssembly("old", partition: 2, time: 0)
     store.assembler.reread = { _, _, _ in throw NoAnswer() }
     #expect(throws: NoAnswer.self) { try store.expire(topic, "t", after: 30_000, in: [2]) }
-    #expect(try scratch.exists(file))
+    #expect(scratch.exists(file))
     #expect(try store.catalog.allAssemblies().map(\.segmentID) == ["old"])
-    // And the lock is free for others.
+    // The lock is free for others.
     #expect(isStored(try second().store(batch([:])) { true }))
     store.assembler.reread = { _, _, _ in nil }
     #expect(try store.expire(topic, "t", after: 30_000, in: [2])?.count == 1)
   }
 
-  @Test func givingUpWaitsForNobody() throws {
+  @Test("expiry does not wait for the lock") func expiryNeedsNoWait() throws {
     _ = try addAssembly("old", partition: 2, time: 0)
     let other = try second()
     #expect(try other.catalog.database.tryBegin())
@@ -261,13 +267,13 @@ import Testing
     #expect(try store.expire(topic, "t", after: 30_000, in: [2])?.count == 1)
   }
 
-  @Test func onlyOldSegmentFilesThatNobodyWaitsForAreRemoved() throws {
+  @Test("only old, unused segment files are removed") func oldSegmentFilesAreRemoved() throws {
     let known = try addAssembly("known", partition: 0, time: 0)
     let orphan = try scratch.write("out/.image-pipeline/segments/orphan.part", "x")
     let young = try scratch.write("out/.image-pipeline/segments/young.part", "x")
     var hourAgo = [timeval(tv_sec: time(nil) - 3_600, tv_usec: 0), timeval(tv_sec: time(nil) - 3_600, tv_usec: 0)]
     for path in [orphan, scratch / known] { try #require(utimes(path, &hourAgo) == 0) }
-    // Whoever has the lock may be about to record them.
+    // The lock's holder may be about to record them.
     let other = try second()
     #expect(try other.catalog.database.tryBegin())
     #expect(try !store.removeOrphans(olderThan: 60_000))
@@ -275,7 +281,7 @@ import Testing
     other.catalog.database.rollback()
     #expect(try store.removeOrphans(olderThan: 60_000))
     #expect(isStored(try other.store(batch([:])) { true }))
-    #expect(try scratch.exists(known))
+    #expect(scratch.exists(known))
     #expect(try FileStatus.of(orphan) == nil)
     #expect(try FileStatus.of(young) != nil)
   }

@@ -4,14 +4,14 @@ import Testing
 
 @testable import Output
 
-/// What a consumer does that finds the catalog lost.
+/// A consumer's behaviour if the catalog is lost.
 @Suite struct LostCatalogTests: SpoiltOutput {
-  let scratch: Scratch
+  let scratch: TestFolder
   let lines = LogLines()
 
-  init() throws { scratch = try Scratch() }
+  init() throws { scratch = TestFolder() }
 
-  @Test func aConsumerDoesNotBeginAnewOverWhatWasStored() throws {
+  @Test("a consumer refuses an output whose catalog is lost") func lostCatalogIsRefused() throws {
     try fill(Self.images)
     let before = try rows
     for emptied in [false, true] {
@@ -28,7 +28,7 @@ import Testing
     try expectAgreement()
   }
 
-  @Test func withoutImagesThereIsNothingToLose() throws {
+  @Test("an output without images needs no catalog") func emptyOutputIsFine() throws {
     try fill(Self.images)
     let before = try rows
     try removeCatalog()
@@ -37,7 +37,7 @@ import Testing
     #expect(try scratch.read(#require(try asides().first)) == before)
   }
 
-  @Test func imagesThatSomebodyElsePutThereAreSaid() throws {
+  @Test("images without a row are reported once") func foreignImagesAreReported() throws {
     try scratch.write("out/mine.jpg", "mine")
     _ = try store()
     #expect(lines.all.contains { $0.contains("not logged") && $0.contains("mine.jpg") }, "\(lines.all)")
@@ -46,7 +46,7 @@ import Testing
     #expect(lines.all.count == said)
   }
 
-  @Test func aCSVFileAmongTheImagesIsNoImage() throws {
+  @Test("a CSV file among the images is no image") func csvFileIsNoImage() throws {
     _ = try store(csv: "out/rows.csv")
     #expect(lines.all == [])
     try scratch.write("out/rows.csv.aside-1", "x")

@@ -7,14 +7,14 @@ import Testing
 @testable import Wire
 
 @Suite struct OutputFolderTests {
-  private let scratch: Scratch
+  private let scratch: TestFolder
   private let output: OutputFolder
   private let incoming: Folder
 
   init() throws {
-    scratch = try Scratch()
+    scratch = TestFolder()
     output = try OutputFolder(path: scratch / "out", csvPath: scratch / "out/rows.csv")
-    incoming = try scratch.folder("incoming")
+    incoming = try scratch.makeFolder("incoming")
   }
 
   @discardableResult
@@ -30,7 +30,7 @@ import Testing
     } catch let refusal as ImageName.Refusal { return refusal.reason }
   }
 
-  @Test func anImageIsPlacedUnderItsName() throws {
+  @Test("an image is placed under its name") func imageIsPlacedUnderItsName() throws {
     let entry = Catalog.Entry(digest(of: "image"), try place("cat/small/1.jpg"))
     #expect(try scratch.read("out/cat/small/1.jpg") == "image")
     #expect(entry == Catalog.Entry(digest(of: "image"), try scratch.status("out/cat/small/1.jpg")))
@@ -40,14 +40,14 @@ import Testing
     #expect(try output.openFile(ImageName("cat/small/1.jpg"))?.status().size == 5)
   }
 
-  @Test func anImageReplacesWhatStoodThere() throws {
+  @Test("an image replaces the former file") func imageReplacesFormerFile() throws {
     try place("1.jpg", "old")
     try place("1.jpg", "new")
     #expect(try scratch.read("out/1.jpg") == "new")
   }
 
-  /// Somebody may take the images away as fast as they come.
-  @Test func anImageThatIsTakenAwayAtOnceWasPlacedAllTheSame() throws {
+  /// Somebody may remove images as fast as they are placed.
+  @Test("an image that is removed at once was placed all the same") func removedImageWasPlaced() throws {
     let folder = try Folder.open(scratch / "out")
     let isOver = StopFlag()
     let thread = BackgroundThread.start("taker") { while !isOver.isSet { unlinkat(folder.descriptor, "1.jpg", 0) } }
@@ -58,55 +58,55 @@ import Testing
     for _ in 0..<3_000 { #expect(try place("1.jpg").size == 5) }
   }
 
-  @Test func whatIsNotThereHasNoStatus() throws {
+  @Test("a missing image has no status") func missingImageHasNoStatus() throws {
     try scratch.write("out/file", "x")
-    _ = try scratch.folder("out/folder")
-    try scratch.link("out/link.jpg", to: scratch / "out/file")
+    _ = try scratch.makeFolder("out/folder")
+    try scratch.makeLink("out/link.jpg", to: scratch / "out/file")
     for name in ["none.jpg", "no/such.jpg", "file/inside.jpg", "folder", "link.jpg"] {
       #expect(try output.status(ImageName(name)) == nil, "\(name)")
     }
     #expect(try output.openFile(ImageName("no/such.jpg")) == nil)
   }
 
-  @Test func aLinkOnTheWayIsNotFollowed() throws {
-    _ = try scratch.folder("elsewhere")
-    try scratch.link("out/cat", to: scratch / "elsewhere")
-    try scratch.link("out/nowhere", to: scratch / "nothing")
+  @Test("a symbolic link in the path is not followed") func linkedFolderIsNotFollowed() throws {
+    _ = try scratch.makeFolder("elsewhere")
+    try scratch.makeLink("out/cat", to: scratch / "elsewhere")
+    try scratch.makeLink("out/nowhere", to: scratch / "nothing")
     #expect(try reason("cat/1.jpg") != nil)
     #expect(try reason("cat/deep/1.jpg") != nil)
     #expect(try reason("nowhere/1.jpg") != nil)
     #expect(try scratch.names("elsewhere") == [])
-    #expect(try !scratch.exists("nothing"))
+    #expect(!scratch.exists("nothing"))
     #expect(try output.status(ImageName("cat/1.jpg")) == nil)
   }
 
-  @Test func aLinkInTheImagesPlaceIsReplacedAndItsTargetLeftAlone() throws {
+  @Test("a link at the image's name is replaced, its target left alone") func linkIsReplacedNotFollowed() throws {
     try scratch.write("precious.jpg", "precious")
-    try scratch.link("out/1.jpg", to: scratch / "precious.jpg")
+    try scratch.makeLink("out/1.jpg", to: scratch / "precious.jpg")
     try place("1.jpg")
     #expect(try scratch.read("precious.jpg") == "precious")
     #expect(try scratch.read("out/1.jpg") == "image")
   }
 
-  @Test func aFileWhereAFolderIsNeededIsAReasonToRefuse() throws {
+  @Test("a file at a folder's name is refused") func fileInsteadOfFolderIsRefused() throws {
     try place("cat", "a file")
     #expect(try reason("cat/1.jpg") == "a file or a link stands where a folder is needed")
     #expect(try scratch.read("out/cat") == "a file")
   }
 
-  @Test func aFolderWhereTheFileShouldBeIsAReasonToRefuse() throws {
+  @Test("a folder at the image's name is refused") func folderInsteadOfFileIsRefused() throws {
     try place("cat/1.jpg")
     #expect(try reason("cat") == "a folder stands there")
   }
 
-  @Test func theCSVFilesOwnNameIsRefused() throws {
+  @Test("the CSV file's own name is refused") func csvFileNameIsRefused() throws {
     #expect(try reason("rows.csv") == "it is the CSV file's")
     #expect(try reason("cat/rows.csv") == nil)
     #expect(try reason("rows.csv.jpg") == nil)
   }
 
-  /// As a file system has it that takes both for one name.
-  @Test func theCSVFileIsKnownByAnotherSpelling() throws {
+  /// For a file system that folds both spellings into one name.
+  @Test("the CSV file is recognized by another spelling") func csvFileIsKnownBySpelling() throws {
     try scratch.write("out/rows.csv", "rows")
     #expect(link(scratch / "out/rows.csv", scratch / "out/ROWS.csv") == 0)
     #expect(try reason("ROWS.csv") == "it is the CSV file's")
@@ -114,9 +114,9 @@ import Testing
     #expect(try reason("Rows.csv") == nil)
   }
 
-  @Test func theCSVFileIsKnownByAnotherPath() throws {
-    _ = try scratch.folder("out/cat")
-    try scratch.link("linked", to: scratch / "out")
+  @Test("the CSV file is recognized by another path") func csvFileIsKnownByPath() throws {
+    _ = try scratch.makeFolder("out/cat")
+    try scratch.makeLink("linked", to: scratch / "out")
     let other = try OutputFolder(path: scratch / "out/", csvPath: scratch / "linked/cat/../cat/rows.csv")
     try scratch.write("incoming/0.part", "x")
     #expect(throws: ImageName.Refusal.self) {
@@ -125,19 +125,19 @@ import Testing
     _ = try other.place("0.part", in: incoming, as: ImageName("rows.csv"), over: nil)
   }
 
-  @Test func aNameThatTheFileSystemDoesNotTakeIsRefused() throws {
-    // Within our own limits, and more than a path may have with the folder before it.
+  @Test("a name that the file system does not accept is refused") func invalidNameIsRefused() throws {
+    // Within our limits, but longer than a path may be together with the folder.
     let long = String(repeating: String(repeating: "x", count: 250) + "/", count: 12) + "1.jpg"
     #expect(try reason(long) == nil)
   }
 
-  @Test func filePathsBeginAsConfigured() throws {
+  @Test("file paths begin as configured") func filePathsBeginAsConfigured() throws {
     #expect(output.filePath(try ImageName("a/b.jpg")) == scratch / "out/a/b.jpg")
     let trailing = try OutputFolder(path: scratch / "out//", csvPath: scratch / "x.csv")
     #expect(trailing.filePath(try ImageName("b.jpg")) == scratch / "out/b.jpg")
   }
 
-  @Test func manyFoldersAreSyncedAndClosed() throws {
+  @Test("many folders are synced and closed") func manyFoldersAreSyncedAndClosed() throws {
     for number in 0..<250 { try place("\(number)/1.jpg") }
     try output.syncTouched()
     try output.syncTouched()
@@ -147,7 +147,7 @@ import Testing
     #expect(try scratch.names("out").count == 251)
   }
 
-  @Test func foldersThatOnlyLookAlikeAreTwo() throws {
+  @Test("folders with different Unicode forms are two") func similarFoldersAreTwo() throws {
     let (composed, decomposed) = ("\u{E9}/1.jpg", "e\u{301}/1.jpg")
     try place(composed, "composed")
     #expect(try output.status(ImageName(decomposed)) == nil)
@@ -157,12 +157,12 @@ import Testing
     #expect(try scratch.read("out/" + decomposed) == "decomposed")
   }
 
-  @Test func aFolderThatWasRemovedInTheMidstOfABatchIsMadeAgain() throws {
+  @Test("a folder removed during a batch is re-created") func removedFolderIsRecreated() throws {
     try place("cat/1.jpg")
     let cat = try Folder.open(scratch / "out/cat")
     try cat.remove("1.jpg")
     try Folder.open(scratch / "out").removeFolder("cat")
-    // This batch may fail; the next attempt must not fail in the same way for ever.
+    // This batch may fail, but the next attempt must not fail in the same way.
     _ = try? place("cat/2.jpg")
     try place("cat/2.jpg")
     #expect(try scratch.names("out/cat") == ["2.jpg"])
@@ -170,22 +170,22 @@ import Testing
 }
 
 @Suite struct ConsumerSlotTests {
-  private let scratch: Scratch
+  private let scratch: TestFolder
   private let reserved: Folder
 
   init() throws {
-    scratch = try Scratch()
-    reserved = try scratch.folder("reserved")
+    scratch = TestFolder()
+    reserved = try scratch.makeFolder("reserved")
   }
 
-  @Test func eachConsumerHasASlotOfItsOwn() throws {
+  @Test("each consumer has a slot of its own") func consumersHaveOwnSlots() throws {
     let first = try ConsumerSlot.claim(in: reserved, alone: false)
     let second = try ConsumerSlot.claim(in: reserved, alone: false)
     #expect([first.number, second.number] == [1, 2])
     #expect(first.incoming.path != second.incoming.path)
   }
 
-  @Test func aFreedSlotIsReusedAndCleaned() throws {
+  @Test("a freed slot is reused and cleaned") func freedSlotIsReused() throws {
     var first: ConsumerSlot? = try ConsumerSlot.claim(in: reserved, alone: false)
     let second = try ConsumerSlot.claim(in: reserved, alone: false)
     try scratch.write("reserved/consumer-1/incoming/0.part", "half")
@@ -198,7 +198,7 @@ import Testing
     #expect(try second.incoming.names() == ["0.part"])
   }
 
-  @Test func aConsumerThatMustBeAloneRefusesASecond() throws {
+  @Test("a consumer that must be alone refuses a second") func exclusiveConsumerRefusesSecond() throws {
     let first = try ConsumerSlot.claim(in: reserved, alone: true)
     #expect(first.number == 1)
     let said = refusal { _ = try ConsumerSlot.claim(in: reserved, alone: true) }

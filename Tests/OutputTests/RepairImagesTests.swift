@@ -7,19 +7,19 @@ import Testing
 @testable import Wire
 
 @Suite struct RepairImagesTests: SpoiltOutput {
-  let scratch: Scratch
+  let scratch: TestFolder
   let lines = LogLines()
 
-  init() throws { scratch = try Scratch() }
+  init() throws { scratch = TestFolder() }
 
   // MARK: Images
 
-  @Test func imagesThatAreMissingOrAlteredAreNamedAndMayComeAgain() throws {
+  @Test("missing and altered images are named and may arrive again") func badImagesMayArriveAgain() throws {
     try fill(Self.images + [("d.jpg", "five")])
     try Folder.open(scratch / "out").remove("a.jpg")
     let status = try scratch.status("out/d.jpg")
     try scratch.write("out/d.jpg", "FIVE")
-    // Not even the time tells.
+    // Not even the time differs.
     let time = timespec(
       tv_sec: Int(status.modified / 1_000_000_000), tv_nsec: Int(status.modified % 1_000_000_000))
     #expect(utimensat(AT_FDCWD, scratch / "out/d.jpg", [time, time], 0) == 0)
@@ -35,8 +35,8 @@ import Testing
     #expect(entry.digest == digest(of: "five") && entry.inode == 0, "only its bytes can say that it is there")
   }
 
-  @Test("thumbnails of a NAS get no row where catalog and CSV file are lost")
-  func filesOfTheStorageGetNoRow() throws {
+  @Test("thumbnails of a NAS get no row if catalog and CSV file are lost")
+  func thumbnailsGetNoRow() throws {
     for name in ["a.jpg", "@eaDir/a.jpg", "cat/#recycle/b.jpg", "lost+found/c.jpg"] {
       try scratch.write("out/" + name, name)
     }
@@ -45,7 +45,7 @@ import Testing
     #expect(try store().catalog.entry("@eaDir/a.jpg") == nil)
   }
 
-  @Test func anImageThatWasCopiedBackIsSoundAgain() throws {
+  @Test("an image that was copied back is sound again") func restoredImageIsSound() throws {
     try fill(Self.images)
     try Folder.open(scratch / "out").remove("a.jpg")
     try scratch.write("out/a.jpg", "four")
@@ -56,7 +56,7 @@ import Testing
 
   // MARK: Leftovers
 
-  @Test func temporaryFilesAndPartsThatNobodyWaitsForAreRemoved() throws {
+  @Test("unused temporary files and parts are removed") func unusedFilesAreRemoved() throws {
     try fill(Self.images)
     let waiting: String
     do {
@@ -87,8 +87,8 @@ import Testing
     #expect(try repair().said == [])
   }
 
-  /// Renamed, and the transaction was not committed: the last message comes again and finds it.
-  @Test func anImageThatStandsUnderItsNameAlreadyIsStillWaitedFor() throws {
+  /// Renamed but not committed: the last message is delivered again and finds it.
+  @Test("an image that was renamed but not committed is still awaited") func uncommittedImageIsStillAwaited() throws {
     try fill(Self.images)
     do {
       let store = try store()

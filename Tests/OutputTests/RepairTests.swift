@@ -6,16 +6,16 @@ import Testing
 @testable import Platform
 @testable import Wire
 
-/// An output without a broker, spoilt in many ways.
+/// A damaged output, repaired without a broker.
 @Suite struct RepairTests: SpoiltOutput {
-  let scratch: Scratch
+  let scratch: TestFolder
   let lines = LogLines()
 
-  init() throws { scratch = try Scratch() }
+  init() throws { scratch = TestFolder() }
 
   // MARK: Nothing wrong
 
-  @Test func aSoundOutputStaysAsItIs() throws {
+  @Test("a sound output stays as it is") func soundOutputStaysAsItIs() throws {
     try fill(Self.images)
     let before = try rows
     let (result, said) = try repair()
@@ -25,12 +25,12 @@ import Testing
     try expectAgreement()
   }
 
-  @Test func whereThereIsNoOutputNothingIsMade() throws {
+  @Test("a missing output is not created") func missingOutputIsNotCreated() throws {
     #expect(refusal { _ = try repair() }?.contains("PROCESSED_IMAGES_DIR") == true)
     #expect(try scratch.names() == [])
   }
 
-  @Test func aConsumerAndARepairKeepEachOtherOut() throws {
+  @Test("a consumer and a repair exclude each other") func consumerAndRepairAreExclusive() throws {
     try fill(Self.images)
     var store: ImageStore? = try store()
     #expect(refusal { _ = try repair() }?.contains("stop all of them first") == true)
@@ -45,8 +45,8 @@ import Testing
 
   // MARK: CSV file
 
-  @Test(arguments: [0, 1, 100, 250, 400])
-  func aCSVFileThatWasCutIsWrittenAnew(length: Int) throws {
+  @Test("a truncated CSV file is rewritten", arguments: [0, 1, 100, 250, 400])
+  func truncatedCSVFileIsRewritten(length: Int) throws {
     try fill(Self.images)
     let before = try rows
     let cut = Array(before.utf8.prefix(length))
@@ -55,15 +55,15 @@ import Testing
     #expect(result.repairs == 1 && result.remaining == 0, "\(said)")
     #expect(try rows == before)
     for aside in try asides() { #expect(try contents(of: scratch / aside) == cut) }
-    // The beginning of a header is a crash's, and nothing to keep.
+    // A partial header comes from a crash and is not kept.
     #expect(try asides().count == (length < CSVLine.header.count ? 0 : 1))
     try expectAgreement()
   }
 
-  @Test func aCSVFileThatWasAlteredInTheMiddleIsMovedAsideAndWrittenAnew() throws {
+  @Test("a CSV file altered in the middle is moved aside and rewritten") func alteredCSVFileIsRewritten() throws {
     try fill(Self.images)
     let before = try rows
-    // As long as before, with its first and last row: a consumer does not look there.
+    // The same length, first and last row: a consumer does not notice.
     let altered = before.replacing("cat/b.jpg", with: "dog/b.jpg")
     try scratch.write("rows.csv", altered)
     #expect(try repair().result.repairs == 1)
@@ -72,7 +72,7 @@ import Testing
     try expectAgreement()
   }
 
-  @Test func rowsThatTheCatalogDoesNotHaveAreKeptInTheFileMovedAside() throws {
+  @Test("rows that the catalog lacks are kept in the file moved aside") func unknownRowsAreKeptAside() throws {
     try fill(Self.images)
     let before = try rows
     try scratch.append("rows.csv", line(storedRow(scratch / "out/restored/from/a/backup.jpg")))
@@ -83,7 +83,7 @@ import Testing
     try expectAgreement()
   }
 
-  @Test func aCSVFileThatIsGoneIsWrittenAnew() throws {
+  @Test("a missing CSV file is rewritten") func missingCSVFileIsRewritten() throws {
     try fill(Self.images)
     let before = try rows
     try Folder.open(scratch.path).remove("rows.csv")
@@ -119,8 +119,8 @@ import Testing
     ("a table lost", { try $0.store().catalog.database.execute("DROP TABLE images") }),
   ]
 
-  @Test(arguments: damages.indices)
-  func aDamagedCatalogIsMadeAnewFromTheCSVFileAndTheImages(number: Int) throws {
+  @Test("a damaged catalog is rebuilt from the CSV file and the images", arguments: damages.indices)
+  func damagedCatalogIsRebuilt(number: Int) throws {
     try fill(Self.images)
     let before = try rows
     try Self.damages[number].1(self)
@@ -131,7 +131,7 @@ import Testing
     let aside = try #require(try asides("out/.image-pipeline").first { !$0.hasSuffix("-wal") && !$0.hasSuffix("-shm") })
     #expect(said.contains { $0.contains("damaged") && $0.contains(aside) }, "\(said)")
     #expect(try contents(of: scratch / "out/.image-pipeline/\(aside)") == damaged)
-    // It was right to the byte, and is left alone.
+    // It was right to the byte and is left alone.
     #expect(try rows == before)
     #expect(try asides() == [])
     try expectAgreement()
@@ -142,7 +142,7 @@ import Testing
     #expect(stored.joined() == before.dropFirst(CSVLine.header.count))
   }
 
-  @Test func aCatalogThatWasLostIsMadeAnew() throws {
+  @Test("a lost catalog is rebuilt") func lostCatalogIsRebuilt() throws {
     try fill(Self.images)
     let before = try rows
     try removeCatalog()
@@ -154,14 +154,14 @@ import Testing
     #expect(try repair().said == [])
   }
 
-  @Test func aCatalogOfANewerVersionIsNotTakenForDamaged() throws {
+  @Test("a catalog of a newer version is not taken for damaged") func newerCatalogIsNotDamaged() throws {
     try fill(Self.images)
     try store().catalog.database.setUserVersion(99)
     #expect(refusal { _ = try repair() }?.contains("version 99") == true)
     #expect(try asides("out/.image-pipeline") == [])
   }
 
-  @Test func withoutTheCSVFileTheImagesAreLogged() throws {
+  @Test("images get rows if the CSV file is lost, too") func imagesWithoutCSVFileGetRows() throws {
     try fill(Self.images)
     try removeCatalog()
     try Folder.open(scratch.path).remove("rows.csv")
@@ -178,11 +178,11 @@ import Testing
     #expect(try repair().said == [])
   }
 
-  @Test func imagesWithoutARowGetOneAndTheOthersKeepTheirs() throws {
+  @Test("images without a row get one, the others keep theirs") func imagesWithoutRowGetOne() throws {
     try fill(Self.images)
     let before = try rows
     try removeCatalog()
-    // The last two rows are lost with the catalog: the file that stands is a version that no row tells of.
+    // The catalog and the last two rows are lost: no row describes the present file.
     let kept = before.utf8.split(separator: 0x0A).prefix(3).map { String($0)! + "\n" }.joined()
     try scratch.write("rows.csv", kept)
     let (result, said) = try repair()
@@ -195,7 +195,7 @@ import Testing
     try expectAgreement()
   }
 
-  @Test func whatIsNoRowOfThisOutputIsKeptAside() throws {
+  @Test("rows of other outputs are kept in the file moved aside") func foreignRowsAreKeptAside() throws {
     try fill(Self.images)
     try removeCatalog()
     try scratch.append("rows.csv", "mine.jpg,by hand\n" + line(storedRow("elsewhere/a.jpg")))
@@ -208,7 +208,9 @@ import Testing
     try expectAgreement()
   }
 
-  @Test func aCSVFileOfTheScriptsIsMovedAsideAndTheImagesAreLogged() throws {
+  @Test("a CSV file of the Python scripts is moved aside, and the images get rows") func scriptsCSVFileIsMovedAside()
+    throws
+  {
     try scratch.write("out/cat/1.jpg", "one")
     let theirs = "file_path,image_label\n\(scratch / "out/cat/1.jpg"),cat\n"
     try scratch.write("rows.csv", theirs)

@@ -6,9 +6,9 @@ import Testing
 @testable import Platform
 @testable import Wire
 
-/// An output without a broker, which a test spoils, and what it does to it.
+/// An output without a broker, with helpers to damage and repair it.
 protocol SpoiltOutput {
-  var scratch: Scratch { get }
+  var scratch: TestFolder { get }
   var lines: LogLines { get }
 }
 
@@ -19,7 +19,7 @@ extension SpoiltOutput {
     ) { _, _ in InMemoryDeadLetters() }
   }
 
-  /// Stores images as a consumer would that got them in one message each.
+  /// Stores images like a consumer that received each in one message.
   func fill(_ images: [(name: String, content: String)], from offset: Int64 = 0) throws {
     let store = try store()
     let csv = CSVFile(
@@ -66,17 +66,17 @@ extension SpoiltOutput {
   var catalogFile: String { "out/.image-pipeline/catalog.sqlite" }
 
   func removeCatalog() throws {
-    let folder = try scratch.folder("out/.image-pipeline")
+    let folder = try scratch.makeFolder("out/.image-pipeline")
     for suffix in ["", "-wal", "-shm"] { try folder.remove(Catalog.fileName + suffix) }
   }
 
-  /// Overwrites bytes of the catalog, all of it checkpointed by then.
+  /// Overwrites bytes of the checkpointed catalog.
   func overwrite(_ bytes: [UInt8], at offset: Int) throws {
     let file = try File.open(scratch / catalogFile, .readWrite)
     try bytes.withUnsafeBytes { try file.write($0, at: offset) }
   }
 
-  /// After any repair, a consumer starts, finds nothing to say, and leaves everything as it is.
+  /// Expects that a consumer started after a repair logs nothing and changes nothing.
   func expectAgreement(sourceLocation: SourceLocation = #_sourceLocation) throws {
     let before = (try rows, try asides())
     let said = lines.all.count

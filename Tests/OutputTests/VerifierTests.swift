@@ -5,18 +5,18 @@ import Testing
 @testable import Platform
 @testable import Wire
 
-/// Folders made by hand, as a careless carrier could have left them.
+/// Handmade folders, with the damage of a careless carrier.
 @Suite struct VerifierTests {
-  private let scratch: Scratch
+  private let scratch: TestFolder
   private let header = String(decoding: CSVLine.header, as: UTF8.self)
 
   init() throws {
-    scratch = try Scratch()
-    _ = try scratch.folder("in")
-    _ = try scratch.folder("out")
+    scratch = TestFolder()
+    _ = try scratch.makeFolder("in")
+    _ = try scratch.makeFolder("out")
   }
 
-  /// An image that arrived as it should.
+  /// An image that arrived intact.
   private func carry(_ name: String, _ content: String, prefix: String? = nil) throws -> String {
     try scratch.write("in/" + name, content)
     try scratch.write("out/" + name, content)
@@ -39,7 +39,7 @@ import Testing
     return (verifier.result, findings)
   }
 
-  @Test func whatArrivedIsVerified() throws {
+  @Test("arrived images are verified") func arrivedImagesAreVerified() throws {
     let rows = [try carry("1.jpg", "one"), try carry("cat/a,\"b\".jpg", "two"), try carry("empty.jpg", "")]
     try scratch.write("out/.image-pipeline/catalog.sqlite", "not an image")
     try scratch.write("in/notes.txt", "not an image")
@@ -51,8 +51,8 @@ import Testing
     #expect(result.bytes == 6)
   }
 
-  @Test("with a prefix, images are compared under their longer names, and those of other producers are left out")
-  func namesWithAPrefixAreVerified() throws {
+  @Test("prefixed images are compared under their longer names, others are left out")
+  func prefixedNamesAreVerified() throws {
     try scratch.write("in/1.jpg", "one")
     try scratch.write("in/2.jpg", "two")
     try scratch.write("in/3.jpg", "three")
@@ -65,8 +65,8 @@ import Testing
     #expect(findings.sorted() == ["altered 2.jpg", "extra left/4.jpg", "missing 3.jpg"])
   }
 
-  @Test("an image that is stored next to another one of its name is found there")
-  func alternativesAreVerified() throws {
+  @Test("an image stored under an alternative name is found")
+  func alternativeNamesAreFound() throws {
     let row = try carry("1.jpg", "one")
     try scratch.write("in/1.jpg", "two")
     let other = try ImageName("1.jpg").alternatives(digest(of: "two"))[0].value
@@ -77,7 +77,7 @@ import Testing
     #expect(try verify(row).1.sorted() == ["altered 1.jpg", "extra \(other)"])
   }
 
-  @Test func whatTheConsumerMovedAsideIsNotExtra() throws {
+  @Test("a file that the consumer moved aside is not extra") func asideFileIsNotExtra() throws {
     let row = try carry("1.jpg", "one")
     try scratch.write("out/rows.csv", header + row)
     try scratch.write("out/rows.csv.aside-1795476676123", "mine")
@@ -89,7 +89,7 @@ import Testing
   }
 
   @Test("thumbnails of a NAS are neither missing nor extra")
-  func filesOfTheStorageAreNeitherMissingNorExtra() throws {
+  func thumbnailsAreIgnored() throws {
     let row = try carry("cat/1.jpg", "one")
     for name in ["@eaDir/1.jpg/SYNOPHOTO_THUMB_M.jpg", "#recycle/2.jpg", "lost+found/3.jpg"] {
       try scratch.write("in/cat/" + name, "thumbnail")
@@ -98,18 +98,18 @@ import Testing
     for name in ["Thumbs.db", "._1.jpg", ".DS_Store"] { try scratch.write("out/" + name, "metadata") }
     let (result, findings) = try verify(row)
     #expect(findings == [] && result.verified == 1)
-    // One that was stored has a row.
+    // A stored image has a row.
     let stored = line(storedRow(scratch / "out/cat/@eaDir/4.jpg", content: "four"))
     try scratch.write("out/cat/@eaDir/4.jpg", "four")
     #expect(try verify(row, stored).1 == ["extra cat/@eaDir/4.jpg"])
   }
 
-  @Test func nothingAtAllIsClean() throws {
+  @Test("empty folders are clean") func emptyFoldersAreClean() throws {
     let (result, _) = try verify()
     #expect(result.isClean && result.verified == 0)
   }
 
-  @Test func whatIsNotThereIsMissing() throws {
+  @Test("an absent image is missing") func absentImageIsMissing() throws {
     let row = try carry("1.jpg", "one")
     try scratch.write("in/lost.jpg", "lost")
     _ = try carry("unlogged.jpg", "unlogged")
@@ -120,14 +120,14 @@ import Testing
     #expect(!result.isClean)
   }
 
-  @Test func aLinkInTheOutputIsNoImage() throws {
+  @Test("a symbolic link in the output is no image") func linkInOutputIsNoImage() throws {
     let row = try carry("1.jpg", "one")
     try Folder.open(scratch / "out").remove("1.jpg")
-    try scratch.link("out/1.jpg", to: scratch / "in/1.jpg")
+    try scratch.makeLink("out/1.jpg", to: scratch / "in/1.jpg")
     #expect(try verify(row).1.first == "missing 1.jpg")
   }
 
-  @Test func otherBytesAreAltered() throws {
+  @Test("other bytes are altered") func otherBytesAreAltered() throws {
     let rows = [try carry("1.jpg", "one"), try carry("2.jpg", "two"), try carry("3.jpg", "three")]
     try scratch.write("out/1.jpg", "One")
     try scratch.write("in/2.jpg", "newer")
@@ -137,20 +137,20 @@ import Testing
     #expect(result.verified == 0)
   }
 
-  @Test func twoEqualRowsInARowAreDoubled() throws {
+  @Test("two equal rows in succession are duplicates") func equalRowsAreDuplicates() throws {
     let row = try carry("1.jpg", "one")
     let (result, findings) = try verify(row, row)
     #expect(findings == ["doubled 1.jpg"])
     #expect(!result.isClean)
   }
 
-  @Test func anImageThatWentThereAndBackIsNotDoubled() throws {
+  @Test("an image that changed and changed back is no duplicate") func changedBackIsNoDuplicate() throws {
     let row = try carry("1.jpg", "one")
     let between = line(storedRow(scratch / "out/1.jpg", content: "two"))
     #expect(try verify(row, between, row).0.isClean)
   }
 
-  @Test func whatNobodySentIsExtra() throws {
+  @Test("an image that nobody sent is extra") func unsentImageIsExtra() throws {
     let row = try carry("1.jpg", "one")
     try scratch.write("out/cat/more.jpg", "more")
     let ghost = line(storedRow(scratch / "out/ghost.jpg"))
@@ -162,7 +162,7 @@ import Testing
     #expect(result.verified == 1)
   }
 
-  @Test func aFileOfThePythonScriptsHasNoHashes() throws {
+  @Test("a CSV file of the Python scripts has no hashes") func scriptsFileHasNoHashes() throws {
     _ = try carry("1.jpg", "one")
     _ = try carry("cat/2.jpg", "two")
     try scratch.write(
@@ -172,28 +172,28 @@ import Testing
     #expect(result.verified == 2)
   }
 
-  @Test func theOutputMayHaveBeenMovedSince() throws {
+  @Test("the output may have been moved") func outputMayHaveMoved() throws {
     let rows = [
       try carry("cat/1.jpg", "one", prefix: "/data/processed/"), try carry("2.jpg", "2", prefix: "/data/processed/"),
     ]
     let (result, findings) = try verify(rows[0], rows[1])
     #expect(findings == [])
     #expect(result.verified == 2)
-    try scratch.link("linked", to: scratch / "out")
+    try scratch.makeLink("linked", to: scratch / "out")
     #expect(try verify(rows[0], rows[1], output: scratch / "linked").0.isClean)
     #expect(try verify(rows[0], rows[1], output: scratch / "out/").0.isClean)
   }
 
-  @Test func theCSVFileInTheOutputIsNoExtra() throws {
+  @Test("the CSV file in the output is not extra") func csvFileIsNotExtra() throws {
     let row = try carry("1.jpg", "one")
     try scratch.write("out/rows.csv", header + row)
     #expect(try verify(csv: scratch / "out/rows.csv").0.isClean)
     #expect(try verify(csv: scratch / "out/../out//rows.csv").1 == [])
-    try scratch.link("linked.csv", to: scratch / "out/rows.csv")
+    try scratch.makeLink("linked.csv", to: scratch / "out/rows.csv")
     #expect(try verify(csv: scratch / "linked.csv").1 == [])
   }
 
-  @Test func anOutputWithinTheInputIsNotTakenForInput() throws {
+  @Test("an output inside the input is no input") func outputInsideInputIsIgnored() throws {
     try scratch.write("in/1.jpg", "one")
     try scratch.write("in/out/1.jpg", "one")
     try scratch.write("in/out/.image-pipeline/catalog.sqlite", "")
@@ -201,22 +201,22 @@ import Testing
     #expect(try verify(csv: scratch / "rows.csv", output: scratch / "in/out").1 == [])
   }
 
-  @Test func namesThatOnlyLookAlikeAreTwo() throws {
+  @Test("names with different Unicode forms are two") func similarNamesAreTwo() throws {
     let rows = [try carry("\u{E9}.jpg", "composed"), try carry("e\u{301}.jpg", "decomposed")]
     let (result, findings) = try verify(rows[0], rows[1])
     #expect(findings == [])
     #expect(result.verified == 2)
   }
 
-  @Test(arguments: [nil, "elsewhere/out/"])
-  func aSlashWithACombiningCharacterBehindItIsStillASlash(prefix: String?) throws {
+  @Test("a slash before a combining character is still a slash", arguments: [nil, "elsewhere/out/"])
+  func combiningCharacterAfterSlash(prefix: String?) throws {
     let rows = [try carry("\u{301}1.jpg", "one", prefix: prefix), try carry("cat/\u{301}2.jpg", "two", prefix: prefix)]
     let (result, findings) = try verify(rows[0], rows[1])
     #expect(findings == [])
     #expect(result.verified == 2)
   }
 
-  @Test func whatCannotBeReadAtAllIsAnError() throws {
+  @Test("an unreadable folder is an error") func unreadableFolderIsAnError() throws {
     #expect(throws: SystemError.self) { try verify(csv: scratch / "none.csv") }
     try scratch.write("rows.csv", header)
     #expect(throws: SystemError.self) { try verify(csv: scratch / "rows.csv", output: scratch / "none") }

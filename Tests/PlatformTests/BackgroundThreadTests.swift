@@ -5,7 +5,7 @@ import Testing
 @testable import Platform
 
 @Suite struct BackgroundThreadTests {
-  @Test func joinWaitsForTheBodyAndMayBeRepeated() {
+  @Test("join waits for the body and may be repeated") func joinWaitsForTheBody() {
     let isDone = Mutexed(false)
     let thread = BackgroundThread.start("worker") { isDone.set(true) }
     thread.join()
@@ -13,7 +13,7 @@ import Testing
     thread.join()
   }
 
-  @Test func nameIsCutToWhatTheKernelTakes() {
+  @Test("a thread's name is cut to the kernel's limit") func longNameIsCut() {
     let name = Mutexed("")
     BackgroundThread.start("a-name-that-is-too-long") {
       var bytes = [UInt8](repeating: 0, count: 32)
@@ -25,7 +25,7 @@ import Testing
     #expect(name.get() == "a-name-that-is-")
   }
 
-  @Test func joiningItselfReturns() {
+  @Test("a thread that joins itself returns") func joiningItselfReturns() {
     let box = Mutexed<BackgroundThread?>(nil)
     let isReady = Mutexed(false)
     let thread = BackgroundThread.start("self") {

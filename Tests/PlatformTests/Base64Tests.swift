@@ -4,8 +4,8 @@ import Testing
 
 @testable import Platform
 
-/// By each path that this processor has, which must agree; nil where they refuse. The memory behind the room is checked to be
-/// untouched.
+/// Decodes by each path of this processor; all must agree, and nil means refused. Checks that the memory after the
+/// buffer is untouched.
 private func decode(_ characters: [UInt8], offset: Int = 0) -> [UInt8]? {
   let room = Base64.decodedCapacity(characters.count)
   let results = Base64.Path.allCases.filter(\.isAvailable).map { path -> [UInt8]? in
@@ -25,7 +25,7 @@ private func decode(_ characters: [UInt8], offset: Int = 0) -> [UInt8]? {
 
 private func decode(_ text: String) -> [UInt8]? { decode(Array(text.utf8)) }
 
-/// By each path; the memory behind the room is checked to be untouched.
+/// The same for the decoder that skips white space.
 private func decodeSkippingWhiteSpace(_ characters: [UInt8]) -> [UInt8]? {
   let room = Base64.decodedCapacity(characters.count)
   let results = Base64.Path.allCases.filter(\.isAvailable).map { path -> [UInt8]? in
@@ -61,16 +61,18 @@ private func encode(_ bytes: [UInt8], offset: Int = 0) -> String {
 }
 
 @Suite struct Base64Tests {
-  @Test(arguments: [
-    ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="),
-    ("foobar", "Zm9vYmFy"),
-  ])
-  func theVectorsOfTheRFCHold(plain: String, encoded: String) {
+  @Test(
+    "the vectors of RFC 4648 hold",
+    arguments: [
+      ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="),
+      ("foobar", "Zm9vYmFy"),
+    ])
+  func rfcVectorsHold(plain: String, encoded: String) {
     #expect(encode(Array(plain.utf8)) == encoded)
     #expect(decode(encoded) == Array(plain.utf8))
   }
 
-  @Test func everyLengthAgreesWithAnIndependentCodec() {
+  @Test("every length agrees with an independent codec") func everyLengthIsRight() {
     var numbers = SeededNumbers(seed: 1)
     for count in 0...1_000 {
       let bytes = numbers.bytes(count)
@@ -81,7 +83,7 @@ private func encode(_ bytes: [UInt8], offset: Int = 0) -> String {
     }
   }
 
-  @Test func everyByteValueIsCarriedAtEveryPlace() {
+  @Test("every byte value is carried at every position") func everyByteValueIsCarried() {
     for byte in UInt8.min...UInt8.max {
       for place in 0..<3 {
         var bytes: [UInt8] = [0, 0, 0]
@@ -91,7 +93,7 @@ private func encode(_ bytes: [UInt8], offset: Int = 0) -> String {
     }
   }
 
-  @Test func randomBytesComeBack() {
+  @Test("random bytes come back") func randomBytesComeBack() {
     var numbers = SeededNumbers(seed: 2)
     for _ in 0..<300 {
       let bytes = numbers.bytes(Int.random(in: 0...3_000, using: &numbers))
@@ -99,7 +101,7 @@ private func encode(_ bytes: [UInt8], offset: Int = 0) -> String {
     }
   }
 
-  @Test func thisProcessorsPathIsTheWidestThatItHas() {
+  @Test("the widest path of this processor is used") func widestPathIsUsed() {
     #expect(Base64.Path.portable.isAvailable)
     #expect(Base64.Path.best.isAvailable)
     #if arch(arm64)
@@ -109,21 +111,21 @@ private func encode(_ bytes: [UInt8], offset: Int = 0) -> String {
     #endif
   }
 
-  @Test func aByteOutsideTheAlphabetIsRefusedWhereverItStands() {
+  @Test("a byte outside the alphabet is refused at every position") func foreignByteIsRefused() {
     let alphabet = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
     for byte in UInt8.min...UInt8.max where !alphabet.contains(byte) {
       for place in 0..<12 {
         var characters = Array("QUJDQUJDQUJD".utf8)
         characters[place] = byte
-        // At the very end a padding character is one, and leaves bits of "J" behind that are not zero, or not.
+        // At the end, a padding character is valid or leaves bits of "J" that are not zero.
         if byte == UInt8(ascii: "="), place == 11 { continue }
         #expect(decode(characters) == nil, "byte \(byte) at \(place)")
       }
     }
   }
 
-  /// In the midst of what is taken many characters at a time.
-  @Test func aByteOutsideTheAlphabetIsRefusedAmongMany() {
+  /// Inside a block that is decoded many characters at a time.
+  @Test("a byte outside the alphabet is refused inside a wide block") func foreignByteInBlockIsRefused() {
     let alphabet = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
     let sound = Array(String(repeating: "QUJD", count: 50).utf8)
     for byte in UInt8.min...UInt8.max where !alphabet.contains(byte) {
@@ -142,7 +144,9 @@ private func encode(_ bytes: [UInt8], offset: Int = 0) -> String {
     }
   }
 
-  @Test(arguments: ["QUJD\n", "QUJD\r\n", "QU JD", " QUJD", "QUJDRUZH\n", "QUJD\nRUZH===", "QUJD\u{0}RUZ"])
+  @Test(
+    "white space is refused by default",
+    arguments: ["QUJD\n", "QUJD\r\n", "QU JD", " QUJD", "QUJDRUZH\n", "QUJD\nRUZH===", "QUJD\u{0}RUZ"])
   func whiteSpaceIsRefused(text: String) { #expect(decode(text) == nil) }
 
   @Test("white space is skipped on request", arguments: [0, 1, 75, 76, 77, 1_000, 12_288, 12_289, 40_000])
@@ -150,7 +154,7 @@ private func encode(_ bytes: [UInt8], offset: Int = 0) -> String {
     var numbers = SeededNumbers(seed: UInt64(count))
     let bytes = numbers.bytes(count)
     let text = Array(encode(bytes).utf8)
-    // Lines of 76 characters, as encodebytes writes them, and white space of each kind wherever it falls.
+    // Lines of 76 characters, as Python's encodebytes writes them, and every kind of white space at any position.
     var lines: [UInt8] = []
     var strewn: [UInt8] = []
     for (place, character) in text.enumerated() {
@@ -170,11 +174,11 @@ private func encode(_ bytes: [UInt8], offset: Int = 0) -> String {
     arguments: [
       "QU JD=", "QUI=\nQUJD", "Q\nU\nJ", "=\n", "QUJD\u{0B}", "QUJD\u{0}", "QU-D", "QUJ", "QR==\n", "====\n", "Q\n===",
     ])
-  func whiteSpaceAloneIsSkipped(text: String) { #expect(decodeSkippingWhiteSpace(Array(text.utf8)) == nil) }
+  func onlyWhiteSpaceIsSkipped(text: String) { #expect(decodeSkippingWhiteSpace(Array(text.utf8)) == nil) }
 
-  /// Where the skipping decoder hands on what it has gathered, and only there, padding could hide.
-  @Test("padding within a long text is refused wherever it is")
-  func paddingWithinALongTextIsRefused() {
+  /// Padding could hide where the skipping decoder passes on what it has gathered.
+  @Test("padding inside a long text is refused at every position")
+  func paddingInTheMiddleIsRefused() {
     let sound = Array(String(repeating: "QUJD", count: 10_000).utf8)
     for place in [3, 16_379, 16_383, 16_387, 32_767, 39_995] {
       var text = sound
@@ -184,18 +188,22 @@ private func encode(_ bytes: [UInt8], offset: Int = 0) -> String {
     }
   }
 
-  @Test(arguments: ["-_-_", "ab-c", "abc_", "ab_="])
-  func theURLSafeAlphabetIsRefused(text: String) { #expect(decode(text) == nil) }
+  @Test("the URL-safe alphabet is refused", arguments: ["-_-_", "ab-c", "abc_", "ab_="])
+  func urlSafeAlphabetIsRefused(text: String) { #expect(decode(text) == nil) }
 
-  @Test(arguments: ["Q", "QU", "QUJ", "QUJDR", "QUJDRU", "QUJDRUZ", "=", "==", "==="])
-  func aLengthThatIsNoMultipleOfFourIsRefused(text: String) { #expect(decode(text) == nil) }
+  @Test(
+    "a length that is no multiple of four is refused",
+    arguments: ["Q", "QU", "QUJ", "QUJDR", "QUJDRU", "QUJDRUZ", "=", "==", "==="])
+  func oddLengthIsRefused(text: String) { #expect(decode(text) == nil) }
 
-  @Test(arguments: [
-    "====", "Q===", "=QUJ", "Q=UJ", "QU=D", "QQ==QUJD", "QUI=QUJD", "QUJD====", "=UJD", "QQ=Q", "=AA=", "A=A=",
-  ])
-  func paddingThatIsMisplacedIsRefused(text: String) { #expect(decode(text) == nil) }
+  @Test(
+    "misplaced padding is refused",
+    arguments: [
+      "====", "Q===", "=QUJ", "Q=UJ", "QU=D", "QQ==QUJD", "QUI=QUJD", "QUJD====", "=UJD", "QQ=Q", "=AA=", "A=A=",
+    ])
+  func misplacedPaddingIsRefused(text: String) { #expect(decode(text) == nil) }
 
-  @Test func bitsBehindTheLastByteMustBeZero() {
+  @Test("bits after the last byte must be zero") func trailingBitsMustBeZero() {
     let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
     for (value, character) in alphabet.enumerated() {
       #expect((decode("Q\(character)==") != nil) == (value % 16 == 0), "Q\(character)==")
@@ -203,8 +211,8 @@ private func encode(_ bytes: [UInt8], offset: Int = 0) -> String {
     }
   }
 
-  @Test func whatIsAcceptedIsWhatTheEncoderWrites() {
-    // Strictness in one sentence: no two texts stand for the same bytes.
+  @Test("only text that the encoder would write is accepted") func onlyCanonicalTextIsAccepted() {
+    // Strictness: no two texts stand for the same bytes.
     var numbers = SeededNumbers(seed: 3)
     let characters = Array("ABCQgw0189+/=-_ \n".utf8)
     for _ in 0..<8_000 {

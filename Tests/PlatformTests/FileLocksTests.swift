@@ -1,15 +1,16 @@
+import TestSupport
 import Testing
 
 @testable import Platform
 
 @Suite struct FileLocksTests {
-  private let folder: TemporaryFolder
+  private let folder: TestFolder
 
-  init() throws { folder = try TemporaryFolder() }
+  init() throws { folder = TestFolder() }
 
   private func open() throws -> File { try File.open(folder.path + "/file", .create) }
 
-  @Test func sharersKeepOutWhoWantsItAlone() throws {
+  @Test("shared holders exclude an exclusive one") func sharersExcludeExclusive() throws {
     let first = try open()
     #expect(try first.lockShared())
     #expect(try open().lockShared())
@@ -17,7 +18,7 @@ import Testing
     withExtendedLifetime(first) {}
   }
 
-  @Test func whoHasItAloneKeepsOutSharers() throws {
+  @Test("an exclusive holder excludes shared ones") func exclusiveExcludesSharers() throws {
     var alone: File? = try open()
     #expect(try alone!.lockExclusively())
     #expect(try !open().lockShared())
@@ -25,8 +26,10 @@ import Testing
     #expect(try open().lockShared())
   }
 
-  @Test(arguments: [(0, 1), (1, 0), (7, .max), (.max, 7), (41, 42)] as [(UInt64, UInt64)])
-  func aClaimIsSharedWithItsOwnerAlone(mine: UInt64, other: UInt64) throws {
+  @Test(
+    "a claim is shared with its owner only",
+    arguments: [(0, 1), (1, 0), (7, .max), (.max, 7), (41, 42)] as [(UInt64, UInt64)])
+  func claimIsSharedWithOwnerOnly(mine: UInt64, other: UInt64) throws {
     var held: File? = try open()
     let second = try open()
     #expect(try held!.claim(for: mine))
@@ -36,11 +39,11 @@ import Testing
     #expect(try !open().claim(for: other))
   }
 
-  @Test func aClaimEndsWithItsLastHolder() throws {
+  @Test("a claim ends with its last holder") func claimEndsWithLastHolder() throws {
     do {
       let held = try open()
       #expect(try held.claim(for: 1))
-      // To close another opening of the file releases nothing.
+      // Closing another opening of the file releases nothing.
       _ = try open().status()
       #expect(try !open().claim(for: 2))
       withExtendedLifetime(held) {}

@@ -1,13 +1,14 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Platform
 
 @Suite struct FileTests {
-  let temporary: TemporaryFolder
-  init() throws { temporary = try TemporaryFolder() }
+  let temporary: TestFolder
+  init() throws { temporary = TestFolder() }
 
-  @Test func whatIsWrittenAtAnOffsetIsReadThere() throws {
+  @Test("bytes written at an offset are read there") func writtenBytesAreReadAtOffset() throws {
     let file = try File.open("\(temporary.path)/a", .createNew)
     try Array("world".utf8).withUnsafeBytes { try file.write($0, at: 6) }
     try Array("hello ".utf8).withUnsafeBytes { try file.write($0, at: 0) }
@@ -19,7 +20,7 @@ import Testing
     #expect(try temporary.read("a") == "hello")
   }
 
-  @Test func aReadEndsWithTheFile() throws {
+  @Test("a read ends at the end of the file") func readEndsWithFile() throws {
     try temporary.write("a", "12345")
     let file = try File.open("\(temporary.path)/a", .read)
     var bytes = [UInt8](repeating: 0, count: 8)
@@ -29,13 +30,13 @@ import Testing
     #expect(try file.read(into: UnsafeMutableRawBufferPointer(start: nil, count: 0), at: 0) == 0)
   }
 
-  @Test func aFifoDoesNotBlockWhoOpensItForReading() throws {
+  @Test("opening a FIFO for reading does not block") func fifoDoesNotBlockOpen() throws {
     try #require(mkfifo("\(temporary.path)/fifo", 0o600) == 0)
     let file = try File.open("\(temporary.path)/fifo", .read)
     #expect(try file.status().kind == .other)
   }
 
-  @Test func creatingAnewRefusesWhatExistsAndCreatingEmptyEmptiesIt() throws {
+  @Test("createNew refuses an existing file, createEmpty empties it") func creationModesDiffer() throws {
     try temporary.write("a", "old")
     #expect(failure { _ = try File.open("\(temporary.path)/a", .createNew) }?.code == EEXIST)
     #expect(try File.open("\(temporary.path)/a", .create).status().size == 3)
@@ -43,23 +44,23 @@ import Testing
     #expect(failure { _ = try File.open("\(temporary.path)/b", .readWrite) }?.code == ENOENT)
   }
 
-  @Test func aPathIsNotCutAtANUL() throws {
+  @Test("a path with a NUL is refused, not cut") func pathWithNULIsRefused() throws {
     try temporary.write("a.jpg")
     #expect(failure { _ = try File.open("\(temporary.path)/a.jpg\0.txt", .read) }?.code == EINVAL)
   }
 
-  @Test func aDescriptorIsClosedWithItsFileAndNotInherited() throws {
+  @Test("a descriptor is closed with its file and not inherited") func descriptorIsOwned() throws {
     var file: File? = try File.open("\(temporary.path)/a", .create)
     let descriptor = try #require(file?.descriptor)
     #expect(fcntl(descriptor, F_GETFD) == FD_CLOEXEC)
     let inode = try #require(file?.status().inode)
     file = nil
-    // Another test may have the number by now, but not this file.
+    // Another test may have reused the number, but not this file.
     var status = stat()
     #expect(fstat(descriptor, &status) == -1 || status.st_ino != inode)
   }
 
-  @Test func aLockIsHeldAgainstEachOtherOpeningUntilItsFileIsReleased() throws {
+  @Test("a lock excludes every other opening until its file is released") func lockEndsWithItsFile() throws {
     var first: File? = try File.open("\(temporary.path)/slot", .create)
     let second = try File.open("\(temporary.path)/slot", .create)
     #expect(try first?.lockExclusively() == true)
@@ -69,14 +70,14 @@ import Testing
     #expect(try second.lockExclusively() == true)
   }
 
-  @Test func anErrorOfAWriteNamesTheFile() throws {
+  @Test("a write error names the file") func writeErrorNamesFile() throws {
     try temporary.write("a")
     let file = try File.open("\(temporary.path)/a", .read)
     let error = failure { try [UInt8(1)].withUnsafeBytes { try file.write($0, at: 0) } }
     #expect(error?.code == EBADF && error?.subject == "\(temporary.path)/a" && error?.operation == "write")
   }
 
-  @Test func theTimesAreThoseOfTheFileInNanoseconds() throws {
+  @Test("a file's times are in nanoseconds") func timesAreInNanoseconds() throws {
     let path = try temporary.write("a")
     var times = [timespec(tv_sec: 1, tv_nsec: 0), timespec(tv_sec: 1_700_000_000, tv_nsec: 123_456_789)]
     try #require(utimensat(AT_FDCWD, path, &times, 0) == 0)
@@ -85,7 +86,7 @@ import Testing
     #expect(abs(status.changed - Clock.wallNanoseconds) < 60_000_000_000)
   }
 
-  @Test func aFileThatWasDeletedHasNoNameAnyMore() throws {
+  @Test("a deleted file has no name") func deletedFileHasNoName() throws {
     let file = try File.open(temporary.path + "/file", .create)
     #expect(try file.linkCount() == 1)
     try Folder.open(temporary.path).remove("file")

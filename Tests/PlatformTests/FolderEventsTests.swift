@@ -1,13 +1,14 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Platform
 
 @Suite struct FolderEventsTests {
-  let temporary: TemporaryFolder
+  let temporary: TestFolder
   let events: FolderEvents
   init() throws {
-    temporary = try TemporaryFolder()
+    temporary = TestFolder()
     events = try FolderEvents()
   }
 
@@ -15,7 +16,7 @@ import Testing
     FolderEvents.Event(watch: watch, kind: kind, name: Array(name.utf8))
   }
 
-  /// What has happened by now: the kernel queues an event before the call that causes it returns.
+  /// The events so far: the kernel queues an event before the call that causes it returns.
   private func pending() throws -> [FolderEvents.Event] { try events.next(timeoutMilliseconds: 0) }
 
   @Test("a file is written until its writer closes it")
@@ -30,7 +31,7 @@ import Testing
   }
 
   @Test("a file that is moved in is complete")
-  func fileIsMovedIn() throws {
+  func movedFileIsComplete() throws {
     try temporary.makeFolder("in")
     try temporary.write("a")
     let watch = try events.watch("\(temporary.path)/in")
@@ -38,7 +39,7 @@ import Testing
     #expect(try events.next(timeoutMilliseconds: 10_000) == [event(watch, .movedIn, "b")])
   }
 
-  @Test func aFileThatIsOnlyReadOrRemovedRaisesNothing() throws {
+  @Test("a file that is only read or removed raises no event") func readingRaisesNoEvent() throws {
     try temporary.write("a")
     _ = try events.watch(temporary.path)
     #expect(try temporary.read("a") == "x")
@@ -46,7 +47,7 @@ import Testing
     #expect(try pending().isEmpty)
   }
 
-  @Test func aFolderAppearsWhetherMadeOrMovedIn() throws {
+  @Test("a folder appears when created and when moved in") func foldersAppear() throws {
     try temporary.makeFolder("in")
     try temporary.makeFolder("out")
     let watch = try events.watch("\(temporary.path)/in")
@@ -55,7 +56,7 @@ import Testing
     #expect(try pending() == [event(watch, .folderAppeared, "made"), event(watch, .folderAppeared, "moved")])
   }
 
-  @Test func aWatchedFolderThatIsRemovedOrMovedIsGone() throws {
+  @Test("a watched folder that is removed or moved is gone") func removedFolderIsGone() throws {
     for name in ["removed", "moved"] { try temporary.makeFolder(name) }
     let removed = try events.watch("\(temporary.path)/removed")
     let moved = try events.watch("\(temporary.path)/moved")
@@ -64,7 +65,7 @@ import Testing
     #expect(try pending() == [event(removed, .folderGone), event(moved, .folderGone)])
   }
 
-  @Test func aWatchThatIsEndedSaysSoOnceAndIsSilentAfterwards() throws {
+  @Test("an ended watch reports its end once and nothing after") func endedWatchIsSilent() throws {
     let watch = try events.watch(temporary.path)
     events.unwatch(watch)
     events.unwatch(watch)
@@ -72,7 +73,7 @@ import Testing
     #expect(try pending() == [event(watch, .folderGone)])
   }
 
-  @Test func eachFolderHasItsOwnWatchAndTheSameOneTwice() throws {
+  @Test("each folder has its own watch, and asking twice gives the same") func watchIsPerFolder() throws {
     try temporary.makeFolder("sub")
     let top = try events.watch(temporary.path)
     let sub = try events.watch("\(temporary.path)/sub")
@@ -82,23 +83,23 @@ import Testing
     #expect(try pending().last == event(sub, .closed, "a"))
   }
 
-  @Test func aNameIsYieldedAsItsBytes() throws {
+  @Test("a name is given as its bytes") func nameIsItsBytes() throws {
     _ = try events.watch(temporary.path)
     let path = Array("\(temporary.path)/".utf8CString.dropLast()) + [-1, 0x41, 0]
     try #require(close(open(path, O_CREAT | O_WRONLY, 0o600)) == 0)
     #expect(Set(try pending().map(\.name)) == [[0xFF, 0x41]])
   }
 
-  @Test("a wait without events takes its time and ends")
+  @Test("a wait without events ends after its time")
   func waitWithoutEventsEnds() throws {
     _ = try events.watch(temporary.path)
     try #require(chmod(temporary.path, 0o755) == 0)
-    let start = Clock.monotonicMilliseconds
+    let start = ContinuousClock.now
     #expect(try events.next(timeoutMilliseconds: 30).isEmpty)
-    #expect(Clock.monotonicMilliseconds - start >= 29)
+    #expect(ContinuousClock.now - start >= .milliseconds(29))
   }
 
-  @Test func whatDoesNotFitIntoOneReadComesWithTheNext() throws {
+  @Test("events that do not fit into one read arrive with the next") func eventsSpanReads() throws {
     _ = try events.watch(temporary.path)
     for index in 0..<3000 { try temporary.write("a-file-with-a-name-of-some-length-\(index)") }
     var names: Set<[UInt8]> = []
@@ -110,12 +111,12 @@ import Testing
     #expect(names.count == 3000)
   }
 
-  @Test func aQueueThatRunsOverSaysSo() throws {
-    let setting = try TemporaryFolder.contents(of: "/proc/sys/fs/inotify/max_queued_events")
+  @Test("an overflow of the event queue is reported") func overflowIsReported() throws {
+    let setting = try TestFolder.contents(of: "/proc/sys/fs/inotify/max_queued_events")
     let limit = try #require(Int(setting.filter(\.isNumber)))
     try #require(limit < 100_000)
     _ = try events.watch(temporary.path)
-    // Two names by turns: the kernel merges an event with an equal one before it.
+    // Two alternating names, since the kernel merges equal events in succession.
     for name in ["a", "b"] { try temporary.write(name) }
     let files = [open("\(temporary.path)/a", O_RDONLY), open("\(temporary.path)/b", O_RDONLY)]
     defer { for file in files { close(file) } }
@@ -128,7 +129,7 @@ import Testing
     #expect(last == event(-1, .overflow))
   }
 
-  @Test func aFolderThatIsNotThereOrNoFolderIsAnErrorThatNamesIt() throws {
+  @Test("watching anything but a folder is an error that names it") func missingFolderIsNamed() throws {
     try temporary.write("file")
     try temporary.makeLink("link", to: ".")
     #expect(failure { _ = try events.watch("\(temporary.path)/none") }?.code == ENOENT)
@@ -139,7 +140,7 @@ import Testing
   }
 }
 
-extension TemporaryFolder {
+extension TestFolder {
   static func contents(of path: String) throws -> String {
     let file = try File.open(path, .read)
     var bytes = [UInt8](repeating: 0, count: 256)

@@ -1,11 +1,12 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Platform
 
 @Suite struct FolderWalkerTests {
-  let temporary: TemporaryFolder
-  init() throws { temporary = try TemporaryFolder() }
+  let temporary: TestFolder
+  init() throws { temporary = TestFolder() }
 
   private func paths(_ walker: FolderWalker) throws -> [String] {
     var paths: [String] = []
@@ -13,7 +14,7 @@ import Testing
     return paths
   }
 
-  @Test func everythingBelowIsYieldedOnceAndAFolderBeforeItsContent() throws {
+  @Test("everything is found once, a folder before its content") func everythingIsFoundOnce() throws {
     try temporary.makeFolder("cat")
     try temporary.makeFolder("cat/old")
     for name in ["a", "cat/b", "cat/old/c", "z"] { try temporary.write(name) }
@@ -23,7 +24,7 @@ import Testing
     #expect(order == order.sorted())
   }
 
-  @Test func aFolderThatIsNotToBeEnteredIsYieldedWithoutItsContent() throws {
+  @Test("a folder that is not entered is found without its content") func refusedFolderHasNoContent() throws {
     try temporary.makeFolder("skip")
     try temporary.makeFolder("keep")
     try temporary.write("skip/a")
@@ -32,7 +33,7 @@ import Testing
     #expect(found.sorted() == ["keep", "keep/a", "skip"])
   }
 
-  @Test func linksAreYieldedAndNeverEntered() throws {
+  @Test("symbolic links are found and never entered") func linksAreNotEntered() throws {
     try temporary.makeFolder("real")
     try temporary.write("real/a")
     try temporary.makeLink("loop", to: ".")
@@ -46,7 +47,7 @@ import Testing
     #expect(kinds == ["real": .folder, "real/a": .regular, "loop": .symbolicLink, "link": .symbolicLink])
   }
 
-  @Test func aNameThatIsNotUTF8IsYieldedAndNotEntered() throws {
+  @Test("a name that is not UTF-8 is found and not entered") func nonUTF8NameIsNotEntered() throws {
     let invalid = Array(temporary.path.utf8) + [UInt8(ascii: "/"), 0xC3, 0x28]
     try #require(mkdir(invalid.map { CChar(bitPattern: $0) } + [0], 0o700) == 0)
     let inside = invalid + Array("/a".utf8)
@@ -62,13 +63,13 @@ import Testing
     #expect(asked.isEmpty)
   }
 
-  @Test func aFolderThatVanishesBeforeItIsEnteredIsNoFailure() throws {
+  @Test("a folder that vanishes before it is entered is no failure") func vanishedFolderIsNoFailure() throws {
     for index in 0..<5 { try temporary.makeFolder("folder-\(index)") }
     let walker = try FolderWalker(root: temporary.path) { path in rmdir("\(temporary.path)/\(path)") == 0 }
     #expect(try paths(walker).count == 5)
   }
 
-  @Test func aFolderThatBecomesALinkBeforeItIsEnteredIsNotEntered() throws {
+  @Test("a folder that becomes a link before it is entered is not entered") func exchangedFolderIsNotEntered() throws {
     try temporary.makeFolder("outside")
     try temporary.write("outside/a")
     try temporary.makeFolder("in")
@@ -79,7 +80,7 @@ import Testing
     #expect(try paths(walker) == ["victim"])
   }
 
-  @Test func aFolderThatVanishesWhileItIsReadEndsThereAndTheWalkGoesOn() throws {
+  @Test("a walk continues after a folder that vanishes while it is read") func walkSurvivesRemoval() throws {
     try temporary.makeFolder("gone")
     try temporary.makeFolder("gone/deep")
     let walker = try FolderWalker(root: temporary.path) { path in
@@ -93,13 +94,13 @@ import Testing
     #expect(walker.next() == nil)
   }
 
-  @Test func aFolderThatCannotBeReadIsAFailureAndTheWalkGoesOn() throws {
+  @Test("an unreadable folder is a failure, and the walk continues") func unreadableFolderIsAFailure() throws {
     for name in ["closed", "open"] { try temporary.makeFolder(name) }
     try temporary.write("open/a")
     try #require(chmod(temporary.path, 0o755) == 0)
     try #require(chmod("\(temporary.path)/closed", 0) == 0)
     defer { chmod("\(temporary.path)/closed", 0o700) }
-    // Root may read it all the same: this thread is somebody else meanwhile.
+    // Root may read everything, so this thread becomes another user meanwhile.
     if geteuid() == 0 { _ = setfsuid(65_534) }
     defer { if geteuid() == 0 { _ = setfsuid(0) } }
 
@@ -117,34 +118,34 @@ import Testing
     #expect(found == ["closed", "open", "open/a"])
   }
 
-  @Test func aTreeOf200LevelsIsWalkedToItsEnd() throws {
+  @Test("a tree of 200 levels is walked to its end") func deepTreeIsWalked() throws {
     var folder = temporary.folder
     for _ in 0..<200 { folder = try folder.folder("0123456789012345678901234567890123456789", creating: true) }
     _ = try folder.file("leaf", .createNew)
     let found = try paths(FolderWalker(root: temporary.path) { _ in true })
     #expect(found.count == 201)
-    // Longer than a path may be for the kernel.
+    // Longer than the kernel's limit for a path.
     #expect(found.last?.utf8.count == 200 * 41 + 4)
   }
 
-  @Test func aMissingRootIsAnErrorThatNamesIt() {
+  @Test("a missing root is an error that names it") func missingRootIsNamed() {
     let error = failure { _ = try FolderWalker(root: "\(temporary.path)/none") { _ in true } }
     #expect(error?.code == ENOENT && error?.subject == "\(temporary.path)/none")
   }
 
-  @Test func aRootMayBeALink() throws {
+  @Test("the root may be a symbolic link") func rootMayBeALink() throws {
     try temporary.makeFolder("real")
     try temporary.write("real/a")
     try temporary.makeLink("link", to: "real")
     #expect(try paths(FolderWalker(root: "\(temporary.path)/link") { _ in true }) == ["a"])
   }
 
-  @Test func manyFilesInOneFolderAreAllYielded() throws {
+  @Test("thousands of files in one folder are all found") func manyFilesAreFound() throws {
     for index in 0..<5000 { try #require(mknod("\(temporary.path)/\(index)", S_IFREG | 0o600, 0) == 0) }
     #expect(Set(try paths(FolderWalker(root: temporary.path) { _ in true })).count == 5000)
   }
 }
 
-// Of one thread alone, unlike seteuid (setfsuid(2)); not in Swift's Glibc.
+// setfsuid(2) changes one thread only, unlike seteuid. It is missing in Swift's Glibc.
 @_silgen_name("setfsuid")
 private func setfsuid(_ user: uid_t) -> CInt

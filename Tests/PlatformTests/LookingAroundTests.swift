@@ -1,14 +1,15 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Platform
 
-/// What the system is asked without anything being changed.
+/// Questions to the system that change nothing.
 @Suite struct LookingAroundTests {
-  let temporary: TemporaryFolder
-  init() throws { temporary = try TemporaryFolder() }
+  let temporary: TestFolder
+  init() throws { temporary = TestFolder() }
 
-  @Test func aHeldLockShowsWithoutBeingTouched() throws {
+  @Test("a held lock is seen without being touched") func heldLockIsSeen() throws {
     let file = try File.open("\(temporary.path)/lock", .create)
     #expect(LockTable.now().holder(of: try file.status()) == .nobody)
     #expect(try file.lockExclusively())
@@ -18,7 +19,7 @@ import Testing
     #expect(LockTable.now().holder(of: try other.status()) == .several)
   }
 
-  @Test func otherKindsOfLocksAreLeftOut() {
+  @Test("other kinds of locks are ignored") func otherLocksAreIgnored() {
     let table = LockTable(
       """
       1: POSIX  ADVISORY  WRITE 700 08:01:11 0 EOF
@@ -38,7 +39,7 @@ import Testing
     #expect(table.holder(of: file(14, device: 0x103 << 8 | 2)) == .several)
   }
 
-  @Test func aPortThatSomebodyListensAtIsTold() throws {
+  @Test("a port with a listener is found") func listeningPortIsFound() throws {
     let listener = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
     try #require(listener >= 0)
     var address = sockaddr_in()
@@ -57,19 +58,19 @@ import Testing
     let unknown = TCPProbe.Address(host: "no-such-host.invalid", port: 1)
     let outcomes = TCPProbe.connect(to: [here, unknown], timeoutMilliseconds: 20_000)
     #expect(outcomes[0] == .failed("connection refused"))
-    // Without a network the resolver may take longer than anybody waits.
+    // Without a network the resolver may take very long.
     if case .connected = outcomes[1] { Issue.record("a host that cannot be was reached") }
     #expect(TCPProbe.connect(to: [], timeoutMilliseconds: 10_000) == [])
     #expect(TCPProbe.Address(host: "::1", port: 9092).description == "[::1]:9092")
   }
 
-  @Test func aNameThatIsToldNowhereIsUnresolved() {
+  @Test("an unknown host name is unresolved") func unknownHostIsUnresolved() {
     let outcome = TCPProbe.connect(to: [.init(host: "-", port: 1)], timeoutMilliseconds: 20_000)[0]
     guard case .unresolved(let words) = outcome else { return #expect(outcome == .silent) }
     #expect(!words.isEmpty)
   }
 
-  @Test func theNearestFolderThatIsThereIsFound() throws {
+  @Test("the nearest existing folder is found") func nearestFolderIsFound() throws {
     #expect(AccessRights.nearestThere("\(temporary.path)/a/b/c") == temporary.path)
     #expect(AccessRights.nearestThere("\(temporary.path)") == temporary.path)
     #expect(AccessRights.nearestThere("no such folder/b") == ".")
@@ -79,7 +80,7 @@ import Testing
     #expect(missing?.code == ENOENT && missing?.operation == "write")
   }
 
-  @Test func theSystemTellsItsLimitsAndVersions() {
+  @Test("the system's limits and versions are read") func systemLimitsAreRead() {
     let limits = ProcessLimits.now()
     #expect(limits.openFiles > 0)
     #expect(limits.inotifyWatches ?? 1 > 0 && limits.inotifyInstances ?? 1 > 0 && limits.memory ?? 1 > 0)

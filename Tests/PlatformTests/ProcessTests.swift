@@ -1,11 +1,12 @@
 import Glibc
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Platform
 
 @Suite struct SignalsTests {
-  @Test func theFirstSignalSetsTheFlagAndEachFurtherOneCalls() throws {
+  @Test("the first signal sets the flag, each further one calls the handler") func firstSignalSetsFlag() throws {
     var before = sigset_t()
     pthread_sigmask(SIG_BLOCK, nil, &before)
     defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
@@ -17,7 +18,7 @@ import Testing
     pthread_sigmask(SIG_BLOCK, nil, &mask)
     #expect(sigismember(&mask, SIGTERM) == 1 && sigismember(&mask, SIGINT) == 1)
 
-    // To that thread alone: the test runner's own have the signals not blocked, and would end the process.
+    // Only to that thread: the test runner's threads do not block the signals and would end the process.
     var thread: CInt?
     let hasStarted = eventually {
       thread = Self.threadNamed("signals")
@@ -43,13 +44,13 @@ import Testing
 
   private static func threadNamed(_ name: String) -> CInt? {
     let threads = (try? Folder.open("/proc/self/task").names()) ?? []
-    return threads.first { (try? TemporaryFolder.contents(of: "/proc/self/task/\($0)/comm")) == name + "\n" }
+    return threads.first { (try? TestFolder.contents(of: "/proc/self/task/\($0)/comm")) == name + "\n" }
       .flatMap { CInt($0) }
   }
 }
 
 @Suite struct HostIdentityTests {
-  @Test func theBootIsAUUIDWithoutALineEnd() {
+  @Test("the boot id is a UUID without a line end") func bootIDIsAUUID() {
     #expect(HostIdentity.bootID.utf8.count == 36)
     #expect(HostIdentity.bootID == HostIdentity.bootID)
     #expect(HostIdentity.userAndGroup == (geteuid(), getegid()))
@@ -57,7 +58,7 @@ import Testing
 }
 
 @Suite struct TerminalTests {
-  @Test func aTextIsWrittenWholeThroughAPipeThatIsFullAndDoesNotBlock() throws {
+  @Test("a text is written whole to a full, non-blocking pipe") func fullPipeGetsWholeText() throws {
     var pipes: [CInt] = [0, 0]
     try #require(pipe(&pipes) == 0)
     try #require(fcntl(pipes[1], F_SETFL, O_NONBLOCK) == 0)
@@ -76,11 +77,11 @@ private final class Counter: Sendable {
   let value = Atomic(0)
 }
 
-// Not in Swift's Glibc (tgkill(2)).
+// tgkill(2) is missing in Swift's Glibc.
 @_silgen_name("tgkill")
 private func tgkill(_ process: pid_t, _ thread: CInt, _ signal: CInt) -> CInt
 
-/// Reads a descriptor to its end on a thread of its own, then closes it.
+/// Reads a descriptor to its end on a separate thread, then closes it.
 private final class Reader: Sendable {
   private let bytes = BoundedQueue<[UInt8]>(capacity: 1000)
 

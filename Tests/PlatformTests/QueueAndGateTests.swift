@@ -1,28 +1,27 @@
-import Dispatch
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Platform
 
-/// Runs the body on a thread of its own, since it blocks.
-private func inBackground(_ body: @escaping @Sendable () -> Void) -> DispatchSemaphore {
-  let done = DispatchSemaphore(value: 0)
-  let queue = DispatchQueue(label: "test")
-  queue.async {
+/// Runs a body that may block on a thread of its own. The flag is set when it has returned.
+private func inBackground(_ body: @escaping @Sendable () -> Void) -> StopFlag {
+  let done = StopFlag()
+  _ = BackgroundThread.start("test") {
     body()
-    done.signal()
+    done.set()
   }
   return done
 }
 
-extension DispatchSemaphore {
-  fileprivate var comes: Bool { wait(timeout: .now() + 20) == .success }
-  /// Whether nothing comes for a while: can only miss a mistake, never invent one.
-  fileprivate var staysAway: Bool { wait(timeout: .now() + .milliseconds(30)) == .timedOut }
+extension StopFlag {
+  fileprivate var comes: Bool { eventually { isSet } }
+  /// Whether it stays unset for a while: this can only miss a mistake, never invent one.
+  fileprivate var staysAway: Bool { throughout(.milliseconds(30)) { !isSet } }
 }
 
 @Suite struct BoundedQueueTests {
-  @Test func elementsComeOutInTheirOrder() {
+  @Test("elements leave a queue in order") func queueKeepsOrder() {
     let queue = BoundedQueue<Int>(capacity: 3)
     for round in 0..<4 {
       for index in 0..<3 { #expect(queue.push(round * 3 + index)) }
@@ -32,7 +31,7 @@ extension DispatchSemaphore {
     #expect(queue.pop(timeoutMilliseconds: 0) == nil)
   }
 
-  @Test func aFullQueueRefusesATryAndBlocksAPushUntilThereIsRoom() {
+  @Test("a full queue refuses a try and blocks a push until there is room") func fullQueueBlocksPush() {
     let queue = BoundedQueue<Int>(capacity: 1)
     #expect(queue.tryPush(1))
     #expect(!queue.tryPush(2))
@@ -43,11 +42,11 @@ extension DispatchSemaphore {
     #expect(queue.pop(timeoutMilliseconds: 20_000) == 3)
   }
 
-  @Test func aPopWaitsForAnElementAndNoLongerThanItsTime() {
+  @Test("a pop waits for an element, no longer than its time") func popWaitsForItsTime() {
     let queue = BoundedQueue<Int>(capacity: 1)
-    let start = Clock.monotonicMilliseconds
+    let start = ContinuousClock.now
     #expect(queue.pop(timeoutMilliseconds: 30) == nil)
-    #expect(Clock.monotonicMilliseconds - start >= 29)
+    #expect(ContinuousClock.now - start >= .milliseconds(29))
 
     let popped = Box()
     let done = inBackground { popped.value.store(queue.pop(timeoutMilliseconds: nil) ?? -1, ordering: .releasing) }
@@ -57,7 +56,7 @@ extension DispatchSemaphore {
     #expect(popped.value.load(ordering: .acquiring) == 7)
   }
 
-  @Test func closingWakesAllWhoWait() {
+  @Test("closing a queue wakes all waiters") func closingWakesAllWaiters() {
     let full = BoundedQueue<Int>(capacity: 1)
     _ = full.push(1)
     let empty = BoundedQueue<Int>(capacity: 1)
@@ -73,7 +72,7 @@ extension DispatchSemaphore {
     #expect(refusals.value.load(ordering: .relaxed) == 6)
   }
 
-  @Test func whoWasHeldUpByAFullQueueGoesOnOnceHalfOfItIsTaken() {
+  @Test("a blocked push continues once half of the queue is taken") func halfEmptyQueueWakesPush() {
     let queue = BoundedQueue<Int>(capacity: 4)
     for number in 0..<4 { _ = queue.push(number) }
     let pushed = inBackground { _ = queue.push(4) }
@@ -84,14 +83,14 @@ extension DispatchSemaphore {
     #expect((2...4).map { _ in queue.pop(timeoutMilliseconds: 0) } == [2, 3, 4])
   }
 
-  @Test func whatGathersIsTakenAtOnce() {
+  @Test("gathered elements are taken together") func gatheredElementsAreTaken() {
     let queue = BoundedQueue<Int>(capacity: 100)
     for number in 0..<5 { _ = queue.push(number) }
-    let start = Clock.monotonicMilliseconds
+    let start = ContinuousClock.now
     #expect(queue.popAll(atMost: 3, gatheringMilliseconds: 20_000) == [0, 1, 2], "so many need not wait for more")
     #expect(queue.popAll(atMost: 3, gatheringMilliseconds: 30) == [3, 4])
-    let taken = Clock.monotonicMilliseconds - start
-    #expect(taken >= 29 && taken < 15_000)
+    let taken = ContinuousClock.now - start
+    #expect(taken >= .milliseconds(29) && taken < .seconds(15))
 
     let count = Box()
     let done = inBackground {
@@ -104,7 +103,7 @@ extension DispatchSemaphore {
     #expect(count.value.load(ordering: .acquiring) == 50)
   }
 
-  @Test func aClosedQueueIsNotWaitedForToGather() {
+  @Test("a closed queue does not gather") func closedQueueDoesNotGather() {
     let queue = BoundedQueue<Int>(capacity: 4)
     _ = queue.push(1)
     let done = inBackground {
@@ -115,7 +114,7 @@ extension DispatchSemaphore {
     #expect(done.comes)
   }
 
-  @Test func whatIsInAClosedQueueCanStillBeTaken() {
+  @Test("elements of a closed queue can still be taken") func closedQueueCanBeEmptied() {
     let queue = BoundedQueue<Int>(capacity: 2)
     #expect(queue.push(1) && !queue.isFinished)
     queue.close()
@@ -125,7 +124,7 @@ extension DispatchSemaphore {
     #expect(queue.pop(timeoutMilliseconds: nil) == nil)
   }
 
-  @Test func nothingIsLostOrDoubledBetweenManyThreads() {
+  @Test("many threads lose and duplicate nothing") func threadsLoseNothing() {
     let queue = BoundedQueue<Int>(capacity: 4)
     let sum = Box()
     let count = Box()
@@ -147,7 +146,7 @@ extension DispatchSemaphore {
     #expect(sum.value.load(ordering: .relaxed) == 6000 * 5999 / 2)
   }
 
-  @Test func anElementIsReleasedOnceItIsTaken() {
+  @Test("a queue releases an element when it is taken") func takenElementIsReleased() {
     final class Payload: Sendable {}
     let queue = BoundedQueue<Payload>(capacity: 2)
     weak var payload: Payload?
@@ -163,7 +162,7 @@ extension DispatchSemaphore {
 }
 
 @Suite struct GateTests {
-  @Test func aShareWaitsUntilItFits() {
+  @Test("a share waits until it fits") func shareWaitsUntilItFits() {
     let gate = Gate(limit: 10)
     #expect(gate.acquire(6, timeoutMilliseconds: nil) && gate.acquire(4, timeoutMilliseconds: nil))
     #expect(!gate.acquire(1, timeoutMilliseconds: 0))
@@ -175,7 +174,7 @@ extension DispatchSemaphore {
     #expect(gate.used == 5)
   }
 
-  @Test func aShareAboveTheLimitGoesAlone() {
+  @Test("a share above the limit goes alone") func oversizedShareGoesAlone() {
     let gate = Gate(limit: 10)
     #expect(gate.acquire(1, timeoutMilliseconds: 0))
     #expect(!gate.acquire(.max, timeoutMilliseconds: 10))
@@ -186,7 +185,7 @@ extension DispatchSemaphore {
     #expect(gate.acquire(10, timeoutMilliseconds: 0))
   }
 
-  @Test func aLargeShareIsNotOvertakenBySmallOnes() {
+  @Test("a large share is not overtaken by small ones") func largeShareIsNotOvertaken() {
     let gate = Gate(limit: 10)
     #expect(gate.acquire(5, timeoutMilliseconds: nil))
     let large = inBackground { _ = gate.acquire(10, timeoutMilliseconds: nil) }
@@ -197,7 +196,7 @@ extension DispatchSemaphore {
     #expect(gate.used == 10)
   }
 
-  @Test func whoGivesUpLetsTheNextOneIn() {
+  @Test("a waiter that gives up lets the next one in") func waiterMayGiveUp() {
     let gate = Gate(limit: 10)
     #expect(gate.acquire(5, timeoutMilliseconds: nil))
     let large = inBackground { _ = gate.acquire(10, timeoutMilliseconds: 100) }
@@ -206,7 +205,7 @@ extension DispatchSemaphore {
     #expect(gate.used == 6)
   }
 
-  @Test func closingWakesWhoWaitsAndLetsNobodyIn() {
+  @Test("closing a gate wakes its waiters and admits nobody") func closedGateAdmitsNobody() {
     let gate = Gate(limit: 1)
     #expect(gate.acquire(1, timeoutMilliseconds: nil))
     let refused = Box()
@@ -222,7 +221,7 @@ extension DispatchSemaphore {
 }
 
 @Suite struct TurnstileTests {
-  @Test func numbersPassInTheirOrderThoughOneThrows() {
+  @Test("numbers pass a turnstile in order, even if one throws") func turnstileKeepsOrder() {
     struct Failure: Error {}
     let turnstile = Turnstile()
     let passed = Box()
@@ -245,7 +244,7 @@ extension DispatchSemaphore {
 }
 
 @Suite struct StopFlagTests {
-  @Test func aWaitEndsWithItsTimeOrTheFlag() {
+  @Test("a wait ends with its time or the stop flag") func waitEndsWithTimeOrFlag() {
     let flag = StopFlag()
     #expect(!flag.isSet && !flag.wait(milliseconds: 10))
     let stopped = inBackground { while !flag.wait(milliseconds: 60_000) {} }

@@ -5,22 +5,24 @@ import Testing
 @Suite struct SHA256Tests {
   private func hash(_ bytes: some Sequence<UInt8>) -> Digest { Array(bytes).withUnsafeBytes { SHA256.hash($0) } }
 
-  // FIPS 180-4's examples (NIST, "SHA-256 examples"), and a million times "a".
-  @Test(arguments: [
-    ("", 1, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
-    ("abc", 1, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
-    (
-      "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 1,
-      "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
-    ),
-    ("a", 1_000_000, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"),
-  ])
-  func theKnownVectorsHold(text: String, times: Int, hex: String) {
+  // The examples of FIPS 180-4 (NIST, "SHA-256 examples"), and a million times "a".
+  @Test(
+    "the known vectors hold",
+    arguments: [
+      ("", 1, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+      ("abc", 1, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+      (
+        "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 1,
+        "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
+      ),
+      ("a", 1_000_000, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"),
+    ])
+  func knownVectorsHold(text: String, times: Int, hex: String) {
     #expect(hash(String(repeating: text, count: times).utf8).hex == hex)
   }
 
-  @Test(arguments: [1, 3, 63, 64, 65, 1000])
-  func piecesGiveWhatTheWholeGives(size: Int) {
+  @Test("pieces give the same digest as the whole", arguments: [1, 3, 63, 64, 65, 1000])
+  func piecesEqualTheWhole(size: Int) {
     let bytes = (0..<5000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
     var incremental = SHA256()
     bytes.withUnsafeBytes { all in
@@ -32,7 +34,7 @@ import Testing
     #expect(incremental.finish() == hash(bytes))
   }
 
-  @Test func aCopyGoesItsOwnWayAndAFinishedOneIsNew() {
+  @Test("a copy is independent, and a finished hash starts again") func copyIsIndependent() {
     var first = SHA256()
     Array("ab".utf8).withUnsafeBytes { first.update($0) }
     var second = first
@@ -42,7 +44,7 @@ import Testing
     #expect(first.finish() == hash("".utf8))
   }
 
-  @Test func aDigestIsReadFromItsHexAndItsBytesOnly() {
+  @Test("a digest is read from its hex and its bytes only") func digestIsReadStrictly() {
     let digest = hash("abc".utf8)
     #expect(Digest(hex: digest.hex) == digest)
     #expect(Digest(hex: digest.hex.uppercased())?.hex == digest.hex)
@@ -56,7 +58,7 @@ import Testing
     #expect(Digest(bytes: digest.bytes.dropLast()) == nil)
   }
 
-  @Test func digestsThatDifferInTheirLastBitDiffer() {
+  @Test("digests that differ in their last bit differ") func lastBitCounts() {
     var bytes = [UInt8](repeating: 0, count: 32)
     let zero = Digest(bytes: bytes)
     bytes[31] = 1

@@ -2,7 +2,7 @@ import Testing
 
 @testable import Platform
 
-/// What is no part of a setting's value.
+/// What is removed from around a setting's value.
 @Suite struct SettingTextTests {
   @Test(
     "white space and one pair of quotes are no part of a value",
@@ -12,12 +12,12 @@ import Testing
       ("\"\"", ""), ("\"", "\""), ("\"a'", "\"a'"), ("\"a\" \"b\"", "\"a\" \"b\""), ("a\"b", "a\"b"),
       ("e\u{301} ", "e\u{301}"), ("", ""),
     ])
-  func quotesAndWhiteSpaceAreNoPart(text: String, value: String) {
+  func quotesAreRemoved(text: String, value: String) {
     #expect(Array(SettingText.unquoted(text).utf8) == Array(value.utf8))
   }
 
   @Test(
-    "of a secret only the line ends and the byte-order mark are removed",
+    "a secret loses only line ends and the byte-order mark",
     arguments: [("a b\r\n\n", "a b"), (" 'a' ", " 'a' "), ("\u{FEFF}a", "a"), ("\ta\n", "\ta")])
-  func aSecretKeepsTheRest(text: String, value: String) { #expect(SettingText.secret(text) == value) }
+  func secretKeepsTheRest(text: String, value: String) { #expect(SettingText.secret(text) == value) }
 }

@@ -4,7 +4,7 @@ import Testing
 @testable import Platform
 
 @Suite struct SystemErrorTests {
-  @Test func aMissingFileIsNamedWithItsReasonAndCure() {
+  @Test("a missing file is named with reason and fix") func missingFileHasReasonAndFix() {
     let error = failure { _ = try File.open("/nowhere/a.jpg", .read) }
     #expect(error?.code == ENOENT)
     #expect(
@@ -12,34 +12,36 @@ import Testing
         == "cannot open /nowhere/a.jpg: no such file or directory. Check the path, and create what is missing")
   }
 
-  @Test func aRefusalNamesTheUserAndTheAccessThatIsMissing() {
+  @Test("a refusal names the user and the missing access") func refusalNamesUserAndAccess() {
     let reading = SystemError("open", "images/a.jpg", code: EACCES).description
     let user = "uid \(geteuid()), gid \(getegid())"
     #expect(reading.hasPrefix("cannot open images/a.jpg: permission denied. Give \(user) read access"))
     #expect(SystemError("create", "out/a.jpg", code: EACCES).description.contains("write access"))
   }
 
-  @Test(arguments: [
-    EACCES, EPERM, ENOSPC, EROFS, EMFILE, ENFILE, ENOENT, EISDIR, ENAMETOOLONG, EDQUOT, EIO, ENOMEM, ESTALE, ESPIPE,
-    EOPNOTSUPP, ENOLCK, EBUSY, ENXIO, ENOTCONN,
-  ])
-  func aCommonErrorHasACure(code: CInt) {
+  @Test(
+    "a common error has a fix",
+    arguments: [
+      EACCES, EPERM, ENOSPC, EROFS, EMFILE, ENFILE, ENOENT, EISDIR, ENAMETOOLONG, EDQUOT, EIO, ENOMEM, ESTALE, ESPIPE,
+      EOPNOTSUPP, ENOLCK, EBUSY, ENXIO, ENOTCONN,
+    ])
+  func commonErrorHasAFix(code: CInt) {
     let error = SystemError("open", "a", code: code)
     #expect(error.description.hasPrefix("cannot open a: \(error.meaning). "))
   }
 
-  @Test func anErrorWithoutACureIsOneSentence() {
+  @Test("an error without a fix is one sentence") func errorWithoutFixIsOneSentence() {
     #expect(SystemError("wait for", "a", code: ECHILD).description == "cannot wait for a: no child processes")
   }
 
-  @Test func theLimitsOfInotifyAreNotTakenForAFullDiskOrTooManyFiles() {
+  @Test("inotify limits are not confused with a full disk or too many files") func inotifyLimitsAreRecognized() {
     let watches = SystemError(SystemError.watching, "images", code: ENOSPC).description
     #expect(watches.contains("max_user_watches") && !watches.contains("space"))
     #expect(SystemError(SystemError.watching, "folders", code: EMFILE).description.contains("max_user_instances"))
     #expect(SystemError("open", "a", code: EMFILE).description.contains("ulimit -n"))
   }
 
-  @Test func onlyTheHostsFaultsAreEnvironmental() {
+  @Test("only faults of the host are environmental") func hostFaultsAreEnvironmental() {
     for code in [ENOSPC, EDQUOT, EIO, EROFS, EMFILE, ENFILE, ENOMEM, EACCES, EPERM, ESTALE] {
       #expect(SystemError("open", "a", code: code).isEnvironmental)
     }
@@ -48,7 +50,7 @@ import Testing
     }
   }
 
-  @Test func aCallThatASignalInterruptsIsMadeAgain() throws {
+  @Test("a call that a signal interrupts is repeated") func interruptedCallIsRepeated() throws {
     var calls = 0
     let result = try retrying("read", "a") {
       calls += 1
@@ -58,7 +60,7 @@ import Testing
     #expect(result == 7 && calls == 3)
   }
 
-  @Test func theCodeOutlivesWhatBuildsTheSubject() {
+  @Test("building the subject does not change the error code") func codeOutlivesSubject() {
     func subject() -> String {
       errno = 0
       return "a"

@@ -5,7 +5,7 @@ import Testing
 @testable import Producer
 @testable import Telemetry
 
-/// What is measured is success: how long the broker has acknowledged nothing while messages wait for it.
+/// Success is measured: the time without an acknowledgement while messages wait.
 @Suite struct AcknowledgementWatchTests {
   private let health = Health()
   private var watch = AcknowledgementWatch()
@@ -20,7 +20,7 @@ import Testing
   }
 
   @Test("messages that wait for long are trouble until one is acknowledged")
-  mutating func messagesThatWaitAreTrouble() {
+  mutating func unacknowledgedIsTrouble() {
     health.started()
     look(after: 0, isWaiting: false)
     look(after: 14)
@@ -29,7 +29,7 @@ import Testing
     #expect(health.report().reasons == ["acknowledgements: none for 16 s, and messages wait for them"])
     look(after: 17, acknowledged: 1)
     #expect(health.report().isReady)
-    // Another one waits from here on.
+    // Another message waits from here on.
     look(after: 31, acknowledged: 1)
     #expect(health.report().isReady)
     look(after: 32, acknowledged: 1)
@@ -37,7 +37,7 @@ import Testing
   }
 
   @Test("the reason names what keeps the client from a broker")
-  mutating func theReasonNamesTheTrouble() {
+  mutating func reasonNamesTheTrouble() {
     look(after: 0, isWaiting: false)
     look(after: 16) { BrokerTrouble(name: "_TRANSPORT", reason: "a:1/bootstrap: Connection refused") }
     #expect(health.report().reasons.first?.contains("wait for them: a:1/bootstrap: Connection refused") == true)
@@ -49,7 +49,7 @@ import Testing
     #expect(health.report().isReady)
   }
 
-  @Test("the silence is told in ms, for a run that gives up") mutating func theSilenceIsTold() {
+  @Test("the silence is measured, for a run that gives up") mutating func silenceIsMeasured() {
     look(after: 0, isWaiting: false)
     #expect(look(after: 60) == 60_000)
     #expect(look(after: 61, acknowledged: 1) == 0)

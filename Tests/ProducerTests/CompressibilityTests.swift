@@ -6,7 +6,7 @@ import Testing
 @Suite struct CompressibilityTests {
   private func isWorthwhile(_ bytes: [UInt8]) -> Bool { bytes.withUnsafeBytes { Compressibility.isWorthwhile($0) } }
 
-  @Test func whatIsCompressedAlreadyIsNot() {
+  @Test("compressed data is not compressible") func compressedDataIsNot() {
     for seed in 0..<300 {
       var numbers = SeededNumbers(seed: UInt64(seed))
       let size = [2_048, 2_049, 10_000, 65_537, 720_000][seed % 5]
@@ -14,13 +14,15 @@ import Testing
     }
   }
 
-  @Test(arguments: ["balloons.jpg", "landscape/dusk.jpg", "landscape/moonlit sea.png", "landscape/dunes.webp"])
+  @Test(
+    "photographs are not compressible",
+    arguments: ["balloons.jpg", "landscape/dusk.jpg", "landscape/moonlit sea.png", "landscape/dunes.webp"])
   func photographsAreNot(sample: String) throws {
     let bytes = try ImageSamples.bytes(sample)
     #expect(!isWorthwhile(bytes), "of \(bytes.count) bytes")
   }
 
-  @Test func whatRepeatsItselfIs() throws {
+  @Test("repetitive data is compressible") func repetitionIs() throws {
     #expect(try isWorthwhile(ImageSamples.bytes("shapes/tiles.bmp")))
     #expect(isWorthwhile([UInt8](repeating: 0, count: 100_000)))
     // A gradient, a text, and pixels of 12 bits in two bytes each.
@@ -34,7 +36,7 @@ import Testing
         }))
   }
 
-  @Test func aSmallOneIsForTheWordsAroundIt() {
+  @Test("a small message is compressible because of its JSON") func smallMessageIs() {
     var numbers = SeededNumbers(seed: 2)
     for size in [0, 1, 127, 512, 2_047] { #expect(isWorthwhile(numbers.bytes(size))) }
   }

@@ -4,8 +4,8 @@ import Testing
 @testable import Producer
 
 @Suite struct FileStampTests {
-  @Test func aStampTellsVersionsApart() throws {
-    let scratch = try Scratch()
+  @Test("a stamp tells versions apart") func stampTellsVersionsApart() throws {
+    let scratch = TestFolder()
     try scratch.write("a", "one")
     let before = FileStamp(try scratch.status("a"))
     #expect(FileStamp(try scratch.status("a")) == before)

@@ -2,7 +2,7 @@ import Testing
 
 @testable import Producer
 
-/// Time is the test's to turn, in ms.
+/// The test controls the time, in ms.
 @Suite struct FileWritersTests {
   @Test("a file is being written from its first write to its close")
   func writtenUntilClosed() {
@@ -27,16 +27,16 @@ import Testing
     #expect(writers.closed("b", now: 2_998) == true)
   }
 
-  @Test("without a quiet time every close is the first")
-  func withoutQuietTime() {
+  @Test("every close is the first without a quiet time")
+  func everyCloseCountsWithoutQuietTime() {
     var writers = FileWriters(quietMilliseconds: 0)
     #expect(writers.closed("a", now: 0) == true)
     #expect(writers.closed("a", now: 0) == true)
     #expect(writers.lastClose("a", now: 0) == nil)
   }
 
-  @Test("files of a folder that has left are forgotten, and no others")
-  func folderThatLeftIsForgotten() {
+  @Test("files of a removed folder are forgotten, and no others")
+  func removedFolderIsForgotten() {
     var writers = FileWriters(quietMilliseconds: 1_000)
     let names = ["day/a", "day/deep/b", "day 2/c", "d", "daylight"]
     for name in names {

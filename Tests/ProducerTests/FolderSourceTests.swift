@@ -7,16 +7,16 @@ import Testing
 @testable import Producer
 @testable import Wire
 
-/// What is found in a folder, with senders that only take names.
+/// The files found in a folder, with senders that only collect names.
 @Suite struct FolderSourceTests {
-  private let scratch: Scratch
+  private let scratch: TestFolder
 
   init() throws {
-    scratch = try Scratch()
-    _ = try scratch.folder("in")
+    scratch = TestFolder()
+    _ = try scratch.makeFolder("in")
   }
 
-  /// The paths that one run hands out, sorted.
+  /// The paths of one run, sorted.
   private func found(_ change: (inout ProducerSettings) -> Void = { _ in }) throws -> [[UInt8]] {
     var settings = ProducerSettings(
       input: scratch / "in", topic: "t", stateFolder: scratch / "state", kafka: KafkaProperties([:]).producer)
@@ -30,7 +30,7 @@ import Testing
     let writer = LedgerWriter(ledger: ledger, outbox: outbox, afterSent: afterSent, events: events, stop: StopFlag())
     let candidates = BoundedQueue<Candidate>(capacity: 8)
     let taken = Mutex<[[UInt8]]>([])
-    // Holds every path until all of them have been seen, as a broker that is slow to answer would.
+    // Holds every path until all have been seen, like a slow broker.
     let sender = BackgroundThread.start("take") {
       while let candidate = candidates.pop(timeoutMilliseconds: 200) {
         taken.withLock { $0.append(Array(candidate.path.utf8)) }
@@ -52,31 +52,31 @@ import Testing
 
   private func bytes(_ names: String...) -> [[UInt8]] { names.map { Array($0.utf8) } }
 
-  @Test func imagesAreFoundInAllFoldersAndNothingElse() throws {
+  @Test("images are found in all folders, and nothing else") func onlyImagesAreFound() throws {
     for name in ["a.jpg", "cat/b.jpg", "cat/deep/c.jpg", "notes.txt", ".hidden/d.jpg", "e.jpg.part"] {
       try scratch.write("in/" + name, name)
     }
     #expect(try found { $0.extensions = ["jpg"] } == bytes("a.jpg", "cat/b.jpg", "cat/deep/c.jpg"))
   }
 
-  @Test func anOutputWithinTheInputIsLeftAlone() throws {
+  @Test("an output inside the input is left alone") func outputInsideIsLeftAlone() throws {
     try scratch.write("in/a.jpg", "a")
     try scratch.write("in/out/b.jpg", "b")
     try scratch.write("in/out/.image-pipeline/catalog.sqlite", "")
     #expect(try found() == bytes("a.jpg"))
   }
 
-  @Test func theSentFolderWithinTheInputIsLeftAloneWhateverItIsCalled() throws {
+  @Test("the sent folder inside the input is left alone under any name") func sentFolderIsLeftAlone() throws {
     try scratch.write("in/a.jpg", "a")
     try scratch.write("in/done/b.jpg", "b")
     #expect(try found { $0.sentFolder = scratch / "in/done" } == bytes("a.jpg"))
     #expect(try found { $0.sentFolder = scratch / "in/../in/done/" } == bytes("a.jpg"))
-    try scratch.link("link", to: scratch / "in/done")
+    try scratch.makeLink("link", to: scratch / "in/done")
     #expect(try found { $0.sentFolder = scratch / "link" } == bytes("a.jpg"))
   }
 
-  @Test("folders of a NAS and excluded ones are not entered")
-  func foldersOfANASAreNotEntered() throws {
+  @Test("folders of a NAS and excluded folders are not entered")
+  func nasFoldersAreNotEntered() throws {
     for name in [
       "a.jpg", "@eaDir/a.jpg", "cat/#recycle/b.jpg", "lost+found/c.jpg", "raw/d.jpg", "cat/e_small.jpg", "cat/f.jpg",
     ] {
@@ -87,20 +87,21 @@ import Testing
     #expect(try found() == bytes("a.jpg", "cat/e_small.jpg", "cat/f.jpg", "raw/d.jpg"))
   }
 
-  @Test func namesThatOnlyLookAlikeAreTwo() throws {
+  @Test("names with different Unicode forms are two") func similarNamesAreTwo() throws {
     try scratch.write("in/\u{E9}.jpg", "composed")
     try scratch.write("in/e\u{301}.jpg", "decomposed")
     #expect(try found() == bytes("e\u{301}.jpg", "\u{E9}.jpg"))
   }
 
-  @Test func onlyWhatWasAskedForIsFound() throws {
+  @Test("only requested files are found") func onlyRequestedFilesAreFound() throws {
     try scratch.write("in/a.jpg", "a")
     try scratch.write("in/b.jpg", "b")
     #expect(try found { $0.only = PathSet(["b.jpg", "none.jpg"]) } == bytes("b.jpg"))
   }
 
-  /// Beside a producer that runs, whose it would be.
-  @Test func whatAProducerHasSetAsideIsLeftToItWhereOnlySomeFilesAreSent() throws {
+  /// They belong to a producer that is running.
+  @Test("files that a producer has set aside are left to it if only some files are sent")
+  func asideFilesAreLeftToProducer() throws {
     try scratch.write("in/.a.jpg.image-pipeline-sent", "a")
     #expect(try found { $0.only = PathSet(["a.jpg"]) } == [])
     #expect(try scratch.names("in") == [".a.jpg.image-pipeline-sent"])
@@ -108,9 +109,9 @@ import Testing
     #expect(try scratch.names("in") == ["a.jpg"])
   }
 
-  @Test func anInputThatLiesInAnOutputIsRefused() throws {
+  @Test("an input inside an output is refused") func inputInsideOutputIsRefused() throws {
     try scratch.write("in/.image-pipeline/catalog.sqlite", "")
-    _ = try scratch.folder("in/images")
+    _ = try scratch.makeFolder("in/images")
     let said = refusal { _ = try InputFolder.resolve(scratch / "in/images") }
     #expect(said?.contains("IMAGES_DIR=\(scratch / "in/images")") == true)
     #expect(throws: InputFolder.Unusable.self) { try InputFolder.resolve(scratch / "none") }
@@ -118,8 +119,8 @@ import Testing
     #expect(throws: InputFolder.Unusable.self) { try InputFolder.resolve(scratch / "file") }
   }
 
-  @Test func anInputIsKnownByItsPathWithoutLinksAndDots() throws {
-    try scratch.link("link", to: scratch / "in")
+  @Test("an input is identified by its path without links and dots") func inputPathIsCanonical() throws {
+    try scratch.makeLink("link", to: scratch / "in")
     #expect(try InputFolder.resolve(scratch / "link/../link/.") == scratch / "in")
   }
 }

@@ -4,31 +4,31 @@ import Testing
 
 @testable import Producer
 
-/// The watches on a real folder: as many as there are folders, each known by its path.
+/// The watches of a real folder: one per folder, each known by its path.
 @Suite struct FolderWatchesTests {
-  private let scratch: Scratch
+  private let scratch: TestFolder
   private let watches: FolderWatches
 
   init() throws {
-    scratch = try Scratch()
-    _ = try scratch.folder("in")
+    scratch = TestFolder()
+    _ = try scratch.makeFolder("in")
     watches = FolderWatches(root: scratch / "in", events: ProducerEvents(log: LogLines().log, input: scratch / "in"))
   }
 
-  /// As a scan does that meets these folders.
+  /// As a scan that finds these folders.
   private func scan(_ folders: String...) {
     watches.scanBegins()
     for folder in folders { watches.watch(folder) }
     watches.scanEnded()
   }
 
-  private func makeFolders(_ names: String...) throws { for name in names { _ = try scratch.folder("in/" + name) } }
+  private func makeFolders(_ names: String...) throws { for name in names { _ = try scratch.makeFolder("in/" + name) } }
 
   private func move(_ name: String, to newName: String) throws {
     try #require(rename(scratch / name, scratch / newName) == 0)
   }
 
-  /// What events have come by now, in short.
+  /// The events so far, abbreviated.
   private func events() throws -> [String] {
     var seen: [String] = []
     try watches.next(timeoutMilliseconds: 0) { event in
@@ -41,7 +41,7 @@ import Testing
     return seen
   }
 
-  @Test("a folder that is moved out of the input takes all watches below it with it")
+  @Test("a folder that is moved out of the input takes all watches below it along")
   func movedFolderIsNotWatched() throws {
     try makeFolders("day/a/deep", "day/b", "other")
     scan("day", "day/a", "day/a/deep", "day/b", "other")
@@ -55,7 +55,7 @@ import Testing
     #expect(try events() == [])
   }
 
-  @Test("a folder that is renamed within the input has events under its new name alone")
+  @Test("a folder that is renamed inside the input has events under its new name only")
   func renamedFolderHasNewName() throws {
     try makeFolders("old/deep")
     scan("old", "old/deep")
@@ -67,17 +67,17 @@ import Testing
     #expect(try events() == ["closed new/deep/a.jpg"])
   }
 
-  /// No event tells of that: the watched folder itself stays where it is in its own parent.
-  @Test("a folder whose parent was exchanged is not watched any more after a scan")
+  /// There is no event for that: the watched folder itself stays in its own parent.
+  @Test("a folder whose parent was exchanged is not watched after a scan")
   func exchangedParentIsNoticed() throws {
     let watches = FolderWatches(
       root: scratch / "data/in", events: ProducerEvents(log: LogLines().log, input: scratch / "data/in"))
-    _ = try scratch.folder("data/in/sub")
+    _ = try scratch.makeFolder("data/in/sub")
     watches.scanBegins()
     watches.watch("sub")
     watches.scanEnded()
     try move("data", to: "old data")
-    _ = try scratch.folder("data/in/sub")
+    _ = try scratch.makeFolder("data/in/sub")
     watches.scanBegins()
     watches.watch("sub")
     watches.scanEnded()
@@ -89,8 +89,8 @@ import Testing
     #expect(closed == ["sub/b.jpg"])
   }
 
-  @Test("a folder that a scan does not enter any more is not watched any more")
-  func folderThatIsNotEnteredIsNotWatched() throws {
+  @Test("a folder that a scan no longer enters is no longer watched")
+  func skippedFolderIsNotWatched() throws {
     try makeFolders("a", "b")
     scan("a", "b")
     scan("a")

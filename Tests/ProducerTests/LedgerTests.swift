@@ -5,11 +5,11 @@ import Testing
 @testable import SQLite
 
 @Suite struct LedgerTests {
-  private let scratch: Scratch
+  private let scratch: TestFolder
   private let ledger: Ledger
 
   init() throws {
-    scratch = try Scratch()
+    scratch = TestFolder()
     ledger = try Ledger(in: scratch / "state/ledger", cluster: "c", topic: "t", input: "/images")
   }
 
@@ -26,14 +26,14 @@ import Testing
     SentMark(offset: offset, time: offset == 5 ? nil : 1_700_000_000_000 + offset, key: digest(of: "key \(offset)"))
   }
 
-  @Test func aLineComesBackAsItWasRecorded() throws {
+  @Test("an entry comes back as it was recorded") func entryComesBack() throws {
     #expect(try ledger.line("a.jpg") == nil)
     try ledger.record([("a.jpg", line("a")), ("b\n\"'.jpg", line("b"))])
     #expect(try ledger.line("a.jpg") == line("a"))
     #expect(try ledger.line("b\n\"'.jpg") == line("b"))
   }
 
-  @Test func whatIsRecordedWhileManyAreReadIsSeenAtOnce() throws {
+  @Test("an entry recorded during a read is seen at once") func newEntryIsSeenWhileReading() throws {
     try ledger.reading {
       #expect(try ledger.line("a.jpg") == nil)
       try ledger.record([("a.jpg", line("a"))])
@@ -41,7 +41,7 @@ import Testing
       try ledger.remove(["a.jpg"])
       #expect(try ledger.line("a.jpg") == nil)
     }
-    // Another process's is seen when the reading begins anew.
+    // Another process's entry is seen when reading starts again.
     let other = try ledger()
     try other.record([("b.jpg", line("b"))])
     #expect(try ledger.reading { try ledger.line("b.jpg") } == line("b"))
@@ -49,20 +49,20 @@ import Testing
     #expect(try ledger.line("b.jpg") == line("c"), "no reading is left open")
   }
 
-  @Test func aNewerLineReplacesTheOlder() throws {
+  @Test("a newer entry replaces the older") func newerEntryReplacesOlder() throws {
     try ledger.record([("a.jpg", line("a"))])
     try ledger.record([("a.jpg", line("newer"))])
     #expect(try ledger.line("a.jpg") == line("newer"))
   }
 
-  @Test func itOutlivesItsProcess() throws {
+  @Test("a ledger outlives its process") func ledgerOutlivesProcess() throws {
     try ledger.record([("a.jpg", line("a"))], marks: [0: mark(5), 3: mark(1 << 40)])
     let again = try ledger()
     #expect(try again.line("a.jpg") == line("a"))
     #expect(try again.marks() == [0: mark(5), 3: mark(1 << 40)])
   }
 
-  @Test func scopesDoNotMix() throws {
+  @Test("scopes do not mix") func scopesDoNotMix() throws {
     try ledger.record([("a.jpg", line("a"))], marks: [0: mark(5)])
     let others = [try ledger(cluster: "d"), try ledger(topic: "u"), try ledger(input: "/other")]
     for other in others {
@@ -75,7 +75,7 @@ import Testing
     #expect(try ledger.marks() == [0: mark(5)])
   }
 
-  @Test func whatIsForgottenIsForgottenWhole() throws {
+  @Test("a forgotten scope is empty") func forgottenScopeIsEmpty() throws {
     try ledger.record([("a.jpg", line("a")), ("b.jpg", line("b"))], marks: [0: mark(5)])
     try ledger.forget()
     #expect(try ledger.line("a.jpg") == nil)
@@ -83,7 +83,7 @@ import Testing
     #expect(try ledger.marks() == [:])
   }
 
-  @Test func onlyWhatIsRemovedIsRemoved() throws {
+  @Test("a removal removes only its entry") func removalRemovesOneEntry() throws {
     try ledger.record([("a.jpg", line("a")), ("b.jpg", line("b"))], marks: [0: mark(5)])
     try ledger.remove(["a.jpg", "never there"])
     try ledger.remove([])
@@ -92,8 +92,8 @@ import Testing
     #expect(try ledger.marks() == [0: mark(5)])
   }
 
-  /// So that no message to a topic that was made anew hides it.
-  @Test func aMarkStaysUntilItIsAdvanced() throws {
+  /// Otherwise a message to a re-created topic would hide the re-creation.
+  @Test("a mark stays until it is advanced") func markStaysUntilAdvanced() throws {
     try ledger.record([], marks: [0: mark(5)])
     try ledger.record([], marks: [0: mark(9), 1: mark(2)])
     #expect(try ledger.marks() == [0: mark(5), 1: mark(2)])
@@ -101,7 +101,7 @@ import Testing
     #expect(try ledger().marks() == [0: mark(9), 1: mark(2)])
   }
 
-  @Test func thatTheTopicIsAnotherOneIsRememberedUntilAllIsForgotten() throws {
+  @Test("a re-created topic is remembered until its scope is forgotten") func newTopicIsRemembered() throws {
     #expect(try !ledger.isTopicNew())
     try ledger.setTopicNew()
     #expect(try ledger().isTopicNew())
@@ -112,9 +112,9 @@ import Testing
     #expect(try !ledger().isTopicNew())
   }
 
-  /// As the program before this one wrote it.
-  @Test func aLedgerOfVersion1IsGoneOnWith() throws {
-    _ = try scratch.folder("old")
+  /// As the previous version wrote it.
+  @Test("a ledger of version 1 is upgraded") func version1IsUpgraded() throws {
+    _ = try scratch.makeFolder("old")
     let path = scratch / "old/\(Ledger.fileName)"
     let old = try Database(path: path, busyTimeoutMilliseconds: 0)
     try old.execute(
@@ -142,7 +142,7 @@ import Testing
     old.close()
     for _ in 0..<2 {
       let ledger = try Ledger(in: scratch / "old", cluster: "c", topic: "t", input: "/images")
-      // It knew no ctime, so the file is read once more, and its hash is found here.
+      // Version 1 has no ctime, so the file is read once more and recognized by its hash.
       let line = try #require(try ledger.line("a.jpg"))
       #expect(line.digest == known.digest && line.stamp.changed == 0)
       #expect(line.stamp.size == known.stamp.size && line.stamp.inode == known.stamp.inode)
@@ -155,12 +155,12 @@ import Testing
     #expect(try ledger.marks() == [0: mark(42)] && ledger.isTopicNew())
   }
 
-  @Test func namesThatOnlyLookAlikeAreTwo() throws {
+  @Test("names with different Unicode forms are two") func similarNamesAreTwo() throws {
     try ledger.record([("\u{E9}.jpg", line("composed"))])
     #expect(try ledger.line("e\u{301}.jpg") == nil)
   }
 
-  @Test func aLedgerOfAnotherVersionIsRefusedWithACure() throws {
+  @Test("a ledger of another version is refused with its fix") func otherVersionIsRefusedWithFix() throws {
     let database = try Database(path: scratch / "state/ledger/\(Ledger.fileName)", busyTimeoutMilliseconds: 0)
     try database.setUserVersion(7)
     database.close()
@@ -169,7 +169,7 @@ import Testing
     #expect(said?.contains("STATE_DIR") == true)
   }
 
-  @Test func aFileThatIsNoLedgerIsAnError() throws {
+  @Test("a file that is no ledger is an error") func otherFileIsAnError() throws {
     try scratch.write("broken/\(Ledger.fileName)", String(repeating: "no database", count: 100))
     #expect(throws: LedgerError.self) { try Ledger(in: scratch / "broken", cluster: "c", topic: "t", input: "/") }
   }

@@ -7,23 +7,23 @@ import Testing
 @testable import Producer
 @testable import SQLite
 
-/// What happens between the broker's acknowledgement and the end of a file.
+/// From the broker's acknowledgement to the file's move or deletion.
 @Suite struct LedgerWriterTests {
-  private let scratch: Scratch
+  private let scratch: TestFolder
   private let outbox = Outbox()
   private let lines = LogLines()
   private let mark = SentMark(offset: 9, time: 1, key: nil)
 
   init() throws {
-    scratch = try Scratch()
-    _ = try scratch.folder("in")
+    scratch = TestFolder()
+    _ = try scratch.makeFolder("in")
   }
 
   private func ledger() throws -> Ledger {
     try Ledger(in: scratch / "state", cluster: "c", topic: "t", input: scratch / "in")
   }
 
-  /// Writes what is there, and returns what was counted.
+  /// Writes the entries and returns the counts.
   private func write(_ entries: [LedgerWriter.Entry], _ action: AfterSentAction = .keep, _ stop: StopFlag = StopFlag())
     throws -> ProducerEvents.Counts
   {
@@ -48,7 +48,7 @@ import Testing
     return .sent(try #require(outbox.end(flight)))
   }
 
-  @Test func whatWasSentIsRecordedWithTheMarks() throws {
+  @Test("sent files are recorded with the marks") func sentFilesAreRecorded() throws {
     try scratch.write("in/a.jpg", "a")
     try scratch.write("in/b.jpg", "bb")
     let counts = try write([sent("a.jpg"), sent("b.jpg")])
@@ -59,7 +59,7 @@ import Testing
     #expect(outbox.isEmpty)
   }
 
-  @Test func whatWasKnownIsRecordedUnderItsNewStamp() throws {
+  @Test("a known file is recorded with its new stamp") func knownFileGetsNewStamp() throws {
     try scratch.write("in/a.jpg", "a")
     #expect(outbox.claim("a.jpg"))
     let counts = try write([.known(path: "a.jpg", stamp: stamp("a.jpg"), digest: digest(of: "a"))])
@@ -68,34 +68,33 @@ import Testing
     #expect(outbox.isEmpty)
   }
 
-  /// As the folder's finder asks for it, once the file is in the ledger and has settled.
+  /// A file that has settled and is in the ledger, as the finder asks for it.
   private func settled(_ path: String) throws -> LedgerWriter.Entry {
     #expect(outbox.claim(path))
     return .settled(path: path, stamp: try stamp(path), looks: 0)
   }
 
-  @Test(
-    "a file that was sent is looked at once more before it is moved or deleted", arguments: AfterSentAction.allCases)
-  func sentFileIsLookedAtAgain(action: AfterSentAction) throws {
+  @Test("a sent file is checked once more before it is moved or deleted", arguments: AfterSentAction.allCases)
+  func sentFileIsCheckedAgain(action: AfterSentAction) throws {
     try scratch.write("in/a.jpg", "a")
     _ = try write([sent("a.jpg")], action)
-    #expect(try scratch.exists("in/a.jpg"))
+    #expect(scratch.exists("in/a.jpg"))
     let again = action == .keep ? [] : [Outbox.Recheck(path: "a.jpg", reason: .again)]
     #expect(outbox.takeRechecks() == again)
   }
 
-  @Test("a file that is out of the folder is forgotten")
+  @Test("a file that has left the folder is forgotten")
   func deletedFileIsForgotten() throws {
     try scratch.write("in/a.jpg", "a")
     _ = try write([sent("a.jpg")], .delete)
     _ = try write([settled("a.jpg")], .delete)
-    #expect(try !scratch.exists("in/a.jpg"))
+    #expect(!scratch.exists("in/a.jpg"))
     #expect(try ledger().line("a.jpg") == nil)
-    // The topic's end is remembered all the same.
+    // The topic's end is still recorded.
     #expect(try ledger().marks() == [0: mark])
   }
 
-  @Test("a file that changed since it was sent stays and is looked at again")
+  @Test("a file that changed since it was sent stays and is checked again")
   func changedFileStays() throws {
     try scratch.write("in/a.jpg", "a")
     let entry = try settled("a.jpg")
@@ -105,14 +104,14 @@ import Testing
     #expect(outbox.takeRechecks() == [Outbox.Recheck(path: "a.jpg", reason: .again)])
   }
 
-  @Test("a file that is open for writing is tried again later")
-  func openFileIsTriedAgain() throws {
+  @Test("a file that is open for writing is retried later")
+  func openFileIsRetried() throws {
     try scratch.write("in/a.jpg", "a")
     let file = try File.open(scratch / "in/a.jpg", .readWrite)
     _ = try write([settled("a.jpg")], .delete)
     #expect(outbox.takeRechecks() == [Outbox.Recheck(path: "a.jpg", reason: .unsettled(.isOpen, looks: 1))])
     withExtendedLifetime(file) {}
-    #expect(try scratch.exists("in/a.jpg"))
+    #expect(scratch.exists("in/a.jpg"))
   }
 
   @Test("a file that cannot be moved stays, is counted, and is logged")
@@ -121,12 +120,12 @@ import Testing
     try scratch.write("sent", "a file in the folder's place")
     #expect(try write([sent("a.jpg")], .move).sent == 1)
     #expect(try write([settled("a.jpg")], .move).unhandled == 1)
-    #expect(try scratch.exists("in/a.jpg"))
+    #expect(scratch.exists("in/a.jpg"))
     #expect(try ledger().line("a.jpg") != nil)
     #expect(lines.all.contains { $0.contains("its file stays where it is") })
   }
 
-  @Test func aLedgerThatCannotBeWrittenKeepsTheFileUntilItCan() throws {
+  @Test("a ledger that cannot be written keeps the file until it can") func failingLedgerKeepsFile() throws {
     try scratch.write("in/a.jpg", "a")
     let entry = try sent("a.jpg")
     _ = try ledger()
@@ -140,12 +139,9 @@ import Testing
     writer.add(entry)
     writer.close()
     let writing = BackgroundThread.start("writing") { writer.run() }
-    let deadline = Clock.monotonicMilliseconds + 20_000
-    while !lines.all.contains(where: { $0.contains("disk full") }), Clock.monotonicMilliseconds < deadline {
-      Clock.sleep(milliseconds: 5)
-    }
+    #expect(eventually { lines.all.contains { $0.contains("disk full") } })
     #expect(events.now.sent == 0)
-    #expect(try scratch.exists("in/a.jpg"))
+    #expect(scratch.exists("in/a.jpg"))
     #expect(outbox.isClaimed("a.jpg"))
     try database.execute("DROP TRIGGER full")
     writing.join()
@@ -153,7 +149,7 @@ import Testing
     #expect(outbox.claim("a.jpg"))
   }
 
-  @Test func aRunThatEndsGivesUpOnALedgerThatCannotBeWritten() throws {
+  @Test("a run that stops gives up on a ledger that cannot be written") func stoppedRunGivesUpOnLedger() throws {
     try scratch.write("in/a.jpg", "a")
     let entry = try sent("a.jpg")
     _ = try ledger()
@@ -163,6 +159,6 @@ import Testing
     stop.set()
     let counts = try write([entry], .delete, stop)
     #expect(counts.sent == 0)
-    #expect(try scratch.exists("in/a.jpg"))
+    #expect(scratch.exists("in/a.jpg"))
   }
 }

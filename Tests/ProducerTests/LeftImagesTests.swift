@@ -6,15 +6,15 @@ import Testing
 @testable import Producer
 @testable import Telemetry
 
-/// What still waits to be sent is never told as nothing.
+/// Images that wait to be sent are never reported as none.
 @Suite struct LeftImagesTests {
-  private let scratch: Scratch
+  private let scratch: TestFolder
   private let events: ProducerEvents
   private let health = Health()
   private let lines = LogLines()
 
   init() throws {
-    scratch = try Scratch()
+    scratch = TestFolder()
     events = ProducerEvents(log: lines.log, input: scratch.path, health: health)
     health.started()
   }
@@ -62,7 +62,7 @@ import Testing
     #expect(events.now.left == 0 && events.now.refused == 0 && health.report().isReady)
   }
 
-  @Test("a refusal of everything is one line, however many images it is about") func oneLineForAll() throws {
+  @Test("a refusal of everything is one line, however many images it concerns") func totalRefusalIsOneLine() throws {
     for number in 0..<1_000 { events.heldBack("\(number).jpg", try error("INVALID_TIMESTAMP")) }
     #expect(lines.all.count == 1, "\(lines.all.count) lines")
   }

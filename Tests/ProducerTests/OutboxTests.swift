@@ -14,7 +14,7 @@ private struct Failure: Error {}
 
   // MARK: Paths
 
-  @Test func aPathIsWorkedOnOnce() {
+  @Test("a path is claimed once") func pathIsClaimedOnce() {
     #expect(outbox.claim("a"))
     #expect(!outbox.claim("a"))
     #expect(outbox.isClaimed("a"))
@@ -26,7 +26,7 @@ private struct Failure: Error {}
     #expect(outbox.claim("a"))
   }
 
-  @Test func whatChangesWhileItIsSentIsLookedAtAgain() {
+  @Test("a file that changes while it is sent is checked again") func changedFileIsCheckedAgain() {
     _ = outbox.claim("a")
     _ = outbox.claim("a")
     _ = outbox.claim("a")
@@ -38,25 +38,25 @@ private struct Failure: Error {}
     #expect(outbox.isEmpty)
   }
 
-  @Test func whatDidNotChangeIsNotLookedAtAgain() {
+  @Test("an unchanged file is not checked again") func unchangedFileIsDone() {
     _ = outbox.claim("a")
     outbox.release("a")
     #expect(outbox.takeRechecks() == [])
     #expect(outbox.isEmpty)
   }
 
-  @Test func aPathMayBeGivenBackToBeTriedAgain() {
+  @Test("a released path can be retried") func releasedPathIsRetried() {
     _ = outbox.claim("a")
     outbox.release("a", again: .again)
     #expect(outbox.takeRechecks().map(\.path) == ["a"])
   }
 
-  @Test func givingBackWhatNobodyTookDoesNoHarm() {
+  @Test("releasing an unclaimed path is harmless") func unclaimedReleaseIsHarmless() {
     outbox.release("a")
     #expect(outbox.isEmpty)
   }
 
-  @Test func namesThatOnlyLookAlikeAreTwo() {
+  @Test("names with different Unicode forms are two") func similarNamesAreTwo() {
     let (composed, decomposed) = ("\u{E9}.jpg", "e\u{301}.jpg")
     #expect(outbox.claim(composed))
     #expect(!outbox.isClaimed(decomposed))
@@ -68,7 +68,7 @@ private struct Failure: Error {}
 
   // MARK: Flights
 
-  @Test func aFlightEndsWithItsLastReport() throws {
+  @Test("a flight ends with its last report") func flightEndsWithLastReport() throws {
     let flight = begin("a")
     let tokens = (0..<3).map { _ in outbox.add(to: flight, bytes: 10) }
     #expect(Set(tokens).count == 3)
@@ -85,14 +85,15 @@ private struct Failure: Error {}
     #expect(outbox.inFlight == 0)
   }
 
-  @Test func aFlightWhoseReportsAreQuickerThanItsEndEndsThere() {
+  @Test("a flight whose reports come early ends when it is complete") func earlyReportsEndAtTheEnd() {
     let flight = begin("a")
     let token = outbox.add(to: flight, bytes: 10)
     #expect(outbox.settle(token)?.flight == nil)
     #expect(outbox.end(flight)?.path == "a")
   }
 
-  @Test func oneMessageThatFailsFailsTheFlightAndTheOthersAreStillAwaited() throws {
+  @Test("one failed message fails the flight, and the others are still awaited") func oneFailureFailsTheFlight() throws
+  {
     let flight = begin("a")
     let tokens = (0..<3).map { _ in outbox.add(to: flight, bytes: 10) }
     _ = outbox.end(flight)
@@ -102,7 +103,7 @@ private struct Failure: Error {}
     #expect(ended.failure is Failure)
   }
 
-  @Test func anImageThatIsOneMessageEndsWithItsReport() throws {
+  @Test("an image in one message ends with its report") func singleMessageEndsWithReport() throws {
     let (one, other) = (
       outbox.announce("a", stamp, digest(of: "a"), bytes: 10), outbox.announce("b", stamp, digest(of: "b"), bytes: 20)
     )
@@ -113,12 +114,12 @@ private struct Failure: Error {}
     #expect(ended.path == "a" && ended.failure == nil && outbox.inFlight == 0)
   }
 
-  @Test func aFlightThatNeverTookOffEndsAtOnce() throws {
+  @Test("a flight without messages ends at once") func emptyFlightEndsAtOnce() throws {
     let ended = try #require(outbox.end(begin("a"), failure: Failure()))
     #expect(ended.failure is Failure)
   }
 
-  @Test func aReportThatComesTwiceCountsOnce() {
+  @Test("a repeated report counts once") func repeatedReportCountsOnce() {
     let flight = begin("a")
     let token = outbox.add(to: flight, bytes: 10)
     _ = outbox.add(to: flight, bytes: 10)
@@ -129,7 +130,7 @@ private struct Failure: Error {}
     #expect(outbox.inFlight == 1)
   }
 
-  @Test func flightsDoNotMix() {
+  @Test("flights do not mix") func flightsDoNotMix() {
     let (one, other) = (begin("a"), begin("b"))
     let tokens = (outbox.add(to: one, bytes: 1), outbox.add(to: other, bytes: 2))
     _ = outbox.end(one)
@@ -148,8 +149,8 @@ private struct Failure: Error {}
     FileStatus(kind: .regular, size: size, modified: 1, changed: 1, inode: 1, device: 1)
   }
 
-  @Test("a refused file is tried again when it has changed, and not before")
-  func changedFileIsTriedAgain() {
+  @Test("a refused file is retried when it has changed, and not before")
+  func changedFileIsRetried() {
     #expect(!refusals.contains("a", status(1)))
     #expect(refusals.add("a", status(1)) == .first)
     #expect(refusals.contains("a", status(1)))
@@ -166,7 +167,7 @@ private struct Failure: Error {}
     #expect(!refusals.remove("a"))
   }
 
-  @Test("the same refusal is no news, and that of another version is")
+  @Test("the same refusal is no news, one of another version is")
   func sameRefusalIsNoNews() {
     #expect(refusals.add("a", status(1)) == .first)
     #expect(refusals.add("a", status(1)) == .none)
@@ -174,7 +175,7 @@ private struct Failure: Error {}
     #expect(refusals.add("b", status(2)) == .first)
   }
 
-  @Test func whatMayPassIsTriedAgainLaterAndLater() {
+  @Test("a temporary refusal is retried with increasing delays") func temporaryRefusalBacksOff() {
     var now: Int64 = 0
     for (number, seconds) in [10, 20, 40, 60, 60].enumerated() {
       #expect(refusals.add("a", status(1), isPassing: true, now: now) == (number == 0 ? .first : .none))
@@ -182,25 +183,25 @@ private struct Failure: Error {}
       now += Int64(seconds) * 1_000
       #expect(!refusals.contains("a", status(1), now: now))
     }
-    // Another version is another matter.
+    // Another version is a different case.
     #expect(refusals.add("a", status(2), isPassing: true, now: now) == .otherVersion)
     #expect(!refusals.contains("a", status(2), now: now + 10_000))
   }
 
-  @Test func aFileThatCouldNotEvenBeInspectedIsTriedAgain() {
+  @Test("a file that could not be inspected is retried") func uninspectedFileIsRetried() {
     #expect(refusals.add("a", nil) == .first)
     #expect(refusals.add("a", nil) == .none)
     #expect(!refusals.contains("a", status(1)))
   }
 
-  @Test func namesThatOnlyLookAlikeAreTwo() {
+  @Test("names with different Unicode forms are two") func similarNamesAreTwo() {
     #expect(refusals.add("\u{E9}.jpg", status(1)) == .first)
     #expect(!refusals.contains("e\u{301}.jpg", status(1)))
     #expect(refusals.add("e\u{301}.jpg", status(1)) == .first)
     #expect(refusals.count == 2)
   }
 
-  @Test func memoryIsBounded() {
+  @Test("memory is bounded") func memoryIsBounded() {
     for number in 0...100_000 { _ = refusals.add("\(number)", nil) }
     #expect(refusals.count < 100_000)
   }

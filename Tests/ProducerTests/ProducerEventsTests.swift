@@ -6,8 +6,8 @@ import Testing
 @testable import Wire
 
 @Suite struct ProducerEventsTests {
-  /// Where the topic is gone, each image fails once a second.
-  @Test func ofAThousandImagesThatAreNotAcknowledgedNotEachHasALine() {
+  /// If the topic is missing, each image fails once a second.
+  @Test("a thousand unacknowledged images do not each have a line") func manyFailuresAreFewLines() {
     let lines = LogLines()
     let events = ProducerEvents(log: lines.log, input: "/nowhere")
     for number in 0..<1_000 { events.failed("\(number).jpg", Vanished()) }
@@ -17,8 +17,8 @@ import Testing
     #expect(events.now.failed == 1_001)
   }
 
-  @Test("a scan that finds no image among files is a warning, once")
-  func aFruitlessScanIsAWarning() {
+  @Test("a scan that finds files but no image is a warning, once")
+  func fruitlessScanIsAWarning() {
     let lines = LogLines()
     let events = ProducerEvents(log: lines.log, input: "/nowhere")
     let filter = FileFilter(extensions: ["jpg"])

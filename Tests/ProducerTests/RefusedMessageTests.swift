@@ -3,11 +3,12 @@ import Testing
 @testable import Platform
 @testable import Producer
 
-/// A refusal is no acknowledgement, though the broker has answered.
+/// A refusal is no acknowledgement, although the broker has answered.
 @Suite struct RefusedMessageTests {
   private struct Refused: Error {}
 
-  @Test("an outbox counts what the broker took, not what it refused") func refusalsAreNoAcknowledgements() {
+  @Test("an outbox counts messages that the broker accepted, not those it refused") func refusalsAreNoAcknowledgements()
+  {
     let outbox = Outbox()
     let stamp = FileStamp(size: 1, modified: 1, changed: 1, inode: 1)
     let flight = outbox.begin("a", stamp, SHA256.hash(UnsafeRawBufferPointer(start: nil, count: 0)))

@@ -3,7 +3,7 @@ import Testing
 @testable import Producer
 
 @Suite struct SendBudgetTests {
-  @Test func whatIsInFlightIsBounded() {
+  @Test("the bytes in flight are bounded") func flightIsBounded() {
     let budget = InFlightBudget(limit: 100)
     #expect(budget.acquire(60, timeoutMilliseconds: 0))
     #expect(!budget.acquire(60, timeoutMilliseconds: 0))
@@ -15,7 +15,7 @@ import Testing
     #expect(budget.acquire(100, timeoutMilliseconds: 0))
   }
 
-  @Test func aMessageLargerThanTheBudgetGoesAlone() {
+  @Test("a message larger than the budget goes alone") func oversizedMessageGoesAlone() {
     let budget = InFlightBudget(limit: 100)
     #expect(budget.acquire(500, timeoutMilliseconds: 0))
     #expect(!budget.acquire(1, timeoutMilliseconds: 0))
@@ -24,7 +24,7 @@ import Testing
     #expect(!budget.acquire(500, timeoutMilliseconds: 0))
   }
 
-  @Test func deliveryAloneFreesNothingOfWhatIsUnstored() {
+  @Test("delivery alone frees no unstored bytes") func deliveryFreesNothingUnstored() {
     let budget = UnstoredBudget(limit: 100)
     #expect(budget.acquire(100, timeoutMilliseconds: 0))
     budget.delivered(100, partition: 0, offset: 0)
@@ -35,7 +35,7 @@ import Testing
     #expect(budget.acquire(100, timeoutMilliseconds: 0))
   }
 
-  @Test func storingBeforeTheReportOfTheDeliveryFreesOnce() {
+  @Test("storing before the delivery report frees once") func earlyStoreFreesOnce() {
     let budget = UnstoredBudget(limit: 100)
     #expect(budget.acquire(40, timeoutMilliseconds: 0))
     #expect(budget.acquire(60, timeoutMilliseconds: 0))
@@ -43,7 +43,7 @@ import Testing
     #expect(!budget.isEmpty)
     budget.delivered(40, partition: 0, offset: 0)
     #expect(budget.acquire(40, timeoutMilliseconds: 0))
-    // Twice would be more than was taken, which ends the process.
+    // Freeing twice would exceed the budget, which ends the process.
     budget.stored(0, next: 1)
     budget.delivered(60, partition: 0, offset: 1)
     budget.stored(0, next: 2)
@@ -51,7 +51,7 @@ import Testing
     #expect(budget.isEmpty)
   }
 
-  @Test func onlyWhatLiesBeforeThePositionIsFreed() {
+  @Test("only messages before the position are freed") func positionBoundsTheFreed() {
     let budget = UnstoredBudget(limit: 100)
     for offset: Int64 in 0..<4 {
       #expect(budget.acquire(25, timeoutMilliseconds: 0))
@@ -67,7 +67,7 @@ import Testing
     #expect(budget.isEmpty)
   }
 
-  @Test func partitionsDoNotMix() {
+  @Test("partitions do not mix") func partitionsDoNotMix() {
     let budget = UnstoredBudget(limit: 100)
     for partition: Int32 in 0..<2 {
       #expect(budget.acquire(50, timeoutMilliseconds: 0))
@@ -79,14 +79,14 @@ import Testing
     #expect(!budget.acquire(1, timeoutMilliseconds: 0))
   }
 
-  @Test func whatFailedIsFreedAtOnce() {
+  @Test("a failed message is freed at once") func failureFreesAtOnce() {
     let budget = UnstoredBudget(limit: 100)
     #expect(budget.acquire(100, timeoutMilliseconds: 0))
     budget.failed(100)
     #expect(budget.isEmpty)
   }
 
-  @Test func aDeliveryWithoutAKnownPlaceDoesNotBlockForEver() {
+  @Test("a delivery with an unknown offset does not block") func unknownOffsetDoesNotBlock() {
     let budget = UnstoredBudget(limit: 100)
     #expect(budget.acquire(100, timeoutMilliseconds: 0))
     budget.delivered(100, partition: 0, offset: -1001)

@@ -4,7 +4,6 @@ import Testing
 
 @testable import Configuration
 @testable import Kafka
-@testable import Platform
 @testable import Producer
 @testable import Wire
 
@@ -36,8 +35,10 @@ import Testing
     try image.withUnsafeBytes { try clients.client(for: $0) }
   }
 
-  @Test(arguments: [("snappy", WireFormat.base64), ("lz4", .base64), ("zstd", .binary), ("gzip", .binary)])
-  func whatCannotBeMadeSmallerIsSentByAClientThatDoesNotTry(type: String, format: WireFormat) throws {
+  @Test(
+    "incompressible images go through the client without compression",
+    arguments: [("snappy", WireFormat.base64), ("lz4", .base64), ("zstd", .binary), ("gzip", .binary)])
+  func incompressibleUsesPlainClient(type: String, format: WireFormat) throws {
     let clients = try clients(type, format)
     defer { clients.close() }
     let (plain, other) = (try client(clients, for: photograph), try client(clients, for: drawing))
@@ -45,14 +46,16 @@ import Testing
     #expect(try client(clients, for: drawing) === other, "there are two, not more")
   }
 
-  @Test(arguments: [("zstd", WireFormat.base64), ("gzip", .base64), ("none", .base64), ("none", .binary)])
-  func whereAllOrNothingIsToBeCompressedOneClientSendsIt(type: String, format: WireFormat) throws {
+  @Test(
+    "one client is used if everything or nothing is compressed",
+    arguments: [("zstd", WireFormat.base64), ("gzip", .base64), ("none", .base64), ("none", .binary)])
+  func oneClientIsEnough(type: String, format: WireFormat) throws {
     let clients = try clients(type, format)
     defer { clients.close() }
     for image in [photograph, drawing] { #expect(try client(clients, for: image) === clients.main) }
   }
 
-  @Test func bothAreFlushedAndClosedAndSayWhichTheyAre() throws {
+  @Test("both clients are flushed and closed and name themselves") func bothClientsAreClosed() throws {
     let clients = try clients("snappy")
     let both = [try client(clients, for: photograph), try client(clients, for: drawing)]
     for client in both {
@@ -60,10 +63,11 @@ import Testing
         _ = try client.send(topic: "t", key: key, copying: key, headers: [], token: 1)
       }
     }
-    let end = Clock.monotonicMilliseconds + 30_000
-    while reports.ways.withLock({ $0.count }) < 2, Clock.monotonicMilliseconds < end {
-      clients.flush(timeoutMilliseconds: 100)
-    }
+    #expect(
+      eventually {
+        clients.flush(timeoutMilliseconds: 100)
+        return reports.ways.withLock({ $0.count }) >= 2
+      })
     #expect(Set(reports.ways.withLock { $0 }) == [.main, .compressing])
     clients.close()
     for client in both {

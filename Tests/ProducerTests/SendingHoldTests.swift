@@ -5,7 +5,7 @@ import Testing
 @testable import Platform
 @testable import Producer
 
-/// What nobody takes is not sent again and again.
+/// Refused messages are not sent again at once.
 @Suite struct SendingHoldTests {
   private let hold = SendingHold()
   private let start = Clock.monotonicMilliseconds
@@ -13,7 +13,7 @@ import Testing
 
   init() throws { refusal = try Self.refusal() }
 
-  /// Any error of the library will do.
+  /// Any library error will do.
   private static func refusal() throws -> KafkaError {
     try #require(throws: KafkaError.self) { try KafkaConsumer(KafkaSettings(), topic: "images") }
   }
@@ -34,7 +34,7 @@ import Testing
     #expect(isHeld(after: 9) && !isHeld(after: 10))
   }
 
-  @Test("an acknowledgement ends it, and the next refusal starts at 10 s again") func anAcknowledgementEndsIt() {
+  @Test("an acknowledgement ends the hold, and the next refusal starts at 10 s again") func acknowledgementEndsHold() {
     hold.refused(refusal, now: start)
     hold.refused(refusal, now: start + 10_000)
     #expect(hold.end())
@@ -44,7 +44,7 @@ import Testing
     #expect(isHeld(after: 29) && !isHeld(after: 30))
   }
 
-  @Test("a missing topic holds until it is there") func aMissingTopicHolds() {
+  @Test("a missing topic holds sending until it exists") func missingTopicHolds() {
     hold.topicIsMissing()
     #expect(isHeld(after: 1_000))
     hold.topicIsThere()

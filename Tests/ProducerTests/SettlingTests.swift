@@ -3,7 +3,7 @@ import Testing
 @testable import Platform
 @testable import Producer
 
-/// Time is the test's to turn: `now` in ms, `wall` in ns.
+/// The test controls the time: `now` in ms, `wall` in ns.
 @Suite struct SettlingTests {
   private let wall: Int64 = 1_800_000_000_000_000_000
 
@@ -15,7 +15,7 @@ import Testing
   private let waiting = Settling.Verdict.waiting(tries: 0)
   private let finished = Settling.Verdict.finished(tries: 0, isClosed: false)
 
-  @Test func aFileIsFinishedOnceItHasNotChangedForAWhile() {
+  @Test("a file is finished when it has not changed for a while") func unchangedFileIsFinished() {
     var settling = Settling(quietMilliseconds: 1_000)
     #expect(settling.observe("a", status(1), isLocal: false, now: 0, wall: wall) == waiting)
     #expect(settling.due(now: 999) == nil)
@@ -27,14 +27,14 @@ import Testing
     #expect(settling.nextDue == nil)
   }
 
-  @Test func lookingTooEarlyChangesNothing() {
+  @Test("looking too early changes nothing") func earlyLookChangesNothing() {
     var settling = Settling(quietMilliseconds: 1_000)
     _ = settling.observe("a", status(1), isLocal: false, now: 0, wall: wall)
     #expect(settling.observe("a", status(1), isLocal: false, now: 500, wall: wall) == waiting)
     #expect(settling.due(now: 1_000) == "a")
   }
 
-  @Test("a file that grows waits again, and the time it waits is counted in tries")
+  @Test("a file that grows waits again, and its waits are counted")
   func growingFileWaits() {
     var settling = Settling(quietMilliseconds: 1_000)
     for step in 0..<5 {
@@ -48,8 +48,8 @@ import Testing
     #expect(settling.observe("a", status(4), isLocal: false, now: 4_600, wall: wall) == finished)
   }
 
-  @Test("this host's clock needs no tolerance, and a time that a user has set does not count")
-  func localFileIsBelieved() {
+  @Test("this host's clock needs no tolerance, and a time set by a user does not count")
+  func localClockNeedsNoTolerance() {
     var settling = Settling(quietMilliseconds: 1_000)
     let second: Int64 = 1_000_000_000
     func changed(_ age: Int64) -> FileStatus {
@@ -61,7 +61,7 @@ import Testing
     #expect(settling.observe("d", changed(2 * second), isLocal: false, now: 0, wall: wall) == waiting)
   }
 
-  @Test("a file that has a writer waits, however old it is, and keeps its tries")
+  @Test("a file with a writer waits, however old it is")
   func openFileWaits() {
     var settling = Settling(quietMilliseconds: 1_000)
     settling.wait("a", status(1, age: 3_600), since: 500, tries: 3)
@@ -77,7 +77,7 @@ import Testing
     #expect(settling.isEmpty)
   }
 
-  @Test("a file that is looked at often waits in the queue once")
+  @Test("a file that is checked often waits in the queue once")
   func queueIsBounded() {
     var settling = Settling(quietMilliseconds: 1_000)
     for now in Int64(0)..<5_000 {
@@ -87,12 +87,12 @@ import Testing
     #expect(settling.queued == 1)
     #expect(settling.due(now: 5_998) == nil)
     #expect(settling.due(now: 5_999) == "a")
-    // Not finished after all, it waits again.
+    // It was not finished and waits again.
     settling.wait("a", status(1), since: 5_999)
     #expect(settling.due(now: 6_999) == "a")
   }
 
-  @Test("that a file was closed is remembered until it is taken")
+  @Test("a close is remembered until the file is taken")
   func closeIsRemembered() {
     var settling = Settling(quietMilliseconds: 1_000)
     settling.wait("a", status(1), since: 0, isClosed: true)
@@ -103,13 +103,13 @@ import Testing
     #expect(settling.observe("a", status(2, age: 9), isLocal: true, now: 1_500, wall: wall) == finished)
   }
 
-  @Test func anotherFileUnderTheSameNameWaitsAnew() {
+  @Test("another file under the same name waits again") func replacedFileWaitsAgain() {
     var settling = Settling(quietMilliseconds: 1_000)
     _ = settling.observe("a", status(1, inode: 1), isLocal: false, now: 0, wall: wall)
     #expect(settling.observe("a", status(1, inode: 2), isLocal: false, now: 1_000, wall: wall) == .waiting(tries: 1))
   }
 
-  @Test func anOldFileIsFinishedAtOnce() {
+  @Test("an old file is finished at once") func oldFileIsFinishedAtOnce() {
     var settling = Settling(quietMilliseconds: 1_000)
     #expect(settling.observe("a", status(1, age: 120), isLocal: false, now: 0, wall: wall) == finished)
     #expect(
@@ -119,14 +119,14 @@ import Testing
       settling.observe("c", status(1, age: -3_600), isLocal: false, now: 0, wall: wall) == waiting, "from the future")
   }
 
-  @Test func aFileWithItsTimeSetBackIsNotOld() {
+  @Test("a backdated file is not old") func backdatedFileIsNotOld() {
     var settling = Settling(quietMilliseconds: 1_000)
     let copied = FileStatus(kind: .regular, size: 1, modified: 0, changed: wall, inode: 1, device: 1)
     #expect(settling.observe("a", copied, isLocal: false, now: 0, wall: wall) == waiting)
   }
 
-  @Test(arguments: [Int64.min, .min + 1, .max, 0, -1])
-  func aTimeThatCannotBeDoesNoHarm(time: Int64) {
+  @Test("an impossible time is harmless", arguments: [Int64.min, .min + 1, .max, 0, -1])
+  func impossibleTimeIsHarmless(time: Int64) {
     var settling = Settling(quietMilliseconds: 1_000)
     let odd = FileStatus(kind: .regular, size: 1, modified: time, changed: time, inode: 1, device: 1)
     if settling.observe("a", odd, isLocal: false, now: 0, wall: wall) == waiting {
@@ -135,13 +135,13 @@ import Testing
     }
   }
 
-  @Test func withoutAWaitEveryFileIsFinished() {
+  @Test("every file is finished without a waiting time") func zeroWaitFinishesEveryFile() {
     var settling = Settling(quietMilliseconds: 0)
     #expect(settling.observe("a", status(1), isLocal: false, now: 0, wall: wall) == finished)
     #expect(settling.isEmpty)
   }
 
-  @Test func aFileThatIsGoneIsForgotten() {
+  @Test("a missing file is forgotten") func missingFileIsForgotten() {
     var settling = Settling(quietMilliseconds: 1_000)
     _ = settling.observe("a", status(1), isLocal: false, now: 0, wall: wall)
     _ = settling.observe("b", status(1), isLocal: false, now: 0, wall: wall)
@@ -151,7 +151,7 @@ import Testing
     #expect(settling.due(now: 1_000) == nil)
   }
 
-  @Test func filesAreDueInTheOrderOfTheirArrival() {
+  @Test("files are due in the order of their arrival") func filesKeepArrivalOrder() {
     var settling = Settling(quietMilliseconds: 100)
     for number in 0..<5_000 {
       _ = settling.observe("\(number)", status(1), isLocal: false, now: Int64(number), wall: wall)
@@ -162,7 +162,7 @@ import Testing
     }
   }
 
-  @Test func itIsFullWhereManyWait() {
+  @Test("the queue is full if many files wait") func queueCanBeFull() {
     var settling = Settling(quietMilliseconds: 100)
     for number in 0..<Settling.most - 1 {
       _ = settling.observe("\(number)", status(1), isLocal: false, now: 0, wall: wall)
@@ -172,7 +172,7 @@ import Testing
     #expect(settling.isFull)
   }
 
-  @Test func namesThatOnlyLookAlikeSettleEachForItself() {
+  @Test("names with different Unicode forms settle separately") func similarNamesSettleApart() {
     var settling = Settling(quietMilliseconds: 1_000)
     let (composed, decomposed) = ("\u{E9}.jpg", "e\u{301}.jpg")
     for now: Int64 in [0, 500] {

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Kafka
@@ -5,7 +6,7 @@ import Testing
 @testable import Platform
 
 @Suite(.ownThread) struct BadInputTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
 
   private static func value(_ name: String, _ content: String = "AAAA") -> String {
     "{\"image_name\": \"\(name)\", \"image_content\": \"\(content)\"}"
@@ -21,7 +22,7 @@ import Testing
     MessageHeader(name: name, value: Array(value.utf8))
   }
 
-  /// Each bad message, with what its letter says of it.
+  /// Each bad message, with the reason that its dead letter gives.
   private static let bad: [(TestMessage, kind: String, word: String)] = [
     (.text("not JSON at all"), "EnvelopeError", "JSON"),
     (.text("{\"image_name\": \"a.jpg\", \"image_content\": \"AAAA\""), "EnvelopeError", "does not end"),
@@ -59,13 +60,14 @@ import Testing
     (TestMessage(key: nil, value: Array("no key".utf8)), "EnvelopeError", "JSON"),
   ]
 
-  @Test func whatCannotBeStoredGoesToTheDeadLettersAsItCameAndTheRestIsStored() throws {
+  @Test("messages that cannot be stored become unchanged dead letters; the others are stored")
+  func badMessagesBecomeDeadLetters() throws {
     let broker = try Broker.preferred()
-    let environment = ["CSV_PATH": Scratch.output + "/rows/data.csv"]
+    let environment = ["CSV_PATH": TestFolder.output + "/rows/data.csv"]
     var images: [String: [UInt8]] = [:]
     var messages: [TestMessage] = []
     for (number, bad) in Self.bad.enumerated() {
-      let (name, bytes) = ("good/\(number).jpg", Scratch.bytes(300, seed: UInt64(number)))
+      let (name, bytes) = ("good/\(number).jpg", SeededNumbers.bytes(300, seed: UInt64(number)))
       images[name] = bytes
       var message = bad.0
       message.headers += [
@@ -77,15 +79,15 @@ import Testing
     try broker.send(messages)
     _ = try Program.storeAll(in: folder, broker, environment)
 
-    #expect(try folder.files(Scratch.output) == (images.keys + ["rows/data.csv"]).sorted())
-    expectBytes(images, in: folder, Scratch.output)
-    #expect(folder.text(Scratch.output + "/rows/data.csv").split(separator: "\n").count == images.count + 1)
+    #expect(try folder.files(TestFolder.output) == (images.keys + ["rows/data.csv"]).sorted())
+    expectBytes(images, in: folder, TestFolder.output)
+    #expect(folder.text(TestFolder.output + "/rows/data.csv").split(separator: "\n").count == images.count + 1)
     let letters = try broker.deadLetters()
     try #require(letters.count == Self.bad.count)
     for (number, (letter, bad)) in zip(letters, Self.bad).enumerated() {
       try check(letter, of: messages[2 * number + 1], at: 2 * number + 1, bad.kind, bad.word, broker)
     }
-    // A restart reads nothing of it again.
+    // A restart does not read them again.
     #expect(try Program.storeAll(in: folder, broker, environment).contains("stored 0 images"))
     #expect(try broker.messageCount(broker.topic + "-dlq") == letters.count)
     #expect(try folder.leftovers() == [])
@@ -101,7 +103,7 @@ import Testing
     #expect(letter.header("__connect.errors.partition") == "0")
     #expect(letter.header("__connect.errors.offset") == "\(offset)")
     #expect(letter.header("__connect.errors.exception.class.name") == kind, "letter \(offset)")
-    // Kafka Connect's names, for its tools; behind them the only one of our own.
+    // Kafka Connect's names, for its tools; the last one is our own.
     #expect(letter.header("__connect.errors.class.name") == "image-pipeline")
     #expect(letter.header("__connect.errors.connector.name") == "image-pipeline")
     #expect(letter.header("__connect.errors.task.id") == "0")
@@ -124,36 +126,36 @@ import Testing
     let broker = try Broker.preferred()
     var images: [String: [UInt8]] = [:]
     var messages: [TestMessage] = []
-    // A line end travels as an escape in JSON; some writers leave it as it is.
+    // JSON escapes a line end; some writers leave it unescaped.
     let ends = [("\\n", "\\n"), ("\\r\\n", ""), ("\n", "\n"), (" ", " \\t "), ("\\u000A", "")]
     for (number, (separator, end)) in ends.enumerated() {
-      let (name, bytes) = ("wrapped/\(number).jpg", Scratch.bytes(10_000 + number, seed: UInt64(number)))
+      let (name, bytes) = ("wrapped/\(number).jpg", SeededNumbers.bytes(10_000 + number, seed: UInt64(number)))
       let lines = stride(from: 0, to: bytes.count, by: 57).map { Self.base64(bytes[$0..<min($0 + 57, bytes.count)]) }
       images[name] = bytes
       messages.append(.text(Self.value(name, lines.joined(separator: separator) + end)))
     }
-    // The header still decides about every byte.
+    // The hash header still decides about every byte.
     let other = Self.header("image-sha256", String(repeating: "0", count: 64))
     messages.append(.text(Self.value("wrong.jpg", "AAAA\\n"), headers: [other]))
     try broker.send(messages)
     let output = try Program.storeAll(in: folder, broker)
-    #expect(try folder.files(Scratch.output) == images.keys.sorted(), "\(output)")
-    expectBytes(images, in: folder, Scratch.output)
+    #expect(try folder.files(TestFolder.output) == images.keys.sorted(), "\(output)")
+    expectBytes(images, in: folder, TestFolder.output)
     #expect(try broker.deadLetters().map { $0.header("__connect.errors.exception.class.name") } == ["DigestMismatch"])
   }
 
-  @Test func aLinkInTheOutputLeadsNoImageOutOfIt() throws {
+  @Test("a symbolic link in the output does not lead an image out of it") func linksInOutputAreNotFollowed() throws {
     let broker = try Broker.preferred()
     try folder.write("elsewhere/keep.jpg", [1])
-    try folder.write(Scratch.output + "/first.jpg", [2])
-    let link = try Program(["-s", "../elsewhere", Scratch.output + "/link"], in: folder, executable: "/bin/ln")
+    try folder.write(TestFolder.output + "/first.jpg", [2])
+    let link = try Program(["-s", "../elsewhere", TestFolder.output + "/link"], in: folder, executable: "/bin/ln")
     #expect(link.exitCode() == 0, "\(link.output)")
     try broker.send([.image("link/keep.jpg", [3]), .image("link/new.jpg", [4]), .image("good.jpg", [5])])
     let output = try Program.storeAll(in: folder, broker)
-    #expect(folder.read("elsewhere/keep.jpg") == [1])
+    #expect(folder.bytes("elsewhere/keep.jpg") == [1])
     #expect(try folder.files("elsewhere") == ["keep.jpg"])
     #expect(folder.rowNames == ["good.jpg"])
-    // Each once, wherever it lies: what a slow broker does not take in time is on disk, and one may be sent twice.
+    // Each once, in the topic or on disk: a slow broker's letters go to disk, and one may be sent twice.
     let listed = try Program(["dead-letters"], in: folder, environment: broker.environment())
     #expect(listed.exitCode() == 0)
     #expect(listed.output.contains("2 dead letters"), "\(listed.output)\n\(output)")

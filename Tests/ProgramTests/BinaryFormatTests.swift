@@ -3,13 +3,13 @@ import TestSupport
 import Testing
 
 @Suite(.ownThread) struct BinaryFormatTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
 
-  @Test func bothFormatsShareATopicAndAnOutput() throws {
+  @Test("JSON and binary messages share a topic and an output") func formatsShareTopicAndOutput() throws {
     let broker = try Broker.preferred()
     let sizes = [0, 1, 999, 1_000, 1_001, 5_500]
     var images: [String: [UInt8]] = [:]
-    for size in sizes { images["cat/\(size) ä.jpg"] = Scratch.bytes(size, seed: UInt64(size)) }
+    for size in sizes { images["cat/\(size) ä.jpg"] = SeededNumbers.bytes(size, seed: UInt64(size)) }
     for (name, bytes) in images { try folder.write("images/" + name, bytes) }
     func send(_ format: String, _ more: [String]) throws {
       let environment = broker.environment(["SEGMENT_BYTES": "1000", "WIRE_FORMAT": format])
@@ -19,7 +19,7 @@ import Testing
     try send("base64", [])
     let before = try broker.messages(broker.topic).count
     let name = "dog/later.png"
-    images[name] = Scratch.bytes(2_500, seed: 77)
+    images[name] = SeededNumbers.bytes(2_500, seed: 77)
     try folder.write("images/" + name, images[name]!)
     try send("binary", [])
 
@@ -30,7 +30,7 @@ import Testing
     _ = try Program.storeAll(in: folder, broker)
     try expectStored(images, in: folder)
 
-    // All of it once more in the other format: the same images, which are stored already.
+    // Everything once more in the other format: the same images, which are already stored.
     try send("binary", ["--resend"])
     let output = try Program.storeAll(in: folder, broker)
     #expect(output.contains("stored 0 images"), "\(output)")
@@ -38,9 +38,10 @@ import Testing
     #expect(try broker.deadLetters() == [])
   }
 
-  @Test func aBinaryMessageThatIsSpoiltBecomesALetterWithItsName() throws {
+  @Test("a damaged binary message becomes a dead letter with its image name") func badBinaryMessageIsDeadLetter() throws
+  {
     let broker = try Broker.preferred()
-    try folder.write("images/a.jpg", Scratch.bytes(300, seed: 3))
+    try folder.write("images/a.jpg", SeededNumbers.bytes(300, seed: 3))
     let environment = broker.environment(["WIRE_FORMAT": "binary"])
     let producer = try Program(["producer", "--once"], in: folder, environment: environment)
     #expect(producer.exitCode() == 0, "\(producer.output)")
@@ -51,7 +52,7 @@ import Testing
       TestMessage(key: good.key, value: value, headers: good.headers)
     ])
     _ = try Program.storeAll(in: folder, broker)
-    try expectStored(["a.jpg": Scratch.bytes(300, seed: 3)], in: folder)
+    try expectStored(["a.jpg": SeededNumbers.bytes(300, seed: 3)], in: folder)
     let letters = try Program(["dead-letters"], in: folder, environment: broker.environment())
     #expect(letters.exitCode() == 0)
     #expect(letters.output.contains("image=a.jpg") && letters.output.contains("DigestMismatch"), "\(letters.output)")

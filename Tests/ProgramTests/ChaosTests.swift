@@ -1,27 +1,29 @@
+import TestSupport
 import Testing
 
 @testable import Platform
 
-/// Processes are killed (SIGKILL) and started again at random, over images that keep coming: in the end each image is
-/// there once, to the byte. A kill counts when its victim had done something since its start: a consumer had stored an
-/// image, a producer had one acknowledged and in its ledger, and for a broker either of them.
+/// Processes are killed (SIGKILL) and restarted at random while images keep arriving. In the end each image is stored
+/// once, byte for byte. A kill counts if its victim had done some work since its start: a consumer had stored an image,
+/// a producer had one acknowledged and recorded; for a broker, either of them.
 ///
-/// The embedded broker is never killed, as it would forget everything; it hangs instead.
+/// The embedded broker would forget everything if killed, so it is suspended instead.
 ///
-/// `make test-chaos` runs more of it; `CHAOS_SEED` repeats a schedule, `CHAOS_KILLS` sets how long it is.
+/// `make test-chaos` runs longer; `CHAOS_SEED` repeats a schedule, `CHAOS_KILLS` sets its length.
 @Suite(.ownThread, .serialized) struct ChaosTests {
-  @Test func killedAtRandomNothingIsLostAndNothingIsTwice() throws {
+  @Test("processes that are killed at random lose and duplicate nothing") func killedAtRandom() throws {
     try expectExact(ChaosRun.Settings(seed: ChaosRun.Settings.anySeed, kills: ChaosRun.Settings.kills(or: 30)))
   }
 
-  @Test("killed at random beside slow writers, nothing is lost that the producer deletes")
-  func killedWhileFilesAreDeletedNothingIsLost() throws {
+  @Test("a producer that deletes files next to slow writers loses nothing when killed at random")
+  func killedWhileFilesAreDeleted() throws {
     var settings = ChaosRun.Settings(seed: ChaosRun.Settings.anySeed, kills: ChaosRun.Settings.kills(or: 30))
     settings.deletesSentFiles = true
     try expectExact(settings)
   }
 
-  @Test func membersThatAreKilledStoppedAddedAndRemovedLoseAndDoubleNothing() throws {
+  @Test("group members that are killed, suspended, added and removed lose and duplicate nothing")
+  func membersComeAndGo() throws {
     try expectExact(
       ChaosRun.Settings(
         seed: ChaosRun.Settings.anySeed, kills: ChaosRun.Settings.kills(or: 12), consumers: 3, isGroup: true,

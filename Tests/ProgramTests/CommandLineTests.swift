@@ -3,11 +3,10 @@ import TestSupport
 import Testing
 
 @testable import Configuration
-@testable import Platform
 
-/// What people type and read.
+/// The command line: what people type and read.
 @Suite(.ownThread) struct CommandLineTests {
-  let folder = Scratch()
+  let folder = TestFolder()
 
   private func run(_ arguments: [String], _ environment: [String: String] = [:]) throws -> (Int32?, String) {
     let program = try Program(arguments, in: folder, environment: environment)
@@ -15,7 +14,7 @@ import Testing
     return (code, program.output)
   }
 
-  @Test func helpNamesEveryVariableWithItsDefault() throws {
+  @Test("--help names every variable with its default") func helpNamesVariablesAndDefaults() throws {
     let (code, text) = try run(["--help"])
     #expect(code == 0)
     for variable in Variable.groups.flatMap(\.variables) {
@@ -27,26 +26,28 @@ import Testing
     #expect(try run(["producer", "--help"]) == (0, text))
   }
 
-  @Test func versionIsOneLine() throws {
+  @Test("--version prints one line") func versionIsOneLine() throws {
     let (code, text) = try run(["--version"])
     #expect(code == 0)
     #expect(text.hasPrefix("image-pipeline ") && text.hasSuffix(")\n") && text.contains("librdkafka"))
   }
 
-  @Test(arguments: [
-    ([], "a command is missing"), (["bake"], "bake is no command"), (["producer", "--twice"], "no option --twice"),
-    (["consumer", "--once"], "no option --once"), (["consumer", "--count"], "--count wants a value"),
-    (["consumer", "--count", "many"], "--count many"), (["consumer", "--count=1.5"], "--count 1.5"),
-    (["producer", "--once=yes"], "--once takes no value"), (["producer", "extra"], "no option extra"),
-  ])
-  func aWrongCommandLineIsSaidWithTheUsage(arguments: [String], said: String) throws {
+  @Test(
+    "a wrong command line prints the error and the usage",
+    arguments: [
+      ([], "a command is missing"), (["bake"], "bake is no command"), (["producer", "--twice"], "no option --twice"),
+      (["consumer", "--once"], "no option --once"), (["consumer", "--count"], "--count wants a value"),
+      (["consumer", "--count", "many"], "--count many"), (["consumer", "--count=1.5"], "--count 1.5"),
+      (["producer", "--once=yes"], "--once takes no value"), (["producer", "extra"], "no option extra"),
+    ])
+  func wrongCommandLinePrintsUsage(arguments: [String], said: String) throws {
     let (code, text) = try run(arguments)
     #expect(code == 2, "\(text)")
     #expect(text.contains(said), "\(text)")
     #expect(text.contains("usage: image-pipeline producer"), "\(text)")
   }
 
-  @Test func allThatIsWrongWithTheEnvironmentIsSaidAtOnce() throws {
+  @Test("all wrong environment variables are reported in one run") func allWrongVariablesAreReported() throws {
     let (code, text) = try run(
       ["producer", "--once"],
       [
@@ -62,7 +63,7 @@ import Testing
     ] { #expect(text.contains("image-pipeline: " + said), "\(said) in \(text)") }
   }
 
-  @Test func whatOtherToolsSetIsOnlyWarnedOf() throws {
+  @Test("KAFKA_ variables of other tools cause only a warning") func otherToolsVariablesOnlyWarn() throws {
     let broker = try Broker()
     try folder.write("images/a.jpg", [1])
     let (code, text) = try run(
@@ -76,7 +77,7 @@ import Testing
     #expect(!text.contains("AUTO_COMMIT"), "\(text)")
   }
 
-  @Test func aLogInJSONHasOneObjectALine() throws {
+  @Test("a JSON log has one object per line") func jsonLogHasOneObjectPerLine() throws {
     let broker = try Broker()
     try folder.write("images/line\nend \"quoted\" \u{1}.jpg", [1])
     try folder.makeLink("images/circle.jpg", to: "circle.jpg")
@@ -92,7 +93,7 @@ import Testing
     }
   }
 
-  @Test func theLogLevelDecidesWhatIsSaid() throws {
+  @Test("LOG_LEVEL decides which lines are logged") func logLevelFilters() throws {
     let broker = try Broker()
     try folder.write("images/a.jpg", [1])
     let (_, warnings) = try run(
@@ -104,12 +105,12 @@ import Testing
     #expect(errors.isEmpty, "\(errors)")
   }
 
-  @Test func progressIsLoggedWhereThereIsNoTerminal() throws {
+  @Test("progress is logged if there is no terminal") func progressIsLoggedWithoutTerminal() throws {
     let broker = try Broker()
     let topic = try TopicContent(broker)
     try folder.makeFolder("images")
     let producer = try Program(["producer"], in: folder, environment: broker.environment(["PROGRESS_SECONDS": "1"]))
-    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    #expect(producer.startsWatching(folder, topic), "\(producer.output)")
     #expect(eventually { producer.output.contains("info  producer  sent 1 image, 1 B, ") }, "\(producer.output)")
     try folder.write("images/b.jpg", [2, 3])
     #expect(eventually { producer.output.contains("info  producer  sent 2 images, 3 B, ") }, "\(producer.output)")
@@ -123,11 +124,13 @@ import Testing
 
   static let hasScript = access("/usr/bin/script", X_OK) == 0
 
-  @Test(.enabled(if: hasScript, "script of util-linux, which lends a terminal, is not here"))
-  func aTerminalGetsOneLiveLine() throws {
+  @Test(
+    "a terminal shows one live progress line",
+    .enabled(if: hasScript, "script of util-linux, which lends a terminal, is not here"))
+  func terminalShowsOneLiveLine() throws {
     let broker = try Broker()
     for number in 0..<20 { try folder.write("images/\(number).jpg", [UInt8(number)]) }
-    // SETTLE_MS keeps it busy for some redrawings.
+    // SETTLE_MS keeps it busy for a few redraws.
     let environment = broker.environment(["TERM": "xterm", "SETTLE_MS": "1000"])
     let program = try Program(
       ["-qec", "\(Program.path) producer --once", "/dev/null"], in: folder, environment: environment,
@@ -139,7 +142,7 @@ import Testing
     #expect(program.output.contains("\r\u{1B}[2K"), "erased at the end")
   }
 
-  @Test func verifyNamesWhatIsMissingAlteredDoubledAndExtra() throws {
+  @Test("verify names missing, altered, duplicate and extra images") func verifyNamesEveryDifference() throws {
     for (name, bytes) in [("a.jpg", [1]), ("b.jpg", [2]), ("cat/c.jpg", [3]), ("d.jpg", [4])] as [(String, [UInt8])] {
       try folder.write("images/" + name, bytes)
     }
@@ -163,22 +166,24 @@ import Testing
     #expect(text.contains("NOT verified: 1 missing, 1 altered, 1 doubled, 1 extra"), "\(text)")
   }
 
-  @Test func aMissingBrokerIsWaitedForAloudUntilItIsStopped() throws {
+  @Test("a side without a broker logs that it waits, and exits when stopped") func missingBrokerIsAwaitedAndLogged()
+    throws
+  {
     try folder.write("images/a.jpg", [1])
     for arguments in [["producer"], ["producer", "--once"], ["consumer"]] {
       // Port 1: nobody listens there.
       let program = try Program(arguments, in: folder, environment: ["KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"])
       #expect(eventually { program.output.contains("waiting for Kafka at 127.0.0.1:1") }, "\(program.output)")
-      let start = Clock.monotonicMilliseconds
+      let start = ContinuousClock.now
       program.signal(SIGTERM)
-      // Not everything was sent: a run that was to send it all has failed.
+      // A run that was to send everything and did not has failed.
       #expect(program.exitCode() == (arguments.contains("--once") ? 1 : 0), "\(program.output)")
-      #expect(Clock.monotonicMilliseconds - start < 9_500)
+      #expect(ContinuousClock.now - start < .milliseconds(9_500))
     }
   }
 }
 
-/// Checks one line for being a JSON object of strings, numbers and booleans, strictly: as small as that can be.
+/// Whether one line is a JSON object of strings, numbers and booleans. A minimal, strict parser.
 private struct JSONLine {
   private(set) var members: [String: String] = [:]
   private var rest: Substring.UnicodeScalarView

@@ -1,12 +1,13 @@
+import TestSupport
 import Testing
 
 @testable import Kafka
 @testable import Platform
 
-/// A compacted topic keeps the last message of each key, and the segments of an image share one. For a real broker alone:
-/// the embedded one compacts nothing.
+/// A compacted topic keeps the last message of each key, and all segments of an image have the same key. Needs a real
+/// broker: the embedded one does not compact.
 @Suite(.ownThread, .enabled("no Apache Kafka is named") { Broker.realServers != nil }) struct CompactionTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
   private let broker: Broker
   private static let words = "the topic is compacted"
 
@@ -35,17 +36,18 @@ import Testing
     return program.output
   }
 
-  @Test func whatBecomesOfAnImageInSegmentsIsForetoldAndSaid() throws {
+  @Test("a producer warns about segments in a compacted topic, and the consumer reports their loss")
+  func compactionOfSegmentsIsReported() throws {
     try makeTopic(policy: "compact")
-    try folder.write("images/large.png", Scratch.bytes(4_000, seed: 1))
+    try folder.write("images/large.png", SeededNumbers.bytes(4_000, seed: 1))
     let sent = try run(["producer", "--once"], ["SEGMENT_BYTES": "1000"])
-    #expect(sent.contains(Self.words) && sent.contains("cleanup.policy=delete"), "the cure: \(sent)")
+    #expect(sent.contains(Self.words) && sent.contains("cleanup.policy=delete"), "the fix: \(sent)")
     var next = 0
-    let isCompacted = eventually(withinSeconds: 120) {
-      // Only a segment that is closed is compacted, which the next message does.
+    let isCompacted = eventually(within: .seconds(120)) {
+      // Only closed log segments are compacted, and the next message closes one.
       next += 1
       try broker.send([.image("filler.jpg", [UInt8(next % 256)])])
-      Clock.sleep(milliseconds: 200)
+      pause(.milliseconds(200))
       return try broker.messages(broker.topic).filter { $0.offset < 4 }.map(\.offset) == [3]
     }
     #expect(isCompacted)
@@ -59,10 +61,10 @@ import Testing
     let lines = stored.output.split(separator: "\n")
     #expect(lines.contains { $0.contains("image=large.png") && $0.contains("came=1 of=4") }, "\(stored.output)")
     #expect(lines.contains { $0.contains("cannot be stored") && $0.contains("offset=3") }, "\(stored.output)")
-    #expect(try folder.files(Scratch.output) == ["filler.jpg"])
+    #expect(try folder.files(TestFolder.output) == ["filler.jpg"])
   }
 
-  @Test func aTopicThatDeletesIsNothingToSay() throws {
+  @Test("a topic with cleanup.policy=delete causes no warning") func deletingTopicCausesNoWarning() throws {
     try makeTopic(policy: "delete")
     try folder.write("images/a.jpg", [1])
     #expect(try !run(["producer", "--once"]).contains("compacted"))

@@ -4,15 +4,17 @@ import Testing
 
 @testable import Platform
 
-/// Images that can be made smaller and such that cannot go by clients of their own, into one topic.
+/// Compressible and incompressible images go through separate clients into one topic.
 @Suite(.ownThread) struct CompressionTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
 
   private func image(_ number: Int, size: Int) -> [UInt8] {
-    number % 2 == 0 ? Scratch.bytes(size, seed: UInt64(number)) : [UInt8](repeating: UInt8(number % 251), count: size)
+    number % 2 == 0
+      ? SeededNumbers.bytes(size, seed: UInt64(number)) : [UInt8](repeating: UInt8(number % 251), count: size)
   }
 
-  @Test func aMixtureIsCarriedOnceAndAgain() throws {
+  @Test("a mixture of compressible and incompressible images is carried once in each of two runs")
+  func mixedImagesAreCarried() throws {
     let broker = try Broker.preferred()
     var images: [String: [UInt8]] = [:]
     for number in 0..<120 { images["mixed/\(number).tif"] = image(number, size: 3_000 + number * 100) }
@@ -33,8 +35,8 @@ import Testing
     }
   }
 
-  /// Whichever way each goes, the last version is the one that stays.
-  @Test func versionsOfAnImageStayInTheirOrder() throws {
+  /// The last version wins, whichever client sends it.
+  @Test("versions of an image keep their order across both clients") func versionsKeepTheirOrder() throws {
     let broker = try Broker.preferred()
     try folder.write("images/first.tif", image(0, size: 3_000))
     let producer = try Program(["producer"], in: folder, environment: broker.environment())
@@ -52,6 +54,6 @@ import Testing
     producer.signal(SIGTERM)
     #expect(producer.exitCode() == 0, "\(producer.output)")
     _ = try Program.storeAll(in: folder, broker)
-    #expect(folder.read(Scratch.output + "/new/changing.tif") == last)
+    #expect(folder.bytes(TestFolder.output + "/new/changing.tif") == last)
   }
 }

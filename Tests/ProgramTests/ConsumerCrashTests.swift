@@ -1,23 +1,24 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Platform
 
 @Suite(.ownThread) struct ConsumerCrashTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
 
-  /// Small batches: the more transactions, the more instants to be killed in.
+  /// Small batches: more transactions give more moments to be killed in.
   private let small = ["BATCH_IMAGES": "7", "SEGMENT_TIMEOUT": "600"]
 
-  /// Some hundreds of images, some of them in segments, in the topic; what the output has to hold in the end.
+  /// Sends some hundreds of images, some of them in segments. Returns the expected output.
   private func fill(_ broker: Broker, _ number: Int) throws -> [String: [UInt8]] {
     var images = sampleImages(number)
     var messages = images.sorted { $0.key < $1.key }.map { TestMessage.image($0.key, $0.value) }
     for large in 0..<8 {
       let name = "large/\(large).png"
-      let bytes = Scratch.bytes(9_000 + large * 1_111, seed: UInt64(1_000 + large))
+      let bytes = SeededNumbers.bytes(9_000 + large * 1_111, seed: UInt64(1_000 + large))
       images[name] = bytes
-      // Among the others, so that an instant between two segments is as likely as any.
+      // In between, so that a kill between two segments is as likely as any.
       for (number, segment) in TestMessage.segments(name, bytes, size: 2_000).enumerated() {
         messages.insert(segment, at: (large * 13 + number * 29) % messages.count)
       }
@@ -30,17 +31,17 @@ import Testing
     try Program(["consumer"], in: folder, environment: broker.environment(small))
   }
 
-  /// Returns when some more rows are there, and then a random instant later: an instant, not a wait for anything.
-  private func atARandomInstant(_ numbers: inout ChaosNumbers) {
+  /// Returns at a random moment after some more rows are stored.
+  private func atARandomInstant(_ numbers: inout SeededNumbers) {
     let goal = folder.rows.count + numbers.number(1...30)
-    _ = eventually(withinSeconds: 15) { folder.rows.count >= goal }
-    Clock.sleep(milliseconds: numbers.number(0...25))
+    _ = eventually(within: .seconds(15)) { folder.rows.count >= goal }
+    pause(.milliseconds(numbers.number(0...25)))
   }
 
-  @Test func aConsumerThatIsKilledAgainAndAgainStoresEveryImageOnce() throws {
+  @Test("a consumer that is killed repeatedly stores every image once") func killedConsumerStoresOnce() throws {
     let broker = try Broker.preferred()
     let images = try fill(broker, 300)
-    var numbers = ChaosNumbers.printed()
+    var numbers = SeededNumbers.printed()
     for _ in 1...5 {
       let victim = try consumer(broker)
       atARandomInstant(&numbers)
@@ -51,11 +52,12 @@ import Testing
     try expectStored(images, in: folder)
   }
 
-  @Test func twoConsumersOfOneOutputThatAreKilledInTurnStoreEveryImageOnce() throws {
+  @Test("two consumers of one output that are killed in turn store every image once") func killedPairStoresOnce() throws
+  {
     let broker = try Broker.preferred(partitions: 4)
     let images = try fill(broker, 400)
     var pair = [try consumer(broker), try consumer(broker)]
-    var numbers = ChaosNumbers.printed()
+    var numbers = SeededNumbers.printed()
     for _ in 1...4 {
       atARandomInstant(&numbers)
       let victim = numbers.number(0...1)
@@ -63,38 +65,38 @@ import Testing
       #expect(pair[victim].exitCode() == 128 + SIGKILL, "\(pair[victim].output)")
       pair[victim] = try consumer(broker)
     }
-    #expect(eventually(withinSeconds: 60) { folder.rows.count == images.count }, "\(folder.rows.count) rows")
+    #expect(eventually(within: .seconds(60)) { folder.rows.count == images.count }, "\(folder.rows.count) rows")
     for consumer in pair { consumer.signal(SIGTERM) }
-    for consumer in pair { #expect(consumer.exitCode(withinSeconds: 15) == 0, "\(consumer.output)") }
+    for consumer in pair { #expect(consumer.exitCode(within: .seconds(15)) == 0, "\(consumer.output)") }
     #expect(try Program.storeAll(in: folder, broker, small).contains("stored 0 images"))
     try expectStored(images, in: folder)
   }
 
-  @Test func aStoppedConsumerThatGoesOnAfterAnotherTookItsPlaceDoublesNothing() throws {
+  @Test("a suspended consumer that resumes after another has taken over duplicates nothing")
+  func resumedConsumerDuplicatesNothing() throws {
     let broker = try Broker.preferred(partitions: 2)
     let images = try fill(broker, 400)
     let sleeper = try consumer(broker)
     #expect(eventually { folder.rows.count > 20 })
     let other = try consumer(broker)
     sleeper.signal(SIGSTOP)
-    // Stopped in the midst of its transaction it would hold up the other one, as it must.
+    // Suspended during its transaction, it blocks the other one, as it must.
     while folder.rows.count < images.count {
       let before = folder.rows.count
-      if eventually(withinSeconds: 12, { folder.rows.count > before }) { continue }
+      if eventually(within: .seconds(12), { folder.rows.count > before }) { continue }
       sleeper.signal(SIGCONT)
-      Clock.sleep(milliseconds: 3)
+      pause(.milliseconds(3))
       sleeper.signal(SIGSTOP)
     }
     sleeper.signal(SIGCONT)
-    // It has to be told of what it missed, and to have its say, before it ends.
+    // It has to learn what it missed before it ends.
     try broker.send((0..<4).map { TestMessage.image("after/\($0).jpg", [UInt8($0)]) })
     let all = images.merging((0..<4).map { ("after/\($0).jpg", [UInt8($0)]) }) { $1 }
     #expect(eventually { folder.rows.count >= all.count })
     for consumer in [sleeper, other] { consumer.signal(SIGTERM) }
-    for consumer in [sleeper, other] { #expect(consumer.exitCode(withinSeconds: 15) == 0, "\(consumer.output)") }
-    // What the loser wrote of segments that were complete by then is gone with a later start: once it is old enough to
-    // be nobody's.
-    let isClean = eventually(withinSeconds: 60) {
+    for consumer in [sleeper, other] { #expect(consumer.exitCode(within: .seconds(15)) == 0, "\(consumer.output)") }
+    // Segments that the loser wrote are removed by a later start, once they are old enough.
+    let isClean = eventually(within: .seconds(60)) {
       let output = try Program.storeAll(in: folder, broker, ["SEGMENT_TIMEOUT": "1"])
       #expect(output.contains("stored 0 images"))
       return try folder.leftovers() == []
@@ -103,13 +105,13 @@ import Testing
     try expectStored(all, in: folder)
   }
 
-  @Test func aConsumerThatIsToldToEndDoesSoInTimeAndTheNextOneGoesOn() throws {
+  @Test("a consumer exits soon after SIGTERM, and the next one continues") func stoppedConsumerExitsInTime() throws {
     let broker = try Broker.preferred()
     let images = try fill(broker, 400)
     let first = try consumer(broker)
     #expect(eventually { folder.rows.count > 30 })
     first.signal(SIGTERM)
-    #expect(first.exitCode(withinSeconds: 10) == 0, "\(first.output)")
+    #expect(first.exitCode(within: .seconds(10)) == 0, "\(first.output)")
     let stored = folder.rows.count
     #expect(stored < images.count)
     #expect(first.output.contains("stored \(stored) images"), "\(first.output)")

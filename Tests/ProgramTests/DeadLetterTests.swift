@@ -1,14 +1,15 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Kafka
 @testable import Messaging
 @testable import Platform
 
-/// `image-pipeline dead-letters`, as an operator uses it.
+/// The command `image-pipeline dead-letters`.
 @Suite(.ownThread) struct DeadLetterTests {
-  private let folder = Scratch()
-  private static let disk = Scratch.output + "/.image-pipeline/dead-letters"
+  private let folder = TestFolder()
+  private static let disk = TestFolder.output + "/.image-pipeline/dead-letters"
 
   private func run(
     _ broker: Broker, _ arguments: String..., environment: [String: String] = [:],
@@ -28,7 +29,7 @@ import Testing
     ((try? Folder.open(folder.path + "/" + place).names()) ?? []).sorted()
   }
 
-  @Test func lettersAreListedWithTheirReasonsOneALine() throws {
+  @Test("dead letters are listed with their reasons, one per line") func lettersAreListedWithReasons() throws {
     let broker = try Broker.preferred()
     let length = MessageHeader(name: "image-length", value: Array("4".utf8))
     try broker.send([
@@ -58,45 +59,32 @@ import Testing
     #expect(json.last?.hasPrefix("{\"total\":4,\"in_topic\":4,\"on_disk\":0,") == true)
   }
 
-  @Test(.enabled("no Apache Kafka is named") { Broker.realServers != nil })
-  func theirTopicKeepsThemUntilSomebodyHasSeenToThem() throws {
-    let broker = try Broker.preferred()
-    try broker.send([.text("one")])
-    _ = try Program.storeAll(in: folder, broker)
-    let client = try KafkaProducer(broker.settings()) { _ in }
-    defer { client.close() }
-    let source = try client.topicSettings(broker.topic, timeoutMilliseconds: 30_000)
-    let letters = try client.topicSettings(broker.topic + "-dlq", timeoutMilliseconds: 30_000)
-    #expect(letters["retention.ms"] == "-1" && letters["retention.bytes"] == "-1")
-    #expect(letters["cleanup.policy"] == "delete")
-    let limits = [letters, source].map { $0["max.message.bytes"].flatMap { Int($0) } ?? 0 }
-    #expect(limits[0] == limits[1] + 65_536)
-  }
-
-  @Test func whereThereAreNoneThatIsSaid() throws {
+  @Test("a topic without dead letters is reported as such") func emptyListIsReported() throws {
     #expect(try run(try Broker.preferred()) == ["no dead letters"])
-    // Looking makes nothing.
+    // Listing creates nothing.
     #expect(names(".").filter { !$0.hasPrefix("output-") } == [])
   }
 
-  @Test func aLetterThatWasSentSeveralTimesIsOne() throws {
+  @Test("a dead letter that was sent several times is listed and replayed once") func repeatedLettersCountOnce() throws
+  {
     let broker = try Broker.preferred()
     try broker.send([.text("one"), .text("two")])
     _ = try Program.storeAll(in: folder, broker)
     var copies = try broker.deadLetters()
     for index in copies.indices { (copies[index].partition, copies[index].offset) = (nil, -1) }
-    // Two that are others: of a topic that was made anew, with the same offset.
+    // Two different ones, at the same offset of a re-created topic.
     var (later, other) = (copies[0], copies[0])
     later.headers.append(MessageHeader(name: "__connect.errors.timestamp", value: Array("1".utf8)))
     other.value = Array("three".utf8)
     try broker.send(copies + copies + [later, other], to: broker.topic + "-dlq")
     #expect(try run(broker).last == "4 dead letters")
-    // None of them is sent back twice.
+    // None is replayed twice.
     #expect(try run(broker, "--replay").last == "sent back: 4 dead letters")
     #expect(try broker.messageCount(broker.topic) == 6)
   }
 
-  @Test func whatSomebodyElsePutAmongThemIsListedAndLeftThere() throws {
+  @Test("messages that are no dead letters of this topic are listed and not replayed")
+  func foreignMessagesAreLeftThere() throws {
     let broker = try Broker.preferred()
     func error(_ name: String, _ value: String) -> MessageHeader {
       MessageHeader(name: "__connect.errors." + name, value: Array(value.utf8))
@@ -115,17 +103,17 @@ import Testing
       lines.count { $0.contains(" stays=\"it came from another, and TOPIC is \(broker.topic)\"") } == 1, "\(lines)")
     #expect(try run(broker, "--replay").last == "sent back: 1 dead letter; 5 messages that cannot be sent back")
     #expect(try broker.messages(broker.topic).map(\.value) == [Array("y".utf8)])
-    // They are still there to be seen.
+    // They are still listed.
     #expect(
       try run(broker).last
         == "no dead letters; 5 messages that cannot be sent back; 1 sent back before (--all lists them)")
   }
 
-  @Test func lettersThatAreSentBackAreStoredOnceTheirCauseIsCured() throws {
+  @Test("replayed dead letters are stored once their cause is fixed") func replayedLettersAreStored() throws {
     let broker = try Broker.preferred(partitions: 3)
-    try folder.write(Scratch.output + "/cat", [1])
+    try folder.write(TestFolder.output + "/cat", [1])
     var images = sampleImages(9)
-    images["cat/large.png"] = Scratch.bytes(9_000, seed: 3)
+    images["cat/large.png"] = SeededNumbers.bytes(9_000, seed: 3)
     let own = MessageHeader(name: "own", value: [0, 255])
     var messages = sampleImages(9).sorted { $0.key < $1.key }.map { TestMessage.image($0.key, $0.value) }
     messages += TestMessage.segments("cat/large.png", images["cat/large.png"]!, size: 2_000)
@@ -135,7 +123,7 @@ import Testing
     #expect(try Program.storeAll(in: folder, broker).contains("; 10 messages went to the dead letters"))
     #expect(try run(broker).last == "10 dead letters")
 
-    try folder.remove(Scratch.output + "/cat")
+    try folder.remove(TestFolder.output + "/cat")
     #expect(try run(broker, "--replay").last == "sent back: 10 dead letters")
     let all = try broker.messages(broker.topic)
     let sentBack = all.filter { message in
@@ -143,7 +131,7 @@ import Testing
     }
     let refused = before.filter { $0.key?.starts(with: Array("cat/".utf8)) == true }
     #expect(sentBack.count == refused.count)
-    // As they were, on the partition of the key, segments in their order.
+    // Unchanged, on the key's partition, segments in order.
     for key in Set(refused.map(\.key)) {
       #expect(sentBack.filter { $0.key == key } == refused.filter { $0.key == key })
       #expect(
@@ -153,7 +141,7 @@ import Testing
     _ = try Program.storeAll(in: folder, broker)
     try expectStored(images, in: folder)
 
-    // What was sent back is remembered.
+    // Replayed letters are remembered.
     #expect(try run(broker) == ["no dead letters; 10 sent back before (--all lists them)"])
     #expect(try run(broker, "--replay").last == "sent back: 0 dead letters")
     #expect(try broker.messageCount(broker.topic) == all.count)
@@ -162,7 +150,8 @@ import Testing
     #expect(listed.last == "no dead letters; 10 sent back before")
   }
 
-  @Test func aLetterWhoseCauseIsNotCuredComesBackAsANewOne() throws {
+  @Test("a replayed dead letter whose cause is not fixed becomes a new dead letter") func unfixedLetterReturns() throws
+  {
     let broker = try Broker.preferred()
     try broker.send([.text("one", headers: [MessageHeader(name: "own", value: [7])])])
     for round in 0..<3 {
@@ -178,7 +167,7 @@ import Testing
     }
   }
 
-  @Test func lettersOnDiskAreListedAndSentBackOnce() throws {
+  @Test("dead letters on disk are listed and replayed once") func lettersOnDiskAreReplayedOnce() throws {
     let broker = try Broker()
     let messages = [
       TestMessage.text("one", key: "%\n", headers: [MessageHeader(name: "n", nullableValue: nil)]),
@@ -187,7 +176,7 @@ import Testing
       TestMessage(key: [0xFF, 0], value: Array(0...255)),
     ]
     try broker.send(messages)
-    // Its broker ends with it: letters go to disk.
+    // The consumer has no lasting broker, so letters go to disk.
     let log = try LocalConsumer.storeAll(in: folder, broker)
     #expect(log.count { $0.contains("a message cannot be stored") } == 4, "\(log)")
     #expect(names(Self.disk).count == 4)
@@ -209,7 +198,7 @@ import Testing
     #expect(try run(broker, "--all").count { $0.hasSuffix(" replayed=true") } == 4)
   }
 
-  @Test func lettersOnDiskAreListedWhereNoBrokerAnswers() throws {
+  @Test("dead letters on disk are listed without a broker") func lettersOnDiskNeedNoBroker() throws {
     let broker = try Broker()
     try broker.send([.text("one")])
     try LocalConsumer.storeAll(in: folder, broker)
@@ -219,88 +208,5 @@ import Testing
     #expect(eventually { program.output.contains(" offset=0 key=key ") }, "\(program.output)")
     program.signal(SIGTERM)
     #expect(program.exitCode() == 1)
-  }
-
-  @Test func aMessageLargerThanTheClientsQueueIsALetterInTheTopicAllTheSame() throws {
-    let broker = try Broker.preferred()
-    let large = [UInt8](repeating: 0x61, count: 900_000)
-    try broker.send([TestMessage(key: [1], value: large)])
-    _ = try Program.storeAll(
-      in: folder, broker,
-      ["KAFKA_QUEUE_BUFFERING_MAX_KBYTES": "500", "KAFKA_MESSAGE_MAX_BYTES": "100000", "SEGMENT_BYTES": "1000"])
-    #expect(try broker.deadLetters().map(\.value?.count) == [large.count])
-    #expect(names(Self.disk) == [])
-  }
-
-  @Test(arguments: ["content", "name"])
-  func aStreamOfNothingButPoisonAdvances(kind: String) throws {
-    let broker = try Broker.preferred()
-    try folder.write(Scratch.output + "/cat", [1])
-    let number = 2_000
-    try broker.send(
-      (0..<number).map { .text(kind == "name" ? Self.value("cat/\($0).jpg") : "poison \($0)", key: "\($0)") })
-    let start = Clock.monotonicMilliseconds
-    let output = try Program.storeAll(in: folder, broker, ["LOG_LEVEL": "info"])
-    let took = Clock.monotonicMilliseconds - start
-    #expect(output.contains("stored 0 images, 0 B, in"))
-    #expect(output.contains("; 2,000 messages went to the dead letters"), "\(output.suffix(300))")
-    // To ask the embedded broker for what it has not takes 6 s, once; to wait for each letter alone would take minutes.
-    #expect(took < 30_000, "\(took) ms")
-    print("\(number) letters of \(kind): \(took) ms")
-    #expect(try broker.messageCount(broker.topic + "-dlq") == number)
-    #expect(try Program.storeAll(in: folder, broker).contains("stored 0 images, 0 B, in"))
-    #expect(try broker.messageCount(broker.topic + "-dlq") == number)
-    #expect(try run(broker).last == "2,000 dead letters")
-  }
-
-  @Test func lettersThatTheirTopicDoesNotTakeAreWaitedForInTheGroupAndGoToDisk() throws {
-    let broker = try Broker()
-    try broker.send([.text("poison"), .image("good.jpg", [2])])
-    // 0 is a message, 19 that there are not enough replicas, which is tried again: more often than a letter is.
-    broker.failNextRequests(api: 0, errors: Array(repeating: 19, count: 1_000))
-    let consumer = try Program(["consumer"], in: folder, environment: broker.environment(Broker.shortPollInterval))
-    #expect(eventually { consumer.assignments == 1 }, "\(consumer.output)")
-    expectKeptWaiting(consumer) { folder.rows == [] && names(Self.disk) == [] }
-    #expect(eventually { folder.rowNames == ["good.jpg"] }, "\(consumer.output)")
-    #expect(consumer.terminate() == 0, "\(consumer.output)")
-    #expect(!consumer.wasExpelled && consumer.assignments == 1, "\(consumer.output)")
-    #expect(names(Self.disk).count == 1)
-    try expectStored(["good.jpg": [2]], in: folder)
-  }
-
-  @Test func noLetterIsLostWhateverIsKilled() throws {
-    let broker = try Broker.preferred(partitions: 2)
-    try folder.write(Scratch.output + "/cat", [1])
-    let images = sampleImages(150)
-    var messages: [TestMessage] = []
-    for (name, bytes) in images.sorted(by: { $0.key < $1.key }) {
-      messages += [.image(name, bytes), .text("bad " + name)]
-    }
-    messages += (0..<10).flatMap { number in
-      TestMessage.segments("cat/large-\(number).png", Scratch.bytes(5_000, seed: UInt64(number)), size: 1_000)
-    }
-    try broker.send(messages)
-    var kills = 0
-    var numbers = ChaosNumbers.printed()
-    while kills < 8 {
-      let before = folder.rows.count
-      let consumer = try Program(["consumer"], in: folder, environment: broker.environment(["BATCH_IMAGES": "5"]))
-      // Once it stores or has letters, at any moment of it. On a loaded machine those of one image take seconds.
-      let works = eventually {
-        folder.rows.count > before || folder.rows.count == 75
-          || consumer.output.contains("cannot be stored")
-      }
-      try #require(works, "\(consumer.output)")
-      Clock.sleep(milliseconds: numbers.number(0...30))
-      consumer.signal(SIGKILL)
-      _ = consumer.exitCode()
-      kills += 1
-    }
-    _ = try Program.storeAll(in: folder, broker, ["BATCH_IMAGES": "5"])
-    let dogs = images.filter { $0.key.hasPrefix("dog/") }
-    try folder.remove(Scratch.output + "/cat")
-    try expectStored(dogs, in: folder)
-    // 75 cats whose folder cannot be had, 150 that are no image, 50 segments.
-    #expect(try run(broker).last == "275 dead letters")
   }
 }

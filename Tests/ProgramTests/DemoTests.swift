@@ -1,23 +1,25 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Platform
 
 @Suite(.ownThread) struct DemoTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
 
   private func demo(_ input: String, _ output: String, _ more: [String: String] = [:]) throws -> Program {
     let program = try Program(
       ["demo", "--input", input, "--output", output], in: folder, environment: ["SETTLE_MS": "0"].merging(more) { $1 })
-    _ = program.exitCode(withinSeconds: 120)
+    _ = program.exitCode(within: .seconds(120))
     return program
   }
 
-  @Test func aDemoCarriesAFolderWithSubFoldersAndSaysSo() throws {
+  @Test("a demo carries a folder with subfolders and prints a summary") func demoCarriesFolders() throws {
     let images = [
-      "top.jpg": Scratch.bytes(5_000, seed: 1), "cat/1.PNG": Scratch.bytes(900, seed: 2), "cat/empty.gif": [],
-      "Größe & Farbe/été, \"deux\" 100 %.webp": Scratch.bytes(700, seed: 3),
-      "日本/深い/フォルダ/写真.jpeg": Scratch.bytes(60_000, seed: 4),
+      "top.jpg": SeededNumbers.bytes(5_000, seed: 1), "cat/1.PNG": SeededNumbers.bytes(900, seed: 2),
+      "cat/empty.gif": [],
+      "Größe & Farbe/été, \"deux\" 100 %.webp": SeededNumbers.bytes(700, seed: 3),
+      "日本/深い/フォルダ/写真.jpeg": SeededNumbers.bytes(60_000, seed: 4),
     ]
     for (name, bytes) in images { try folder.write("my images/" + name, bytes) }
     try folder.write("my images/notes.txt", [1])
@@ -33,15 +35,15 @@ import Testing
     expectBytes(images, in: folder, "out put/processed_images")
     #expect(folder.text("out put/processed_image_data.csv").split(separator: "\n").count == 6)
 
-    let csv = folder.read("out put/processed_image_data.csv")
+    let csv = folder.bytes("out put/processed_image_data.csv")
     let second = try demo("my images/", "out put/")
     #expect(second.exitCode() == 0, "\(second.output)")
     #expect(second.output.contains("images     0 carried, 5 there already\n"), "\(second.output)")
-    #expect(folder.read("out put/processed_image_data.csv") == csv)
+    #expect(folder.bytes("out put/processed_image_data.csv") == csv)
     #expect(try folder.leftovers() == [])
   }
 
-  @Test func aDemoOfAnOutputIsRefused() throws {
+  @Test("a demo whose input is an output is refused") func demoOfAnOutputIsRefused() throws {
     try folder.write("images/1.jpg", [1])
     #expect(try demo("images", ".").exitCode() == 0)
     let again = try demo("processed_images", ".")
@@ -50,8 +52,8 @@ import Testing
     #expect(try folder.files("processed_images") == ["1.jpg"])
   }
 
-  @Test func aDemoWhoseOutputLiesWithinItsInputDoesNotCarryItsOwnOutput() throws {
-    let images = ["1.jpg": Scratch.bytes(100, seed: 1), "sub/2.jpg": Scratch.bytes(200, seed: 2)]
+  @Test("a demo with its output inside its input does not carry its own output") func demoSkipsItsOwnOutput() throws {
+    let images = ["1.jpg": SeededNumbers.bytes(100, seed: 1), "sub/2.jpg": SeededNumbers.bytes(200, seed: 2)]
     for (name, bytes) in images { try folder.write("images/" + name, bytes) }
     for round in 1...2 {
       let run = try demo("images", "images/sub/result")
@@ -61,32 +63,32 @@ import Testing
     }
   }
 
-  @Test func aDemoCarriesAnImageOfManyTimesWhatItsBrokerKeeps() throws {
-    let image = Scratch.bytes(20_000_000, seed: 20)
+  @Test("a demo carries an image many times larger than its broker retains") func demoCarriesLargeImage() throws {
+    let image = SeededNumbers.bytes(20_000_000, seed: 20)
     try folder.write("images/large.tif", image)
     try folder.write("images/small.jpg", [1, 2, 3])
     let run = try demo("images", "out")
     #expect(run.exitCode() == 0, "\(run.output)")
     #expect(run.output.contains("2 carried"), "\(run.output)")
-    #expect(folder.read("out/processed_images/large.tif") == image)
+    #expect(folder.bytes("out/processed_images/large.tif") == image)
     #expect(try folder.leftovers() == [])
   }
 
-  /// The embedded broker lets the first member of a group wait for 3 s.
-  @Test("a demo joins no group, so it is over before the broker would have admitted a member") func demoNeedsNoGroup()
+  /// The embedded broker delays the first member of a group by 3 s.
+  @Test("a demo joins no group, so it ends before the broker would admit a member") func demoNeedsNoGroup()
     throws
   {
-    for number in 0..<12 { try folder.write("images/\(number).jpg", Scratch.bytes(30_000, seed: UInt64(number))) }
+    for number in 0..<12 { try folder.write("images/\(number).jpg", SeededNumbers.bytes(30_000, seed: UInt64(number))) }
     let times = try (0..<3).map { round in
-      let begun = Clock.monotonicMilliseconds
+      let begun = ContinuousClock.now
       let run = try demo("images", "out\(round)")
       #expect(run.exitCode() == 0 && run.output.contains("12 carried"), "\(run.output)")
-      return Clock.monotonicMilliseconds - begun
+      return ContinuousClock.now - begun
     }
-    #expect(times.min()! < 2_500, "\(times)")
+    #expect(times.min()! < .milliseconds(2_500), "\(times)")
   }
 
-  @Test func aDemoOfAnEmptyFolderEndsWell() throws {
+  @Test("a demo of an empty folder succeeds") func demoOfEmptyFolderSucceeds() throws {
     _ = try Folder.create(folder.path + "/images")
     let run = try demo("images", "out")
     #expect(run.exitCode() == 0, "\(run.output)")

@@ -1,13 +1,14 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Kafka
 @testable import Platform
 @testable import Telemetry
 
-/// What `doctor` finds in input, output and state.
+/// Findings about input, output and state.
 extension DoctorTests {
-  @Test func filesThatNobodyMaySendAreFound() throws {
+  @Test("doctor finds files that cannot be sent") func unreadableFilesAreFound() throws {
     let broker = try Broker.preferred()
     try folder.write("images/locked.jpg", [1])
     try folder.write("images/closed/a.jpg", [1])
@@ -25,21 +26,21 @@ extension DoctorTests {
     #expect(!listed.output.contains("passed by"), "\(listed.output)")
   }
 
-  @Test func anInputThatIsMissingOrAnOutputItselfIsAProblem() throws {
+  @Test("doctor reports an input that is missing or is itself an output") func badInputFolderIsAProblem() throws {
     let broker = try Broker.preferred()
     let missing = try doctor(broker, ["--producer"])
     #expect(missing.code == 1 && missing.has("IMAGES_DIR=images", "no such file", "cure: "), "\(missing.output)")
     _ = try Program.storeAll(in: folder, broker)
-    let output = try doctor(broker, ["--producer"], ["IMAGES_DIR": Scratch.output])
+    let output = try doctor(broker, ["--producer"], ["IMAGES_DIR": TestFolder.output])
     #expect(output.code == 1 && output.has("which a consumer stores into", "cure: set IMAGES_DIR"), "\(output.output)")
   }
 
-  @Test func anOutputThatMayNotBeWrittenIsAProblemForThisUser() throws {
+  @Test("doctor reports an output that this user may not write") func unwritableOutputIsAProblem() throws {
     let broker = try Broker.preferred()
-    try folder.makeFolder(Scratch.output)
-    try folder.write(Scratch.csv, [])
+    try folder.makeFolder(TestFolder.output)
+    try folder.write(TestFolder.csv, [])
     try folder.makeFolder(".image-pipeline")
-    for name in [Scratch.output, Scratch.csv, ".image-pipeline"] {
+    for name in [TestFolder.output, TestFolder.csv, ".image-pipeline"] {
       #expect(chmod(folder.path + "/" + name, 0o555) == 0)
     }
     try folder.makeFolder("images")
@@ -51,20 +52,20 @@ extension DoctorTests {
     #expect(outcome.has("STATE_DIR=.image-pipeline: cannot create"), "\(outcome.output)")
   }
 
-  @Test func aFolderInThePlaceOfTheCSVFileIsFound() throws {
+  @Test("doctor finds a folder at CSV_PATH") func folderAtCSVPathIsFound() throws {
     let broker = try Broker.preferred()
-    try folder.makeFolder(Scratch.csv)
+    try folder.makeFolder(TestFolder.csv)
     let outcome = try doctor(broker, ["--consumer"])
     #expect(
       outcome.code == 1 && outcome.has("is a folder: Docker makes one", "cure: docker compose down"),
       "\(outcome.output)")
   }
 
-  @Test func damagedAndForeignFilesHaveTheirCures() throws {
+  @Test("doctor names the fix for damaged and foreign files") func damagedFilesHaveFixes() throws {
     let broker = try Broker.preferred()
     try folder.write(".image-pipeline/ledger.sqlite", Array(String(repeating: "no ledger", count: 1_000).utf8))
-    try folder.write(Scratch.output + "/.image-pipeline/catalog.sqlite", Array(repeating: 1, count: 5_000))
-    try folder.write(Scratch.csv, Array("file_path,image_label\n".utf8))
+    try folder.write(TestFolder.output + "/.image-pipeline/catalog.sqlite", Array(repeating: 1, count: 5_000))
+    try folder.write(TestFolder.csv, Array("file_path,image_label\n".utf8))
     try folder.makeFolder("images")
     let outcome = try doctor(broker)
     #expect(outcome.code == 1, "\(outcome.output)")
@@ -73,10 +74,10 @@ extension DoctorTests {
     #expect(outcome.has("was not written by this pipeline", "moves it aside"), "\(outcome.output)")
   }
 
-  @Test(.enabled(if: SmallDisk.isPermitted, "needs the right to mount"))
-  func aFullAndAReadOnlyDiskAreProblems() throws {
+  @Test("doctor reports a full and a read-only disk", .enabled(if: SmallDisk.isPermitted, "needs the right to mount"))
+  func fullAndReadOnlyDisksAreProblems() throws {
     let broker = try Broker.preferred()
-    let small = try SmallDisk(at: folder.path + "/" + Scratch.output, bytes: 1 << 20)
+    let small = try SmallDisk(at: folder.path + "/" + TestFolder.output, bytes: 1 << 20)
     let full = try doctor(broker, ["--consumer"])
     #expect(full.code == 1 && full.has("disk of the output: ", "free", "cure: free some space"), "\(full.output)")
     #expect(full.has("lies in memory"), "\(full.output)")

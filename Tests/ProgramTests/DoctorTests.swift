@@ -1,22 +1,23 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Kafka
 @testable import Platform
 @testable import Telemetry
 
-/// `image-pipeline doctor`: finds what is wrong with its cure, beside whatever runs, and changes nothing.
+/// `image-pipeline doctor` finds problems with their fixes, next to running sides, and changes nothing.
 @Suite(.ownThread) struct DoctorTests {
-  let folder = Scratch()
+  let folder = TestFolder()
 
   struct Outcome {
     let code: Int32?
     let output: String
-    /// Problems and notes, each with its cure or advice behind it.
+    /// Problems and notes, each followed by its fix or advice.
     let findings: [String]
 
-    init(_ program: Program, seconds: Int = 60) {
-      code = program.exitCode(withinSeconds: seconds)
+    init(_ program: Program, within bound: Duration = .seconds(60)) {
+      code = program.exitCode(within: bound)
       output = program.output
       let lines = output.split(separator: "\n", omittingEmptySubsequences: false)
       findings = zip(lines, lines.dropFirst() + [""]).compactMap { line, next in
@@ -32,27 +33,21 @@ import Testing
     Outcome(try Program(["doctor"] + arguments, in: folder, environment: broker.environment(more)))
   }
 
-  /// Without the rights of root, which no mode stops.
   func unprivileged(_ broker: Broker, _ arguments: [String] = []) throws -> Outcome {
-    guard geteuid() == 0 else { return try doctor(broker, arguments) }
-    #expect(chown(folder.path, 65_534, 65_534) == 0)
-    return Outcome(
-      try Program(
-        ["--reuid=65534", "--regid=65534", "--clear-groups", Program.path, "doctor"] + arguments, in: folder,
-        environment: broker.environment(), executable: "/usr/bin/setpriv"))
+    Outcome(try Program.unprivileged(["doctor"] + arguments, in: folder, environment: broker.environment()))
   }
 
-  /// Everything below the test's folder but what programs said, with inode and times.
+  /// Everything in the test's folder except program outputs, with inode and times.
   private func everything() throws -> [String: FileStatus] {
     var found: [String: FileStatus] = [:]
     let walker = try FolderWalker(root: folder.path) { _ in true }
     while let entry = walker.next() {
       let name = try entry.get().string ?? ""
-      // In SQLite's memory that all share it is noted who reads.
+      // SQLite's shared memory records its readers.
       guard !name.hasSuffix(".log"), !name.hasSuffix("-shm"),
         let status = try FileStatus.of(folder.path + "/" + name, followingLinks: false)
       else { continue }
-      // In folders hidden files came and went. Root's SQLite gives a log the owner that it has already.
+      // Hidden files came and went in folders. SQLite under root sets a log's owner again.
       let isFolder = status.kind == .folder
       found[name] = FileStatus(
         kind: status.kind, size: isFolder ? 0 : status.size, modified: isFolder ? 0 : status.modified,
@@ -63,7 +58,7 @@ import Testing
 
   // MARK: As it should be
 
-  @Test func whatRunsWellHasNoProblemAndIsLeftAlone() throws {
+  @Test("a healthy pipeline has no problem, and doctor changes nothing") func healthyPipelineHasNoProblem() throws {
     let broker = try Broker.preferred(partitions: 2)
     let images = sampleImages(10)
     for (name, bytes) in images { try folder.write("images/" + name, bytes) }
@@ -71,9 +66,9 @@ import Testing
     let producer = try Program(["producer"], in: folder, environment: environment)
     let consumer = try Program(["consumer"], in: folder, environment: environment)
     #expect(eventually { folder.rows.count == images.count }, "\(consumer.output)")
-    // Whatever they do once all is stored (a commit, a metadata request) they have done.
+    // By now they have finished what follows storing: a commit, a metadata request.
     #expect(eventually { try doctor(broker).output.contains("all messages are stored") })
-    // Now and then the two that run write something down themselves. What the doctor changed would be there each time.
+    // The two sides sometimes write something themselves. A change by doctor would show in every attempt.
     var outcome = try doctor(broker)
     var changed: [String] = []
     let isLeftAlone = eventually {
@@ -94,7 +89,7 @@ import Testing
       "\nSize limits\n  ok       SEGMENT_BYTES  ",
       "\nno problem, ",
     ] { #expect(outcome.output.contains(said), "\(said) in \(outcome.output)") }
-    // They did not notice.
+    // The two sides did not notice.
     #expect(
       consumer.output.split(separator: "\n").count { $0.contains("partitions assigned") } == 1, "\(consumer.output)")
     try folder.write("images/later.jpg", [1])
@@ -102,7 +97,7 @@ import Testing
     #expect(producer.terminate() == 0 && consumer.terminate() == 0)
   }
 
-  @Test func beforeAnythingWasMadeThereIsNothingWrong() throws {
+  @Test("a pipeline that has never run has no problem") func freshStartHasNoProblem() throws {
     let broker = try Broker.preferred()
     try folder.write("images/a.jpg", [1])
     let outcome = try doctor(broker)
@@ -111,7 +106,7 @@ import Testing
     #expect(try Folder.open(folder.path).names().filter { !$0.hasSuffix(".log") } == ["images"])
   }
 
-  @Test func eachSideCanBeLookedAtAlone() throws {
+  @Test("each side can be checked alone") func sidesAreCheckedSeparately() throws {
     let broker = try Broker.preferred()
     try folder.write("images/a.jpg", [1])
     let producer = try doctor(broker, ["--producer"])
@@ -125,7 +120,7 @@ import Testing
     #expect(wrong.code == 2 && wrong.output.contains("SETTLE_MS=soon cannot be used"), "\(wrong.output)")
   }
 
-  @Test func inJSONEachFindingIsALine() throws {
+  @Test("JSON output has one finding per line") func jsonHasOneFindingPerLine() throws {
     let broker = try Broker.preferred()
     try folder.write("images/a.jpg", [1])
     let lines = try doctor(broker, [], ["LOG_FORMAT": "json", "KAFKA_OPTS": "x"]).output.split(separator: "\n")
@@ -137,13 +132,13 @@ import Testing
 
   // MARK: Kafka
 
-  @Test func aBrokerThatIsNotThereIsSaidAndTheRestIsLookedAt() throws {
+  @Test("a missing broker is reported, and the other checks still run") func missingBrokerIsReported() throws {
     try folder.write("images/a.jpg", [1])
-    let begun = Clock.monotonicMilliseconds
+    let begun = ContinuousClock.now
     // Port 1: nobody listens there.
     let program = try Program(["doctor"], in: folder, environment: ["KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"])
     let outcome = Outcome(program)
-    #expect(Clock.monotonicMilliseconds - begun < 20_000 * Sanitizer.slowness)
+    #expect(ContinuousClock.now - begun < .seconds(20) * Sanitizer.slowness)
     #expect(outcome.code == 1, "\(outcome.output)")
     #expect(outcome.has("127.0.0.1:1 cannot be connected to: connection refused", "cure: start the broker"))
     #expect(outcome.has("skipped: topic"))
@@ -151,7 +146,7 @@ import Testing
     #expect(outcome.problems.count == 1 && outcome.output.contains("\n1 problem, "), "\(outcome.output)")
   }
 
-  @Test func somethingElseAtTheBrokersPortIsToldFromABroker() throws {
+  @Test("another service at the broker's port is recognized") func otherServiceAtPortIsRecognized() throws {
     let server = try HTTPServer(address: "127.0.0.1", port: 0) { _ in nil }
     defer { server.stop() }
     try folder.write("images/a.jpg", [1])
@@ -162,13 +157,13 @@ import Testing
     #expect(outcome.code == 1, "\(outcome.output)")
   }
 
-  @Test func settingsThatContradictOneAnotherAreAProblem() throws {
+  @Test("contradicting settings are a problem") func contradictingSettingsAreAProblem() throws {
     let broker = try Broker.preferred()
     let outcome = try doctor(broker, [], ["KAFKA_MAX_IN_FLIGHT": "6"])
     #expect(outcome.code == 1 && outcome.has("the client refuses its settings", "max.in.flight"), "\(outcome.output)")
   }
 
-  @Test func whatIsNotStoredYetAndDeadLettersAreCounted() throws {
+  @Test("the backlog and the dead letters are counted") func backlogAndLettersAreCounted() throws {
     let broker = try Broker.preferred()
     let image: [UInt8] = Array(repeating: 7, count: 3_000)
     try broker.send([.image("a.jpg", image), .text("no image")])
@@ -182,8 +177,10 @@ import Testing
     #expect(stored.code == 0)
   }
 
-  @Test(.enabled(if: Broker.realServers != nil, "needs a real Kafka: KAFKA_TEST_BOOTSTRAP_SERVERS"))
-  func aTopicWhoseSettingsDoNotFitIsFoundWithItsCommands() throws {
+  @Test(
+    "unsuitable topic settings are found, with the commands that fix them",
+    .enabled(if: Broker.realServers != nil, "needs a real Kafka: KAFKA_TEST_BOOTSTRAP_SERVERS"))
+  func badTopicSettingsHaveCommands() throws {
     let broker = try Broker(real: Broker.realServers!)
     let topic = broker.topic + "-small"
     let small = Broker(servers: broker.servers, topic: topic)
@@ -205,13 +202,15 @@ import Testing
     #expect(outcome.has("a.jpg travels in 2 messages", "retention.bytes"), "\(outcome.output)")
     #expect(outcome.output.contains("socket.request.max.bytes of broker 1"), "\(outcome.output)")
     #expect(outcome.problems.count == 2, "\(outcome.output)")
-    // The cure for the producer cures.
+    // The producer's fix works.
     let cured = try doctor(small, ["--producer"], ["SEGMENT_BYTES": "345000", "KAFKA_BATCH_SIZE": "500000"])
     #expect(!cured.output.contains("are refused"), "\(cured.output)")
   }
 
-  @Test(.enabled(if: Broker.realServers != nil, "needs a real Kafka: KAFKA_TEST_BOOTSTRAP_SERVERS"))
-  func messagesThatRetentionTookBeforeTheyWereStoredAreAProblem() throws {
+  @Test(
+    "messages that retention removed before they were stored are a problem",
+    .enabled(if: Broker.realServers != nil, "needs a real Kafka: KAFKA_TEST_BOOTSTRAP_SERVERS"))
+  func messagesLostToRetentionAreFound() throws {
     let broker = try Broker(real: Broker.realServers!)
     try broker.send((0..<2).map { .image("\($0).jpg", [UInt8($0)]) })
     _ = try Program.storeAll(in: folder, broker)
@@ -228,12 +227,12 @@ import Testing
 
   // MARK: Events and signals
 
-  @Test func aFileThatIsMadeOutsideIsAwaited() throws {
+  @Test("an event of a file created outside the container is awaited") func fileFromOutsideIsAwaited() throws {
     let broker = try Broker.preferred()
     try folder.write("images/a.jpg", [1])
     let environment = broker.environment()
     let program = try Program(["doctor", "--producer", "--outside-canary"], in: folder, environment: environment)
-    // Again and again, as the script does.
+    // Repeatedly, as the script does.
     let isOver = eventually {
       try folder.write("images/.image-pipeline-canary-outside", [])
       unlink(folder.path + "/images/.image-pipeline-canary-outside")
@@ -246,23 +245,23 @@ import Testing
     #expect(try folder.files("images") == ["a.jpg"])
   }
 
-  @Test func itEndsWhenItIsToldToAndLeavesNothing() throws {
+  @Test("doctor exits when told to and leaves nothing behind") func stoppedDoctorLeavesNothing() throws {
     let broker = try Broker.preferred()
     try folder.write("images/a.jpg", [1])
     let program = try Program(
       ["doctor", "--outside-canary"], in: folder, environment: broker.environment(["STATE_DIR": "images/.state"]))
-    // It waits 10 s for a file that nobody makes.
+    // It waits 10 s for a file that nobody creates.
     #expect(eventually { program.output.contains("to be watched") }, "\(program.output)")
-    let begun = Clock.monotonicMilliseconds
+    let begun = ContinuousClock.now
     program.signal(SIGINT)
     let outcome = Outcome(program)
-    #expect(Clock.monotonicMilliseconds - begun < 6_000 * Sanitizer.slowness)
+    #expect(ContinuousClock.now - begun < .seconds(6) * Sanitizer.slowness)
     #expect(outcome.code == 1 && outcome.output.contains("Stopped before the end: "), "\(outcome.output)")
     #expect(!outcome.output.contains("\nOutput\n"), "\(outcome.output)")
     #expect(try folder.files("images") == ["a.jpg"])
   }
 
-  @Test func aSideThatIsNotReadySaysWhy() throws {
+  @Test("a side that is not ready gives its reason") func unreadySideGivesReason() throws {
     let server = try HTTPServer(address: "127.0.0.1", port: 0) { path in
       path == "/readyz" ? HTTPResponse(status: 503, body: "broker: away\n") : nil
     }

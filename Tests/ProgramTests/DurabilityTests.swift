@@ -1,14 +1,15 @@
+import TestSupport
 import Testing
 
 @testable import Platform
 
-/// What a power failure would lose: whether files, names, rows and catalog are synced, and in the order that makes a batch
-/// undone or done. Needs strace; a sanitizer's program may not be traced.
+/// Resistance to power failure: files, names, rows and catalog are synced in an order that leaves a batch either undone
+/// or done. Needs strace, which cannot trace a sanitizer's program.
 @Suite(.ownThread, .enabled("strace is not here or may not be used") { !Sanitizer.isOn && SystemCallTrace.isPermitted })
 struct DurabilityTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
 
-  /// Stores what the topic has, one batch after another, under strace.
+  /// Stores the topic's messages, one batch after another, under strace.
   private func store(_ broker: Broker, batch: Int, batchesOverlap: Bool = true) throws -> DiskOrder {
     let arguments = SystemCallTrace.arguments(of: DiskOrder.traced, to: "trace")
     let consumer = try Program(
@@ -16,8 +17,8 @@ struct DurabilityTests {
       environment: broker.environment(["BATCH_IMAGES": "\(batch)"]), executable: SystemCallTrace.path)
     #expect(consumer.exitCode() == 0, "\(consumer.output)")
     let order = DiskOrder(
-      SystemCallTrace(folder.text("trace")), output: folder.path + "/" + Scratch.output,
-      csv: folder.path + "/" + Scratch.csv, batchesOverlap: batchesOverlap)
+      SystemCallTrace(folder.text("trace")), output: folder.path + "/" + TestFolder.output,
+      csv: folder.path + "/" + TestFolder.csv, batchesOverlap: batchesOverlap)
     print(
       "  \(order.renamed) files renamed in \(order.commits) transactions: \(order.calls.sorted { $0.key < $1.key })")
     return order
@@ -30,7 +31,7 @@ struct DurabilityTests {
   }
 
   /// Few files are synced one by one.
-  @Test func aBatchOfFewFilesIsOnTheDiskBeforeTheCatalogSpeaksOfIt() throws {
+  @Test("a batch of few files is synced before the catalog commits it") func smallBatchIsSyncedBeforeCommit() throws {
     let broker = try Broker.preferred()
     let images = sampleImages(24)
     try broker.send(images.map { .image($0.key, $0.value) })
@@ -38,13 +39,13 @@ struct DurabilityTests {
     try expectStored(images, in: folder)
   }
 
-  /// Many, by a sync of the whole file system where one does; their folders too, where those are many.
-  @Test(arguments: [2, 20])
-  func aBatchOfManyFilesIsOnTheDiskBeforeTheCatalogSpeaksOfIt(folders: Int) throws {
+  /// Many files are synced by one sync of the whole file system; their folders too, if there are many.
+  @Test("a batch of many files is synced before the catalog commits it", arguments: [2, 20])
+  func largeBatchIsSyncedBeforeCommit(folders: Int) throws {
     let broker = try Broker.preferred()
     var images: [String: [UInt8]] = [:]
     for number in 0..<120 {
-      images["\(number % folders)/deep/\(number).jpg"] = Scratch.bytes(500, seed: UInt64(number))
+      images["\(number % folders)/deep/\(number).jpg"] = SeededNumbers.bytes(500, seed: UInt64(number))
     }
     try broker.send(images.map { .image($0.key, $0.value) })
     let order = try store(broker, batch: 256)
@@ -54,10 +55,10 @@ struct DurabilityTests {
     try expectStored(images, in: folder)
   }
 
-  /// Written in place, over two transactions, and renamed with the last one.
-  @Test func theSegmentsOfAnImageAreOnTheDiskBeforeTheCatalogSpeaksOfThem() throws {
+  /// Segments are written in place over two transactions and renamed in the last.
+  @Test("an image's segments are synced before the catalog commits them") func segmentsAreSyncedBeforeCommit() throws {
     let broker = try Broker.preferred()
-    let image = Scratch.bytes(9_000, seed: 1)
+    let image = SeededNumbers.bytes(9_000, seed: 1)
     let segments = TestMessage.segments("cat/large.png", image, size: 1_000)
     for (sent, renamed) in [(segments[..<5], 0), (segments[5...] + [.image("a.jpg", [1])], 2)] {
       try broker.send(Array(sent))
@@ -66,19 +67,20 @@ struct DurabilityTests {
     try expectStored(["cat/large.png": image, "a.jpg": [1]], in: folder)
   }
 
-  @Test func aLetterIsOnTheDiskBeforeTheCatalogIsPastIt() throws {
+  @Test("a dead letter on disk is synced before the catalog passes its offset") func letterIsSyncedBeforeCommit() throws
+  {
     let broker = try Broker()
     try broker.send([.text("poison"), .image("a.jpg", [1])])
-    // 0 is a message, 10 that it is too large: the letter goes to disk.
+    // API 0 is Produce, error 10 MESSAGE_TOO_LARGE, so the letter goes to disk.
     broker.failNextRequests(api: 0, errors: Array(repeating: 10, count: 100))
     try expectOrder(store(broker, batch: 8), renamed: 2, atLeast: 1)
     try expectStored(["a.jpg": [1]], in: folder)
-    #expect(try Folder.open(folder.path + "/\(Scratch.output)/.image-pipeline/dead-letters").names().count == 1)
+    #expect(try Folder.open(folder.path + "/\(TestFolder.output)/.image-pipeline/dead-letters").names().count == 1)
   }
 
-  /// The ledger must know that a file was sent before the file is out of the folder.
-  @Test(arguments: ["move", "delete"])
-  func noFileIsTakenAwayBeforeTheLedgerIsOnTheDisk(afterSent: String) throws {
+  /// The ledger must record a file as sent before the file leaves the folder.
+  @Test("the ledger is synced before a sent file is moved or deleted", arguments: ["move", "delete"])
+  func ledgerIsSyncedBeforeRemoval(afterSent: String) throws {
     let broker = try Broker.preferred()
     for (name, bytes) in sampleImages(60) { try folder.write("images/" + name, bytes) }
     let producer = try Program(

@@ -1,16 +1,17 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Platform
 
-/// What a user meets who got something wrong: refused at once, or named for what it is.
+/// Wrong settings are refused at once or named as the cause.
 @Suite(.ownThread) struct ErrorTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
 
   @Test(
-    "servers that cannot be meant are refused before anything is done",
+    "invalid server addresses are refused before anything starts",
     arguments: ["kafka://127.0.0.1:9", "127.0.0.1:99999"])
-  func servers(servers: String) throws {
+  func invalidServersAreRefused(servers: String) throws {
     try folder.makeFolder("images")
     for command in [["producer", "--once"], ["consumer"]] {
       let run = try Program(command, in: folder, environment: ["KAFKA_BOOTSTRAP_SERVERS": servers])
@@ -19,7 +20,8 @@ import Testing
     }
   }
 
-  @Test("a CSV path that is no file is refused and left alone", arguments: ["pipe", "/dev/null"]) func csv(path: String)
+  @Test("a CSV path that is no regular file is refused and left alone", arguments: ["pipe", "/dev/null"])
+  func csvPathMustBeAFile(path: String)
     throws
   {
     let broker = try Broker()
@@ -30,8 +32,10 @@ import Testing
     #expect(run.output.contains("CSV_PATH=\(path)"), "\(run.output)")
   }
 
-  /// 9 is too few for the ledger, a few more for connections.
-  @Test("a low limit of open files is named as what it is", arguments: 8...14) func openFiles(limit: Int) throws {
+  /// 9 descriptors are too few for the ledger, a few more are too few for connections.
+  @Test("a low limit of open files is named as the cause", arguments: 8...14) func lowFileLimitIsNamed(limit: Int)
+    throws
+  {
     let broker = try Broker()
     try folder.write("images/a.jpg", [1])
     let run = try Program(
@@ -40,7 +44,7 @@ import Testing
       executable: "/bin/sh")
     let isNamed = eventually { run.hasEnded || run.output.contains("ulimit -n") }
     #expect(isNamed, "\(run.output)")
-    // With some of these limits it does its work all the same.
+    // Some of these limits are enough.
     if run.hasEnded, run.exitCode() == 0 { return }
     #expect(run.output.contains("ulimit -n"), "\(run.output)")
     for wrong in ["Create its folder", "firewall"] { #expect(!run.output.contains(wrong), "\(run.output)") }

@@ -5,10 +5,9 @@ import Testing
 @testable import Kafka
 @testable import Platform
 
-/// Killed at each step, once and again while it recovers from the first time: the program is the debug build, which
-/// knows of `FAULT_POINT`.
+/// A program is killed at each step, and again while it recovers. Needs the debug build, which reads `FAULT_POINT`.
 @Suite(.ownThread) struct FaultPointTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
 
   private static let ofConsumer: [FaultPoint] = [
     .temporaryWritten, .temporariesSynced, .lockTaken, .imageRenamed, .segmentRecorded, .imageAssembled, .foldersSynced,
@@ -17,10 +16,10 @@ import Testing
   private static let ofProducer: [FaultPoint] = [
     .segmentHandedOver, .imageHandedOver, .imageAcknowledged, .ledgerWritten, .ledgerCommitted, .sentFileHandled,
   ]
-  /// The producer's, where it does something with the files that it has sent.
+  /// Fault points at which the producer handles sent files.
   private static let afterSent: [FaultPoint] = [.sentFileChecked, .sentFileSetAside]
 
-  @Test func everyPointIsTested() {
+  @Test("every fault point is covered by a test") func everyPointIsTested() {
     #expect(
       Set(
         Self.ofConsumer + Self.ofProducer + Self.afterSent + LetterFaultPointTests.points + RepairFaultPointTests.points
@@ -28,25 +27,25 @@ import Testing
         == Set(FaultPoint.allCases))
   }
 
-  /// Whole images, one that changes, and two in segments, in the order in which they are sent.
+  /// Whole images, one that changes, and two in segments, in sending order.
   private func messages() -> (all: [TestMessage], images: [String: [UInt8]]) {
-    var messages = (0..<12).map { TestMessage.image("\($0).jpg", Scratch.bytes(300 + $0, seed: UInt64($0))) }
+    var messages = (0..<12).map { TestMessage.image("\($0).jpg", SeededNumbers.bytes(300 + $0, seed: UInt64($0))) }
     for number in 0..<2 {
       let segments = TestMessage.segments(
-        "large/\(number).png", Scratch.bytes(5_000, seed: UInt64(50 + number)), size: 1_500)
+        "large/\(number).png", SeededNumbers.bytes(5_000, seed: UInt64(50 + number)), size: 1_500)
       for (place, segment) in segments.enumerated() { messages.insert(segment, at: 2 + number * 3 + place * 2) }
     }
-    messages.append(.image("3.jpg", Scratch.bytes(77, seed: 99)))
+    messages.append(.image("3.jpg", SeededNumbers.bytes(77, seed: 99)))
     var images: [String: [UInt8]] = [:]
-    for number in 0..<12 { images["\(number).jpg"] = Scratch.bytes(300 + number, seed: UInt64(number)) }
-    for number in 0..<2 { images["large/\(number).png"] = Scratch.bytes(5_000, seed: UInt64(50 + number)) }
-    images["3.jpg"] = Scratch.bytes(77, seed: 99)
+    for number in 0..<12 { images["\(number).jpg"] = SeededNumbers.bytes(300 + number, seed: UInt64(number)) }
+    for number in 0..<2 { images["large/\(number).png"] = SeededNumbers.bytes(5_000, seed: UInt64(50 + number)) }
+    images["3.jpg"] = SeededNumbers.bytes(77, seed: 99)
     return (messages, images)
   }
 
-  /// At the first visit twice: the second time it recovers from the first.
-  @Test(arguments: ofConsumer, [[1, 1], [2]])
-  func aConsumerThatIsKilledThereStoresEveryImageOnce(point: FaultPoint, visits: [Int]) throws {
+  /// Twice at the first visit: the second kill interrupts the recovery.
+  @Test("a consumer that is killed at any fault point stores every image once", arguments: ofConsumer, [[1, 1], [2]])
+  func killedConsumerStoresOnce(point: FaultPoint, visits: [Int]) throws {
     let broker = try Broker.preferred()
     let (messages, images) = messages()
     try broker.send(messages)
@@ -60,21 +59,25 @@ import Testing
     let stored = folder.rows.count
     _ = try Program.storeAll(in: folder, broker, small)
     #expect(stored < folder.rows.count, "it was killed with nothing left to do")
-    #expect(try folder.files(Scratch.output) == images.keys.sorted())
-    expectBytes(images, in: folder, Scratch.output)
-    // The image that was changed has a row for each of its versions.
+    #expect(try folder.files(TestFolder.output) == images.keys.sorted())
+    expectBytes(images, in: folder, TestFolder.output)
+    // The changed image has a row for each version.
     #expect(folder.rowNames.sorted() == (images.keys + ["3.jpg"]).sorted())
     #expect(try folder.leftovers() == [])
     #expect(try !broker.hasDeadLetters)
   }
 
-  @Test(arguments: ofProducer, ["keep", "move", "delete"])
-  func aProducerThatIsKilledThereLosesAndDoublesNothing(point: FaultPoint, afterSent: String) throws {
+  @Test(
+    "a producer that is killed at any fault point loses and duplicates nothing", arguments: ofProducer,
+    ["keep", "move", "delete"])
+  func killedProducerSendsOnce(point: FaultPoint, afterSent: String) throws {
     try killProducer(at: point, afterSent)
   }
 
-  @Test(arguments: afterSent, ["move", "delete"])
-  func aProducerThatIsKilledWhileItDealsWithASentFileLosesAndDoublesNothing(point: FaultPoint, action: String) throws {
+  @Test(
+    "a producer that is killed while it moves or deletes a sent file loses and duplicates nothing",
+    arguments: afterSent, ["move", "delete"])
+  func killedAfterSendingLosesNothing(point: FaultPoint, action: String) throws {
     try killProducer(at: point, action)
   }
 
@@ -83,7 +86,7 @@ import Testing
     var images: [String: [UInt8]] = [:]
     for number in 0..<10 {
       // The larger ones take several messages.
-      images["\(number % 3)/\(number).jpg"] = Scratch.bytes(200 + number * 500, seed: UInt64(number))
+      images["\(number % 3)/\(number).jpg"] = SeededNumbers.bytes(200 + number * 500, seed: UInt64(number))
     }
     for (name, bytes) in images { try folder.write("images/" + name, bytes) }
     let environment = broker.environment(["SEGMENT_BYTES": "2000", "AFTER_SENT": afterSent, "SENT_DIR": "sent"])
@@ -94,7 +97,7 @@ import Testing
         environment: environment.merging(["FAULT_POINT": point.rawValue]) { $1 })
       let code = victim.exitCode()
       kills += code == 128 + SIGKILL ? 1 : 0
-      // The second time nothing may be left to be done.
+      // The second run finds nothing left to do.
       #expect(code == 128 + SIGKILL || code == 0, "\(victim.output)")
     }
     #expect(kills >= 1)
@@ -109,7 +112,7 @@ import Testing
     #expect(again.output.contains("sent 0 images"), "\(again.output)")
   }
 
-  /// What should be in the input folder no more.
+  /// Files that should have left the input folder.
   private func left(_ afterSent: String, _ images: [String: [UInt8]]) throws -> [String] {
     afterSent == "keep" ? [] : try folder.files("images")
   }

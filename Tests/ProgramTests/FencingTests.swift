@@ -1,13 +1,14 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Kafka
 @testable import Platform
 @testable import SQLite
 
-/// A consumer that its group shuts out for good: the client cannot go on, the consumer has to.
+/// A consumer that its group has fenced off: its client is finished, the consumer continues with a new one.
 @Suite(.ownThread) struct FencingTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
 
   /// Sends an image and waits until it is stored.
   private func carry(_ name: String, _ broker: Broker, _ consumer: Program) throws {
@@ -21,11 +22,11 @@ import Testing
     try expectStored(Dictionary(uniqueKeysWithValues: names.map { ($0, Array($0.utf8)) }), in: folder)
   }
 
-  @Test func aConsumerWhoseCommitIsTakenForAnIntrudersJoinsAnewAndGoesOn() throws {
+  @Test("a consumer whose commit is fenced joins the group again and continues") func fencedConsumerRejoins() throws {
     let broker = try Broker()
     let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
     try carry("first.jpg", broker, consumer)
-    // 8 is a commit, 82 that another member has this one's group.instance.id.
+    // API 8 is OffsetCommit, error 82 FENCED_INSTANCE_ID: another member has the same group.instance.id.
     broker.failNextRequests(api: 8, errors: [82])
     try carry("second.jpg", broker, consumer)
     #expect(eventually { consumer.output.contains("event=shut_out") }, "\(consumer.output)")
@@ -33,7 +34,7 @@ import Testing
     try expectItWentOn(consumer, ["first.jpg", "second.jpg", "third.jpg"])
   }
 
-  @Test("a consumer that is shut out again and again says that its output was copied, and goes on")
+  @Test("a consumer that is fenced repeatedly reports a copied output and continues")
   func repeatedFencing() throws {
     let broker = try Broker()
     let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
@@ -43,30 +44,32 @@ import Testing
       try carry("\(number).jpg", broker, consumer)
       #expect(eventually { consumer.output.components("event=shut_out") == number }, "\(consumer.output)")
     }
-    // The group is asked for the other one first.
+    // First, the group is asked for the other member.
     #expect(eventually { consumer.output.components("event=output_copied") == 1 }, "\(consumer.output)")
     try carry("last.jpg", broker, consumer)
     try expectItWentOn(consumer, ["0.jpg", "1.jpg", "2.jpg", "last.jpg"])
   }
 
-  @Test func aConsumerThatDoesNotGetBackIntoItsGroupTriesWithANewClient() throws {
+  @Test("a consumer that cannot rejoin its group tries with a new client") func expelledConsumerUsesNewClient() throws {
     let broker = try Broker()
     let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
     try carry("first.jpg", broker, consumer)
-    // Its session ends, and so does its place in the group.
+    // Its session and membership end.
     broker.setDown(true)
-    #expect(eventually(withinSeconds: 60) { consumer.output.contains("event=shut_out") }, "\(consumer.output)")
+    #expect(eventually(within: .seconds(60)) { consumer.output.contains("event=shut_out") }, "\(consumer.output)")
     broker.setDown(false)
     try carry("second.jpg", broker, consumer)
     try expectItWentOn(consumer, ["first.jpg", "second.jpg"])
   }
 
-  @Test(.enabled(if: Broker.realServers != nil, "KAFKA_TEST_BOOTSTRAP_SERVERS names no Kafka"))
-  func aConsumerWhosePlaceIsTakenTakesItBack() throws {
+  @Test(
+    "a consumer that an intruder has displaced takes its membership back",
+    .enabled(if: Broker.realServers != nil, "KAFKA_TEST_BOOTSTRAP_SERVERS names no Kafka"))
+  func displacedConsumerTakesOver() throws {
     let broker = try Broker.preferred()
     let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
     try carry("first.jpg", broker, consumer)
-    let path = folder.path + "/\(Scratch.output)/.image-pipeline/catalog.sqlite"
+    let path = folder.path + "/\(TestFolder.output)/.image-pipeline/catalog.sqlite"
     let id = try Database(path: path, busyTimeoutMilliseconds: 1_000)
       .prepare("SELECT value FROM facts WHERE name = 'catalog'").first { $0.text(0) }
     var settings = broker.settings()

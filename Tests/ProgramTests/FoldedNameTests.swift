@@ -1,15 +1,16 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Kafka
 @testable import Platform
 
-/// An output on a file system that takes several spellings for one name.
+/// An output on a case-folding file system.
 @Suite(.ownThread, .enabled("no file system that folds names is to be had") { FoldingDisk.isPermitted })
 struct FoldedNameTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
 
-  @Test func namesThatAreOneThereReplaceNothingInSilence() throws {
+  @Test("names that the file system folds into one replace nothing silently") func foldedNamesReplaceNothing() throws {
     let disk = try FoldingDisk()
     let broker = try Broker.preferred()
     let environment = ["PROCESSED_IMAGES_DIR": disk.path + "/out", "CSV_PATH": disk.path + "/out/data.csv"]
@@ -19,7 +20,7 @@ struct FoldedNameTests {
       ".IMAGE-PIPELINE/catalog.sqlite", ".Image-Pipeline/in-use.lock", ".IMAGE-pipeline/consumer-1/lock", "DATA.CSV",
       "Data.csv",
     ]
-    let large = TestMessage.segments("CAT/Large.png", Scratch.bytes(3_000, seed: 2), size: 1_000)
+    let large = TestMessage.segments("CAT/Large.png", SeededNumbers.bytes(3_000, seed: 2), size: 1_000)
     try broker.send(
       [.image("a.jpg", [1]), .image("A.jpg", [2]), .image("cat/large.png", [3])] + large
         + hostile.map { .image($0, Array("hostile".utf8)) } + [.image("Cat/other.jpg", [4]), .image("a.jpg", [5])])
@@ -41,15 +42,15 @@ struct FoldedNameTests {
     #expect(try bytes("a.jpg") == [5])
     #expect(try bytes("cat/large.png") == [3])
     #expect(try bytes("cat/other.jpg") == [4])
-    // All of it comes again, and a restart finds what it left.
+    // All messages arrive again, and a restart finds the earlier files.
     try broker.send([.image("a.jpg", [5]), .image("cat/large.png", [3]), .image("cat/new.jpg", [6])])
     #expect(try Program.storeAll(in: folder, broker, environment).contains("stored 1 image,"))
     let repair = try Program(["repair"], in: folder, environment: environment)
     #expect(repair.exitCode() == 0 && repair.output.contains("nothing to repair"), "\(repair.output)")
   }
 
-  /// With the CSV file deleted nothing stands under its name, and the end of the batch makes it.
-  @Test func anImageDoesNotTakeTheCSVFilesPlaceWhileItIsGone() throws {
+  /// The CSV file's name is free after a deletion until the end of the next batch.
+  @Test("an image does not take the name of a deleted CSV file") func imageDoesNotBecomeCSVFile() throws {
     let disk = try FoldingDisk()
     let broker = try Broker.preferred()
     let consumer = try Program(

@@ -6,12 +6,12 @@ import Testing
 @testable import Platform
 @testable import SQLite
 
-/// A topic that is read again into the output that it was stored in, and offsets that somebody resets for that.
+/// A topic that is read again into its output, and committed offsets that a tool resets for that.
 @Suite(.ownThread) struct FromBeginningTests {
-  private let folder = Scratch()
-  private static let catalog = Scratch.output + "/.image-pipeline/catalog.sqlite"
+  private let folder = TestFolder()
+  private static let catalog = TestFolder.output + "/.image-pipeline/catalog.sqlite"
 
-  private let versions = (0..<6).map { Scratch.bytes(2_500 + $0, seed: UInt64($0)) }
+  private let versions = (0..<6).map { SeededNumbers.bytes(2_500 + $0, seed: UInt64($0)) }
 
   private func segments(_ name: String, _ version: Int) -> [TestMessage] {
     TestMessage.segments(name, versions[version], size: 1_000)
@@ -42,26 +42,26 @@ import Testing
   private func expect(
     _ images: [String: [UInt8]], _ rows: [String], sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
-    #expect(try folder.files(Scratch.output) == images.keys.sorted(), sourceLocation: sourceLocation)
-    expectBytes(images, in: folder, Scratch.output, sourceLocation: sourceLocation)
+    #expect(try folder.files(TestFolder.output) == images.keys.sorted(), sourceLocation: sourceLocation)
+    expectBytes(images, in: folder, TestFolder.output, sourceLocation: sourceLocation)
     #expect(folder.rowNames == rows, sourceLocation: sourceLocation)
   }
 
-  @Test("a topic that is read again changes no image, adds no row, and restores what is missing")
-  func nothingChangesButWhatIsMissing() throws {
+  @Test("a topic that is read again changes no image, adds no row, and restores missing images")
+  func rereadRestoresOnlyMissing() throws {
     let broker = try Broker.preferred()
     try broker.send(history)
     _ = try Program.storeAll(in: folder, broker)
     try expect(images, rows)
-    let csv = folder.text(Scratch.csv)
-    try folder.remove(Scratch.output + "/keep.jpg")
+    let csv = folder.text(TestFolder.csv)
+    try folder.remove(TestFolder.output + "/keep.jpg")
     let output = try readAgain(broker)
     #expect(output.contains("event=reading_from_beginning"), "\(output)")
     #expect(output.contains("older_versions=5 "), "\(output)")
     #expect(output.contains("images=1 ") && output.contains("replaced=0 "), "\(output)")
     try expect(images, rows)
-    #expect(folder.text(Scratch.csv) == csv)
-    // What comes later is stored as ever, another old version included.
+    #expect(folder.text(TestFolder.csv) == csv)
+    // Later messages are stored as usual, another old version included.
     try broker.send([.image("a.jpg", versions[0]), .image("d.jpg", versions[3])])
     #expect(try Program.storeAll(in: folder, broker).contains("images=2 "))
     let later = images.merging(["a.jpg": versions[0], "d.jpg": versions[3]]) { $1 }
@@ -71,13 +71,13 @@ import Testing
   }
 
   @Test(
-    "killed in the midst of it, the topic is read to its end by the next consumer, whether that begins again or goes on",
+    "a reread that is killed is completed by the next consumer",
     arguments: [FaultPoint.lockTaken, .segmentRecorded, .positionsRecorded, .transactionCommitted], [false, true])
-  func crashes(point: FaultPoint, beginsAgain: Bool) throws {
+  func rereadSurvivesKills(point: FaultPoint, beginsAgain: Bool) throws {
     let broker = try Broker.preferred()
     try broker.send(history)
     _ = try Program.storeAll(in: folder, broker)
-    try folder.remove(Scratch.output + "/keep.jpg")
+    try folder.remove(TestFolder.output + "/keep.jpg")
     try broker.send([.image("e.jpg", versions[0]), .image("b.png", versions[5])])
     for visit in [1, 3] {
       _ = try readAgain(
@@ -89,8 +89,8 @@ import Testing
     #expect(output.contains("images=0 "), "\(output)")
   }
 
-  @Test("with keep-both, a version that was replaced before comes back under a name of its own")
-  func replacedImagesComeBack() throws {
+  @Test("with SAME_NAME=keep-both a replaced version returns under a name of its own")
+  func replacedVersionReturns() throws {
     let broker = try Broker.preferred()
     try broker.send([.image("a.jpg", versions[0]), .image("a.jpg", versions[1])])
     _ = try Program.storeAll(in: folder, broker)
@@ -103,8 +103,8 @@ import Testing
     try expect(["a.jpg": versions[1], name: versions[0]], ["a.jpg", "a.jpg", name])
   }
 
-  @Test("beside another consumer of the output nothing is read again")
-  func othersAreLeftAlone() throws {
+  @Test("nothing is read again while another consumer uses the output")
+  func rereadNeedsExclusiveOutput() throws {
     let broker = try Broker.preferred(partitions: 2)
     try broker.send(history)
     let other = try Program(["consumer"], in: folder, environment: broker.environment())
@@ -115,12 +115,12 @@ import Testing
     #expect(folder.rows.count == rows.count)
   }
 
-  @Test("a topic that is re-created before it was read again is another one, whose messages are all new")
-  func anotherTopicIsNotTakenForTheOldOne() throws {
+  @Test("a topic that is re-created before the reread counts as new")
+  func recreatedTopicIsNotReread() throws {
     let first = try Broker()
     try first.send([.image("x.jpg", [1]), .image("a.jpg", versions[0]), .image("a.jpg", versions[1])])
     try LocalConsumer.storeAll(in: folder, first)
-    // A consumer that was killed as soon as it had begun to read it again, and had recognised it.
+    // A consumer that was killed right after it recognized the topic.
     let database = try Database(path: folder.path + "/" + Self.catalog, busyTimeoutMilliseconds: 1_000)
     try database.execute(
       """
@@ -144,7 +144,7 @@ import Testing
     settings.set("group.id", group)
     let tool = try KafkaConsumer(settings, topic: broker.topic)
     defer { tool.unsubscribeAndClose() }
-    // Refused as long as the group has members, as a tool would be: a consumer's membership outlives it for a while.
+    // Brokers refuse a reset while the group has members, and a consumer's membership outlives it for a while.
     let isReset = eventually {
       try tool.commitAndWait(offsets, timeoutMilliseconds: 30_000)
       return true
@@ -156,13 +156,13 @@ import Testing
     output.split(separator: "\n").filter { $0.contains("event=offsets_ignored") }
   }
 
-  @Test("offsets that a tool has reset are named once, with those that are used, and the consumer's own commits never")
-  func resetOffsetsAreNamed() throws {
+  @Test("offsets that a tool has reset are reported once; the consumer's own commits are not")
+  func resetOffsetsAreReportedOnce() throws {
     let broker = try Broker.preferred()
     try broker.send(history)
     #expect(try lines(Program.storeAll(in: folder, broker)) == [])
     #expect(try lines(Program.storeAll(in: folder, broker)) == [])
-    // The embedded broker keeps a consumer's membership for ever, and refuses others' commits as long.
+    // The embedded broker keeps a consumer's membership for ever and refuses commits by others.
     let group = broker.cluster == nil ? broker.group : "another"
     try reset(broker, group, to: [0: 2])
     let said = try lines(Program.storeAll(in: folder, broker, ["CONSUMER_GROUP": group]))
@@ -172,8 +172,8 @@ import Testing
     try expect(images, rows)
   }
 
-  @Test("offsets of another client are named for an output that is new, and skip nothing")
-  func offsetsOfAnotherClientSkipNothing() throws {
+  @Test("another client's offsets are reported for a new output and skip nothing")
+  func foreignOffsetsSkipNothing() throws {
     let broker = try Broker.preferred()
     try broker.send(history)
     try reset(broker, broker.group, to: [0: 5])
@@ -182,8 +182,8 @@ import Testing
     try expect(images, rows)
   }
 
-  @Test("a commit that a crash has left behind what is stored is not taken for a reset")
-  func aCommitThatIsBehindIsOurs() throws {
+  @Test("a commit that a crash left behind the stored position is no reset")
+  func lateCommitIsNoReset() throws {
     let broker = try Broker()
     try broker.send(history)
     let victim = try Program(

@@ -1,20 +1,21 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Platform
 
-/// On a small disk of its own, which only root can mount.
+/// Small file systems in memory, which only root can mount.
 @Suite(.ownThread, .enabled("mounting a small disk is not permitted") { SmallDisk.isPermitted }) struct FullDiskTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
 
-  @Test(arguments: [1, 7, 256])
-  func aFullDiskIsSaidAndWaitedForAndNothingIsLost(batch: Int) throws {
+  @Test("a full disk is reported, the consumer waits, and nothing is lost", arguments: [1, 7, 256])
+  func fullDiskLosesNothing(batch: Int) throws {
     let disk = try SmallDisk(at: folder.path + "/disk", bytes: 3 << 20)
     defer { disk.remove() }
     let broker = try Broker.preferred()
     var images = sampleImages(40, bytes: 20_000)
     var messages = images.sorted { $0.key < $1.key }.map { TestMessage.image($0.key, $0.value) }
-    images["large.png"] = Scratch.bytes(200_000, seed: 77)
+    images["large.png"] = SeededNumbers.bytes(200_000, seed: 77)
     messages.insert(contentsOf: TestMessage.segments("large.png", images["large.png"]!, size: 50_000), at: 20)
     try folder.write("disk/ballast", [UInt8](repeating: 1, count: 2_300_000))
     let environment = broker.environment(
@@ -23,13 +24,13 @@ import Testing
       ].merging(Broker.shortPollInterval) { $1 })
     try broker.send(messages)
     let consumer = try Program(["consumer", "--until-idle", "0.3"], in: folder, environment: environment)
-    // The same batch again and again: what is prepared ahead takes room, too, and gives it back at the first failure.
+    // The same batch is retried. Files prepared ahead take space, too, and free it at the first failure.
     #expect(eventually { consumer.output.contains("retry_ms=2000") }, "\(consumer.output)")
     #expect(
       consumer.output.contains("no space left on device") || consumer.output.contains("disk is full"),
       "\(consumer.output)")
     let before = try folder.files("disk/out")
-    // Of a batch that cannot be committed the rows may be there already, and no other ones.
+    // Rows of a batch that cannot be committed may be written already, and no others.
     expectKeptWaiting(consumer) {
       let rows = folder.text("disk/data.csv").split(separator: "\n").dropFirst()
       let names = Set(rows.map { $0.split(separator: ",")[0] })
@@ -48,28 +49,28 @@ import Testing
     #expect(try folder.leftovers() == [])
   }
 
-  @Test func aFullDiskOfTheCSVFileIsWaitedForAndItsRowsAreWhole() throws {
+  @Test("a full disk of the CSV file leaves no partial rows") func fullCSVDiskKeepsRowsWhole() throws {
     let disk = try SmallDisk(at: folder.path + "/disk", bytes: 1 << 20)
     defer { disk.remove() }
     let broker = try Broker.preferred()
     let images = sampleImages(400, bytes: 10)
     try broker.send(images.map { .image($0.key, $0.value) })
-    // Room for the header and some rows, until a part of a batch's rows finds none.
+    // Space for the header and some rows, until part of a batch does not fit.
     try folder.write("disk/ballast", [UInt8](repeating: 1, count: (1 << 20) - 16_384))
     let environment = broker.environment(["CSV_PATH": "disk/data.csv", "BATCH_IMAGES": "50"])
     let consumer = try Program(["consumer", "--until-idle", "0.3"], in: folder, environment: environment)
     #expect(eventually { consumer.output.contains("no space left on device") }, "\(consumer.output)")
     #expect(consumer.output.contains("nothing of it is lost"), "\(consumer.output)")
-    #expect(consumer.exitCode(withinSeconds: 0) == nil)
+    #expect(consumer.exitCode(within: .seconds(0)) == nil)
     try folder.remove("disk/ballast")
     #expect(consumer.exitCode() == 0, "\(consumer.output)")
-    try folder.write(Scratch.csv, folder.read("disk/data.csv") ?? [])
+    try folder.write(TestFolder.csv, folder.bytes("disk/data.csv") ?? [])
     try expectStored(images, in: folder)
   }
 
-  /// Each attempt at the new file must not leave its own beginning beside it, to be moved aside by the next.
-  @Test(arguments: ["renamed", "copied"])
-  func aCSVFileThatIsWrittenAnewOnAFullDiskIsMovedAsideOnce(how: String) throws {
+  /// A failed attempt must not leave a partial file that the next attempt moves aside.
+  @Test("a CSV file that is rewritten on a full disk is moved aside once", arguments: ["renamed", "copied"])
+  func rewriteMovesFileAsideOnce(how: String) throws {
     let disk = try SmallDisk(at: folder.path + "/disk", bytes: 1 << 20)
     defer { disk.remove() }
     let broker = try Broker.preferred()
@@ -84,7 +85,7 @@ import Testing
     #expect(eventually { consumer.output.contains("partitions assigned") }, "\(consumer.output)")
     try folder.append(Array("mine\n".utf8), to: File.open(csv, .readWrite))
     let altered = folder.text("disk/data.csv")
-    // Room for a part of it.
+    // Space for a part of it.
     try folder.fill("disk/ballast", leaving: 16 << 10)
     images["last.jpg"] = [1]
     try broker.send([.image("last.jpg", [1])])
@@ -92,18 +93,18 @@ import Testing
       try Folder.open(folder.path + "/disk").names().filter { $0.contains(".aside-") }
     }
     #expect(
-      eventually { consumer.output.count(of: "no space left on device") >= 4 }, "\(consumer.output)")
+      eventually { consumer.output.components("no space left on device") >= 4 }, "\(consumer.output)")
     #expect(try asides().count <= 1)
     try folder.remove("disk/ballast")
     #expect(eventually { folder.text("disk/data.csv").contains("last.jpg") }, "\(consumer.output)")
     #expect(consumer.terminate() == 0, "\(consumer.output)")
     #expect(try asides().map { folder.text("disk/" + $0) } == [altered])
-    try folder.write(Scratch.csv, folder.read("disk/data.csv") ?? [])
+    try folder.write(TestFolder.csv, folder.bytes("disk/data.csv") ?? [])
     #expect(folder.rowNames.sorted() == images.keys.sorted())
     #expect(try Program(["repair"], in: folder, environment: environment).exitCode() == 0)
   }
 
-  @Test func aFullDiskOfTheLedgerIsSaidAndNothingIsForgotten() throws {
+  @Test("a full disk of the ledger is reported, and nothing is forgotten") func fullLedgerDiskForgetsNothing() throws {
     let disk = try SmallDisk(at: folder.path + "/disk", bytes: 1 << 20)
     defer { disk.remove() }
     let broker = try Broker.preferred()
@@ -111,7 +112,7 @@ import Testing
     let topic = try TopicContent(broker)
     try folder.makeFolder("images")
     let producer = try Program(["producer"], in: folder, environment: environment)
-    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    #expect(producer.startsWatching(folder, topic), "\(producer.output)")
     try folder.fill("disk/ballast", leaving: 0)
     for number in 0..<300 { try folder.write("images/\(number).jpg", [UInt8(number % 256)]) }
     #expect(eventually { producer.output.contains("the ledger cannot be written") }, "\(producer.output)")
@@ -124,7 +125,7 @@ import Testing
     #expect(again.output.contains("sent 0 images"), "\(again.output)")
   }
 
-  @Test func aReadOnlyDiskIsSaidAtTheStartWithTheCure() throws {
+  @Test("a read-only disk is reported at the start with its fix") func readOnlyDiskIsReportedAtStart() throws {
     let disk = try SmallDisk(at: folder.path + "/disk", bytes: 1 << 20)
     defer { disk.remove() }
     let broker = try Broker.preferred()
@@ -138,13 +139,13 @@ import Testing
       #expect(program.exitCode() == 1, "\(variable): \(program.output)")
       #expect(program.output.contains("disk/it"), "\(variable): \(program.output)")
       #expect(program.output.contains("read-only file system"), "\(variable): \(program.output)")
-      #expect(program.output.contains("writable"), "the cure: \(program.output)")
+      #expect(program.output.contains("writable"), "the fix: \(program.output)")
     }
   }
 }
 
-extension Scratch {
-  /// Fills the disk that a file lies on, to the last page but so many bytes.
+extension TestFolder {
+  /// Fills the disk of a file except for the given bytes, to the page.
   fileprivate func fill(_ name: String, leaving room: Int) throws {
     let file = try File.open(path + "/" + name, .createNew)
     let page = [UInt8](repeating: 1, count: 4_096)
@@ -152,9 +153,4 @@ extension Scratch {
     while (try? page.withUnsafeBytes({ try file.write($0, at: size) })) != nil { size += page.count }
     try file.truncate(to: size - room)
   }
-}
-
-extension String {
-  /// How often a text comes in it.
-  fileprivate func count(of text: String) -> Int { ranges(of: text).count }
 }

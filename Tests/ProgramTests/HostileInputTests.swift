@@ -1,14 +1,15 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Kafka
 @testable import Messaging
 @testable import Platform
 
-/// What somebody sends, or plants in the output, to break it.
+/// Messages and files that somebody sends or plants to break the consumer.
 @Suite(.ownThread) struct HostileInputTests {
-  private let folder = Scratch()
-  private static let reserved = Scratch.output + "/.image-pipeline"
+  private let folder = TestFolder()
+  private static let reserved = TestFolder.output + "/.image-pipeline"
 
   private func kinds(_ broker: Broker) throws -> [String] {
     try broker.deadLetters().map { $0.header("__connect.errors.exception.class.name") ?? "" }
@@ -16,7 +17,7 @@ import Testing
 
   // MARK: Names
 
-  @Test func namesThatOnlyLookAlikeOrOddAreFilesOfTheirOwn() throws {
+  @Test("odd and similar names are stored as separate files") func oddNamesAreSeparateFiles() throws {
     let broker = try Broker.preferred()
     let names = [
       "a.jpg", "A.jpg", "A.JPG", "\u{E9}.jpg", "e\u{301}.jpg", "CON", "aux.jpg", "a:b.jpg", "dot.", "dot", "space ",
@@ -26,43 +27,45 @@ import Testing
     ]
     try broker.send(names.map { .image($0, Array($0.utf8)) })
     #expect(try Program.storeAll(in: folder, broker).contains("stored \(names.count) images"))
-    let found = try folder.files(Scratch.output).map { Array($0.utf8) }
+    let found = try folder.files(TestFolder.output).map { Array($0.utf8) }
     #expect(Set(found) == Set(names.map { Array($0.utf8) }))
-    for name in names { #expect(folder.read(Scratch.output + "/" + name) == Array(name.utf8), "\(name)") }
-    #expect(folder.text(Scratch.csv).contains("/=1+1,'=1+1,"))
+    for name in names { #expect(folder.bytes(TestFolder.output + "/" + name) == Array(name.utf8), "\(name)") }
+    #expect(folder.text(TestFolder.csv).contains("/=1+1,'=1+1,"))
     #expect(try broker.deadLetters() == [])
   }
 
-  @Test func aNameIsAFileOrAFolderWhicheverCameFirst() throws {
+  @Test("a name is a file or a folder, whichever arrived first") func firstUseDecidesFileOrFolder() throws {
     let broker = try Broker.preferred()
     try broker.send([
       .image("a", [1]), .image("a/b", [2]), .image("c/d", [3]), .image("c", [4]), .image("a", [5]),
       .image("a/b/c", [6]),
     ])
     _ = try Program.storeAll(in: folder, broker)
-    #expect(try folder.files(Scratch.output) == ["a", "c/d"])
-    #expect(folder.read(Scratch.output + "/a") == [5])
+    #expect(try folder.files(TestFolder.output) == ["a", "c/d"])
+    #expect(folder.bytes(TestFolder.output + "/a") == [5])
     #expect(try kinds(broker) == ["NameRefusal", "NameRefusal", "NameRefusal"])
     #expect(folder.rowNames == ["a", "c/d", "a"])
   }
 
-  @Test func whatStandsUnderAnImagesNameIsReplacedAndNothingBehindItIsTouched() throws {
+  @Test("links and special files at an image's name are replaced, not followed") func linksAreReplacedNotFollowed()
+    throws
+  {
     let broker = try Broker.preferred()
     let names = ["link.jpg", "dangling.jpg", "csv.jpg", "catalog.jpg", "hard.jpg", "fifo.jpg", "socket.jpg"]
     try broker.send([.image("first.jpg", [1])])
     _ = try Program.storeAll(in: folder, broker)
-    let precious = Scratch.bytes(100, seed: 1)
+    let precious = SeededNumbers.bytes(100, seed: 1)
     try folder.write("precious", precious)
-    try folder.makeLink(Scratch.output + "/link.jpg", to: "../precious")
-    try folder.makeLink(Scratch.output + "/dangling.jpg", to: "../made-by-it")
-    try folder.makeLink(Scratch.output + "/csv.jpg", to: "../" + Scratch.csv)
-    try folder.makeLink(Scratch.output + "/catalog.jpg", to: ".image-pipeline/catalog.sqlite")
-    try folder.makeHardLink(Scratch.output + "/hard.jpg", to: "precious")
-    try #require(mkfifo(folder.path + "/" + Scratch.output + "/fifo.jpg", 0o600) == 0)
-    try makeSocket(Scratch.output + "/socket.jpg")
+    try folder.makeLink(TestFolder.output + "/link.jpg", to: "../precious")
+    try folder.makeLink(TestFolder.output + "/dangling.jpg", to: "../made-by-it")
+    try folder.makeLink(TestFolder.output + "/csv.jpg", to: "../" + TestFolder.csv)
+    try folder.makeLink(TestFolder.output + "/catalog.jpg", to: ".image-pipeline/catalog.sqlite")
+    try folder.makeHardLink(TestFolder.output + "/hard.jpg", to: "precious")
+    try #require(mkfifo(folder.path + "/" + TestFolder.output + "/fifo.jpg", 0o600) == 0)
+    try makeSocket(TestFolder.output + "/socket.jpg")
     try broker.send(names.map { .image($0, Array($0.utf8)) })
     #expect(try Program.storeAll(in: folder, broker).contains("stored \(names.count) images"))
-    #expect(folder.read("precious") == precious)
+    #expect(folder.bytes("precious") == precious)
     #expect(try FileStatus.of(folder.path + "/made-by-it") == nil)
     let images = Dictionary(uniqueKeysWithValues: names.map { ($0, Array($0.utf8)) })
     try expectStored(images.merging(["first.jpg": [1]]) { $1 }, in: folder)
@@ -72,12 +75,14 @@ import Testing
     try #require(mknod(folder.path + "/" + name, S_IFSOCK | 0o600, 0) == 0)
   }
 
-  @Test(arguments: ["link", "dangling link", "fifo", "socket", "file"])
-  func whatStandsWhereAFolderIsNeededIsLeftThere(kind: String) throws {
+  @Test(
+    "anything but a folder where a folder is needed stays, and its images become dead letters",
+    arguments: ["link", "dangling link", "fifo", "socket", "file"])
+  func obstaclesToFoldersStay(kind: String) throws {
     let broker = try Broker.preferred()
     try folder.makeFolder("elsewhere")
-    try folder.makeFolder(Scratch.output)
-    let place = Scratch.output + "/cat"
+    try folder.makeFolder(TestFolder.output)
+    let place = TestFolder.output + "/cat"
     switch kind {
     case "link": try folder.makeLink(place, to: "../elsewhere")
     case "dangling link": try folder.makeLink(place, to: "../nothing")
@@ -86,7 +91,7 @@ import Testing
     default: try folder.write(place, [1])
     }
     let before = try FileStatus.of(folder.path + "/" + place, followingLinks: false)
-    let large = TestMessage.segments("cat/large.png", Scratch.bytes(3_000, seed: 1), size: 1_000)
+    let large = TestMessage.segments("cat/large.png", SeededNumbers.bytes(3_000, seed: 1), size: 1_000)
     try broker.send([.image("cat/1.jpg", [1])] + large + [.image("good.jpg", [2]), .image("cat/deep/2.jpg", [3])])
     _ = try Program.storeAll(in: folder, broker)
     #expect(folder.rowNames == ["good.jpg"])
@@ -97,9 +102,9 @@ import Testing
     #expect(try folder.leftovers() == [])
   }
 
-  @Test func aLinkInTheConsumersOwnFolderIsNotFollowedButSaid() throws {
+  @Test("a link planted in the consumer's own folder is reported, not followed") func plantedLinkIsReported() throws {
     let broker = try Broker.preferred()
-    let image = Scratch.bytes(3_000, seed: 4)
+    let image = SeededNumbers.bytes(3_000, seed: 4)
     let segments = TestMessage.segments("large.png", image, size: 1_000)
     try broker.send([segments[0]])
     _ = try Program.storeAll(in: folder, broker)
@@ -112,18 +117,18 @@ import Testing
     let consumer = try Program(["consumer", "--until-idle", "0.3"], in: folder, environment: broker.environment())
     #expect(
       eventually { consumer.output.contains("A symbolic link stands where none is followed") }, "\(consumer.output)")
-    #expect(folder.read("precious") == [7])
-    // With the link gone it goes on by itself.
+    #expect(folder.bytes("precious") == [7])
+    // The consumer continues when the link is gone.
     try folder.move("kept", to: planted)
     #expect(consumer.exitCode() == 0, "\(consumer.output)")
     try expectStored(["large.png": image], in: folder)
   }
 
-  @Test(arguments: ["", "/segments", "/dead-letters"])
-  func aFolderOfTheConsumersOwnThatIsALinkIsRefused(name: String) throws {
+  @Test("an own folder of the consumer that is a link is refused", arguments: ["", "/segments", "/dead-letters"])
+  func linkedOwnFolderIsRefused(name: String) throws {
     let broker = try Broker.preferred()
     try folder.makeFolder("elsewhere")
-    try folder.makeFolder(name.isEmpty ? Scratch.output : Self.reserved)
+    try folder.makeFolder(name.isEmpty ? TestFolder.output : Self.reserved)
     try folder.makeLink(Self.reserved + name, to: folder.path + "/elsewhere")
     try broker.send([.text("poison"), .image("a.jpg", [1])])
     let consumer = try Program(["consumer", "--until-idle", "0.3"], in: folder, environment: broker.environment())
@@ -132,7 +137,7 @@ import Testing
       consumer.output.contains(".image-pipeline\(name): not a directory. A file or a link stands where"),
       "\(consumer.output)")
     #expect(try folder.files("elsewhere") == [])
-    #expect(try folder.files(Scratch.output) == [])
+    #expect(try folder.files(TestFolder.output) == [])
   }
 
   // MARK: Segments
@@ -145,9 +150,10 @@ import Testing
     return message
   }
 
-  @Test func segmentsThatCannotBeAreLettersAndTheirImageIsStoredAllTheSame() throws {
+  @Test("impossible segments become dead letters, and their image is still stored")
+  func impossibleSegmentsAreDeadLetters() throws {
     let broker = try Broker.preferred()
-    let image = Scratch.bytes(3_000, seed: 2)
+    let image = SeededNumbers.bytes(3_000, seed: 2)
     let segments = TestMessage.segments("large.png", image, size: 1_000)
     let bad = [
       (["segment-index": "7"], "EnvelopeError"), (["segment-index": "-1"], "EnvelopeError"),
@@ -172,10 +178,10 @@ import Testing
     try expectStored(["large.png": image], in: folder)
   }
 
-  /// Two billion segments of which one comes: it waits as one, and costs one.
-  @Test func aCountOfBillionsCostsNothing() throws {
+  /// One of two billion segments arrives. It takes the memory of one.
+  @Test("a segment count of billions costs no memory") func hugeSegmentCountCostsNothing() throws {
     let broker = try Broker.preferred()
-    let part = TestMessage.segments("large.png", Scratch.bytes(3_000, seed: 2), size: 1_000)[1]
+    let part = TestMessage.segments("large.png", SeededNumbers.bytes(3_000, seed: 2), size: 1_000)[1]
     try broker.send([
       changed(
         part, ["segment-count": "2147483648", "image-length": "1099511627776", "segment-position": "549755813888"]),
@@ -189,9 +195,11 @@ import Testing
     try expectStored(["good.jpg": [1]], in: folder)
   }
 
-  @Test func overlappingSegmentsAreAnImageOnlyWhereTheirBytesAre() throws {
+  @Test("overlapping segments are an image only if their bytes match its hash") func overlappingSegmentsMustMatch()
+    throws
+  {
     let broker = try Broker.preferred()
-    let image = Scratch.bytes(3_000, seed: 5)
+    let image = SeededNumbers.bytes(3_000, seed: 5)
     func parts(_ name: String, _ places: [Int]) -> [TestMessage] {
       let whole = TestMessage.segments(name, image, size: 1_000)
       return places.enumerated().map { index, place in
@@ -205,32 +213,32 @@ import Testing
     var wrong = parts("wrong.png", [0, 1_000, 1_500])
     wrong[1] = changed(wrong[1], ["segment-position": "900"])
     try broker.send(parts("right.png", [0, 1_000, 1_500]) + wrong + parts("holes.png", [0, 0, 100]))
-    // One after the other: of those in one batch either may be written last, and where they differ that one counts.
+    // In separate batches: within one batch either may be written last, and that one counts where they differ.
     _ = try Program.storeAll(in: folder, broker, ["BATCH_IMAGES": "1"])
     try expectStored(["right.png": image], in: folder)
     #expect(try kinds(broker) == Array(repeating: "DigestMismatch", count: 6))
   }
 
-  @Test func segmentsOfTwoProducersAndTwoVersionsMayBeMixed() throws {
+  @Test("mixed segments of two producers and two versions give whole images") func mixedSegmentsAreTakenApart() throws {
     let broker = try Broker.preferred()
-    let (first, second) = (Scratch.bytes(5_000, seed: 6), Scratch.bytes(4_500, seed: 7))
+    let (first, second) = (SeededNumbers.bytes(5_000, seed: 6), SeededNumbers.bytes(4_500, seed: 7))
     let (one, two) = (
       TestMessage.segments("large.png", first, size: 1_000), TestMessage.segments("large.png", second, size: 1_000)
     )
-    // The first version from two producers, the second in between, and a whole image of that name in the midst of them.
+    // The first version from two producers, the second in between, and a whole image of that name.
     var mixed: [TestMessage] = []
     for index in 0..<5 { mixed += [one[index], two[index], one[index]] }
     mixed.insert(.image("large.png", [1, 2, 3]), at: 7)
     try broker.send(mixed)
     let output = try Program.storeAll(in: folder, broker)
     #expect(output.contains("stored 3 images"), "\(output)")
-    // Whole by whole, as each was complete: the small one, the first version, the second.
-    #expect(folder.read(Scratch.output + "/large.png") == second)
+    // In order of completion: the small image, the first version, the second.
+    #expect(folder.bytes(TestFolder.output + "/large.png") == second)
     #expect(folder.rowNames == ["large.png", "large.png", "large.png"])
     #expect(try kinds(broker) == [])
   }
 
-  @Test func ofAHeaderThatComesTwiceTheLastCounts() throws {
+  @Test("the last of two headers with the same name counts") func lastDuplicateHeaderCounts() throws {
     let broker = try Broker.preferred()
     var right = TestMessage.image("right.jpg", [1])
     right.headers.insert(MessageHeader(name: "image-length", value: Array("7".utf8)), at: 0)
@@ -244,12 +252,12 @@ import Testing
 
   // MARK: Reasons
 
-  /// The reason goes into the log and into the letter's headers: it must not repeat what was sent to its end, or the letter
-  /// is larger than its topic takes.
-  @Test func reasonsAreShortHoweverLongWhatTheySpeakOf() throws {
+  /// The reason goes into the log and the dead letter's headers. A reason that repeats the whole input would make the
+  /// letter too large for its topic.
+  @Test("reasons of dead letters stay short for huge values") func reasonsAreShort() throws {
     let broker = try Broker.preferred()
     let much = String(repeating: "7", count: 800_000)
-    let segment = TestMessage.segments("large.png", Scratch.bytes(300, seed: 1), size: 100)[0]
+    let segment = TestMessage.segments("large.png", SeededNumbers.bytes(300, seed: 1), size: 100)[0]
     let image = TestMessage.image("a.jpg", [1])
     try broker.send([
       .text("{\"image_name\":\"\(much)\",\"image_content\":\"AAAA\"}"), changed(image, ["image-length": much]),
@@ -260,12 +268,12 @@ import Testing
     #expect(said.utf8.count < 50_000, "\(said.utf8.count) bytes of log")
     let found = try kinds(broker)
     #expect(found == ["NameRefusal", "EnvelopeError", "EnvelopeError", "EnvelopeError"])
-    #expect(try folder.files(Scratch.output) == ["good.jpg"])
+    #expect(try folder.files(TestFolder.output) == ["good.jpg"])
   }
 
   // MARK: Values
 
-  @Test func nestingAndCutsOfEveryLengthStopNothing() throws {
+  @Test("deeply nested and truncated JSON becomes dead letters") func brokenJSONBecomesDeadLetters() throws {
     let broker = try Broker.preferred()
     let whole = #"{"image_name":"a.jpg","image_content":"AAAA"}"#
     let deep = #"{"x":"# + String(repeating: "[", count: 100_000)
@@ -276,7 +284,7 @@ import Testing
     #expect(try kinds(broker) == Array(repeating: "EnvelopeError", count: cuts.count + 2))
   }
 
-  @Test func anEmptyContentIsAnEmptyImage() throws {
+  @Test("empty content is an empty image") func emptyContentIsEmptyImage() throws {
     let broker = try Broker.preferred()
     try broker.send([.text(#"{"image_name":"empty.jpg","image_content":""}"#)])
     _ = try Program.storeAll(in: folder, broker)

@@ -1,11 +1,12 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Platform
 
-/// What may lie in an input folder besides plain files, and names that are none.
+/// An input folder with more than plain image files in it.
 @Suite(.ownThread) struct InputTests {
-  let folder = Scratch()
+  let folder = TestFolder()
   let broker: Broker
   let topic: TopicContent
 
@@ -23,7 +24,7 @@ import Testing
     program.output.split(separator: "\n").count { $0.contains(text) }
   }
 
-  @Test func aLinkedFileIsSentUnderTheLinksName() throws {
+  @Test("a linked file is sent under the link's name") func linkedFileHasLinkName() throws {
     try folder.write("elsewhere/original.jpg", [1, 2])
     try folder.makeLink("images/link.jpg", to: "../elsewhere/original.jpg")
     try folder.makeLink("images/no image", to: "../elsewhere/original.jpg")
@@ -33,28 +34,28 @@ import Testing
     #expect(try topic.versions(of: "link.jpg") == [[1, 2]])
   }
 
-  @Test func aLinkedFolderIsNotEnteredAndSaidOnce() throws {
+  @Test("a linked folder is not entered and is reported once") func linkedFolderIsReportedOnce() throws {
     try folder.write("elsewhere/a.jpg", [1])
     try folder.makeLink("images/linked", to: "../elsewhere")
     try folder.makeLink("images/upwards", to: "..")
     try folder.makeLink("images/circle.jpg", to: ".")
     let producer = try Program(
       ["producer"], in: folder, environment: broker.environment(["SETTLE_MS": "0", "RESCAN_MS": "100"]))
-    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    #expect(producer.startsWatching(folder, topic), "\(producer.output)")
     for name in ["b.jpg", "c.jpg"] {
-      // Each found by another scan.
+      // Each is found by a later scan.
       try folder.makeHardLink("images/" + name, to: "elsewhere/a.jpg")
       #expect(eventually { try topic.names().contains(name) }, "\(producer.output)")
     }
-    // Without a time to settle, a scan may have taken a version of the first one that was still empty.
+    // Without a settling time, a scan may have sent a still empty version of the first one.
     #expect(Set(try topic.names()) == ["b.jpg", "c.jpg", "ready.jpg"])
     for name in ["linked", "upwards", "circle.jpg"] {
       #expect(count("a symbolic link to a folder  folder=\(name)", in: producer) == 1, "\(producer.output)")
     }
   }
 
-  @Test("--once says how many files it passed by, and for which extensions")
-  func filesThatArePassedByAreCounted() throws {
+  @Test("--once reports how many files it skipped, by extension")
+  func skippedFilesAreCounted() throws {
     for name in ["a.jpg", "b.cr2", "cat/c.CR2", "d.txt", "e", "f.jpg.part"] { try folder.write("images/" + name, [1]) }
     let some = try once()
     #expect(some.exitCode() == 0, "\(some.output)")
@@ -68,9 +69,9 @@ import Testing
   }
 
   @Test(
-    "extensions count however people write the list",
+    "IMAGE_EXTENSIONS is understood in all common spellings",
     arguments: ["\"jpg,png\"", "*.jpg,*.png", "jpg;png", "jpg png", "jpg,png\r"])
-  func extensionsCountHoweverTheyAreWritten(text: String) throws {
+  func extensionListsAreParsed(text: String) throws {
     for name in ["a.jpg", "b.PNG", "c.gif"] { try folder.write("images/" + name, [1]) }
     let producer = try once([
       "IMAGE_EXTENSIONS": text, "IMAGES_DIR": "images/\r", "AFTER_SENT": "keep\r", "SETTLE_MS": "0\r",
@@ -79,15 +80,15 @@ import Testing
     #expect(try topic.names() == ["a.jpg", "b.PNG"])
   }
 
-  @Test("what a NAS or an operating system keeps in the input is neither sent nor in the way")
-  func filesOfTheStorageAreLeftAlone() throws {
+  @Test("files of a NAS or an operating system are neither sent nor a problem")
+  func systemFilesAreLeftAlone() throws {
     let own = [
       "@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg", "cat/@eaDir/b.jpg", "#recycle/c.jpg", "@Recycle/d.jpg",
       "$RECYCLE.BIN/e.jpg",
       "System Volume Information/f.jpg", "lost+found/g.jpg", "#snapshot/h.jpg", "__MACOSX/._i.jpg", "__MACOSX/j.jpg",
     ]
     for name in own + ["a.jpg", "cat/b.jpg"] { try folder.write("images/" + name, [1]) }
-    // As a file system's own is, for an ordinary user.
+    // As it is for an ordinary user.
     #expect(chmod(folder.path + "/images/lost+found", 0) == 0)
     defer { chmod(folder.path + "/images/lost+found", 0o755) }
     let producer = try once(["AFTER_SENT": "delete"])
@@ -113,7 +114,7 @@ import Testing
     #expect(verified.exitCode() == 0, "\(verified.output)")
   }
 
-  @Test func brokenLinksAndCirclesOfLinksAreHarmless() throws {
+  @Test("broken and circular links are harmless") func brokenLinksAreHarmless() throws {
     try folder.makeLink("images/broken.jpg", to: "nowhere.jpg")
     try folder.makeLink("images/circle.jpg", to: "circle.jpg")
     try folder.makeLink("images/one.jpg", to: "two.jpg")
@@ -124,7 +125,7 @@ import Testing
     #expect(try topic.names() == ["good.jpg"])
   }
 
-  @Test func pipesAndSocketsAreIgnoredWithoutBlocking() throws {
+  @Test("pipes and sockets are ignored without blocking") func pipesAndSocketsAreIgnored() throws {
     #expect(mkfifo(folder.path + "/images/pipe.jpg", 0o644) == 0)
     try folder.makeLink("images/to pipe.jpg", to: "pipe.jpg")
     let socket = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
@@ -141,29 +142,23 @@ import Testing
     #expect(bound == 0)
     try folder.write("images/good.jpg", [1])
     let producer = try once()
-    #expect(producer.exitCode(withinSeconds: 20) == 0, "\(producer.output)")
+    #expect(producer.exitCode(within: .seconds(20)) == 0, "\(producer.output)")
     #expect(try topic.names() == ["good.jpg"])
   }
 
-  @Test func anUnreadableFileIsReportedAndTriedAgainWhenItChanges() throws {
+  @Test("an unreadable file is reported once and retried when it changes") func unreadableFileIsRetried() throws {
     try folder.write("images/locked.jpg", [1])
     try folder.write("images/good.jpg", [2])
     #expect(chmod(folder.path + "/images/locked.jpg", 0) == 0)
-    let asNobody: ([String]) throws -> Program = { arguments in
-      let environment = broker.environment(["STATE_DIR": "state", "SETTLE_MS": "0", "RESCAN_MS": "100"])
-      // Root may read everything.
-      guard getuid() == 0 else { return try Program(arguments, in: folder, environment: environment) }
-      let drop = ["--reuid", "65534", "--regid", "65534", "--clear-groups", Program.path]
-      return try Program(drop + arguments, in: folder, environment: environment, executable: "setpriv")
-    }
+    let environment = broker.environment(["STATE_DIR": "state", "SETTLE_MS": "0", "RESCAN_MS": "100"])
     try folder.makeFolder("state")
     for name in ["", "/state", "/images"] { #expect(chmod(folder.path + name, 0o777) == 0) }
-    let first = try asNobody(["producer", "--once"])
+    let first = try Program.unprivileged(["producer", "--once"], in: folder, environment: environment)
     #expect(first.exitCode() == 1, "\(first.output)")
     #expect(first.output.contains("permission denied"), "\(first.output)")
     #expect(first.output.contains("image=locked.jpg"), "\(first.output)")
     #expect(try topic.names() == ["good.jpg"])
-    let second = try asNobody(["producer"])
+    let second = try Program.unprivileged(["producer"], in: folder, environment: environment)
     #expect(eventually { second.output.contains("image=locked.jpg") }, "\(second.output)")
     for name in ["b.jpg", "c.jpg"] {
       try folder.makeHardLink("images/" + name, to: "images/good.jpg")
@@ -175,69 +170,15 @@ import Testing
     #expect(second.terminate() == 0)
   }
 
-  @Test func aNameThatIsNotTextIsReported() throws {
-    // Byte 0xFF is nowhere in UTF-8.
-    let bad = Array((folder.path + "/images/a").utf8) + [0xFF]
-    bad.appending(".jpg").withUnsafeBufferPointer { _ = close(open($0.baseAddress!, O_CREAT | O_WRONLY, 0o644)) }
-    try folder.write("images/good.jpg", [1])
-    let producer = try once()
-    #expect(producer.exitCode() == 1, "\(producer.output)")
-    #expect(count("its name is not UTF-8", in: producer) == 1, "\(producer.output)")
-    #expect(try topic.names() == ["good.jpg"])
-    bad.appending(".jpg").withUnsafeBufferPointer { _ = unlink($0.baseAddress!) }
-  }
-
-  @Test func aFolderWhoseNameIsNotTextIsReported() throws {
-    let bad = Array((folder.path + "/images/a").utf8) + [0xFF]
-    bad.appending("").withUnsafeBufferPointer { _ = mkdir($0.baseAddress!, 0o755) }
-    bad.appending("/lost.jpg").withUnsafeBufferPointer { _ = close(open($0.baseAddress!, O_CREAT | O_WRONLY, 0o644)) }
-    let producer = try once()
-    #expect(producer.exitCode() == 1, "\(producer.output)")
-    #expect(count("its name is not UTF-8", in: producer) == 1, "\(producer.output)")
-    bad.appending("/lost.jpg").withUnsafeBufferPointer { _ = unlink($0.baseAddress!) }
-    bad.appending("").withUnsafeBufferPointer { _ = rmdir($0.baseAddress!) }
-  }
-
-  @Test func aNameThatIsNotTextIsNoMatterWhereItIsNoImage() throws {
-    let bad = Array((folder.path + "/images/notes").utf8) + [0xFF]
-    bad.appending(".txt").withUnsafeBufferPointer { _ = close(open($0.baseAddress!, O_CREAT | O_WRONLY, 0o644)) }
-    let producer = try once()
-    #expect(producer.exitCode() == 0, "\(producer.output)")
-    #expect(!producer.output.contains("UTF-8"), "\(producer.output)")
-    bad.appending(".txt").withUnsafeBufferPointer { _ = unlink($0.baseAddress!) }
-  }
-
-  @Test func namesOfAllKindsArrive() throws {
-    let names = [
-      "with space.jpg", "line\nend.jpg", "\"quoted\" 'both' \\ways.jpg", "tab\t.jpg", "日本/画像.jpg", "😀.jpg", "-dash.jpg",
-      String(repeating: "x", count: 251) + ".jpg", "a,b;c.jpg", "$(touch x) `x` %s {}.jpg", "\u{1}\u{7F}.jpg",
-      // The same to people and to Swift, two files to the kernel.
-      "caf\u{E9}.jpg", "cafe\u{301}.jpg", "\u{E9}/1.jpg", "e\u{301}/1.jpg",
-    ]
-    for (number, name) in names.enumerated() { try folder.write("images/" + name, [UInt8(number), 7]) }
-    let producer = try once()
-    #expect(producer.exitCode() == 0, "\(producer.output)")
-    for (number, name) in names.enumerated() {
-      #expect(try topic.versions(of: name) == [[UInt8(number), 7]], "\(name)")
-    }
-    let consumer = try Program(["consumer", "--until-idle", "0.3"], in: folder, environment: broker.environment())
-    #expect(consumer.exitCode() == 0, "\(consumer.output)")
-    for (number, name) in names.enumerated() {
-      #expect(folder.read("processed_images/" + name) == [UInt8(number), 7], "\(name)")
-    }
-    let verify = try Program(["verify"], in: folder)
-    #expect(verify.exitCode() == 0, "\(verify.output)")
-  }
-
-  @Test func anOutputInsideTheInputIsNotSent() throws {
-    // It is there before any consumer has stored into it, and watched.
+  @Test("an output inside the input is not sent") func outputInsideInputIsNotSent() throws {
+    // The folder exists, and is watched, before a consumer stores into it.
     try folder.makeFolder("images/out/cat")
     try folder.write("images/cat/a.jpg", [1])
     let environment = broker.environment([
       "PROCESSED_IMAGES_DIR": "images/out", "SETTLE_MS": "50", "RESCAN_MS": "100", "BATCH_IMAGES": "1",
     ])
     let producer = try Program(["producer"], in: folder, environment: environment)
-    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    #expect(producer.startsWatching(folder, topic), "\(producer.output)")
     try folder.write("images/out/mine.jpg", [2])
     #expect(eventually { try topic.names().contains("out/mine.jpg") }, "so far it is a folder like any other")
     let consumer = try Program(["consumer"], in: folder, environment: environment)
@@ -255,7 +196,7 @@ import Testing
     #expect(consumer.terminate() == 0)
   }
 
-  @Test func anInputInsideAnOutputIsRefused() throws {
+  @Test("an input inside an output is refused") func inputInsideOutputIsRefused() throws {
     try folder.write("images/a.jpg", [1])
     let sent = try once()
     #expect(sent.exitCode() == 0, "\(sent.output)")
@@ -270,36 +211,29 @@ import Testing
     #expect(try topic.names() == ["a.jpg"])
   }
 
-  @Test func anEmptyFolderIsSentAtOnce() throws {
+  @Test("a run over an empty folder exits at once") func emptyFolderEndsAtOnce() throws {
     try folder.makeFolder("images/empty/too")
     let producer = try once()
     #expect(producer.exitCode() == 0, "\(producer.output)")
     #expect(producer.output.contains("sent 0 images"), "\(producer.output)")
   }
 
-  @Test func aMissingFolderIsNamedWithTheCure() throws {
+  @Test("a missing input is reported with its fix") func missingFolderIsReported() throws {
     let producer = try once(["IMAGES_DIR": "nowhere/at all"])
     #expect(producer.exitCode() == 1, "\(producer.output)")
     #expect(producer.output.contains("nowhere/at all"), "\(producer.output)")
-    #expect(producer.output.contains("IMAGES_DIR"), "the cure: \(producer.output)")
+    #expect(producer.output.contains("IMAGES_DIR"), "the fix: \(producer.output)")
     try folder.write("file", [1])
     let file = try once(["IMAGES_DIR": "file"])
     #expect(file.exitCode() == 1, "\(file.output)")
-    #expect(file.output.contains("IMAGES_DIR"), "the cure: \(file.output)")
+    #expect(file.output.contains("IMAGES_DIR"), "the fix: \(file.output)")
   }
 
-  @Test func aFolderOfThousandsOfFilesIsSentWhole() throws {
+  @Test("a folder of thousands of files is sent completely") func thousandsOfFilesAreSent() throws {
     for number in 0..<3_000 { try folder.write("images/\(number).jpg", [UInt8(number & 0xFF)]) }
     let producer = try once()
     #expect(producer.exitCode() == 0, "\(producer.output)")
     #expect(producer.output.contains("sent 3,000 images"), "\(producer.output)")
     #expect(try topic.ends()[0] == 3_000)
-  }
-}
-
-extension [UInt8] {
-  /// A path of any bytes, as system calls want it.
-  fileprivate func appending(_ text: String) -> [CChar] {
-    (self + Array(text.utf8) + [0]).map { CChar(bitPattern: $0) }
   }
 }

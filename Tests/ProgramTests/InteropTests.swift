@@ -1,15 +1,16 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Platform
 
-/// Our side against the plain Python scripts', by the wire format alone.
+/// Our sides and the plain Python scripts understand each other through the wire format alone.
 @Suite(.ownThread, .enabled("no Python with confluent-kafka") { Python.isThere }) struct InteropTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
   private let images = [
-    "1.jpg": Scratch.bytes(20_000, seed: 1), "zwei Größe.png": Scratch.bytes(1_001, seed: 2),
-    "写真 \"3\".webp": Scratch.bytes(1_002, seed: 3), "empty.gif": [], "back\\slash.bmp": [0, 255, 10, 13],
-    "🐈.jpeg": Scratch.bytes(600_000, seed: 4),
+    "1.jpg": SeededNumbers.bytes(20_000, seed: 1), "zwei Größe.png": SeededNumbers.bytes(1_001, seed: 2),
+    "写真 \"3\".webp": SeededNumbers.bytes(1_002, seed: 3), "empty.gif": [], "back\\slash.bmp": [0, 255, 10, 13],
+    "🐈.jpeg": SeededNumbers.bytes(600_000, seed: 4),
   ]
 
   private func python(_ script: String, _ arguments: String...) throws -> String { try python(script, arguments) }
@@ -21,9 +22,9 @@ import Testing
   }
 
   @Test(
-    "what a plain Python producer sends is stored, also with line ends in its Base64",
+    "messages of a plain Python producer are stored, also with line ends in their Base64",
     arguments: [[], ["--encodebytes"]])
-  func whatAPlainPythonProducerSendsIsStored(options: [String]) throws {
+  func pythonProducerIsUnderstood(options: [String]) throws {
     let broker = try Broker.preferred(partitions: 2)
     for (name, bytes) in images { try folder.write("images/" + name, bytes) }
     let said = try python(
@@ -32,14 +33,14 @@ import Testing
     #expect(said.contains("sent 6 images"), "\(said)")
     #expect(try broker.messages(broker.topic).allSatisfy { $0.headers.isEmpty })
     #expect(try Program.storeAll(in: folder, broker).contains("stored 6 images"))
-    #expect(try folder.files(Scratch.output) == images.keys.sorted())
-    expectBytes(images, in: folder, Scratch.output)
+    #expect(try folder.files(TestFolder.output) == images.keys.sorted())
+    expectBytes(images, in: folder, TestFolder.output)
     let verified = try Program(["verify"], in: folder)
     #expect(verified.exitCode() == 0, "\(verified.output)")
     #expect(try folder.leftovers() == [])
   }
 
-  @Test func whatOurProducerSendsAPlainPythonConsumerStores() throws {
+  @Test("messages of our producer are stored by a plain Python consumer") func pythonConsumerUnderstandsUs() throws {
     let broker = try Broker.preferred(partitions: 2)
     let images = images.merging(["cat/1.jpg": [1], "dog/été/2.jpg": [2, 3]]) { $1 }
     for (name, bytes) in images { try folder.write("images/" + name, bytes) }
@@ -47,13 +48,13 @@ import Testing
     #expect(producer.exitCode() == 0, "\(producer.output)")
     let said = try python(
       "python_consumer.py", "--bootstrap-servers", broker.servers, "--topic", broker.topic, "--group", "python",
-      "--output", Scratch.output, "--csv", Scratch.csv, "--count", "\(images.count)", "--timeout", "40")
+      "--output", TestFolder.output, "--csv", TestFolder.csv, "--count", "\(images.count)", "--timeout", "40")
     #expect(said.contains("stored \(images.count) images"), "\(said)")
-    #expect(try folder.files(Scratch.output) == images.keys.sorted())
-    expectBytes(images, in: folder, Scratch.output)
+    #expect(try folder.files(TestFolder.output) == images.keys.sorted())
+    expectBytes(images, in: folder, TestFolder.output)
   }
 
-  @Test func aPythonProducersImageIsTheSameAsOurs() throws {
+  @Test("an image from a Python producer and from ours is the same image") func pythonImageEqualsOurs() throws {
     let broker = try Broker.preferred()
     for (name, bytes) in images { try folder.write("images/" + name, bytes) }
     let producer = try Program(["producer", "--once"], in: folder, environment: broker.environment())
@@ -61,20 +62,20 @@ import Testing
     _ = try python(
       "python_producer.py", "--bootstrap-servers", broker.servers, "--topic", broker.topic, "--input", "images")
     #expect(try Program.storeAll(in: folder, broker).contains("stored 6 images"))
-    #expect(folder.text(Scratch.csv).split(separator: "\n").count == 7)
+    #expect(folder.text(TestFolder.csv).split(separator: "\n").count == 7)
   }
 }
 
-/// The Python that has confluent-kafka, made once in the build folder.
+/// A Python with confluent-kafka, created once in the build folder.
 enum Python {
   static let scripts = #filePath.split(separator: "/").dropLast(2).reduce("") { $0 + "/" + $1 } + "/Interop"
 
   static let path: String? = {
-    let folder = Scratch()
+    let folder = TestFolder()
     let cache = Program.path.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 } + "/interop"
     guard
       let made = try? Program([scripts + "/environment.sh", cache], in: folder, executable: "/bin/bash"),
-      let code = made.exitCode(withinSeconds: 700)
+      let code = made.exitCode(within: .seconds(700))
     else { return nil }
     var said = made.output
     while said.last == "\n" { said.removeLast() }

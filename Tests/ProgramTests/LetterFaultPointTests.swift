@@ -5,27 +5,26 @@ import Testing
 @testable import Kafka
 @testable import Platform
 
-/// Killed on the way of a dead letter, out and back.
+/// Kills on a dead letter's way out and back.
 @Suite(.ownThread) struct LetterFaultPointTests {
   static let points: [FaultPoint] = [.lettersDelivered, .letterWritten, .assemblyExpired, .lettersSentBack]
 
-  private let folder = Scratch()
-  private static let segments = Scratch.output + "/.image-pipeline/segments"
+  private let folder = TestFolder()
+  private static let segments = TestFolder.output + "/.image-pipeline/segments"
   private static let small = ["BATCH_IMAGES": "4"]
 
-  /// Good images, and between them what cannot be read, what cannot be had under its name, and an image that its segments
-  /// do not make.
+  /// Good images. In between: unreadable messages, impossible names, and an image whose segments do not match its hash.
   private func messages() -> (all: [TestMessage], images: [String: [UInt8]], bad: Set<Int64>) {
     var images: [String: [UInt8]] = [:]
     var all: [TestMessage] = []
     for number in 0..<9 {
-      let (name, bytes) = ("\(number).jpg", Scratch.bytes(300, seed: UInt64(number)))
+      let (name, bytes) = ("\(number).jpg", SeededNumbers.bytes(300, seed: UInt64(number)))
       images[name] = bytes
       all.append(.image(name, bytes))
       all.append(number % 2 == 0 ? .text("bad \(number)") : .image("cat/\(number).jpg", bytes))
     }
     let wrong = [1].withUnsafeBytes { SHA256.hash($0) }
-    let parts = TestMessage.segments("large.png", Scratch.bytes(5_000, seed: 20), size: 1_500, digest: wrong)
+    let parts = TestMessage.segments("large.png", SeededNumbers.bytes(5_000, seed: 20), size: 1_500, digest: wrong)
     for (number, part) in parts.enumerated() { all.insert(part, at: 3 + number * 4) }
     let bad = all.indices.filter { index in
       let key = String(decoding: all[index].key ?? [], as: UTF8.self)
@@ -42,7 +41,7 @@ import Testing
     #expect(victim.exitCode() == 128 + SIGKILL, "\(victim.output)")
   }
 
-  /// The offsets of the messages that have letters, by identity: each once, however often it was sent.
+  /// The offsets of messages with dead letters, each once, however often the letter was sent.
   private func listed(_ broker: Broker) throws -> [Int64] {
     let program = try Program(
       ["dead-letters"], in: folder, environment: broker.environment(["LOG_LEVEL": "error"]))
@@ -58,16 +57,18 @@ import Testing
     return program.output
   }
 
-  /// Kafka takes no letter: all of them are files.
+  /// Kafka refuses all letters, so they are files.
   private func refuseLetters(_ broker: Broker) {
     broker.failNextRequests(api: 0, errors: Array(repeating: 29, count: 1_000))
   }
 
-  @Test(arguments: [FaultPoint.lettersDelivered, .letterWritten], [[1, 1], [2], [3], [5]])
-  func aConsumerThatIsKilledThereLosesNoLetterAndNoImage(point: FaultPoint, visits: [Int]) throws {
+  @Test(
+    "a consumer that is killed on a dead letter's way loses neither letter nor image",
+    arguments: [FaultPoint.lettersDelivered, .letterWritten], [[1, 1], [2], [3], [5]])
+  func killedConsumerLosesNoLetter(point: FaultPoint, visits: [Int]) throws {
     let onDisk = point == .letterWritten
     let broker = onDisk ? try Broker() : try Broker.preferred()
-    try folder.write(Scratch.output + "/cat", [1])
+    try folder.write(TestFolder.output + "/cat", [1])
     let (messages, images, bad) = messages()
     try broker.send(messages)
     if onDisk { refuseLetters(broker) }
@@ -76,16 +77,18 @@ import Testing
     _ = try Program.storeAll(in: folder, broker, Self.small)
     #expect(try listed(broker) == bad.sorted())
     #expect(try broker.hasDeadLetters != onDisk)
-    try folder.remove(Scratch.output + "/cat")
+    try folder.remove(TestFolder.output + "/cat")
     try expectStored(images, in: folder)
     let stored = try Program.storeAll(in: folder, broker, Self.small)
     #expect(stored.contains("stored 0 images") && !stored.contains("dead letters"), "\(stored)")
   }
 
-  @Test(arguments: [FaultPoint.lettersDelivered, .assemblyExpired])
-  func aConsumerThatIsKilledWhileItGivesUpAnImageLosesNoLetter(point: FaultPoint) throws {
+  @Test(
+    "a consumer that is killed while it expires an image loses no dead letter",
+    arguments: [FaultPoint.lettersDelivered, .assemblyExpired])
+  func killedWhileExpiringLosesNothing(point: FaultPoint) throws {
     let broker = try Broker.preferred()
-    let image = Scratch.bytes(5_000, seed: 3)
+    let image = SeededNumbers.bytes(5_000, seed: 3)
     let parts = TestMessage.segments("large.png", image, size: 1_500)
     try broker.send([parts[0], .image("good.jpg", [1]), parts[2]])
     let environment = broker.environment(["SEGMENT_TIMEOUT": "1"])
@@ -96,27 +99,27 @@ import Testing
     #expect(consumer.terminate() == 0, "\(consumer.output)")
     #expect(try listed(broker) == [0, 2])
     try expectStored(["good.jpg": [1]], in: folder)
-    // Sent back with what was missing, they make the image.
+    // Replayed together with the missing segment, they make the image.
     #expect(try replay(broker).contains("sent back: 2 dead letters"))
     try broker.send([parts[1], parts[3]])
     _ = try Program.storeAll(in: folder, broker)
     try expectStored(["good.jpg": [1], "large.png": image], in: folder)
   }
 
-  @Test(arguments: ["topic", "disk"])
-  func lettersThatWereSentBackWithoutBeingRememberedAreStoredOnce(place: String) throws {
+  @Test("dead letters whose replay was not recorded are stored once", arguments: ["topic", "disk"])
+  func unrecordedReplayIsStoredOnce(place: String) throws {
     let broker = place == "disk" ? try Broker() : try Broker.preferred(partitions: 3)
-    try folder.write(Scratch.output + "/cat", [1])
+    try folder.write(TestFolder.output + "/cat", [1])
     var images = sampleImages(9)
     var messages = images.sorted { $0.key < $1.key }.map { TestMessage.image($0.key, $0.value) }
-    images["cat/large.png"] = Scratch.bytes(5_000, seed: 3)
+    images["cat/large.png"] = SeededNumbers.bytes(5_000, seed: 3)
     messages += TestMessage.segments("cat/large.png", images["cat/large.png"]!, size: 1_500)
     try broker.send(messages)
     if place == "disk" { refuseLetters(broker) }
     _ = try Program.storeAll(in: folder, broker)
     #expect(try listed(broker).count == 9)
     if place == "disk" { broker.clearFailures(api: 0) }
-    try folder.remove(Scratch.output + "/cat")
+    try folder.remove(TestFolder.output + "/cat")
     try isKilled(["dead-letters", "--replay"], broker.environment(), at: .lettersSentBack)
     #expect(try broker.messageCount(broker.topic) > messages.count)
     #expect(try replay(broker).contains("sent back: 9 dead letters"))

@@ -1,8 +1,9 @@
+import TestSupport
 import Testing
 
-/// `image-pipeline messages`: what lies in the topic, for people.
+/// The command `image-pipeline messages`, which lists the topic's messages.
 @Suite(.ownThread) struct MessagesTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
 
   private func run(_ broker: Broker, _ arguments: [String] = [], _ more: [String: String] = [:]) throws -> [String] {
     let environment = broker.environment(["LOG_LEVEL": "error"].merging(more) { $1 })
@@ -11,7 +12,7 @@ import Testing
     return program.output.split(separator: "\n").map { String($0) }
   }
 
-  @Test func eachMessageIsALineWithWhatItCarries() throws {
+  @Test("each message is a line with its image, size and hash") func messagesAreListed() throws {
     let broker = try Broker.preferred()
     try broker.send(
       [.image("cat/a b.jpg", [1, 2, 3])] + TestMessage.segments("large.jpg", Array(repeating: 7, count: 10), size: 6)
@@ -27,7 +28,7 @@ import Testing
     #expect(json.count == 4 && json.allSatisfy { $0.hasPrefix("{\"time\":\"2") && $0.hasSuffix("}") })
   }
 
-  @Test func onlyTheNewestAreShown() throws {
+  @Test("--count shows only the newest messages") func countLimitsToNewest() throws {
     let broker = try Broker.preferred(partitions: 3)
     for number in 0..<9 { try broker.send([.image("\(number).jpg", [UInt8(number)])]) }
     let lines = try run(broker, ["--count", "2"])
@@ -35,7 +36,7 @@ import Testing
     #expect(try run(broker, ["--count=100"]).count == 9)
   }
 
-  @Test func whereThereAreNoneThatIsSaid() throws {
+  @Test("a topic without messages is reported as such") func emptyTopicIsReported() throws {
     let broker = try Broker.preferred()
     #expect(try run(broker) == ["no messages in \(broker.topic)"])
   }

@@ -1,25 +1,27 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Kafka
 @testable import Platform
-@testable import Telemetry
 
-/// An output in which something is mounted, as only root can do it.
+/// An output with a mount point inside, which only root can create.
 @Suite(.ownThread, .enabled("mounting is not permitted") { SmallDisk.isPermitted }) struct MountedOutputTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
 
   private func kinds(_ broker: Broker) throws -> [String] {
     try broker.deadLetters().map { $0.header("__connect.errors.exception.class.name") ?? "" }
   }
 
-  /// No file can be renamed there: what is tried again and again would stop all that comes behind it.
-  @Test(arguments: ["disk", "read-only disk", "folder", "read-only folder"])
-  func namesBelowAMountPointAreDeadLettersAndTheRestIsStored(kind: String) throws {
+  /// No file can be renamed onto a mount. Endless retries would block everything after it.
+  @Test(
+    "images below a mount point become dead letters; the others are stored",
+    arguments: ["disk", "read-only disk", "folder", "read-only folder"])
+  func namesBelowMountAreDeadLetters(kind: String) throws {
     let broker = try Broker.preferred()
     try broker.send([.image("cat/first.jpg", [1])])
     _ = try Program.storeAll(in: folder, broker)
-    let place = folder.path + "/" + Scratch.output + "/cat"
+    let place = folder.path + "/" + TestFolder.output + "/cat"
     var disk: SmallDisk?
     var bind: BindMount?
     if kind.hasSuffix("disk") {
@@ -34,7 +36,7 @@ import Testing
       disk?.remove()
       bind?.remove()
     }
-    let large = TestMessage.segments("cat/large.png", Scratch.bytes(2_500, seed: 1), size: 1_000)
+    let large = TestMessage.segments("cat/large.png", SeededNumbers.bytes(2_500, seed: 1), size: 1_000)
     try broker.send(
       [.image("cat/1.jpg", [2])] + large + [.image("cat/deep/2.jpg", [3]), .image("good.jpg", [4])])
     #expect(try Program.storeAll(in: folder, broker).contains("stored 1 image,"))
@@ -42,9 +44,9 @@ import Testing
     let reason = try broker.deadLetters().first?.header("__connect.errors.exception.message") ?? ""
     #expect(reason.contains("a mount point"), "\(reason)")
     #expect(folder.rowNames == ["cat/first.jpg", "good.jpg"])
-    #expect(folder.read(Scratch.output + "/good.jpg") == [4])
+    #expect(folder.bytes(TestFolder.output + "/good.jpg") == [4])
     #expect(try folder.leftovers() == [])
-    // Sent back once the cause is cured, they are stored.
+    // Replayed after the cause is fixed, they are stored.
     disk?.remove()
     bind?.remove()
     let replay = try Program(["dead-letters", "--replay"], in: folder, environment: broker.environment())
@@ -52,23 +54,25 @@ import Testing
     #expect(try Program.storeAll(in: folder, broker).contains("stored 3 images"))
   }
 
-  @Test func aNameThatIsAMountPointIsADeadLetter() throws {
+  @Test("an image whose name is a mount point becomes a dead letter") func mountPointNameIsDeadLetter() throws {
     let broker = try Broker.preferred()
     try broker.send([.image("1.jpg", [1])])
     _ = try Program.storeAll(in: folder, broker)
     let mounted = try folder.write("mounted", [9])
-    let bind = try BindMount(mounted, at: folder.path + "/" + Scratch.output + "/1.jpg")
+    let bind = try BindMount(mounted, at: folder.path + "/" + TestFolder.output + "/1.jpg")
     defer { bind.remove() }
     try broker.send([.image("1.jpg", [2]), .image("2.jpg", [3])])
     #expect(try Program.storeAll(in: folder, broker).contains("stored 1 image,"))
     #expect(try kinds(broker) == ["NameRefusal"])
-    #expect(folder.read("mounted") == [9])
+    #expect(folder.bytes("mounted") == [9])
   }
 
   // MARK: A CSV file that is mounted alone
 
-  /// As in a container with a read-only root: neither can the file be renamed, nor another one be made beside it.
-  @Test func anAlteredCSVFileInAReadOnlyFolderIsKeptInTheOutput() throws {
+  /// As in a container with a read-only root, where the file can neither be renamed nor another created next to it.
+  @Test("an altered CSV file mounted in a read-only folder is kept in the output") func alteredMountedCSVFileIsKept()
+    throws
+  {
     let broker = try Broker.preferred()
     let disk = try SmallDisk(at: folder.path + "/root", bytes: 1 << 20)
     defer { disk.remove() }
@@ -80,7 +84,7 @@ import Testing
     defer { bind.remove() }
     try broker.send([.image("1.jpg", [1]), .image("2.jpg", [2])])
     let said = try Program.storeAll(in: folder, broker, ["CSV_PATH": "root/data.csv"])
-    let reserved = Scratch.output + "/.image-pipeline"
+    let reserved = TestFolder.output + "/.image-pipeline"
     let asides = try Folder.open(folder.path + "/" + reserved).names().filter { $0.hasPrefix("data.csv.aside-") }
     try #require(asides.count == 1)
     #expect(folder.text(reserved + "/" + asides[0]) == theirs)
@@ -91,26 +95,28 @@ import Testing
     #expect(repair.exitCode() == 0 && repair.output.contains("nothing to repair"), "\(repair.output)")
   }
 
-  /// What is written to a file without a name, nobody reads: the mount keeps the old one until it is made anew.
-  @Test(arguments: ["deleted", "replaced"])
-  func aMountedCSVFileThatIsGoneFromItsHostIsSaidUntilItIsMountedAnew(how: String) throws {
+  /// Nobody reads a file without a name. The mount keeps the old file until it is mounted again.
+  @Test(
+    "a mounted CSV file that was deleted on its host is reported until it is mounted again",
+    arguments: ["deleted", "replaced"])
+  func deletedMountedCSVFileIsReported(how: String) throws {
     let broker = try Broker.preferred()
     let host = try folder.write("host/data.csv", [])
     try folder.write("inside/data.csv", [])
     let bind = try BindMount(host, at: folder.path + "/inside/data.csv")
     defer { bind.remove() }
-    let port = try StatusTests.freePort()
+    let port = try StatusPage.freePort()
     let consumer = try Program(
       ["consumer"], in: folder,
       environment: broker.environment([
         "CSV_PATH": "inside/data.csv", "HTTP_PORT": "\(port)", "HTTP_ADDRESS": "127.0.0.1",
       ]))
     func send(_ number: UInt8) throws { try broker.send([.image("\(number).jpg", [number])]) }
-    func ready() -> HTTPProbe.Answer? { HTTPProbe.get(port: port, path: "/readyz", seconds: 5) }
+    let page = StatusPage(port: port)
     func said() -> Int { consumer.output.ranges(of: "has no name any more").count }
     try send(1)
     #expect(eventually { folder.text("host/data.csv").contains("1.jpg") }, "\(consumer.output)")
-    #expect(eventually { ready()?.status == 200 })
+    #expect(eventually { page.ready?.status == 200 })
     if how == "deleted" {
       try folder.remove("host/data.csv")
     } else {
@@ -120,17 +126,19 @@ import Testing
     try send(2)
     #expect(eventually { said() == 1 }, "\(consumer.output)")
     #expect(consumer.output.contains("Start it anew"), "\(consumer.output)")
-    #expect(eventually { ready()?.status == 503 && ready()?.body.hasPrefix("csv: ") == true }, "\(ready()?.body ?? "")")
+    #expect(
+      eventually { page.ready?.status == 503 && page.ready?.body.hasPrefix("csv: ") == true },
+      "\(page.ready?.body ?? "")")
     try send(3)
     #expect(eventually { folder.text("inside/data.csv").contains("3.jpg") }, "\(consumer.output)")
     #expect(said() == 1)
-    #expect(try folder.files(Scratch.output) == ["1.jpg", "2.jpg", "3.jpg"])
+    #expect(try folder.files(TestFolder.output) == ["1.jpg", "2.jpg", "3.jpg"])
     bind.remove()
-    let anew = how == "replaced" ? try BindMount(host, at: folder.path + "/inside/data.csv") : nil
-    defer { anew?.remove() }
+    let again = how == "replaced" ? try BindMount(host, at: folder.path + "/inside/data.csv") : nil
+    defer { again?.remove() }
     try send(4)
     #expect(eventually { folder.text("inside/data.csv").split(separator: "\n").count == 5 }, "\(consumer.output)")
-    #expect(eventually { ready()?.status == 200 }, "\(ready()?.body ?? "")")
+    #expect(eventually { page.ready?.status == 200 }, "\(page.ready?.body ?? "")")
     #expect(consumer.terminate() == 0, "\(consumer.output)")
     #expect(try folder.leftovers() == [])
   }

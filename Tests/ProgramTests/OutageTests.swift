@@ -1,22 +1,23 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Kafka
 @testable import Platform
 
-/// A real broker that is gone, or has lost the topic, for minutes, under both sides, with the time-outs that users have.
+/// A real broker that is down, or has lost the topic, for minutes, under both sides with default time-outs.
 ///
-/// `make test-outage` runs them, with a broker that `KAFKA_TEST_KILL` and `KAFKA_TEST_RESUME` take away and bring back;
-/// `OUTAGE_SECONDS` says for how long.
+/// `make test-outage` runs these tests. `KAFKA_TEST_KILL` and `KAFKA_TEST_RESUME` stop and restart the broker;
+/// `OUTAGE_SECONDS` is the length.
 @Suite(
   .ownThread, .serialized,
   .enabled("OUTAGE_SECONDS says nothing, or no Apache Kafka is named") {
-    Outage.seconds != nil && Broker.realServers != nil
+    Outage.span != nil && Broker.realServers != nil
   })
 struct OutageTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
 
-  /// Both sides, as users start them.
+  /// Both sides with default settings.
   private func start(_ broker: Broker) throws -> [Outage.Side] {
     let environment = [
       "KAFKA_BOOTSTRAP_SERVERS": broker.servers, "TOPIC": broker.topic, "CONSUMER_GROUP": broker.group,
@@ -27,23 +28,23 @@ struct OutageTests {
   private func write(_ numbers: Range<Int>) throws -> [String: [UInt8]] {
     var images: [String: [UInt8]] = [:]
     for number in numbers {
-      // One in fifty takes several messages.
-      let bytes = Scratch.bytes(number % 50 == 7 ? 2_000_000 : 2_000 + number, seed: UInt64(number))
+      // One in fifty needs several messages.
+      let bytes = SeededNumbers.bytes(number % 50 == 7 ? 2_000_000 : 2_000 + number, seed: UInt64(number))
       images["\(number % 3)/\(number).jpg"] = bytes
       try folder.write("images/\(number % 3)/\(number).jpg", bytes)
     }
     return images
   }
 
-  /// Images keep coming, two a second. Returns them.
-  private func letPass(_ seconds: Int, from first: Int) throws -> [String: [UInt8]] {
+  /// Two new images per second. Returns them.
+  private func letPass(_ span: Duration, from first: Int) throws -> [String: [UInt8]] {
     var images: [String: [UInt8]] = [:]
-    let end = Clock.monotonicMilliseconds + Int64(seconds) * 1_000
+    let end = ContinuousClock.now + span
     var number = first
-    while Clock.monotonicMilliseconds < end {
+    while ContinuousClock.now < end {
       images.merge(try write(number..<number + 1)) { $1 }
       number += 1
-      Clock.sleep(milliseconds: 500)
+      pause(.milliseconds(500))
     }
     return images
   }
@@ -57,13 +58,15 @@ struct OutageTests {
     #expect(again.exitCode() == 0 && again.output.contains("sent 0 images"), "\(again.output)")
   }
 
-  @Test(.enabled("KAFKA_TEST_KILL and KAFKA_TEST_RESUME name no commands") { ChaosBroker.Commands.environment != nil })
-  func aBrokerThatIsGoneForMinutesLosesNothingAndCostsNothing() throws {
+  @Test(
+    "a broker that is down for minutes loses nothing and costs little CPU and log",
+    .enabled("KAFKA_TEST_KILL and KAFKA_TEST_RESUME name no commands") { ChaosBroker.Commands.environment != nil })
+  func longOutageLosesNothing() throws {
     let commands = try #require(ChaosBroker.Commands.environment)
-    let seconds = try #require(Outage.seconds)
+    let span = try #require(Outage.span)
     func run(_ command: String) throws {
       let program = try Program(["-c", command], in: folder, environment: ["NODE": ""], executable: "/bin/sh")
-      #expect(program.exitCode(withinSeconds: 120) == 0, "\(program.output)")
+      #expect(program.exitCode(within: .seconds(120)) == 0, "\(program.output)")
     }
     let broker = try Broker.preferred(partitions: 2)
     var images = try write(0..<40)
@@ -71,25 +74,26 @@ struct OutageTests {
     #expect(eventually { folder.rows.count == 40 }, "\(sides.map(\.program.output))")
     try run(commands.kill)
     for side in sides { side.begin() }
-    images.merge(try letPass(seconds, from: 40)) { $1 }
-    for side in sides { side.expectPatience(seconds) }
+    images.merge(try letPass(span, from: 40)) { $1 }
+    for side in sides { side.expectPatience(span) }
     try run(commands.resume)
-    #expect(eventually(withinSeconds: 120) { folder.rows.count == images.count }, "\(sides.map(\.program.output))")
+    #expect(eventually(within: .seconds(120)) { folder.rows.count == images.count }, "\(sides.map(\.program.output))")
     try end(sides, broker, images)
   }
 
-  @Test func aTopicThatIsGoneForAMinuteIsSaidAndEverythingIsStoredOnceItIsBack() throws {
+  @Test("a topic that is missing for a minute is reported, and everything is stored once it is back")
+  func missingTopicIsReported() throws {
     let broker = try Broker.preferred(partitions: 2)
     var images = try write(0..<40)
     let sides = try start(broker)
     #expect(eventually { folder.rows.count == 40 }, "\(sides.map(\.program.output))")
     try broker.removeTopics()
     for side in sides { side.begin() }
-    images.merge(try letPass(60, from: 40)) { $1 }
-    for side in sides { side.expectPatience(60) }
-    // A broker that makes topics by being asked for them has made it when the producer did.
+    images.merge(try letPass(.seconds(60), from: 40)) { $1 }
+    for side in sides { side.expectPatience(.seconds(60)) }
+    // A broker with auto.create.topics.enable re-created it when the producer asked.
     let makesTopics = try !broker.ranges(broker.topic).isEmpty
-    print("  the topic was made anew by \(makesTopics ? "the broker" : "us")")
+    print("  the topic was re-created by \(makesTopics ? "the broker" : "us")")
     let (producer, consumer) = (sides[0].program, sides[1].program)
     if !makesTopics {
       #expect(producer.output.contains("not acknowledged, to be sent again"), "\(producer.output)")
@@ -99,38 +103,38 @@ struct OutageTests {
       _ = try client.createTopic(broker.topic, partitions: 2, timeoutMilliseconds: 30_000)
       client.close()
     }
-    let isStored = eventually(withinSeconds: 120) { folder.rows.count == images.count }
+    let isStored = eventually(within: .seconds(120)) { folder.rows.count == images.count }
     #expect(isStored, "\(folder.rows.count) of \(images.count)\n\(sides.map(\.program.output))")
-    #expect(producer.output.contains("image-pipeline producer --resend"), "the cure: \(producer.output)")
+    #expect(producer.output.contains("image-pipeline producer --resend"), "the fix: \(producer.output)")
     #expect(consumer.output.contains("the topic was made anew"), "\(consumer.output)")
     try end(sides, broker, images)
   }
 }
 
 enum Outage {
-  static let seconds = getenv("OUTAGE_SECONDS").flatMap { Int(String(cString: $0)) }
+  static let span = getenv("OUTAGE_SECONDS").flatMap { Int(String(cString: $0)) }.map { Duration.seconds($0) }
 
-  /// One of the two, and what it had used up when the outage began.
+  /// One side, and its use of log and CPU when the outage began.
   final class Side {
     let program: Program
     private var lines = 0
-    private var processor = 0
+    private var processor = Duration.zero
 
     init(_ program: Program) { self.program = program }
 
     private var lineCount: Int { program.output.split(separator: "\n").count }
 
-    func begin() { (lines, processor) = (lineCount, program.processorMilliseconds ?? 0) }
+    func begin() { (lines, processor) = (lineCount, program.processorTime ?? .zero) }
 
-    /// Expects it to be there, and to have said and used little meanwhile.
-    func expectPatience(_ seconds: Int) {
-      let said = (lineCount - lines) * 60 / seconds
-      let used = ((program.processorMilliseconds ?? .max) - processor) / seconds
+    /// Expects it to run, with little log and CPU time since.
+    func expectPatience(_ span: Duration) {
+      let said = (lineCount - lines) * 60 / Int(span.components.seconds)
+      let share = program.processorTime.map { ($0 - processor) / span } ?? .infinity
       let peak = program.peakMemory ?? .max
-      print("  \(said) lines a minute, \(used) ms of processor time a second, \(peak >> 20) MB at most")
+      print("  \(said) lines a minute, \(share) s of CPU time a second, \(peak >> 20) MB at most")
       #expect(!program.hasEnded, "\(program.output.suffix(4_000))")
       #expect(said < 30, "\(program.output.suffix(8_000))")
-      #expect(used < 100)
+      #expect(share < 0.1)
       #expect(peak < 96 << 20)
     }
   }

@@ -1,11 +1,12 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Platform
 
-/// What a producer that is killed, or whose broker goes away, leaves behind: nothing is lost.
+/// A producer that is killed, or whose broker is down, loses nothing.
 @Suite(.ownThread) struct ProducerCrashTests {
-  let folder = Scratch()
+  let folder = TestFolder()
 
   /// `KAFKA_TEST_BOOTSTRAP_SERVERS` adds a real broker to the embedded one.
   static let brokers: [String?] = Broker.realServers.map { [nil, $0] } ?? [nil]
@@ -15,15 +16,15 @@ import Testing
     return try Broker(partitions: partitions)
   }
 
-  @Test(arguments: brokers)
-  func aKilledProducerLosesNothingAndTheConsumerStoresEachImageOnce(real: String?) throws {
+  @Test("a killed producer loses nothing, and each image is stored once", arguments: brokers)
+  func killedProducerLosesNothing(real: String?) throws {
     let broker = try Self.broker(real, partitions: 3)
     let topic = try TopicContent(broker)
     let count = 1_200
     for number in 0..<count {
-      try folder.write("images/\(number % 7)/\(number).jpg", Scratch.bytes(2_000, seed: UInt64(number)))
+      try folder.write("images/\(number % 7)/\(number).jpg", SeededNumbers.bytes(2_000, seed: UInt64(number)))
     }
-    // Killed as soon as a run has got a message further, wherever it is then: one after the other, so that there is time for it.
+    // Killed soon after each run has sent a message. Sequentially, so that there is time for it.
     var kills = 0
     var sent: Int64 = 0
     let slow = broker.environment(["SETTLE_MS": "0", "KAFKA_BATCH_NUM_MESSAGES": "1", "KAFKA_MAX_IN_FLIGHT": "1"])
@@ -51,14 +52,14 @@ import Testing
     #expect(verify.output.contains("verified: 1,200 images"), "\(verify.output)")
   }
 
-  @Test(arguments: [SIGTERM, SIGKILL])
-  func aRestartSendsNothingAgain(signal: Int32) throws {
+  @Test("a restarted producer sends nothing again", arguments: [SIGTERM, SIGKILL])
+  func restartSendsNothingAgain(signal: Int32) throws {
     let broker = try Broker(partitions: 2)
     let topic = try TopicContent(broker)
-    for number in 0..<50 { try folder.write("images/\(number).jpg", Scratch.bytes(1_000, seed: UInt64(number))) }
+    for number in 0..<50 { try folder.write("images/\(number).jpg", SeededNumbers.bytes(1_000, seed: UInt64(number))) }
     let environment = broker.environment(["PROGRESS_SECONDS": "1"])
     let first = try Program(["producer"], in: folder, environment: environment)
-    // What it says to have sent is in the ledger.
+    // Images logged as sent are in the ledger.
     #expect(eventually { first.output.contains("sent 50 images") }, "\(first.output)")
     first.signal(signal)
     #expect(first.exitCode() == (signal == SIGKILL ? 128 + SIGKILL : 0), "\(first.output)")
@@ -69,27 +70,30 @@ import Testing
     #expect(try topic.names() == ((0..<50).map { "\($0).jpg" } + ["new.jpg"]).sorted())
   }
 
-  @Test func whileTheBrokerIsAwayNothingIsLostDoubledOrWasted() throws {
+  @Test("a producer whose broker is down loses nothing, duplicates nothing and uses little CPU")
+  func outageWastesNothing() throws {
     let broker = try Broker()
     let topic = try TopicContent(broker)
     try folder.makeFolder("images")
     let limit = ["IN_FLIGHT_BYTES": "1000000", "SETTLE_MS": "1000", "RESCAN_MS": "100", "LOG_LEVEL": "debug"]
     let producer = try Program(["producer"], in: folder, environment: broker.environment(limit))
-    #expect(producer.isWatching(folder, topic), "\(producer.output)")
-    // Acknowledged: the embedded broker takes what is sent again after a lost answer for another message.
+    #expect(producer.startsWatching(folder, topic), "\(producer.output)")
+    // Acknowledged: after a lost answer, the embedded broker takes the repetition for another message.
     #expect(eventually { producer.output.contains("sent  image=ready.jpg") })
     broker.setDown(true)
-    // Several times what may be in flight, and less than the embedded broker keeps.
-    for number in 0..<200 { try folder.write("images/\(number).jpg", Scratch.bytes(15_000, seed: UInt64(number))) }
+    // Several times the in-flight limit, and less than the embedded broker keeps.
+    for number in 0..<200 {
+      try folder.write("images/\(number).jpg", SeededNumbers.bytes(15_000, seed: UInt64(number)))
+    }
     #expect(eventually { producer.output.contains("_ALL_BROKERS_DOWN") }, "\(producer.output)")
-    let before = try #require(producer.processorMilliseconds)
-    usleep(2_000_000)  // The span that its CPU time is measured in.
-    let used = try #require(producer.processorMilliseconds) - before
-    #expect(used < 600, "\(used) ms of CPU in 2 s of waiting")
+    let before = try #require(producer.processorTime)
+    pause(.seconds(2))  // The span that its CPU time is measured in.
+    let used = try #require(producer.processorTime) - before
+    #expect(used < .milliseconds(600), "\(used) of CPU time in 2 s of waiting")
     broker.setDown(false)
     let after = try TopicContent(broker)
     #expect(eventually { try after.ends()[0]! >= 201 }, "\(producer.output)")
-    // A sanitizer takes many times the memory by itself.
+    // A sanitizer takes many times the memory.
     #expect(try Sanitizer.isOn || #require(producer.peakMemory) < 96 << 20)
     #expect(producer.terminate() == 0, "\(producer.output)")
     let rest = try Program(["producer", "--once"], in: folder, environment: broker.environment())
@@ -100,19 +104,19 @@ import Testing
     #expect(Set(names) == Set((0..<200).map { "\($0).jpg" } + ["ready.jpg"]))
   }
 
-  @Test func terminationDoesNotWaitForABrokerThatIsAway() throws {
+  @Test("termination does not wait for a broker that is down") func terminationNeedsNoBroker() throws {
     let broker = try Broker()
     let topic = try TopicContent(broker)
     try folder.makeFolder("images")
     let producer = try Program(["producer"], in: folder, environment: broker.environment())
-    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    #expect(producer.startsWatching(folder, topic), "\(producer.output)")
     broker.setDown(true)
-    for number in 0..<20 { try folder.write("images/\(number).jpg", Scratch.bytes(1_000, seed: UInt64(number))) }
+    for number in 0..<20 { try folder.write("images/\(number).jpg", SeededNumbers.bytes(1_000, seed: UInt64(number))) }
     #expect(eventually { producer.output.contains("_ALL_BROKERS_DOWN") }, "\(producer.output)")
-    let start = Clock.monotonicMilliseconds
+    let start = ContinuousClock.now
     #expect(producer.terminate() == 0, "\(producer.output)")
     // Docker kills after 10 s.
-    #expect(Clock.monotonicMilliseconds - start < 9_500)
+    #expect(ContinuousClock.now - start < .milliseconds(9_500))
     broker.setDown(false)
     let rest = try Program(["producer", "--once"], in: folder, environment: broker.environment())
     #expect(rest.exitCode() == 0, "\(rest.output)")

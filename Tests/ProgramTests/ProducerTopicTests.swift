@@ -1,13 +1,14 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Kafka
 @testable import Platform
 
-/// A topic that is deleted and made anew holds nothing of what the producer's ledger has as sent. For a real broker alone:
-/// the embedded one deletes nothing.
+/// A re-created topic holds nothing that the producer's ledger has recorded as sent. Needs a real broker: the embedded
+/// one deletes nothing.
 @Suite(.ownThread, .enabled("no Apache Kafka is named") { Broker.realServers != nil }) struct ProducerTopicTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
   private let broker: Broker
   private let client: KafkaProducer
   private static let words = "the topic was made anew"
@@ -15,10 +16,10 @@ import Testing
   init() throws {
     broker = try Broker.preferred()
     var settings = broker.settings()
-    // Asked whether the topic is gone, it would make it.
+    // Asking for the topic would create it.
     settings.set("allow.auto.create.topics", "false")
     client = try KafkaProducer(settings) { _ in }
-    for number in 0..<5 { try folder.write("images/\(number).jpg", Scratch.bytes(300, seed: UInt64(number))) }
+    for number in 0..<5 { try folder.write("images/\(number).jpg", SeededNumbers.bytes(300, seed: UInt64(number))) }
   }
 
   private func once(_ options: [String] = []) throws -> String {
@@ -41,16 +42,16 @@ import Testing
     #expect(try !once().contains(Self.words), "the cure cures", sourceLocation: sourceLocation)
   }
 
-  @Test(arguments: [0, 3, 5, 9])
-  func itIsSaidAtEachStartUntilEverythingIsSentAgain(foreign: Int) throws {
+  @Test("a re-created topic is reported at each start until everything is sent again", arguments: [0, 3, 5, 9])
+  func recreationIsReportedUntilResent(foreign: Int) throws {
     #expect(try !once().contains(Self.words))
     #expect(try !once().contains(Self.words), "the topic is as it was")
     try makeAnew(with: foreign)
     let said = try once()
     #expect(said.contains(Self.words) && said.contains("image-pipeline producer --resend"), "\(said)")
     for number in 5..<7 {
-      // What the topic acknowledges from now on is no sign that it holds what was sent before.
-      try folder.write("images/\(number).jpg", Scratch.bytes(300, seed: UInt64(number)))
+      // Later acknowledgements are no sign that the topic holds earlier messages.
+      try folder.write("images/\(number).jpg", SeededNumbers.bytes(300, seed: UInt64(number)))
       let said = try once()
       #expect(said.contains(Self.words) && said.contains("sent 1 image,"), "\(said)")
       #expect(said.split(separator: "\n").count { $0.contains(Self.words) } == 1, "once in a run: \(said)")
@@ -58,19 +59,19 @@ import Testing
     try expectCured()
   }
 
-  /// Nothing comes, or an image comes at once: before anybody has looked.
-  @Test(arguments: [0, 3, 5, 9], [false, true])
-  func itIsNoticedUnderARunningProducer(foreign: Int, isBusy: Bool) throws {
+  /// Nothing arrives, or an image arrives at once, before anybody has checked.
+  @Test("a running producer notices a re-created topic", arguments: [0, 3, 5, 9], [false, true])
+  func recreationIsNoticedAtRunTime(foreign: Int, isBusy: Bool) throws {
     let environment = broker.environment(["LOG_LEVEL": "debug"])
     let producer = try Program(["producer"], in: folder, environment: environment)
     let topic = try TopicContent(broker)
-    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    #expect(producer.startsWatching(folder, topic), "\(producer.output)")
     for name in ["4.jpg", "ready.jpg"] {
       #expect(eventually { producer.output.contains("sent  image=\(name)") }, "\(producer.output)")
     }
     try makeAnew(with: foreign)
     if isBusy { try folder.write("images/new.jpg", [1, 2]) }
-    #expect(eventually(withinSeconds: 60) { producer.output.contains(Self.words) }, "\(producer.output)")
+    #expect(eventually(within: .seconds(60)) { producer.output.contains(Self.words) }, "\(producer.output)")
     if isBusy {
       #expect(eventually { try TopicContent(broker).names().contains("new.jpg") }, "\(producer.output)")
     }
@@ -81,7 +82,7 @@ import Testing
   }
 
   /// Somebody else has sent the same images in the same order.
-  @Test func theSameNamesAtTheSamePlacesAreNotTheSameMessages() throws {
+  @Test("the same names at the same offsets are not the same messages") func sameOffsetsAreNotSameMessages() throws {
     _ = try once()
     let messages = try broker.messages(broker.topic)
     try makeAnew(with: 0)

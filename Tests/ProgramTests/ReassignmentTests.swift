@@ -6,18 +6,18 @@ import Testing
 @testable import SQLite
 
 @Suite(.ownThread) struct ReassignmentTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
 
   // MARK: The topic changes
 
-  @Test(arguments: [3, 4, 5, 9])
-  func aTopicThatWasMadeAnewIsReadFromItsBeginning(count: Int) throws {
+  @Test("a re-created topic is read from its beginning", arguments: [3, 4, 5, 9])
+  func recreatedTopicIsReadFromStart(count: Int) throws {
     var images: [String: [UInt8]] = [:]
     var said: [[String]] = []
     for (generation, number) in [5, count].enumerated() {
       let broker = try Broker()
       let new = (0..<number).map {
-        ("\(generation)/\($0).jpg", Scratch.bytes(400, seed: UInt64(generation * 100 + $0)))
+        ("\(generation)/\($0).jpg", SeededNumbers.bytes(400, seed: UInt64(generation * 100 + $0)))
       }
       try broker.send(new.map { .image($0.0, $0.1) })
       images.merge(new) { $1 }
@@ -28,7 +28,7 @@ import Testing
     try expectStored(images, in: folder)
   }
 
-  @Test func aTopicThatIsOnlyReadAgainIsTheSameOne() throws {
+  @Test("a topic that is read again is not taken for a new one") func rereadTopicIsTheSame() throws {
     let broker = try Broker()
     let images = sampleImages(5)
     try broker.send(images.map { .image($0.key, $0.value) })
@@ -38,12 +38,13 @@ import Testing
     try expectStored(images, in: folder)
   }
 
-  @Test func whatTheTopicLostBeforeItWasStoredIsReportedAndTheRestIsStored() throws {
-    // The embedded broker alone forgets by itself: what is beyond 5 MiB.
+  @Test("messages that the topic lost before they were stored are reported; the others are stored")
+  func lostMessagesAreReported() throws {
+    // Only the embedded broker loses messages by itself: those beyond 5 MiB.
     let broker = try Broker()
     try broker.send((0..<3).map { .image("first/\($0).jpg", [UInt8($0)]) })
     _ = try Program.storeAll(in: folder, broker)
-    let images = (0..<90).map { ("\($0).jpg", Scratch.bytes(60_000, seed: UInt64($0))) }
+    let images = (0..<90).map { ("\($0).jpg", SeededNumbers.bytes(60_000, seed: UInt64($0))) }
     for (name, bytes) in images { try broker.send([.image(name, bytes)]) }
     let low = Int(try broker.ranges(broker.topic)[0]!.lowerBound)
     try #require(low > 3 && low < 93)
@@ -56,54 +57,55 @@ import Testing
 
   // MARK: The output changes
 
-  @Test func anOutputThatWasDeletedIsStoredAgainWhateverTheGroupHasCommitted() throws {
+  @Test("a deleted output is stored again, whatever the group has committed") func deletedOutputIsStoredAgain() throws {
     let broker = try Broker.preferred()
     let images = sampleImages(40)
     try broker.send(images.map { .image($0.key, $0.value) })
     for _ in 1...2 {
       #expect(try Program.storeAll(in: folder, broker).contains("stored 40 images"))
       try expectStored(images, in: folder)
-      try folder.remove(Scratch.output)
-      try folder.remove(Scratch.csv)
+      try folder.remove(TestFolder.output)
+      try folder.remove(TestFolder.csv)
     }
   }
 
-  @Test func anImageThatComesAgainIsStoredOnlyWhereItIsNotThere() throws {
+  @Test("a repeated image is stored only if it is missing or different") func repeatedImageIsStoredIfMissing() throws {
     let broker = try Broker.preferred()
     let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
     var rows = 0
     func send(_ name: String, _ bytes: [UInt8], isNew: Bool) throws {
       try broker.send([.image(name, bytes)])
-      // A second image says when the first has been dealt with.
+      // A second image shows that the first has been handled.
       rows += isNew ? 2 : 1
       try broker.send([.image("done/\(rows).jpg", [UInt8(rows)])])
       #expect(eventually { folder.rowNames.last == "done/\(rows).jpg" }, "\(name): \(consumer.output)")
       #expect(folder.rows.count == rows, "\(folder.rowNames)")
-      #expect(folder.read(Scratch.output + "/" + name) == bytes)
+      #expect(folder.bytes(TestFolder.output + "/" + name) == bytes)
     }
-    let (first, second) = (Scratch.bytes(500, seed: 1), Scratch.bytes(700, seed: 2))
+    let (first, second) = (SeededNumbers.bytes(500, seed: 1), SeededNumbers.bytes(700, seed: 2))
     try send("a.jpg", first, isNew: true)
     try send("a.jpg", first, isNew: false)
     try send("a.jpg", second, isNew: true)
     try send("a.jpg", second, isNew: false)
     try send("a.jpg", first, isNew: true)
-    // Deleted, altered with the same length, and cut, by hand: restored, under the row that it has.
-    try folder.remove(Scratch.output + "/a.jpg")
+    // Deleted, altered with the same length, and truncated by hand: restored without a new row.
+    try folder.remove(TestFolder.output + "/a.jpg")
     try send("a.jpg", first, isNew: false)
-    try folder.write(Scratch.output + "/a.jpg", Scratch.bytes(500, seed: 3))
+    try folder.write(TestFolder.output + "/a.jpg", SeededNumbers.bytes(500, seed: 3))
     try send("a.jpg", first, isNew: false)
-    try folder.write(Scratch.output + "/a.jpg", [1, 2, 3])
+    try folder.write(TestFolder.output + "/a.jpg", [1, 2, 3])
     try send("a.jpg", first, isNew: false)
-    // Restored by hand: another file, the same bytes.
-    try folder.remove(Scratch.output + "/a.jpg")
-    try folder.write(Scratch.output + "/a.jpg", first)
+    // Restored by hand: another file with the same bytes.
+    try folder.remove(TestFolder.output + "/a.jpg")
+    try folder.write(TestFolder.output + "/a.jpg", first)
     try send("a.jpg", first, isNew: false)
     consumer.signal(SIGTERM)
     #expect(consumer.exitCode() == 0, "\(consumer.output)")
     #expect(try folder.leftovers() == [])
   }
 
-  @Test func anAssignmentThatChangesWhileABatchWaitsForTheLockLeavesNothingPaused() throws {
+  @Test("an assignment that changes while a batch waits for the lock leaves no partition paused")
+  func changedAssignmentLeavesNoPause() throws {
     let broker = try Broker(partitions: 2)
     let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
     let assignments = { consumer.output.components("partitions assigned") }
@@ -113,12 +115,12 @@ import Testing
     #expect(try catalog.tryBegin())
     let images = (0..<20).map { ("\($0).jpg", [UInt8($0)]) }
     try broker.send(images.map { TestMessage.image($0.0, $0.1) })
-    // Somebody joins the group and leaves it again.
+    // A client joins the group and leaves it.
     var settings = broker.settings()
     settings.set("group.id", broker.group)
     let other = try KafkaConsumer(settings, topic: broker.topic)
     try other.subscribe()
-    // On a loaded machine the group may need several rounds for that.
+    // On a loaded machine the group may need several rounds.
     let isDivided = eventually {
       _ = other.poll(maximum: 1, timeoutMilliseconds: 10)
       return other.assignment.count == 1 && assignments() > 1
@@ -139,21 +141,21 @@ import Testing
 
   // MARK: Runs that end
 
-  @Test func countStoresExactlySoMany() throws {
+  @Test("--count stores exactly that many images") func countIsExact() throws {
     let broker = try Broker.preferred(partitions: 3)
     let images = sampleImages(60)
     try broker.send(images.map { .image($0.key, $0.value) })
     let first = try Program(["consumer", "--count", "17"], in: folder, environment: broker.environment())
     #expect(first.exitCode() == 0, "\(first.output)")
-    #expect(try folder.files(Scratch.output).count == 17)
+    #expect(try folder.files(TestFolder.output).count == 17)
     #expect(folder.rows.count == 17)
     let second = try Program(["consumer", "--count", "43"], in: folder, environment: broker.environment())
     #expect(second.exitCode() == 0, "\(second.output)")
     try expectStored(images, in: folder)
   }
 
-  @Test(arguments: [1, 4])
-  func untilIdleEndsEachOfSeveralConsumers(partitions: Int) throws {
+  @Test("--until-idle ends each of several consumers", arguments: [1, 4])
+  func untilIdleEndsAllConsumers(partitions: Int) throws {
     let broker = try Broker.preferred(partitions: partitions)
     let images = sampleImages(200)
     try broker.send(images.map { .image($0.key, $0.value) })
@@ -166,7 +168,7 @@ import Testing
 }
 
 extension String {
-  /// How often a text occurs.
+  /// The number of occurrences of a text.
   func components(_ text: String) -> Int {
     split(separator: text, omittingEmptySubsequences: false).count - 1
   }

@@ -4,12 +4,12 @@ import Testing
 
 @testable import Platform
 
-/// Killed while what was damaged is put right.
+/// Kills while damage is repaired.
 @Suite(.ownThread) struct RepairFaultPointTests {
   static let points: [FaultPoint] = [.catalogSetAside, .catalogRebuilt, .csvMovedAside]
 
-  private let folder = Scratch()
-  private static let catalog = Scratch.output + "/.image-pipeline/catalog.sqlite"
+  private let folder = TestFolder()
+  private static let catalog = TestFolder.output + "/.image-pipeline/catalog.sqlite"
 
   private func repair() throws -> String {
     let program = try Program(["repair"], in: folder)
@@ -17,7 +17,7 @@ import Testing
     return program.output
   }
 
-  /// With a consumer that is killed, which leaves what SQLite keeps beside the catalog.
+  /// After the kill of a consumer, which leaves SQLite's extra files next to the catalog.
   private func store(_ messages: [TestMessage], rows: Int, _ broker: Broker) throws {
     let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
     try broker.send(messages)
@@ -29,26 +29,26 @@ import Testing
   private func images() -> (messages: [TestMessage], images: [String: [UInt8]]) {
     var images = sampleImages(12)
     var messages = images.sorted { $0.key < $1.key }.map { TestMessage.image($0.key, $0.value) }
-    images["large.png"] = Scratch.bytes(5_000, seed: 3)
+    images["large.png"] = SeededNumbers.bytes(5_000, seed: 3)
     messages += TestMessage.segments("large.png", images["large.png"]!, size: 1_500)
     return (messages, images)
   }
 
   private func alterCSV() throws -> String {
-    try folder.append(Array("mine\n".utf8), to: File.open(folder.path + "/" + Scratch.csv, .readWrite))
-    return folder.text(Scratch.csv)
+    try folder.append(Array("mine\n".utf8), to: File.open(folder.path + "/" + TestFolder.csv, .readWrite))
+    return folder.text(TestFolder.csv)
   }
 
   private func csvAsides() throws -> [String] {
-    try folder.leftovers().filter { $0.hasPrefix(Scratch.csv) }.map { folder.text($0) }
+    try folder.leftovers().filter { $0.hasPrefix(TestFolder.csv) }.map { folder.text($0) }
   }
 
-  @Test(arguments: points)
-  func aRepairThatIsKilledThereIsRunAgainAndEndsAsIfItHadNotBeen(point: FaultPoint) throws {
+  @Test("a killed repair can be repeated with the same result", arguments: points)
+  func killedRepairCanBeRepeated(point: FaultPoint) throws {
     let broker = try Broker.preferred()
     let (messages, images) = images()
     try store(messages, rows: images.count, broker)
-    let before = folder.text(Scratch.csv)
+    let before = folder.text(TestFolder.csv)
     let altered = try alterCSV()
     for suffix in ["", "-wal", "-shm"] {
       let file = try File.open(folder.path + "/" + Self.catalog + suffix, .readWrite)
@@ -58,16 +58,17 @@ import Testing
     #expect(victim.exitCode() == 128 + SIGKILL, "\(victim.output)")
     _ = try repair()
     #expect(try repair().contains("nothing to repair"))
-    #expect(folder.text(Scratch.csv) == before)
+    #expect(folder.text(TestFolder.csv) == before)
     #expect(try csvAsides() == [altered])
     #expect(try Program.storeAll(in: folder, broker).contains("stored 0 images"))
-    #expect(folder.text(Scratch.csv) == before)
-    #expect(try folder.files(Scratch.output) == images.keys.sorted())
-    expectBytes(images, in: folder, Scratch.output)
+    #expect(folder.text(TestFolder.csv) == before)
+    #expect(try folder.files(TestFolder.output) == images.keys.sorted())
+    expectBytes(images, in: folder, TestFolder.output)
     #expect(try repair().contains("nothing to repair"))
   }
 
-  @Test func aConsumerThatIsKilledThereWritesTheCSVFileAnewAndKeepsTheAlteredOne() throws {
+  @Test("a consumer that is killed while it rewrites the CSV file keeps the altered one")
+  func killedRewriteKeepsAlteredFile() throws {
     let broker = try Broker.preferred()
     var (messages, images) = images()
     try broker.send(messages)
@@ -83,8 +84,8 @@ import Testing
     _ = try Program.storeAll(in: folder, broker)
     #expect(try csvAsides() == [altered])
     #expect(folder.rowNames.sorted() == images.keys.sorted())
-    #expect(try folder.files(Scratch.output) == images.keys.sorted())
-    expectBytes(images, in: folder, Scratch.output)
+    #expect(try folder.files(TestFolder.output) == images.keys.sorted())
+    expectBytes(images, in: folder, TestFolder.output)
     #expect(try repair().contains("nothing to repair"))
   }
 }

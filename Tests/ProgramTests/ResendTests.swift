@@ -1,11 +1,12 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Platform
 
-/// `verify --resend`: it sends what is missing, and touches nothing of what it sends.
+/// `verify --resend` sends missing images and leaves the files alone.
 @Suite(.ownThread) struct ResendTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
   private let broker: Broker
 
   init() throws { broker = try Broker.preferred() }
@@ -23,12 +24,12 @@ import Testing
     return program
   }
 
-  @Test(arguments: ["delete", "move"])
-  func theOriginalsStayWhateverIsDoneWithSentFiles(action: String) throws {
+  @Test("verify --resend leaves the originals, whatever AFTER_SENT is", arguments: ["delete", "move"])
+  func originalsStay(action: String) throws {
     let images = sampleImages(4)
     for (name, bytes) in images { try folder.write("backup/" + name, bytes) }
     try send(["IMAGES_DIR": "backup"])
-    try folder.remove(Scratch.output + "/cat/2.jpg")
+    try folder.remove(TestFolder.output + "/cat/2.jpg")
     let said = try resend(["--input", "backup"], ["AFTER_SENT": action])
     #expect(said.output.contains("sent again: 1 image;"), "\(said.output)")
     #expect(try folder.files("backup") == images.keys.sorted())
@@ -36,11 +37,11 @@ import Testing
     try expectStored(images, in: folder)
   }
 
-  @Test func whatWasMovedAwayCanBeSentFromThere() throws {
+  @Test("files that AFTER_SENT has moved can be sent from their new folder") func movedFilesCanBeSent() throws {
     let images = sampleImages(4)
     for (name, bytes) in images { try folder.write("images/" + name, bytes) }
     try send(["AFTER_SENT": "move"])
-    try folder.remove(Scratch.output + "/dog/3.jpg")
+    try folder.remove(TestFolder.output + "/dog/3.jpg")
     let said = try resend(["--input", "images/.sent"], ["AFTER_SENT": "move"])
     #expect(said.output.contains("sent again: 1 image;"), "\(said.output)")
     #expect(try folder.files("images/.sent") == images.keys.sorted())
@@ -48,25 +49,25 @@ import Testing
     try expectStored(images, in: folder)
   }
 
-  @Test func namesThatOnlyLookAlikeAreTwo() throws {
+  @Test("names with different Unicode forms are two images") func similarNamesAreTwoImages() throws {
     let names = ["\u{E9}.jpg", "e\u{301}.jpg"]
     for (number, name) in names.enumerated() { try folder.write("images/" + name, [UInt8(number)]) }
     try send([:])
-    for name in names { try folder.remove(Scratch.output + "/" + name) }
+    for name in names { try folder.remove(TestFolder.output + "/" + name) }
     let said = try resend()
     #expect(said.output.contains("sent again: 2 images"), "\(said.output)")
     _ = try Program.storeAll(in: folder, broker)
     for (number, name) in names.enumerated() {
-      #expect(folder.read(Scratch.output + "/" + name) == [UInt8(number)], "\(Array(name.utf8))")
+      #expect(folder.bytes(TestFolder.output + "/" + name) == [UInt8(number)], "\(Array(name.utf8))")
     }
   }
 }
 
-/// Told to end, the commands that look at everything do so between two images.
+/// Commands that read everything stop between two images when told to.
 @Suite(.ownThread) struct StoppedCommandTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
 
-  /// Files that take a while each to look at and no room on the disk.
+  /// Files that each take a while to read and use no disk space.
   private func writeLarge(_ place: String) throws {
     for number in 0..<8 {
       try folder.write("\(place)/\(number).jpg", [])
@@ -80,10 +81,10 @@ import Testing
     #expect(program.output.contains("stopped before the end"), "\(program.output)", sourceLocation: sourceLocation)
   }
 
-  @Test func verifyEndsAndLeavesNothingBehind() throws {
+  @Test("a stopped verify leaves nothing behind") func stoppedVerifyLeavesNothing() throws {
     try writeLarge("images")
-    try writeLarge(Scratch.output)
-    try folder.write(Scratch.csv, Array("file_path,image_label\n".utf8))
+    try writeLarge(TestFolder.output)
+    try folder.write(TestFolder.csv, Array("file_path,image_label\n".utf8))
     try folder.makeFolder("tmp")
     let verify = try Program(["verify"], in: folder, environment: ["TMPDIR": folder.path + "/tmp"])
     let temporary = { try Folder.open(folder.path + "/tmp").names() }
@@ -93,13 +94,14 @@ import Testing
     #expect(!verify.output.contains("verified"), "\(verify.output)")
   }
 
-  @Test func repairEndsAndCanBeRunAgain() throws {
-    try writeLarge(Scratch.output)
+  @Test("a stopped repair can be repeated") func stoppedRepairCanBeRepeated() throws {
+    try writeLarge(TestFolder.output)
     let repair = try Program(["repair"], in: folder)
-    #expect(eventually { folder.exists(Scratch.output + "/.image-pipeline/catalog.sqlite") }, "\(repair.output)")
+    #expect(
+      eventually { folder.exists(TestFolder.output + "/.image-pipeline/catalog.sqlite") }, "\(repair.output)")
     expectStopped(repair)
     #expect(repair.output.contains("run it again"), "\(repair.output)")
-    for number in 1..<8 { try folder.remove("\(Scratch.output)/\(number).jpg") }
+    for number in 1..<8 { try folder.remove("\(TestFolder.output)/\(number).jpg") }
     let again = try Program(["repair"], in: folder)
     #expect(again.exitCode() == 0, "\(again.output)")
     #expect(again.output.contains("1 image without a row"), "\(again.output)")

@@ -1,11 +1,12 @@
+import TestSupport
 import Testing
 
 @testable import Kafka
 @testable import Platform
 
-/// What a user must be allowed, on a broker that lets nobody do anything by default.
+/// The rights that each side needs on a broker that denies everything by default.
 @Suite(.ownThread, .securedBroker) struct RightsTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
   private let topic = Broker.newTopic()
   private let secured: SecuredBroker
   private let client: KafkaProducer
@@ -24,7 +25,7 @@ import Testing
     try client.allow("User:stranger", operation, on: resource ?? .topic(topic), timeoutMilliseconds: 30_000)
   }
 
-  /// Sends as one who may.
+  /// Sends as a user with all rights.
   private func send(_ messages: [TestMessage]) throws { try secured.broker(.tls, topic: topic).send(messages) }
 
   private func stranger() throws -> Broker { try secured.broker(.plain, .stranger, topic: topic) }
@@ -47,7 +48,7 @@ import Testing
 
   // MARK: Producer
 
-  @Test func aProducerNeedsToWriteAndNothingElse() throws {
+  @Test("a producer needs only the right to write") func producerNeedsOnlyWrite() throws {
     try makeTopic()
     try allow(.write)
     for expected in ["sent 1 image,", "sent 0 images"] {
@@ -58,27 +59,27 @@ import Testing
     #expect(try secured.broker(.tls, topic: topic).messages(topic).count == 1)
   }
 
-  @Test func aProducerThatMayNotWriteNamesTheRight() throws {
+  @Test("a producer without the right to write names it") func missingWriteRightIsNamed() throws {
     try makeTopic()
     try allow(.describe)
     expectWord("Write", "--topic \(topic)", in: try run(["producer", "--once"], code: 1))
   }
 
-  @Test func aProducerGoesOnOnceItMayWrite() throws {
+  @Test("a producer continues once it may write") func producerContinuesOnceAllowed() throws {
     try makeTopic()
     try allow(.describe)
     let producer = try Program(["producer"], in: folder, environment: stranger().environment())
     #expect(eventually { producer.output.contains(" right on ") }, "\(producer.output)")
     try allow(.write)
     let content = try TopicContent(secured.broker(.tls, topic: topic))
-    #expect(eventually(withinSeconds: 60) { try content.names() == ["a.jpg"] }, "\(producer.output)")
+    #expect(eventually(within: .seconds(60)) { try content.names() == ["a.jpg"] }, "\(producer.output)")
     #expect(producer.terminate() == 0, "\(producer.output)")
     #expect(producer.output.contains("sent 1 image,"), "\(producer.output)")
   }
 
   // MARK: Consumer
 
-  @Test func aConsumerNeedsToReadTopicAndGroupAndNothingElse() throws {
+  @Test("a consumer needs only the rights to read topic and group") func consumerNeedsOnlyRead() throws {
     try makeTopic()
     try send([.image("a.jpg", [1, 2, 3])])
     try allow(.read)
@@ -88,8 +89,8 @@ import Testing
     try expectStored(["a.jpg": [1, 2, 3]], in: folder)
   }
 
-  @Test(arguments: [true, false])
-  func aConsumerThatMayNotReadNamesTheRightAndWaitsForIt(isOfGroup: Bool) throws {
+  @Test("a consumer without the right to read names it and waits", arguments: [true, false])
+  func missingReadRightIsAwaited(isOfGroup: Bool) throws {
     try makeTopic()
     try send([.image("a.jpg", [1, 2, 3])])
     let group = try stranger().group
@@ -100,12 +101,12 @@ import Testing
     #expect(eventually { consumer.output.contains("--operation Read \(option)") }, "\(consumer.output)")
     expectWord("Read", option, in: consumer.output)
     try allow(.read, on: isOfGroup ? .group(group) : .topic(topic))
-    #expect(eventually(withinSeconds: 60) { folder.rows.count == 1 }, "\(consumer.output)")
+    #expect(eventually(within: .seconds(60)) { folder.rows.count == 1 }, "\(consumer.output)")
     #expect(consumer.terminate() == 0, "\(consumer.output)")
     try expectStored(["a.jpg": [1, 2, 3]], in: folder)
   }
 
-  @Test func lettersWhoseTopicMayNotBeMadeGoToDisk() throws {
+  @Test("dead letters go to disk if their topic may not be created") func forbiddenLettersGoToDisk() throws {
     try makeTopic()
     try send([.text("poison"), .image("a.jpg", [1, 2, 3])])
     try allow(.read)
@@ -114,12 +115,12 @@ import Testing
     #expect(output.contains("the dead letters' topic could not be made"), "\(output)")
     expectWord("Create", "--topic \(topic)-dlq", in: output)
     #expect(output.contains("dead_letters=1"), "\(output)")
-    let letters = try Folder.open(folder.path + "/" + Scratch.output + "/.image-pipeline/dead-letters").names()
+    let letters = try Folder.open(folder.path + "/" + TestFolder.output + "/.image-pipeline/dead-letters").names()
     #expect(letters.count { $0.hasSuffix(".letter") } == 1, "\(letters)")
     try expectStored(["a.jpg": [1, 2, 3]], in: folder)
   }
 
-  @Test func lettersAreSentListedAndSentBackByWhoMay() throws {
+  @Test("dead letters are sent, listed and replayed with the rights for it") func allowedLettersAreReplayed() throws {
     try makeTopic()
     try send([.text("poison")])
     let letters = topic + "-dlq"
@@ -147,23 +148,22 @@ import Testing
 
   private static let sides = [["producer", "--once"], ["consumer", "--until-idle", "0.3"]]
 
-  @Test(arguments: sides)
-  func whoMayNotSeeTheTopicIsTold(side: [String]) throws {
+  @Test("a user who may not see the topic is told so", arguments: sides)
+  func hiddenTopicIsReported(side: [String]) throws {
     try makeTopic()
     expectWord("Describe", "--topic \(topic)", in: try run(side, code: 1))
   }
 
-  @Test(arguments: sides)
-  func whoMayNotMakeTheTopicIsTold(side: [String]) throws {
+  @Test("a user who may not create the topic is told so", arguments: sides)
+  func missingCreateRightIsNamed(side: [String]) throws {
     try allow(.describe)
-    // A producer that may write nowhere is refused before it comes to that.
+    // A producer without any right to write is refused before that.
     try allow(.write)
     expectWord("Create", "--topic \(topic)", in: try run(side, code: 1))
   }
 
-  @Test(
-    "a side that may not create a deleted topic again names the right, and goes on once it has it", arguments: sides)
-  func aDeletedTopicTakesTheRightToCreate(side: [String]) throws {
+  @Test("a side without the right to re-create a deleted topic names it and continues once allowed", arguments: sides)
+  func recreationNeedsCreateRight(side: [String]) throws {
     try makeTopic()
     let isProducer = side[0] == "producer"
     try allow(isProducer ? .write : .read)
@@ -176,10 +176,10 @@ import Testing
     #expect(hasBegun, "\(program.output)")
     #expect(try client.deleteTopic(topic, timeoutMilliseconds: 30_000))
     try folder.write("images/b.jpg", [4])
-    #expect(eventually(withinSeconds: 10) { program.output.contains("no Create right on") }, "\(program.output)")
+    #expect(eventually(within: .seconds(10)) { program.output.contains("no Create right on") }, "\(program.output)")
     expectWord("Create", "--topic \(topic)", in: program.output)
     try allow(.create)
-    let isThere = eventually(withinSeconds: 60) {
+    let isThere = eventually(within: .seconds(60)) {
       try client.partitionCount(of: topic, timeoutMilliseconds: 5_000) != nil
     }
     #expect(isThere, "\(program.output)")
@@ -192,7 +192,7 @@ import Testing
     #expect(program.terminate() == 0, "\(program.output)")
   }
 
-  @Test func whoMayMakeTheTopicMakesIt() throws {
+  @Test("a user with the right to create the topic creates it") func createRightCreatesTopic() throws {
     for operation in [KafkaClient.Operation.create, .write] { try allow(operation) }
     let output = try run(["producer", "--once"], code: 0)
     #expect(output.contains("topic created") && output.contains("sent 1 image,"), "\(output)")

@@ -1,32 +1,33 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Platform
 
 @Suite struct RoundTripTests {
-  @Test func everyImageArrivesByteExactWithItsRow() throws {
-    let (folder, broker) = (Scratch(), try Broker(partitions: 3))
+  @Test("every image arrives byte for byte with its row") func imagesArriveExactly() throws {
+    let (folder, broker) = (TestFolder(), try Broker(partitions: 3))
     for number in 0..<60 {
       try folder.write(
-        "images/\(["cat", "dog"][number % 2])/\(number).jpg", Scratch.bytes(number * 97, seed: UInt64(number)))
+        "images/\(["cat", "dog"][number % 2])/\(number).jpg", SeededNumbers.bytes(number * 97, seed: UInt64(number)))
     }
-    try folder.write("images/Größe 100 %, \"été\".png", Scratch.bytes(1_000, seed: 99))
+    try folder.write("images/Größe 100 %, \"été\".png", SeededNumbers.bytes(1_000, seed: 99))
     let producer = try Program(["producer", "--once"], in: folder, environment: broker.environment())
     #expect(producer.exitCode() == 0, "\(producer.output)")
     let consumer = try Program(["consumer", "--until-idle", "0.5"], in: folder, environment: broker.environment())
     #expect(consumer.exitCode() == 0, "\(consumer.output)")
     #expect(try folder.files("images") == folder.files("processed_images"))
     for name in try folder.files("images") {
-      #expect(folder.read("images/" + name) == folder.read("processed_images/" + name), "\(name)")
+      #expect(folder.bytes("images/" + name) == folder.bytes("processed_images/" + name), "\(name)")
     }
     let verified = try Program(["verify"], in: folder)
     #expect(verified.exitCode() == 0, "\(verified.output)")
     #expect(folder.text("processed_image_data.csv").split(separator: "\n").count == 62)
   }
 
-  @Test func whatWasSentAndStoredIsNotSentOrStoredAgain() throws {
-    let (folder, broker) = (Scratch(), try Broker())
-    for number in 0..<20 { try folder.write("images/\(number).jpg", Scratch.bytes(500, seed: UInt64(number))) }
+  @Test("images that were sent and stored are not sent or stored again") func repetitionDoesNothing() throws {
+    let (folder, broker) = (TestFolder(), try Broker())
+    for number in 0..<20 { try folder.write("images/\(number).jpg", SeededNumbers.bytes(500, seed: UInt64(number))) }
     for round in 1...3 {
       let producer = try Program(["producer", "--once"], in: folder, environment: broker.environment())
       #expect(producer.exitCode() == 0, "\(producer.output)")

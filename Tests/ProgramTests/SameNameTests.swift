@@ -3,14 +3,13 @@ import TestSupport
 import Testing
 
 @testable import Platform
-@testable import Telemetry
 
-/// Two producers that have different images of one name.
+/// Two producers with different images of one name.
 @Suite(.ownThread) struct SameNameTests {
-  private let folder = Scratch()
-  private let one = Scratch.bytes(500, seed: 1)
-  private let two = Scratch.bytes(700, seed: 2)
-  private let large = Scratch.bytes(5_000, seed: 3)
+  private let folder = TestFolder()
+  private let one = SeededNumbers.bytes(500, seed: 1)
+  private let two = SeededNumbers.bytes(700, seed: 2)
+  private let large = SeededNumbers.bytes(5_000, seed: 3)
 
   private func produce(_ broker: Broker, _ input: String, _ more: [String: String] = [:]) throws -> String {
     let environment = ["IMAGES_DIR": input, "STATE_DIR": "state-" + input, "SETTLE_MS": "0"].merging(more) { $1 }
@@ -24,29 +23,24 @@ import Testing
     return (verify.exitCode(), verify.output)
   }
 
-  @Test("an image that replaces another one is counted in the last line, named in the log, and in the metrics")
-  func aReplacementIsReported() throws {
+  @Test("an image that replaces another is counted in summary and metrics and named in the log")
+  func replacementIsReported() throws {
     let broker = try Broker()
-    let port = try StatusTests.freePort()
+    let port = try StatusPage.freePort()
     try folder.write("left/DSC_0001.jpg", one)
     try folder.write("right/DSC_0001.jpg", two)
     _ = try produce(broker, "left")
     _ = try produce(broker, "right")
     let consumer = try Program(["consumer"], in: folder, environment: broker.environment(["HTTP_PORT": "\(port)"]))
     #expect(eventually { folder.rows.count == 2 }, "\(consumer.output)")
-    let isCounted = eventually {
-      HTTPProbe.get(port: port, path: "/metrics", seconds: 5)?.body.contains(
-        "\nimage_pipeline_images_replaced_total 1\n")
-        == true
-    }
-    #expect(isCounted)
+    #expect(eventually { StatusPage(port: port).value("image_pipeline_images_replaced_total") == 1 })
     #expect(consumer.terminate() == 0)
     #expect(consumer.output.contains("event=image_replaced image=DSC_0001.jpg"), "\(consumer.output)")
     #expect(consumer.output.contains(" replaced=1 "), "\(consumer.output)")
-    #expect(folder.read(Scratch.output + "/DSC_0001.jpg") == two)
+    #expect(folder.bytes(TestFolder.output + "/DSC_0001.jpg") == two)
   }
 
-  @Test("with NAME_PREFIX, images of the same name stay apart, and ledger, SENT_DIR and verify know them")
+  @Test("NAME_PREFIX keeps images of the same name apart, in ledger, SENT_DIR and verify too")
   func prefixesKeepImagesApart() throws {
     let broker = try Broker.preferred()
     for (input, bytes) in [("left", one), ("right", two)] {
@@ -58,7 +52,7 @@ import Testing
       #expect(try produce(broker, input, settings).contains("images=2 "))
       #expect(try produce(broker, input, settings).contains("images=0 "))
     }
-    #expect(folder.read("left/.sent/DSC_0001.jpg") == one && folder.read("left/.sent/cat/large.png") == large)
+    #expect(folder.bytes("left/.sent/DSC_0001.jpg") == one && folder.bytes("left/.sent/cat/large.png") == large)
     _ = try Program.storeAll(in: folder, broker)
     try expectStored(
       [
@@ -71,8 +65,8 @@ import Testing
     #expect(right.code == 0, "\(right.output)")
     #expect(try verify("right").code == 1)
 
-    // What was lost is sent again under its own name.
-    try folder.remove(Scratch.output + "/right/cat/large.png")
+    // Lost images are sent again under their own names.
+    try folder.remove(TestFolder.output + "/right/cat/large.png")
     let resend = try Program(
       ["verify", "--input", "right", "--resend"], in: folder,
       environment: broker.environment(["NAME_PREFIX": "right/", "STATE_DIR": "state-right", "SEGMENT_BYTES": "1000"]))
@@ -98,10 +92,10 @@ import Testing
   }
 
   @Test(
-    "with SAME_NAME=keep-both every version is stored once, whatever the consumer is killed at",
+    "SAME_NAME=keep-both stores every version once, wherever the consumer is killed",
     arguments: [FaultPoint.temporariesSynced, .imageRenamed, .imageAssembled, .rowsSynced, .transactionCommitted],
     [1, 2])
-  func keptBothThroughCrashes(point: FaultPoint, batch: Int) throws {
+  func keepBothSurvivesKills(point: FaultPoint, batch: Int) throws {
     let broker = try Broker.preferred()
     try broker.send(messages)
     let both = ["SAME_NAME": "keep-both", "BATCH_IMAGES": "\(batch * batch * batch)"]
@@ -114,7 +108,7 @@ import Testing
     #expect(kills > 0)
     _ = try Program.storeAll(in: folder, broker, both)
     try expectBoth()
-    // All of it again: nothing changes.
+    // Repeating everything changes nothing.
     try broker.send(messages)
     let output = try Program.storeAll(in: folder, broker, both)
     #expect(output.contains("images=0 ") && output.contains("replaced=0 "), "\(output)")

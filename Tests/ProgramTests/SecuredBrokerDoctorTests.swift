@@ -1,13 +1,14 @@
 import Glibc
+import TestSupport
 import Testing
 
 private let secured = getenv("KAFKA_TEST_SECURED").map { String(cString: $0) }
 
-/// What a doctor says of a broker that asks who one is: `KAFKA_TEST_SECURED` names the folder that `Tests/Secured/prepare.sh`
+/// Doctor on a broker with authentication. `KAFKA_TEST_SECURED` names the folder that `Tests/Secured/prepare.sh`
 /// filled.
 @Suite(.ownThread, .enabled("KAFKA_TEST_SECURED names no secured broker") { secured != nil })
 struct SecuredBrokerDoctorTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
   private let place = secured ?? ""
 
   private func address(_ name: String) throws -> String {
@@ -35,28 +36,33 @@ struct SecuredBrokerDoctorTests {
     return (program.exitCode(), program.output)
   }
 
-  @Test(arguments: [
-    ("tls", ["KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"], "cure: set KAFKA_SECURITY_PROTOCOL to what this listener speaks"),
-    ("tls", ["KAFKA_SSL_CA_LOCATION": "another-ca.pem"], "set KAFKA_SSL_CA_LOCATION to the CA"),
-    ("mutual", [:], "KAFKA_SSL_CERTIFICATE_LOCATION"),
-    (
-      "sasl",
-      [
-        "KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_MECHANISM": "PLAIN", "KAFKA_SASL_USERNAME": "carrier",
-        "KAFKA_SASL_PASSWORD": "another",
-      ], "cure: check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD"
-    ),
-  ])
-  func whatKeepsAClientOutHasItsCure(listener: String, environment: [String: String], cure: String) throws {
+  @Test(
+    "every failure to log in is reported with its fix",
+    arguments: [
+      (
+        "tls", ["KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"],
+        "cure: set KAFKA_SECURITY_PROTOCOL to what this listener speaks"
+      ),
+      ("tls", ["KAFKA_SSL_CA_LOCATION": "another-ca.pem"], "set KAFKA_SSL_CA_LOCATION to the CA"),
+      ("mutual", [:], "KAFKA_SSL_CERTIFICATE_LOCATION"),
+      (
+        "sasl",
+        [
+          "KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_MECHANISM": "PLAIN", "KAFKA_SASL_USERNAME": "carrier",
+          "KAFKA_SASL_PASSWORD": "another",
+        ], "cure: check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD"
+      ),
+    ])
+  func loginFailuresHaveFixes(listener: String, environment: [String: String], fix: String) throws {
     var environment = environment
     if let name = environment["KAFKA_SSL_CA_LOCATION"] { environment["KAFKA_SSL_CA_LOCATION"] = place + "/" + name }
     let (code, output) = try doctor(listener, environment)
     #expect(code == 1, "\(output)")
     #expect(output.contains("can be connected to, and speaks no Kafka to this client"), "\(output)")
-    #expect(output.contains(cure), "\(output)")
+    #expect(output.contains(fix), "\(output)")
   }
 
-  @Test func aUserWithoutRightsIsToldWhichAreMissing() throws {
+  @Test("a user without rights is told which are missing") func missingRightsAreListed() throws {
     let stranger = [
       "KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_MECHANISM": "PLAIN", "KAFKA_SASL_USERNAME": "stranger",
       "KAFKA_SASL_PASSWORD_FILE": place + "/password",

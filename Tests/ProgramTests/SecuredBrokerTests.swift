@@ -1,11 +1,12 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Platform
 
-/// TLS, passwords and certificates, on a broker that insists on them.
+/// TLS, passwords and certificates, on a broker that requires them.
 @Suite(.ownThread, .securedBroker) struct SecuredBrokerTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
   private let secured: SecuredBroker
 
   init() throws {
@@ -13,9 +14,9 @@ import Testing
     try folder.makeFolder("images")
   }
 
-  @Test(arguments: SecuredBroker.Way.working)
-  func imagesAreCarriedAndVerified(way: SecuredBroker.Way) throws {
-    let images = sampleImages(3).merging(["large.png": Scratch.bytes(40_000, seed: 9)]) { $1 }
+  @Test("images are carried and verified over each way to log in", arguments: SecuredBroker.Way.working)
+  func imagesAreCarried(way: SecuredBroker.Way) throws {
+    let images = sampleImages(3).merging(["large.png": SeededNumbers.bytes(40_000, seed: 9)]) { $1 }
     for (name, bytes) in images { try folder.write("images/" + name, bytes) }
     var environment = try secured.broker(way).environment(["SEGMENT_BYTES": "9000"])
     if environment.removeValue(forKey: "KAFKA_SASL_PASSWORD") != nil {
@@ -29,8 +30,8 @@ import Testing
     try expectStored(images, in: folder)
   }
 
-  @Test("a password that is changed in its file is taken up without a restart", arguments: ["producer", "consumer"])
-  func aNewPasswordIsTakenUp(side: String) throws {
+  @Test("a password that changes in its file is used without a restart", arguments: ["producer", "consumer"])
+  func changedPasswordIsUsed(side: String) throws {
     var broker = try secured.broker(.plain)
     let open = try secured.broker(.tls, topic: broker.topic)
     _ = try secured.operatorClient().createTopic(broker.topic, partitions: 1, timeoutMilliseconds: 30_000)
@@ -45,7 +46,7 @@ import Testing
       [side], in: folder, environment: broker.environment(["KAFKA_SASL_PASSWORD_FILE": folder.path + "/password"]))
     #expect(eventually { program.output.contains("waiting for Kafka") }, "\(program.output)")
     try folder.write("password", Array(right.utf8))
-    let isIn = eventually(withinSeconds: 60) {
+    let isIn = eventually(within: .seconds(60)) {
       side == "consumer" ? folder.rows.count == 1 : try TopicContent(open).names() == ["a.jpg"]
     }
     #expect(isIn, "\(program.output)")
@@ -53,17 +54,17 @@ import Testing
     #expect(!program.output.contains(right) && !program.output.contains("wrong"), "\(program.output)")
   }
 
-  /// What is wrong, and what the log says helps.
+  /// A mistake, and the fix that the log names.
   struct Mistake: Sendable, CustomTestStringConvertible {
     let name: String
     let way: SecuredBroker.Way
-    /// Another listener than the way's.
+    /// Another listener than the usual one.
     var listener: String?
-    /// Empty: left out.
+    /// Empty means left out.
     var properties: [String: String] = [:]
     /// Files of the secured broker, by property.
     var files: [String: String] = [:]
-    let cure: String
+    let fix: String
     var testDescription: String { name }
   }
 
@@ -73,26 +74,27 @@ import Testing
   private static let listener = "KAFKA_SECURITY_PROTOCOL"
   private static let mistakes =
     [
-      Mistake(name: "unknown CA", way: .tls, files: ["ssl.ca.location": "another-ca.pem"], cure: trust),
-      // Resolves to 127.0.0.1, and the certificate does not have it.
-      Mistake(name: "another host", way: .tls, properties: ["bootstrap.servers": "127.1"], cure: "names the host"),
+      Mistake(name: "unknown CA", way: .tls, files: ["ssl.ca.location": "another-ca.pem"], fix: trust),
+      // Resolves to 127.0.0.1, and the certificate does not name it.
+      Mistake(name: "another host", way: .tls, properties: ["bootstrap.servers": "127.1"], fix: "names the host"),
       Mistake(
         name: "no certificate", way: .mutual,
-        properties: ["ssl.certificate.location": "", "ssl.key.location": ""], cure: certificate),
+        properties: ["ssl.certificate.location": "", "ssl.key.location": ""], fix: certificate),
       Mistake(
         name: "plain text for TLS", way: .tls,
-        properties: ["security.protocol": "PLAINTEXT", "ssl.ca.location": ""], cure: listener),
-      Mistake(name: "no password for a listener that wants one", way: .tls, listener: "sasl", cure: listener),
-      Mistake(name: "a password for a listener that wants none", way: .plain, listener: "tls", cure: listener),
+        properties: ["security.protocol": "PLAINTEXT", "ssl.ca.location": ""], fix: listener),
+      Mistake(name: "no password for a listener that wants one", way: .tls, listener: "sasl", fix: listener),
+      Mistake(name: "a password for a listener that wants none", way: .plain, listener: "tls", fix: listener),
     ]
     + [.plain, .scram256, .scram512].map {
-      Mistake(name: "wrong password, \($0)", way: $0, properties: ["sasl.password": "wrong"], cure: password)
+      Mistake(name: "wrong password, \($0)", way: $0, properties: ["sasl.password": "wrong"], fix: password)
     }
 
   @Test(
+    "a librdkafka too old for SCRAM is named as the cause",
     .enabled("this librdkafka knows SCRAM as Kafka 4.0 and newer want it") { SecuredBroker.Way.isScramOld },
     arguments: [SecuredBroker.Way.scram256, .scram512])
-  func anOldLibraryIsNamedWhereTheRightPasswordDoesNotHelp(way: SecuredBroker.Way) throws {
+  func oldLibraryIsNamed(way: SecuredBroker.Way) throws {
     let producer = try Program(["producer"], in: folder, environment: secured.broker(way).environment())
     let isSaid = eventually { producer.output.contains("refuse the SCRAM of librdkafka") }
     #expect(isSaid, "\(producer.output)")
@@ -110,22 +112,23 @@ import Testing
       .environment()
   }
 
-  @Test(arguments: mistakes, ["producer", "consumer"])
-  func aMistakeIsWaitedForWithItsCure(mistake: Mistake, side: String) throws {
-    let port = try StatusTests.freePort()
+  @Test(
+    "a side with a wrong security setting reports the fix and waits", arguments: mistakes, ["producer", "consumer"])
+  func mistakeIsReportedWithFix(mistake: Mistake, side: String) throws {
+    let port = try StatusPage.freePort()
     let program = try Program(
       [side], in: folder,
       environment: try environment(mistake).merging(["HTTP_PORT": "\(port)", "HTTP_ADDRESS": "127.0.0.1"]) { $1 })
-    try program.expectWaiting(in: folder, port: port, cure: mistake.cure)
+    try program.expectWaiting(in: folder, port: port, fix: mistake.fix)
     #expect(!program.output.contains("a-secret"), "\(program.output)")
   }
 
-  @Test(arguments: ["messages", "dead-letters"])
-  func aCommandThatDoesNotWaitEndsWithTheCure(command: String) throws {
+  @Test("a command with a wrong security setting exits with the fix", arguments: ["messages", "dead-letters"])
+  func commandExitsWithFix(command: String) throws {
     let mistake = try #require(Self.mistakes.last)
     let program = try Program([command], in: folder, environment: try environment(mistake))
     #expect(program.exitCode() == 1, "\(program.output)")
     let last = program.output.split(separator: "\n").last ?? ""
-    #expect(last.contains("no answer from Kafka") && last.contains(mistake.cure), "\(program.output)")
+    #expect(last.contains("no answer from Kafka") && last.contains(mistake.fix), "\(program.output)")
   }
 }

@@ -6,17 +6,18 @@ import Testing
 @testable import Platform
 
 @Suite(.ownThread) struct SegmentTests {
-  private let folder = Scratch()
-  private static let waiting = Scratch.output + "/.image-pipeline/segments"
+  private let folder = TestFolder()
+  private static let waiting = TestFolder.output + "/.image-pipeline/segments"
 
   private var waitingFiles: [String] { (try? Folder.open(folder.path + "/" + Self.waiting).names()) ?? [] }
 
-  @Test func everySizeAroundTheLimitTravelsInExactlyTheMessagesItNeeds() throws {
+  @Test("images of every size around the limit travel in exactly as many messages as they need")
+  func sizesNeedExactMessageCounts() throws {
     let broker = try Broker.preferred()
     let limit = 1_000
     let sizes = [0, 1, 2, 3, limit - 1, limit, limit + 1, 2 * limit, 2 * limit + 1, 7 * limit - 1, 7 * limit]
     var images: [String: [UInt8]] = [:]
-    for size in sizes { images["\(size).jpg"] = Scratch.bytes(size, seed: UInt64(size)) }
+    for size in sizes { images["\(size).jpg"] = SeededNumbers.bytes(size, seed: UInt64(size)) }
     for (name, bytes) in images { try folder.write("images/" + name, bytes) }
     let needed = sizes.reduce(0) { $0 + max(1, ($1 + limit - 1) / limit) }
     let environment = broker.environment(["SEGMENT_BYTES": "\(limit)"])
@@ -41,35 +42,35 @@ import Testing
     #expect(waitingFiles == [])
   }
 
-  @Test func segmentsOnBothSidesOfACrashMakeOneImage() throws {
+  @Test("segments from before and after a crash make one image") func segmentsSurviveACrash() throws {
     let broker = try Broker.preferred()
-    let image = Scratch.bytes(10_000, seed: 5)
+    let image = SeededNumbers.bytes(10_000, seed: 5)
     let segments = TestMessage.segments("large.png", image, size: 3_000)
     try broker.send(Array(segments[..<2]))
     let first = try Program(["consumer"], in: folder, environment: broker.environment())
     #expect(eventually { waitingFiles.count == 1 })
     first.signal(SIGKILL)
     #expect(first.exitCode() == 128 + SIGKILL)
-    #expect(try folder.files(Scratch.output) == [])
+    #expect(try folder.files(TestFolder.output) == [])
     try broker.send(Array(segments[2...]))
     _ = try Program.storeAll(in: folder, broker)
     try expectStored(["large.png": image], in: folder)
     #expect(try broker.deadLetters() == [])
   }
 
-  @Test func segmentsInAnyOrderAndTwiceMakeOneImage() throws {
+  @Test("segments in any order, also repeated, make one image") func segmentsMayBeReordered() throws {
     let broker = try Broker.preferred()
-    let image = Scratch.bytes(10_000, seed: 6)
+    let image = SeededNumbers.bytes(10_000, seed: 6)
     let segments = TestMessage.segments("large.png", image, size: 3_000)
     try broker.send([segments[3], segments[1], segments[1], segments[0], segments[3], segments[2], segments[2]])
     #expect(try Program.storeAll(in: folder, broker).contains("stored 1 image,"))
     try expectStored(["large.png": image], in: folder)
   }
 
-  @Test func anImageWhoseSegmentsDoNotAllComeGoesToTheDeadLetters() throws {
+  @Test("an incomplete image becomes dead letters") func incompleteImageBecomesDeadLetters() throws {
     let broker = try Broker.preferred()
-    let segments = TestMessage.segments("large.png", Scratch.bytes(9_000, seed: 7), size: 3_000)
-    let good = Scratch.bytes(800, seed: 8)
+    let segments = TestMessage.segments("large.png", SeededNumbers.bytes(9_000, seed: 7), size: 3_000)
+    let good = SeededNumbers.bytes(800, seed: 8)
     try broker.send([segments[0], .image("good.jpg", good), segments[2]])
     let consumer = try Program(["consumer"], in: folder, environment: broker.environment(["SEGMENT_TIMEOUT": "1"]))
     #expect(eventually { consumer.output.contains("segments did not all come") }, "\(consumer.output)")
@@ -77,19 +78,21 @@ import Testing
     let letters = try broker.deadLetters()
     #expect(letters.map(\.value) == [segments[0].value, segments[2].value])
     #expect(letters.map { $0.header("__connect.errors.exception.class.name") } == ["SegmentTimeout", "SegmentTimeout"])
-    // When all of them come again, they make the image all the same.
+    // If all arrive again, they make the image.
     try broker.send(segments)
     #expect(eventually { folder.rows.count == 2 }, "\(consumer.output)")
     consumer.signal(SIGTERM)
     #expect(consumer.exitCode() == 0, "\(consumer.output)")
-    try expectStored(["good.jpg": good, "large.png": Scratch.bytes(9_000, seed: 7)], in: folder)
+    try expectStored(["good.jpg": good, "large.png": SeededNumbers.bytes(9_000, seed: 7)], in: folder)
   }
 
-  @Test func segmentsWithAWrongHashAreAllDeadLettersAndTheStreamGoesOn() throws {
+  @Test("segments with a wrong hash become dead letters, and the stream continues") func wrongHashBecomesDeadLetters()
+    throws
+  {
     let broker = try Broker.preferred()
     let wrong = [1, 2, 3].withUnsafeBytes { SHA256.hash($0) }
-    let segments = TestMessage.segments("large.png", Scratch.bytes(9_000, seed: 9), size: 3_000, digest: wrong)
-    let good = Scratch.bytes(800, seed: 8)
+    let segments = TestMessage.segments("large.png", SeededNumbers.bytes(9_000, seed: 9), size: 3_000, digest: wrong)
+    let good = SeededNumbers.bytes(800, seed: 8)
     try broker.send(segments + [.image("good.jpg", good)])
     _ = try Program.storeAll(in: folder, broker)
     try expectStored(["good.jpg": good], in: folder)
@@ -98,19 +101,21 @@ import Testing
     #expect(letters.allSatisfy { $0.header("__connect.errors.exception.class.name") == "DigestMismatch" })
   }
 
-  /// Some broken sender's: its headers are right, its bytes are not.
-  @Test(arguments: ["before", "behind"], [1, 256])
-  func aSegmentThatComesTwiceWithOtherBytesIsNotStoredAndTheImageIsOnceItIsSentAgain(order: String, batch: Int) throws {
+  /// From a broken sender: right headers, wrong bytes.
+  @Test(
+    "a repeated segment with other bytes is not stored; the image is, once sent again",
+    arguments: ["before", "behind"], [1, 256])
+  func conflictingSegmentIsNotStored(order: String, batch: Int) throws {
     let broker = try Broker.preferred()
-    let image = Scratch.bytes(9_000, seed: 12)
+    let image = SeededNumbers.bytes(9_000, seed: 12)
     let segments = TestMessage.segments("large.png", image, size: 3_000)
     let digest = image.withUnsafeBytes { SHA256.hash($0) }
     let other = TestMessage.segment(
-      "large.png", Scratch.bytes(9_000, seed: 13), size: 3_000, index: 1, count: 3, digest: digest)
+      "large.png", SeededNumbers.bytes(9_000, seed: 13), size: 3_000, index: 1, count: 3, digest: digest)
     let pair = order == "before" ? [other, segments[1]] : [segments[1], other]
     try broker.send([segments[0]] + pair + [segments[2]])
     _ = try Program.storeAll(in: folder, broker, ["BATCH_IMAGES": "\(batch)"])
-    // One at a time, the last counts. Of one batch, either may.
+    // In separate batches the last one counts; within one batch either may.
     let isStored = folder.rows.count == 1
     #expect(batch > 1 || isStored == (order == "before"))
     let letters = try broker.deadLetters()
@@ -119,7 +124,7 @@ import Testing
     } else {
       #expect(letters.map(\.value) == [segments[0].value, pair[1].value, segments[2].value])
       #expect(letters.allSatisfy { $0.header("__connect.errors.exception.class.name") == "DigestMismatch" })
-      #expect(try folder.files(Scratch.output) == [])
+      #expect(try folder.files(TestFolder.output) == [])
     }
     try broker.send(segments)
     _ = try Program.storeAll(in: folder, broker, ["BATCH_IMAGES": "\(batch)"])
@@ -127,9 +132,11 @@ import Testing
     #expect(try broker.deadLetters().count == letters.count)
   }
 
-  @Test func aLeftOverOfATopicThatWasMadeAnewTakesNoOtherMessageToTheDeadLetters() throws {
+  @Test("segments left from a re-created topic make no other message a dead letter") func oldSegmentsHarmNoNewMessage()
+    throws
+  {
     let folder = folder
-    let segments = TestMessage.segments("large.png", Scratch.bytes(9_000, seed: 10), size: 3_000)
+    let segments = TestMessage.segments("large.png", SeededNumbers.bytes(9_000, seed: 10), size: 3_000)
     let before = try Broker()
     try before.send([segments[0], segments[1]])
     try LocalConsumer.storeAll(in: folder, before) { $0.segmentTimeout = 600_000 }
@@ -140,12 +147,14 @@ import Testing
     let log = try LocalConsumer.storeAll(in: folder, after) { $0.segmentTimeout = 1 }
     #expect(log.contains { $0.contains("segments did not all come") }, "\(log)")
     try expectStored(images, in: folder)
-    #expect(try Folder.open(folder.path + "/" + Scratch.output + "/.image-pipeline/dead-letters").names() == [])
+    #expect(try Folder.open(folder.path + "/" + TestFolder.output + "/.image-pipeline/dead-letters").names() == [])
   }
 
-  @Test func aLeftOverInAPartitionThatATopicMadeAnewHasNoMoreIsGivenUp() throws {
+  @Test("segments of a partition that the re-created topic lacks are discarded") func segmentsOfLostPartitionExpire()
+    throws
+  {
     let before = try Broker(partitions: 3)
-    var segment = TestMessage.segments("large.png", Scratch.bytes(9_000, seed: 10), size: 3_000)[0]
+    var segment = TestMessage.segments("large.png", SeededNumbers.bytes(9_000, seed: 10), size: 3_000)[0]
     segment.partition = 2
     try before.send([segment])
     try LocalConsumer.storeAll(in: folder, before) { $0.segmentTimeout = 600_000 }
@@ -155,12 +164,12 @@ import Testing
     #expect(waitingFiles == [])
   }
 
-  @Test func anImageLargerThanTheBrokerKeepsArrives() throws {
+  @Test("an image larger than the broker retains arrives") func imageMayExceedRetention() throws {
     let broker = try Broker.preferred()
-    let image = Scratch.bytes(5_000_000, seed: 11)
+    let image = SeededNumbers.bytes(5_000_000, seed: 11)
     let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
     #expect(eventually { consumer.output.contains("partitions assigned") }, "\(consumer.output)")
-    // One by one: a broker that keeps 5 MiB forgets without a word what nobody has read by then.
+    // One by one: a broker that keeps 5 MiB silently loses what nobody has read.
     for (number, segment) in TestMessage.segments("large.png", image, size: 720_000).enumerated() {
       try broker.send([segment])
       let end = min((number + 1) * 720_000, image.count)
@@ -172,9 +181,9 @@ import Testing
     try expectStored(["large.png": image], in: folder)
   }
 
-  /// Of the image that is being put together, or of the one that stands there.
+  /// Segment files and temporary files of one image.
   private func storedBytes(of name: String) -> Int {
-    let files = [Scratch.output + "/" + name] + waitingFiles.map { Self.waiting + "/" + $0 }
+    let files = [TestFolder.output + "/" + name] + waitingFiles.map { Self.waiting + "/" + $0 }
     return files.compactMap { (try? FileStatus.of(folder.path + "/" + $0)) ?? nil }.map(\.size).max() ?? 0
   }
 }

@@ -1,14 +1,15 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Platform
 
-/// AFTER_SENT acts on the version of a file that was sent, and on no other, whenever another one comes.
+/// AFTER_SENT acts only on the version of a file that was sent.
 @Suite(.ownThread) struct SentFileTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
   private let broker: Broker
   private let topic: TopicContent
-  /// Long, and a character that is two to the kernel: whatever name it is given for a while has to hold it.
+  /// A long name with a character that is two to the kernel: temporary names must hold it.
   private static let long = String(repeating: "l", count: 246) + "\u{E9}.jpg"
 
   init() throws {
@@ -37,15 +38,17 @@ import Testing
     guard action == "move" else { return }
     for (number, bytes) in versions.enumerated() {
       let sent = number == 0 ? name : "\(name).\(number + 1)"
-      #expect(folder.read("sent/cat/" + sent) == bytes, "\(sent)")
+      #expect(folder.bytes("sent/cat/" + sent) == bytes, "\(sent)")
     }
   }
 
-  @Test(arguments: ["move", "delete"], [["producer", "--once"], ["producer"]])
-  func aVersionThatComesAfterTheLastLookIsSentToo(action: String, arguments: [String]) throws {
+  @Test(
+    "a version written after the last check is sent too", arguments: ["move", "delete"],
+    [["producer", "--once"], ["producer"]])
+  func lateVersionIsSent(action: String, arguments: [String]) throws {
     try folder.write("images/cat/a.jpg", [1])
     let producer = try producer(action, ["FAULT_POINT": "sentFileChecked:1:stop"], arguments: arguments)
-    #expect(eventually { producer.standsStill }, "\(producer.output)")
+    #expect(eventually { producer.isSuspended }, "\(producer.output)")
     try replace("a.jpg", [2])
     producer.signal(SIGCONT)
     #expect(eventually { try topic.versions(of: "cat/a.jpg") == [[1], [2]] }, "\(producer.output)")
@@ -56,16 +59,16 @@ import Testing
       #expect(producer.terminate() == 0, "\(producer.output)")
     }
     #expect(try topic.versions(of: "cat/a.jpg") == [[1], [2]])
-    // The first one was its writer's to replace.
+    // The first version was replaced by its writer.
     if action == "move" { #expect(try folder.files("sent") == ["cat/a.jpg"]) }
   }
 
-  @Test(arguments: ["move", "delete"])
-  func aVersionThatComesWhileTheFileIsSetAsideIsSentToo(action: String) throws {
+  @Test("a version written while the file is being moved is sent too", arguments: ["move", "delete"])
+  func versionDuringMoveIsSent(action: String) throws {
     try folder.write("images/cat/a.jpg", [1])
     let producer = try producer(
       action, ["FAULT_POINT": "sentFileSetAside:1:stop"], arguments: ["producer"])
-    #expect(eventually { producer.standsStill }, "\(producer.output)")
+    #expect(eventually { producer.isSuspended }, "\(producer.output)")
     #expect(!folder.exists("images/cat/a.jpg"))
     try replace("a.jpg", [2])
     producer.signal(SIGCONT)
@@ -75,9 +78,11 @@ import Testing
     try expectGone(action, "a.jpg", [[1], [2]])
   }
 
-  /// Killed with the sent file set aside; the next producer finds it, alone or beside a newer version.
-  @Test(arguments: ["move", "delete"], [false, true])
-  func whatAKillLeftSetAsideIsDealtWith(action: String, isReplaced: Bool) throws {
+  /// Killed with the sent file set aside. The next producer finds it alone or next to a newer version.
+  @Test(
+    "a file that a kill left set aside is moved or deleted by the next producer", arguments: ["move", "delete"],
+    [false, true])
+  func interruptedMoveIsCompleted(action: String, isReplaced: Bool) throws {
     for name in ["a.jpg", Self.long] {
       try folder.write("images/cat/" + name, [1])
       let victim = try producer(action, ["FAULT_POINT": "sentFileSetAside"])
@@ -92,19 +97,20 @@ import Testing
     }
   }
 
-  @Test func whatAKillLeftSetAsideComesBackWhereFilesAreToBeKept() throws {
+  @Test("a file that a kill left set aside is put back by AFTER_SENT=keep") func interruptedMoveIsUndoneByKeep() throws
+  {
     try folder.write("images/cat/a.jpg", [1])
     let victim = try producer("delete", ["FAULT_POINT": "sentFileSetAside"])
     #expect(victim.exitCode() == 128 + SIGKILL, "\(victim.output)")
     let next = try producer("keep")
     #expect(next.exitCode() == 0, "\(next.output)")
     #expect(next.output.contains("sent 0 images"), "\(next.output)")
-    #expect(folder.read("images/cat/a.jpg") == [1])
+    #expect(folder.bytes("images/cat/a.jpg") == [1])
   }
 }
 
-extension Scratch {
-  /// All that is below a folder of it, hidden files and folders included.
+extension TestFolder {
+  /// All entries below a folder, hidden ones included.
   fileprivate func everything(_ folder: String) throws -> [String] {
     let walker = try FolderWalker(root: path + "/" + folder) { _ in true }
     var names: [String] = []

@@ -1,29 +1,26 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Kafka
 @testable import Platform
 @testable import SQLite
-@testable import Telemetry
 
-/// Members of the consumers' group that do not store into their output. The embedded broker does not say who is in a group.
+/// Group members that do not store into the output. Needs a real broker: the embedded one does not list members.
 @Suite(.ownThread, .enabled(if: Broker.realServers != nil, "KAFKA_TEST_BOOTSTRAP_SERVERS names no Kafka"))
 struct SharedGroupTests {
-  private let folder = Scratch()
-  private let other = Scratch()
+  private let folder = TestFolder()
+  private let other = TestFolder()
 
-  private func consumer(_ broker: Broker, in folder: Scratch, port: Int = 0) throws -> Program {
+  private func consumer(_ broker: Broker, in folder: TestFolder, port: Int = 0) throws -> Program {
     try Program(
       ["consumer"], in: folder, environment: broker.environment(["HTTP_PORT": "\(port)", "HTTP_ADDRESS": "127.0.0.1"]))
   }
 
-  private func strangers(_ port: Int) -> Int? {
-    HTTPProbe.get(port: port, path: "/metrics", seconds: 5)?.body.split(separator: "\n")
-      .first { $0.hasPrefix("image_pipeline_group_strangers ") }?.split(separator: " ").last.flatMap { Int($0) }
-  }
+  private func strangers(_ port: Int) -> Double? { StatusPage(port: port).value("image_pipeline_group_strangers") }
 
-  private func outputID(_ folder: Scratch) throws -> String {
-    let path = folder.path + "/\(Scratch.output)/.image-pipeline/catalog.sqlite"
+  private func outputID(_ folder: TestFolder) throws -> String {
+    let path = folder.path + "/\(TestFolder.output)/.image-pipeline/catalog.sqlite"
     let id = try Database(path: path, busyTimeoutMilliseconds: 1_000)
       .prepare("SELECT value FROM facts WHERE name = 'catalog'").first { $0.text(0) }
     return try #require(id)
@@ -34,7 +31,7 @@ struct SharedGroupTests {
     return (doctor.exitCode(), doctor.output)
   }
 
-  /// A client of another kind, until the condition is met.
+  /// Another kind of client, until the condition holds.
   private func join(
     _ broker: Broker, _ more: [String: String] = [:], until isSeen: () throws -> Bool
   ) throws {
@@ -46,21 +43,21 @@ struct SharedGroupTests {
     defer { client.unsubscribeAndClose() }
     try client.subscribe()
     #expect(
-      eventually(withinSeconds: 60) {
+      eventually(within: .seconds(60)) {
         _ = client.poll(maximum: 100, timeoutMilliseconds: 10)
         return try isSeen()
       })
   }
 
-  @Test("two outputs in one group name each other, and so does doctor")
-  func twoOutputs() throws {
+  @Test("two outputs in one group are reported by both consumers and by doctor")
+  func twoOutputsNameEachOther() throws {
     let broker = try Broker.preferred(partitions: 4)
-    let port = try StatusTests.freePort()
+    let port = try StatusPage.freePort()
     let first = try consumer(broker, in: folder, port: port)
     #expect(eventually { strangers(port) == 0 && first.assignments > 0 }, "\(first.output)")
     #expect(!first.output.contains("event=group_shared"))
     let second = try consumer(broker, in: other)
-    #expect(eventually(withinSeconds: 60) { strangers(port) == 1 }, "\(first.output)")
+    #expect(eventually(within: .seconds(60)) { strangers(port) == 1 }, "\(first.output)")
     #expect(
       eventually { first.output.contains("event=group_shared") && second.output.contains("event=group_shared") },
       "\(first.output) \(second.output)")
@@ -70,13 +67,13 @@ struct SharedGroupTests {
     let (code, output) = try doctor(broker)
     #expect(code == 1 && output.contains("of output \(ids.other) at "), "\(output)")
     #expect(second.terminate() == 0)
-    // Its membership ends with its session, which is an assignment.
-    #expect(eventually(withinSeconds: 60) { strangers(port) == 0 }, "\(first.output)")
+    // The end of its session causes a new assignment.
+    #expect(eventually(within: .seconds(60)) { strangers(port) == 0 }, "\(first.output)")
     #expect(first.terminate() == 0)
   }
 
   @Test("another client in the group is named with its id")
-  func anotherClient() throws {
+  func foreignClientIsNamed() throws {
     let broker = try Broker.preferred(partitions: 4)
     let consumer = try consumer(broker, in: folder)
     #expect(eventually { consumer.assignments > 0 }, "\(consumer.output)")
@@ -87,8 +84,8 @@ struct SharedGroupTests {
     #expect(consumer.terminate() == 0)
   }
 
-  @Test("a member of the output's id that holds none of its slots is a copy")
-  func aCopyWithMoreConsumers() throws {
+  @Test("a member with the output's id but none of its slots is reported as a copy")
+  func copyWithMoreConsumersIsFound() throws {
     let broker = try Broker.preferred(partitions: 4)
     let consumer = try consumer(broker, in: folder)
     #expect(eventually { consumer.assignments > 0 }, "\(consumer.output)")
@@ -98,8 +95,8 @@ struct SharedGroupTests {
     #expect(consumer.terminate() == 0)
   }
 
-  @Test("consumers of one output are never strangers, whichever of them ends or comes back")
-  func ownConsumersComeAndGo() throws {
+  @Test("consumers of one output are never strangers, whichever ends or returns")
+  func ownConsumersAreNoStrangers() throws {
     let broker = try Broker.preferred(partitions: 4)
     let first = try consumer(broker, in: folder)
     #expect(eventually { first.assignments > 0 }, "\(first.output)")
@@ -108,8 +105,8 @@ struct SharedGroupTests {
     second.signal(SIGKILL)
     #expect(second.exitCode() == 128 + SIGKILL)
     let before = first.assignments
-    // Its session ends, which is the last that is seen of it.
-    #expect(eventually(withinSeconds: 60) { first.assignments > before }, "\(first.output)")
+    // It is not seen after the end of its session.
+    #expect(eventually(within: .seconds(60)) { first.assignments > before }, "\(first.output)")
     let third = try consumer(broker, in: folder)
     #expect(eventually { third.assignments > 0 }, "\(third.output)")
     for program in [first, third] { #expect(program.terminate() == 0) }
@@ -118,12 +115,12 @@ struct SharedGroupTests {
     }
   }
 
-  @Test("a copied output beside its original is named, with the host that it is used at")
-  func aCopyBesideItsOriginal() throws {
+  @Test("a copied output next to its original is reported with its host")
+  func copyNextToOriginalIsFound() throws {
     let broker = try Broker.preferred(partitions: 2)
     try broker.send([.image("a.jpg", [1])])
     _ = try Program.storeAll(in: folder, broker)
-    for name in [Scratch.output, Scratch.csv] {
+    for name in [TestFolder.output, TestFolder.csv] {
       let copy = try Program(
         ["-a", folder.path + "/" + name, other.path + "/" + name], in: folder, executable: "/bin/cp")
       try #require(copy.exitCode() == 0, "\(copy.output)")
@@ -135,9 +132,9 @@ struct SharedGroupTests {
         $0.contains("event=output_copied") && $0.contains("output_id=\(id)") && !$0.contains("host=unknown")
       }
     }
-    #expect(eventually(withinSeconds: 60) { programs.contains(where: isNamed) }, "\(programs.map(\.output))")
+    #expect(eventually(within: .seconds(60)) { programs.contains(where: isNamed) }, "\(programs.map(\.output))")
     for program in programs { #expect(program.terminate() == 0, "\(program.output)") }
-    // The advice helps.
+    // The advised fix works.
     let apart = try Program(
       ["consumer"], in: other, environment: broker.environment(["CONSUMER_GROUP": broker.group + "-copy"]))
     let original = try consumer(broker, in: folder)

@@ -6,52 +6,41 @@ import Testing
 @testable import Telemetry
 
 @Suite(.ownThread) struct StatusTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
 
-  /// A port that nobody has at the moment.
-  static func freePort() throws -> Int {
-    let server = try HTTPServer(address: "127.0.0.1", port: 0) { _ in nil }
-    defer { server.stop() }
-    return server.port
-  }
-
-  private func get(_ port: Int, _ path: String) -> HTTPProbe.Answer? {
-    HTTPProbe.get(port: port, path: path, seconds: 5)
-  }
-
-  /// The value of a series; nil where there is none.
-  private func value(_ series: String, at port: Int) -> Double? {
-    let lines = get(port, "/metrics")?.body.split(separator: "\n") ?? []
-    return lines.first { $0.hasPrefix(series + " ") }.flatMap { Double($0.dropFirst(series.utf8.count + 1)) }
-  }
-
-  @Test func bothSidesTellHowTheyAreAndWhatTheyHaveDone() throws {
+  @Test("both sides serve health and metrics") func statusAndMetricsAreServed() throws {
     let broker = try Broker.preferred(partitions: 2)
     let images = sampleImages(30)
     for (name, bytes) in images { try folder.write("images/" + name, bytes) }
-    let ports = [try Self.freePort(), try Self.freePort()]
+    let ports = [try StatusPage.freePort(), try StatusPage.freePort()]
+    let pages = ports.map { StatusPage(port: $0) }
     let programs = try zip(["producer", "consumer"], ports).map { side, port in
       try Program(
         [side], in: folder, environment: broker.environment(["HTTP_PORT": "\(port)", "HTTP_ADDRESS": "127.0.0.1"]))
     }
-    #expect(eventually { value("image_pipeline_images_sent_total", at: ports[0]) == 30 }, "\(programs[0].output)")
-    #expect(eventually { value("image_pipeline_images_stored_total", at: ports[1]) == 30 }, "\(programs[1].output)")
+    #expect(
+      eventually { pages[0].value("image_pipeline_images_sent_total") == 30 }, "\(programs[0].output)"
+    )
+    #expect(
+      eventually { pages[1].value("image_pipeline_images_stored_total") == 30 },
+      "\(programs[1].output)")
     let bytes = Double(images.values.reduce(0) { $0 + $1.count })
-    #expect(value("image_pipeline_sent_bytes_total", at: ports[0]) == bytes)
-    #expect(value("image_pipeline_stored_bytes_total", at: ports[1]) == bytes)
-    #expect(value("image_pipeline_send_seconds_count", at: ports[0]) == 30)
-    #expect(value("image_pipeline_end_to_end_seconds_count", at: ports[1]) == 30)
-    #expect(try #require(value("image_pipeline_batch_seconds_count", at: ports[1])) >= 1)
-    #expect(eventually { value("image_pipeline_lag_messages", at: ports[1]) == 0 })
-    #expect(value("image_pipeline_failures_total{reason=\"dead_letter\"}", at: ports[1]) == 0)
+    #expect(pages[0].value("image_pipeline_sent_bytes_total") == bytes)
+    #expect(pages[1].value("image_pipeline_stored_bytes_total") == bytes)
+    #expect(pages[0].value("image_pipeline_send_seconds_count") == 30)
+    #expect(pages[1].value("image_pipeline_end_to_end_seconds_count") == 30)
+    #expect(try #require(pages[1].value("image_pipeline_batch_seconds_count")) >= 1)
+    #expect(eventually { pages[1].value("image_pipeline_lag_messages") == 0 })
+    #expect(pages[1].value("image_pipeline_failures_total{reason=\"dead_letter\"}") == 0)
     try broker.send([.text("poison")])
-    #expect(eventually { value("image_pipeline_failures_total{reason=\"dead_letter\"}", at: ports[1]) == 1 })
-    #expect(try #require(value("image_pipeline_disk_free_bytes{role=\"output\"}", at: ports[1])) > 0)
-    #expect(try #require(value("process_resident_memory_bytes", at: ports[0])) > 1_000_000)
-    for port in ports {
-      #expect(get(port, "/healthz")?.status == 200)
-      #expect(get(port, "/readyz")?.body == "ok\n")
-      let probe = try Program(["health", "--ready"], in: folder, environment: ["HTTP_PORT": "\(port)"])
+    #expect(
+      eventually { pages[1].value("image_pipeline_failures_total{reason=\"dead_letter\"}") == 1 })
+    #expect(try #require(pages[1].value("image_pipeline_disk_free_bytes{role=\"output\"}")) > 0)
+    #expect(try #require(pages[0].value("process_resident_memory_bytes")) > 1_000_000)
+    for page in pages {
+      #expect(page.live?.status == 200)
+      #expect(page.ready?.body == "ok\n")
+      let probe = try Program(["health", "--ready"], in: folder, environment: ["HTTP_PORT": "\(page.port)"])
       #expect(probe.exitCode() == 0, "\(probe.output)")
       #expect(probe.output == "ok\n")
     }
@@ -61,54 +50,61 @@ import Testing
     #expect(probe.output.contains("nobody answers"))
   }
 
-  @Test func howFarAConsumerIsBehindIsToldWhileItNeverCatchesUp() throws {
+  @Test("a consumer that never catches up reports its lag") func lagIsReportedWhileBehind() throws {
     let broker = try Broker.preferred()
-    let port = try Self.freePort()
+    let port = try StatusPage.freePort()
+    let page = StatusPage(port: port)
     let consumer = try Program(
       ["consumer"], in: folder, environment: broker.environment(["HTTP_PORT": "\(port)", "HTTP_ADDRESS": "127.0.0.1"]))
     #expect(eventually { consumer.output.contains("partitions assigned") }, "\(consumer.output)")
     let catalog = try Database(
-      path: folder.path + "/" + Scratch.output + "/.image-pipeline/catalog.sqlite", busyTimeoutMilliseconds: 1_000)
+      path: folder.path + "/" + TestFolder.output + "/.image-pipeline/catalog.sqlite",
+      busyTimeoutMilliseconds: 1_000)
     #expect(eventually { try catalog.tryBegin() })
     let images = sampleImages(30)
     try broker.send(images.map { .image($0.key, $0.value) })
-    #expect(eventually { value("image_pipeline_lag_messages", at: port) == 30 }, "\(consumer.output)")
+    #expect(eventually { page.value("image_pipeline_lag_messages") == 30 }, "\(consumer.output)")
     catalog.rollback()
-    #expect(eventually { value("image_pipeline_lag_messages", at: port) == 0 }, "\(consumer.output)")
+    #expect(eventually { page.value("image_pipeline_lag_messages") == 0 }, "\(consumer.output)")
     #expect(consumer.terminate() == 0, "\(consumer.output)")
     try expectStored(images, in: folder)
   }
 
-  @Test(arguments: ["producer", "consumer"])
-  func aMissingBrokerMakesASideAliveAndNotReady(side: String) throws {
+  @Test("a missing broker makes a side alive and not ready", arguments: ["producer", "consumer"])
+  func missingBrokerMakesUnready(side: String) throws {
     try folder.makeFolder("images")
-    let port = try Self.freePort()
+    let port = try StatusPage.freePort()
+    let page = StatusPage(port: port)
     let program = try Program(
       [side], in: folder,
       environment: ["HTTP_PORT": "\(port)", "HTTP_ADDRESS": "127.0.0.1", "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"])
-    #expect(eventually { get(port, "/readyz")?.body.hasPrefix("broker: ") == true }, "\(program.output)")
-    #expect(get(port, "/readyz")?.status == 503)
-    #expect(get(port, "/healthz")?.status == 200)
+    #expect(
+      eventually { page.ready?.body.hasPrefix("broker: ") == true }, "\(program.output)")
+    #expect(page.ready?.status == 503)
+    #expect(page.live?.status == 200)
     #expect(program.terminate() == 0, "\(program.output)")
   }
 
-  @Test func aBrokerThatGoesAwayMakesAProducerNotReadyUntilItIsBack() throws {
+  @Test("a producer is unready while its broker is down") func outageMakesProducerUnready() throws {
     let broker = try Broker()
     try folder.makeFolder("images")
-    let port = try Self.freePort()
+    let port = try StatusPage.freePort()
+    let page = StatusPage(port: port)
     let producer = try Program(
       ["producer"], in: folder, environment: broker.environment(["HTTP_PORT": "\(port)", "HTTP_ADDRESS": "127.0.0.1"]))
-    #expect(eventually { get(port, "/readyz")?.status == 200 }, "\(producer.output)")
+    #expect(eventually { page.ready?.status == 200 }, "\(producer.output)")
     broker.setDown(true)
     try folder.write("images/a.jpg", [1])
-    #expect(eventually { get(port, "/readyz")?.body.contains("acknowledgements: none") == true }, "\(producer.output)")
-    #expect(get(port, "/healthz")?.status == 200)
+    #expect(
+      eventually { page.ready?.body.contains("acknowledgements: none") == true },
+      "\(producer.output)")
+    #expect(page.live?.status == 200)
     broker.setDown(false)
-    #expect(eventually { get(port, "/readyz")?.status == 200 }, "\(producer.output)")
+    #expect(eventually { page.ready?.status == 200 }, "\(producer.output)")
     #expect(producer.terminate() == 0)
   }
 
-  @Test func aPortThatIsInUseIsAWarningAndTheImagesGoOn() throws {
+  @Test("a port in use causes a warning, and images are still carried") func usedPortOnlyWarns() throws {
     let taken = try HTTPServer(address: "127.0.0.1", port: 0) { _ in nil }
     defer { taken.stop() }
     let broker = try Broker.preferred()
@@ -121,7 +117,7 @@ import Testing
     #expect(producer.output.contains("sent 1 image"), "\(producer.output)")
   }
 
-  @Test func healthWithoutAPortSaysWhatIsMissing() throws {
+  @Test("the health command without a port names the missing variable") func healthNeedsAPort() throws {
     let probe = try Program(["health"], in: folder)
     #expect(probe.exitCode() == 2)
     #expect(probe.output.contains("HTTP_PORT"))

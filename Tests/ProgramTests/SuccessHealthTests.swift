@@ -1,17 +1,18 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Platform
 
-/// Ready is who succeeds, not who is busy.
+/// Ready means success, not activity.
 @Suite(.ownThread) struct SuccessHealthTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
   private let broker: Broker
   private let page: StatusPage
 
   init() throws {
     broker = try Broker()
-    page = StatusPage(port: try StatusTests.freePort())
+    page = StatusPage(port: try StatusPage.freePort())
     try folder.makeFolder("images")
   }
 
@@ -22,14 +23,14 @@ import Testing
     return program
   }
 
-  /// UNKNOWN_SERVER_ERROR, which the client's library retries in silence.
-  @Test("a consumer whose fetches fail is not ready while messages wait") func failingFetchesAreVisible() throws {
+  /// UNKNOWN_SERVER_ERROR, which the client library retries silently.
+  @Test("a consumer whose fetches fail is not ready while messages wait") func failingFetchesMakeUnready() throws {
     let consumer = try start("consumer")
     try broker.send([.image("a.jpg", [1])])
     #expect(eventually { folder.rows.count == 1 }, "\(consumer.output)")
     broker.failNextRequests(api: 1, errors: Array(repeating: -1, count: 50_000))
     try broker.send([.image("b.jpg", [2])])
-    let isSaid = eventually(withinSeconds: 90) { page.ready?.body.contains("storing: ") == true }
+    let isSaid = eventually(within: .seconds(90)) { page.ready?.body.contains("storing: ") == true }
     #expect(isSaid, "\(page.ready?.body ?? "") \(consumer.output)")
     #expect(page.live?.status == 200)
     broker.clearFailures(api: 1)
@@ -37,7 +38,7 @@ import Testing
     #expect(consumer.terminate() == 0, "\(consumer.output)")
   }
 
-  @Test("a producer whose input cannot be scanned is not ready until it can") func aMissingInputIsVisible() throws {
+  @Test("a producer whose input cannot be scanned is not ready until it can") func missingInputMakesUnready() throws {
     let producer = try start("producer")
     try folder.move("images", to: "elsewhere")
     #expect(eventually { page.ready?.body.contains("input: ") == true }, "\(producer.output)")
@@ -46,13 +47,13 @@ import Testing
     #expect(producer.terminate() == 0, "\(producer.output)")
   }
 
-  @Test("a run that sends what is there ends when nothing is acknowledged for a minute") func aRunGivesUp() throws {
+  @Test("--once exits if nothing is acknowledged for a minute") func onceGivesUpAfterAMinute() throws {
     for number in 0..<3 { try folder.write("images/\(number).jpg", [UInt8(number)]) }
     let producer = try Program(
       ["producer", "--once"], in: folder, environment: broker.environment(["KAFKA_LINGER_MS": "1"]))
-    // Once it has begun: a broker that is not there at the start is another matter.
+    // Only after the start: a missing broker at the start is a different case.
     broker.failNextRequests(api: 0, errors: Array(repeating: 19, count: 50_000))
-    #expect(producer.exitCode(withinSeconds: 100) == 1, "\(producer.output)")
+    #expect(producer.exitCode(within: .seconds(100)) == 1, "\(producer.output)")
     broker.clearFailures(api: 0)
     let next = try Program(["producer", "--once"], in: folder, environment: broker.environment())
     #expect(next.exitCode() == 0 && next.output.contains("sent 3 images,"), "\(next.output)")

@@ -1,26 +1,28 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Kafka
 @testable import Platform
 @testable import SQLite
 
-/// What may become of a topic. For a real broker alone: the embedded one deletes and compacts nothing.
+/// Topics that are re-created, shortened or compacted. Needs a real broker: the embedded one deletes and compacts
+/// nothing.
 @Suite(.ownThread, .enabled("no Apache Kafka is named") { Broker.realServers != nil }) struct TopicFaultTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
   private let broker: Broker
   private let client: KafkaProducer
 
   init() throws {
     broker = try Broker.preferred()
     var settings = broker.settings()
-    // Asked whether the topic is gone, it would make it.
+    // Asking for the topic would create it.
     settings.set("allow.auto.create.topics", "false")
     client = try KafkaProducer(settings) { _ in }
   }
 
   private func images(_ generation: Int, _ number: Int) -> [(String, [UInt8])] {
-    (0..<number).map { ("\(generation)/\($0).jpg", Scratch.bytes(300, seed: UInt64(generation * 1_000 + $0))) }
+    (0..<number).map { ("\(generation)/\($0).jpg", SeededNumbers.bytes(300, seed: UInt64(generation * 1_000 + $0))) }
   }
 
   private func send(_ images: [(String, [UInt8])]) throws { try broker.send(images.map { .image($0.0, $0.1) }) }
@@ -36,8 +38,8 @@ import Testing
 
   // MARK: Made anew
 
-  @Test(arguments: [3, 5, 9])
-  func aTopicThatIsMadeAnewWhileNobodyReadsIsReadFromItsBeginning(count: Int) throws {
+  @Test("a topic re-created while no consumer runs is read from its beginning", arguments: [3, 5, 9])
+  func topicRecreatedWhileIdle(count: Int) throws {
     let (old, new) = (images(1, 5), images(2, count))
     try send(old)
     _ = try Program.storeAll(in: folder, broker)
@@ -47,26 +49,27 @@ import Testing
     try expectStored(all(old, new), in: folder)
   }
 
-  @Test(arguments: [3, 5, 9])
-  func aTopicThatIsMadeAnewUnderARunningConsumerIsReadFromItsBeginning(count: Int) throws {
+  @Test("a topic re-created under a running consumer is read from its beginning", arguments: [3, 5, 9])
+  func topicRecreatedAtRunTime(count: Int) throws {
     let (old, new) = (images(1, 5), images(2, count))
     let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
     try send(old)
     #expect(eventually { folder.rows.count == 5 }, "\(consumer.output)")
     try makeAnew()
     try send(new)
-    #expect(eventually(withinSeconds: 60) { folder.rows.count == 5 + count }, "\(folder.rowNames) \(consumer.output)")
+    #expect(
+      eventually(within: .seconds(60)) { folder.rows.count == 5 + count }, "\(folder.rowNames) \(consumer.output)")
     #expect(consumer.output.contains("made anew"), "\(consumer.output)")
     consumer.signal(SIGTERM)
     #expect(consumer.exitCode() == 0, "\(consumer.output)")
     try expectStored(all(old, new), in: folder)
   }
 
-  /// How many partitions it has before and after, and how many images come after.
+  /// The numbers of partitions before and after, and of images after.
   private static let changes: [(Int32, Int32, Int)] = [(1, 3, 24), (3, 1, 24), (3, 3, 24), (3, 3, 1), (3, 2, 2)]
 
-  @Test(arguments: changes)
-  func aTopicMayBeMadeAnewWithOtherPartitionsWhileNobodyReads(before: Int32, after: Int32, count: Int) throws {
+  @Test("a topic may be re-created with other partitions while no consumer runs", arguments: changes)
+  func partitionsChangedWhileIdle(before: Int32, after: Int32, count: Int) throws {
     let (old, new) = (images(1, 24), images(2, count))
     try makeAnew(partitions: before)
     try send(old)
@@ -79,18 +82,19 @@ import Testing
     #expect(try Program.storeAll(in: folder, broker).contains("stored 0 images"))
   }
 
-  @Test(arguments: changes)
-  func aTopicMayBeMadeAnewWithOtherPartitionsUnderARunningConsumer(before: Int32, after: Int32, count: Int) throws {
+  @Test("a topic may be re-created with other partitions under a running consumer", arguments: changes)
+  func partitionsChangedAtRunTime(before: Int32, after: Int32, count: Int) throws {
     let (old, new) = (images(1, 24), images(2, count))
     try makeAnew(partitions: before)
-    // It looks for new partitions every five minutes; a topic that is gone is noticed sooner.
+    // New partitions are looked for every five minutes; a missing topic is noticed sooner.
     let environment = broker.environment(["KAFKA_TOPIC_METADATA_REFRESH_INTERVAL_MS": "2000"])
     let consumer = try Program(["consumer"], in: folder, environment: environment)
     try send(old)
     #expect(eventually { folder.rows.count == 24 }, "\(consumer.output)")
     try makeAnew(partitions: after)
     try send(new)
-    #expect(eventually(withinSeconds: 60) { folder.rows.count == 24 + count }, "\(folder.rowNames) \(consumer.output)")
+    #expect(
+      eventually(within: .seconds(60)) { folder.rows.count == 24 + count }, "\(folder.rowNames) \(consumer.output)")
     #expect(consumer.output.contains("made anew"), "\(consumer.output)")
     #expect(consumer.terminate() == 0, "\(consumer.output)")
     try expectStored(all(old, new), in: folder)
@@ -99,16 +103,18 @@ import Testing
 
   // MARK: Messages that are gone
 
-  @Test func whatExpiresBeforeARunningConsumerCouldStoreItIsCountedWithTheCure() throws {
+  @Test("messages that expire before a running consumer stores them are counted, with the fix")
+  func expiryAtRunTimeIsCounted() throws {
     let (old, lost, rest) = (images(1, 3), images(2, 4), images(3, 5))
     let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
     try send(old)
     #expect(eventually { folder.rows.count == 3 }, "\(consumer.output)")
-    // While another one holds the lock, it fetches nothing.
+    // It fetches nothing while another consumer holds the lock.
     let catalog = try Database(
-      path: folder.path + "/" + Scratch.output + "/.image-pipeline/catalog.sqlite", busyTimeoutMilliseconds: 1_000)
+      path: folder.path + "/" + TestFolder.output + "/.image-pipeline/catalog.sqlite",
+      busyTimeoutMilliseconds: 1_000)
     #expect(eventually { try catalog.tryBegin() })
-    let held = [("held.jpg", Scratch.bytes(300, seed: 9))]
+    let held = [("held.jpg", SeededNumbers.bytes(300, seed: 9))]
     try send(held)
     #expect(eventually { consumer.output.contains("another consumer holds the catalog") }, "\(consumer.output)")
     try send(lost)
@@ -125,8 +131,8 @@ import Testing
     #expect(try !Program.storeAll(in: folder, broker).contains("removed from the topic"))
   }
 
-  @Test(arguments: [3, 8])
-  func whatATopicHadLostBeforeItsFirstConsumerIsCounted(before: Int64) throws {
+  @Test("messages that expired before the first consumer are counted", arguments: [3, 8])
+  func expiryBeforeStartIsCounted(before: Int64) throws {
     let all = images(1, 8)
     try send(all)
     try client.deleteRecords(of: broker.topic, partition: 0, before: before, timeoutMilliseconds: 30_000)
@@ -138,7 +144,7 @@ import Testing
     #expect(try !Program.storeAll(in: folder, broker).contains("any more"))
   }
 
-  @Test func whatHasExpiredBeforeItWasStoredIsCountedWithTheCure() throws {
+  @Test("messages that expired between two runs are counted, with the fix") func expiryBetweenRunsIsCounted() throws {
     let (old, lost, rest) = (images(1, 3), images(2, 4), images(3, 5))
     try send(old)
     _ = try Program.storeAll(in: folder, broker)
@@ -152,7 +158,7 @@ import Testing
     #expect(try !Program.storeAll(in: folder, broker).contains("removed from the topic"))
   }
 
-  @Test func whatHasExpiredAfterItWasStoredIsNoLoss() throws {
+  @Test("messages that expired after they were stored are no loss") func expiryAfterStoringIsNoLoss() throws {
     let (old, rest) = (images(1, 6), images(2, 3))
     try send(old)
     _ = try Program.storeAll(in: folder, broker)
@@ -163,7 +169,7 @@ import Testing
     try expectStored(all(old, rest), in: folder)
   }
 
-  @Test func aTopicWhoseMessagesHaveAllExpiredIsTheSameOne() throws {
+  @Test("a topic whose messages have all expired is the same topic") func emptiedTopicIsTheSame() throws {
     let (old, rest) = (images(1, 6), images(2, 3))
     try send(old)
     _ = try Program.storeAll(in: folder, broker)
@@ -174,7 +180,7 @@ import Testing
     try expectStored(all(old, rest), in: folder)
   }
 
-  @Test func theGapsOfACompactedTopicAreNoLoss() throws {
+  @Test("gaps in a compacted topic are no loss") func compactionGapsAreNoLoss() throws {
     #expect(try client.deleteTopic(broker.topic, timeoutMilliseconds: 30_000))
     let settings = [
       "cleanup.policy": "compact", "segment.bytes": "1048576", "segment.ms": "100",
@@ -185,15 +191,15 @@ import Testing
     let first = images(1, 8)
     try send(first)
     _ = try Program.storeAll(in: folder, broker)
-    // Newer versions of all but one: the older ones, the last stored message among them, are compacted away.
-    let newer = first.dropFirst().map { ($0.0, Scratch.bytes(200, seed: UInt64($0.1[0]) + 7)) }
+    // Newer versions of all but one. Compaction removes the older ones, the last stored message among them.
+    let newer = first.dropFirst().map { ($0.0, SeededNumbers.bytes(200, seed: UInt64($0.1[0]) + 7)) }
     for round in 0..<2 { try send(newer.map { ($0.0, $0.1 + [UInt8(round)]) }) }
     var next = 0
-    let isCompacted = eventually(withinSeconds: 120) {
-      // Only a segment that is closed is compacted, which the next message does.
+    let isCompacted = eventually(within: .seconds(120)) {
+      // Only closed log segments are compacted, and the next message closes one.
       next += 1
       try broker.send([.image("filler.jpg", [UInt8(next % 256)])])
-      Clock.sleep(milliseconds: 200)
+      pause(.milliseconds(200))
       let left = try broker.messages(broker.topic)
       return !left.contains { (1...14).contains($0.offset) }
     }
@@ -203,13 +209,13 @@ import Testing
     var expected = Dictionary(uniqueKeysWithValues: newer.map { ($0.0, $0.1 + [1]) })
     expected[first[0].0] = first[0].1
     expected["filler.jpg"] = [UInt8(next % 256)]
-    #expect(try folder.files(Scratch.output) == expected.keys.sorted())
-    expectBytes(expected, in: folder, Scratch.output)
-    // A new output too, which begins in the midst of it.
-    try folder.remove(Scratch.output)
-    try folder.remove(Scratch.csv)
+    #expect(try folder.files(TestFolder.output) == expected.keys.sorted())
+    expectBytes(expected, in: folder, TestFolder.output)
+    // A new output, too, which starts in the middle of it.
+    try folder.remove(TestFolder.output)
+    try folder.remove(TestFolder.csv)
     #expect(try !Program.storeAll(in: folder, broker).contains("removed from the topic"))
-    #expect(try folder.files(Scratch.output) == expected.keys.sorted())
-    expectBytes(expected, in: folder, Scratch.output)
+    #expect(try folder.files(TestFolder.output) == expected.keys.sorted())
+    expectBytes(expected, in: folder, TestFolder.output)
   }
 }

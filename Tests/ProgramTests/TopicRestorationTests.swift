@@ -1,27 +1,28 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Kafka
 @testable import Platform
 
-/// A topic that is deleted under running sides is created again. For a real broker alone: the embedded one deletes nothing.
+/// A topic that is deleted under running sides is re-created. Needs a real broker: the embedded one deletes nothing.
 @Suite(.ownThread, .enabled("no Apache Kafka is named") { Broker.realServers != nil }) struct TopicRestorationTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
   private let broker: Broker
   private let client: KafkaProducer
-  /// From the deletion to the next image.
-  private static let mark = 10
+  /// The bound from the deletion to the next image.
+  private static let mark = Duration.seconds(10)
 
   init() throws {
     broker = try Broker.preferred(partitions: 3)
     var settings = broker.settings()
-    // Asked whether the topic is there, it would make it.
+    // Asking for the topic would create it.
     settings.set("allow.auto.create.topics", "false")
     client = try KafkaProducer(settings) { _ in }
     try folder.makeFolder("images")
   }
 
-  /// As users have it: librdkafka looks at the topic again every 30 s.
+  /// With default settings: librdkafka checks the topic every 30 s.
   private func start(_ side: String) throws -> Program {
     try Program([side], in: folder, environment: broker.environment(["TOPIC_PARTITIONS": "3", "LOG_LEVEL": "debug"]))
   }
@@ -30,7 +31,7 @@ import Testing
 
   private var partitions: Int? { (try? client.partitionCount(of: broker.topic, timeoutMilliseconds: 5_000)) ?? nil }
 
-  @Test("with both sides running, an image is stored within 10 s of the deletion") func bothSidesHeal() throws {
+  @Test("two running sides store an image within 10 s of the topic's deletion") func bothSidesHeal() throws {
     let consumer = try start("consumer")
     let producer = try start("producer")
     let before = sampleImages(6)
@@ -39,78 +40,81 @@ import Testing
     try delete()
     var images = before
     for number in 0..<9 {
-      let bytes = Scratch.bytes(500, seed: UInt64(100 + number))
+      let bytes = SeededNumbers.bytes(500, seed: UInt64(100 + number))
       images["new/\(number).jpg"] = bytes
       try folder.write("images/new/\(number).jpg", bytes)
     }
-    let isHealed = eventually(withinSeconds: Self.mark) { folder.rows.count == images.count }
+    let isHealed = eventually(within: Self.mark) { folder.rows.count == images.count }
     #expect(isHealed, "\(folder.rows.count) rows\n\(producer.output)\n\(consumer.output)")
     #expect(partitions == 3, "with the settings of a new topic")
     for side in [producer, consumer] { #expect(side.terminate() == 0, "\(side.output)") }
     try expectStored(images, in: folder)
-    // What the old topic held is gone with it, which the ledger knows.
+    // The old topic's messages are gone, and the ledger knows it.
     #expect(producer.output.contains("--resend"), "\(producer.output)")
   }
 
-  @Test("a producer alone creates the topic again and sends what failed") func aProducerHeals() throws {
+  @Test("a producer alone re-creates the topic and sends the failed images") func producerRecreatesTopic() throws {
     let producer = try start("producer")
     try folder.write("images/a.jpg", [1])
     #expect(eventually { producer.output.contains("sent  image=a.jpg") }, "\(producer.output)")
     try delete()
     try folder.write("images/b.jpg", [2])
-    let isHealed = eventually(withinSeconds: Self.mark) { producer.output.contains("sent  image=b.jpg") }
+    let isHealed = eventually(within: Self.mark) { producer.output.contains("sent  image=b.jpg") }
     #expect(isHealed, "\(producer.output)")
     #expect(partitions == 3)
     #expect(try TopicContent(broker).names() == ["b.jpg"])
     #expect(producer.terminate() == 0, "\(producer.output)")
   }
 
-  @Test("a run that sends what is there creates the topic again, too") func aRunHeals() throws {
+  @Test("--once re-creates the topic, too") func onceRecreatesTopic() throws {
     try folder.write("images/a.jpg", [1])
-    // Until it is continued, the broker is not asked again.
+    // The broker is not asked again until it resumes.
     let producer = try Program(
       ["producer", "--once"], in: folder,
       environment: broker.environment(["TOPIC_PARTITIONS": "3", "KAFKA_LINGER_MS": "3000", "SETTLE_MS": "3000"]))
     #expect(eventually { producer.output.contains("sending") }, "\(producer.output)")
     try delete()
-    #expect(producer.exitCode(withinSeconds: 40) == 0, "\(producer.output)")
+    #expect(producer.exitCode(within: .seconds(40)) == 0, "\(producer.output)")
     #expect(try TopicContent(broker).names() == ["a.jpg"])
   }
 
-  @Test("a consumer alone creates the topic again and stores what comes") func aConsumerHeals() throws {
+  @Test("a consumer alone re-creates the topic and stores new images") func consumerRecreatesTopic() throws {
     let consumer = try start("consumer")
     try broker.send([.image("a.jpg", [1])])
     #expect(eventually { folder.rows.count == 1 }, "\(consumer.output)")
     try delete()
-    #expect(eventually(withinSeconds: Self.mark) { partitions == 3 }, "\(consumer.output)")
+    #expect(eventually(within: Self.mark) { partitions == 3 }, "\(consumer.output)")
     try broker.send([.image("b.jpg", [2])])
-    #expect(eventually(withinSeconds: Self.mark) { folder.rows.count == 2 }, "\(consumer.output)")
+    #expect(eventually(within: Self.mark) { folder.rows.count == 2 }, "\(consumer.output)")
     #expect(consumer.terminate() == 0, "\(consumer.output)")
     try expectStored(["a.jpg": [1], "b.jpg": [2]], in: folder)
   }
 
-  @Test("a topic that somebody creates again with other settings is left as it is") func othersMayCreateIt() throws {
+  @Test("a topic that somebody else re-creates with other settings is left as it is") func foreignRecreationIsKept()
+    throws
+  {
     let consumer = try start("consumer")
     try broker.send([.image("a.jpg", [1])])
     #expect(eventually { folder.rows.count == 1 }, "\(consumer.output)")
     try delete()
     #expect(try client.createTopic(broker.topic, partitions: 2, timeoutMilliseconds: 30_000))
     try broker.send([.image("b.jpg", [2])])
-    #expect(eventually(withinSeconds: 3 * Self.mark) { folder.rows.count == 2 }, "\(consumer.output)")
+    #expect(eventually(within: Self.mark * 3) { folder.rows.count == 2 }, "\(consumer.output)")
     #expect(partitions == 2)
     #expect(consumer.terminate() == 0, "\(consumer.output)")
   }
 
-  @Test("a deleted topic of dead letters is created again with the next dead letter") func lettersHeal() throws {
+  @Test("a deleted topic of dead letters is re-created with the next dead letter") func letterTopicIsRecreated() throws
+  {
     let consumer = try start("consumer")
     let letters = broker.topic + "-dlq"
     try broker.send([.text("poison")])
     #expect(eventually { try broker.messages(letters).count == 1 }, "\(consumer.output)")
     #expect(try client.deleteTopic(letters, timeoutMilliseconds: 30_000))
     // The first one may go to disk, which is as safe.
-    let isBack = eventually(withinSeconds: 90) {
+    let isBack = eventually(within: .seconds(90)) {
       try broker.send([.text("poison")])
-      Clock.sleep(milliseconds: 500)
+      pause(.milliseconds(500))
       return try client.partitionCount(of: letters, timeoutMilliseconds: 5_000) != nil
     }
     #expect(isBack, "\(consumer.output)")
@@ -118,23 +122,23 @@ import Testing
   }
 }
 
-/// What the broker says of the time of messages: for a real broker alone, the embedded one takes any.
+/// The broker's limits for message times. Needs a real broker: the embedded one accepts any time.
 @Suite(.ownThread, .enabled("no Apache Kafka is named") { Broker.realServers != nil }) struct TimestampTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
 
-  @Test("messages that are too old for the topic end a run with exit code 1 and a word about the clock")
-  func aWrongClockIsNamed() throws {
+  @Test("messages too old for the topic end a run with exit code 1 and name the clock")
+  func wrongClockIsNamed() throws {
     let servers = try #require(Broker.realServers)
-    // Whatever is a moment old is refused, as are all messages of a clock that is hours behind. Of so many segments some wait
-    // for longer than a moment.
+    // Messages older than a moment are refused, like all messages of a clock that is hours behind. Some of these many
+    // segments wait longer than that.
     let broker = try Broker(real: servers, topicSettings: ["message.timestamp.before.max.ms": "1"])
-    try folder.write("images/a.jpg", Scratch.bytes(12_000_000, seed: 1))
+    try folder.write("images/a.jpg", SeededNumbers.bytes(12_000_000, seed: 1))
     let producer = try Program(["producer", "--once"], in: folder, environment: broker.environment())
-    #expect(producer.exitCode(withinSeconds: 30) == 1, "\(producer.output)")
+    #expect(producer.exitCode(within: .seconds(30)) == 1, "\(producer.output)")
     #expect(producer.output.contains("INVALID_TIMESTAMP") && producer.output.contains("clock"), "\(producer.output)")
   }
 
-  @Test("doctor compares this machine's clock with the broker's") func doctorComparesTheClocks() throws {
+  @Test("doctor compares this machine's clock with the broker's") func doctorComparesClocks() throws {
     let broker = try Broker(real: try #require(Broker.realServers))
     try folder.makeFolder("images")
     let doctor = try Program(["doctor"], in: folder, environment: broker.environment())

@@ -1,11 +1,12 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Platform
 
-/// Files that are still being written, that change while they are read, or whose change nothing but ctime shows.
+/// Files that are still being written, that change while they are read, or whose change only ctime shows.
 @Suite(.ownThread) struct UnfinishedFileTests {
-  let folder = Scratch()
+  let folder = TestFolder()
   let broker: Broker
   let topic: TopicContent
 
@@ -23,8 +24,8 @@ import Testing
     program.output.split(separator: "\n").count { $0.contains(text) }
   }
 
-  @Test("a file that changes whenever it is read ends a run with exit code 1, and is named")
-  func fileThatChangesWheneverItIsRead() throws {
+  @Test("a file that changes whenever it is read is named and ends a run with exit code 1")
+  func alwaysChangingFileEndsRun() throws {
     try folder.makeLink("images/system.jpg", to: "/proc/cpuinfo")
     try folder.write("images/good.jpg", [1])
     let producer = try once(["SETTLE_MS": "20"])
@@ -33,8 +34,8 @@ import Testing
     #expect(try topic.names() == ["good.jpg"])
   }
 
-  @Test("a file that is being written for ever ends a run with exit code 1, and is named", arguments: [true, false])
-  func fileThatIsWrittenForEver(pauses: Bool) throws {
+  @Test("a file that is written without end is named and ends a run with exit code 1", arguments: [true, false])
+  func endlessWriteEndsRun(pauses: Bool) throws {
     let file = try File.open(folder.path + "/images/growing.jpg", .createNew)
     try folder.append([1], to: file)
     let isOver = StopFlag()
@@ -51,8 +52,8 @@ import Testing
     #expect(folder.exists("images/growing.jpg") && !folder.exists("images/good.jpg"))
   }
 
-  @Test("a run ends beside a file that is opened, appended to and closed for ever")
-  func fileThatIsAppendedToForEver() throws {
+  @Test("a run ends although a file is appended to without end")
+  func endlessAppendDoesNotBlockRun() throws {
     try folder.write("images/growing.jpg", [1])
     let isOver = StopFlag()
     let writing = BackgroundThread.start("writing") { [folder] in
@@ -64,11 +65,11 @@ import Testing
     defer { writing.join() }
     defer { isOver.set() }
     let producer = try once(["SETTLE_MS": "0", "AFTER_SENT": "delete"])
-    // 0 if the file is deleted between two of its writer's visits, which is what was asked for.
-    #expect(producer.exitCode(withinSeconds: 60) != nil, "\(producer.output)")
+    // 0 if the file is deleted between two writes, as requested.
+    #expect(producer.exitCode(within: .seconds(60)) != nil, "\(producer.output)")
   }
 
-  @Test("a run waits for a writer that pauses, and sends and deletes the whole file")
+  @Test("a run waits for a writer that pauses, then sends and deletes the whole file")
   func runWaitsForWriter() throws {
     var file: File? = try File.open(folder.path + "/images/upload.jpg", .createNew)
     try folder.append([1, 2], to: file!)
@@ -95,7 +96,7 @@ import Testing
     #expect(try topic.versions(of: "a.jpg") == [[1, 2, 3], [9, 2, 3]])
   }
 
-  @Test("a file that was refused and sent later is not counted as one that could not be sent")
+  @Test("a file that was refused and sent later does not count as failed")
   func sentFileIsNotCountedAsRefused() throws {
     try folder.makeLink("images/later.jpg", to: "/proc/cpuinfo")
     let producer = try Program(
@@ -109,33 +110,32 @@ import Testing
     #expect(producer.output.contains(#""refused":0"#), "\(producer.output)")
   }
 
-  /// The kernel does not tell this user who writes to the file, but the folder's events do.
+  /// The kernel does not tell this user about the writer, but the folder's events do.
   @Test(
-    "a file of another user is not taken while its writer pauses",
+    "a file of another user is not sent while its writer pauses",
     .enabled("only root has files of other users") { getuid() == 0 })
-  func fileOfAnotherUserIsWaitedFor() throws {
+  func otherUsersWriterIsAwaited() throws {
     try folder.makeFolder("state")
     for name in ["", "/state", "/images"] { #expect(chmod(folder.path + name, 0o777) == 0) }
     let environment = broker.environment(["STATE_DIR": "state", "SETTLE_MS": "500", "RESCAN_MS": "100"])
-    let drop = ["--reuid", "65534", "--regid", "65534", "--clear-groups", Program.path, "producer"]
-    let producer = try Program(drop, in: folder, environment: environment, executable: "setpriv")
-    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    let producer = try Program.unprivileged(["producer"], in: folder, environment: environment)
+    #expect(producer.startsWatching(folder, topic), "\(producer.output)")
     var slow: File? = try File.open(folder.path + "/images/slow.jpg", .createNew)
     try folder.append([1], to: slow!)
-    #expect(throughout(seconds: 2) { try topic.versions(of: "slow.jpg").isEmpty }, "\(producer.output)")
+    #expect(throughout(.seconds(2)) { try topic.versions(of: "slow.jpg").isEmpty }, "\(producer.output)")
     try folder.append([2], to: slow!)
     slow = nil
     #expect(eventually { try topic.versions(of: "slow.jpg") == [[1, 2]] }, "\(producer.output)")
   }
 
-  @Test("an image whose event was lost is found by a scan at once") func lostEventsBringAScan() throws {
+  @Test("an image whose event was lost is found by a scan at once") func lostEventsCauseScan() throws {
     let limit = try #require(Int(folder.system("fs/inotify/max_queued_events")))
     try #require(limit < 100_000)
     let producer = try Program(
       ["producer"], in: folder, environment: broker.environment(["RESCAN_MS": "3600000", "SETTLE_MS": "0"]))
-    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    #expect(producer.startsWatching(folder, topic), "\(producer.output)")
     producer.signal(SIGSTOP)
-    // Two names by turns: the kernel merges an event with an equal one before it.
+    // Two alternating names, since the kernel merges equal events in succession.
     for number in 0...limit { try folder.write("images/\(number % 2).txt", []) }
     try folder.write("images/late.jpg", [1])
     producer.signal(SIGCONT)
@@ -143,8 +143,8 @@ import Testing
   }
 }
 
-extension Scratch {
-  /// A setting of the kernel's, without its line end.
+extension TestFolder {
+  /// A kernel setting, without its line end.
   fileprivate func system(_ name: String) -> String {
     guard let file = try? File.open("/proc/sys/" + name, .read) else { return "" }
     var bytes = [UInt8](repeating: 0, count: 64)

@@ -4,12 +4,12 @@ import Testing
 
 @testable import Platform
 
-/// A consumer that stands still for longer than its group waits, and then goes on as if nothing had happened.
+/// A consumer that is suspended for longer than its session and then resumes.
 @Suite(.ownThread) struct ZombieTests {
-  private let folder = Scratch()
+  private let folder = TestFolder()
 
-  /// Two consumers of one message a batch, of which either stands still at the point the first time that it is there.
-  /// The one with the only partition does so in the midst of this message: the sleeper.
+  /// Two consumers with one message per batch, each suspended at its first visit to the point. The one with the only
+  /// partition stops with this message: the sleeper.
   private func pair(_ broker: Broker, _ message: TestMessage, at point: FaultPoint) throws -> (Program, Program) {
     let environment = broker.environment(
       ["BATCH_IMAGES": "1", "FAULT_POINT": "\(point.rawValue):1:stop"].merging(Broker.shortPollInterval) { $1 })
@@ -19,18 +19,20 @@ import Testing
       return consumer
     }
     try broker.send([message])
-    #expect(eventually { pair.contains { $0.isStopped } }, "\(pair.map(\.output))")
-    return pair[0].isStopped ? (pair[0], pair[1]) : (pair[1], pair[0])
+    #expect(eventually { pair.contains { $0.isSuspended } }, "\(pair.map(\.output))")
+    return pair[0].isSuspended ? (pair[0], pair[1]) : (pair[1], pair[0])
   }
 
   private func end(_ consumers: [Program]) {
     for consumer in consumers { consumer.signal(SIGTERM) }
-    for consumer in consumers { #expect(consumer.exitCode(withinSeconds: 20) == 0, "\(consumer.output)") }
+    for consumer in consumers { #expect(consumer.exitCode(within: .seconds(20)) == 0, "\(consumer.output)") }
   }
 
-  @Test func whoStandsStillBeforeTheLockDoesNotPutAnOldVersionInThePlaceOfANewerOne() throws {
+  @Test("a consumer suspended before the lock does not replace a newer version") func zombieReplacesNoNewerVersion()
+    throws
+  {
     let broker = try Broker.preferred()
-    let (old, new) = (Scratch.bytes(900, seed: 1), Scratch.bytes(800, seed: 2))
+    let (old, new) = (SeededNumbers.bytes(900, seed: 1), SeededNumbers.bytes(800, seed: 2))
     let (sleeper, other) = try pair(broker, .image("a.jpg", old), at: .temporariesSynced)
     try broker.send([.image("a.jpg", new), .image("b.jpg", old)])
     let isFurther = eventually {
@@ -43,22 +45,24 @@ import Testing
     try broker.send([.image("c.jpg", new)])
     #expect(eventually { folder.rowNames.last == "c.jpg" }, "\(folder.rowNames)")
     end([sleeper, other])
-    #expect(folder.read(Scratch.output + "/a.jpg") == new)
+    #expect(folder.bytes(TestFolder.output + "/a.jpg") == new)
     #expect(folder.rowNames == ["a.jpg", "a.jpg", "b.jpg", "c.jpg"])
     #expect(try folder.leftovers() == [])
   }
 
-  @Test(arguments: [FaultPoint.lockTaken, .imageRenamed, .rowsSynced, .positionsRecorded])
-  func whoHoldsTheLockIsWaitedForWithoutLeavingTheGroup(point: FaultPoint) throws {
+  @Test(
+    "a consumer waits for a suspended lock holder without leaving its group",
+    arguments: [FaultPoint.lockTaken, .imageRenamed, .rowsSynced, .positionsRecorded])
+  func lockHolderIsAwaited(point: FaultPoint) throws {
     let broker = try Broker.preferred()
-    // The header of the CSV file is written at the start: so its rows are visited for the first time with an image.
+    // The CSV header is written at the start, so that the rows' fault point is first visited with an image.
     try broker.send([.image("first.jpg", [0])])
     _ = try Program.storeAll(in: folder, broker)
     let (sleeper, other) = try pair(broker, .image("a.jpg", [1]), at: point)
     try broker.send([.image("a.jpg", [2]), .image("b.jpg", [3])])
-    let before = folder.text(Scratch.csv)
+    let before = folder.text(TestFolder.csv)
     #expect(eventually { other.hasPartition }, "\(other.output)")
-    expectKeptWaiting(other) { folder.text(Scratch.csv) == before }
+    expectKeptWaiting(other) { folder.text(TestFolder.csv) == before }
     sleeper.signal(SIGCONT)
     let isDone = eventually {
       other.goOn()
@@ -69,11 +73,11 @@ import Testing
     end([sleeper, other])
     #expect(!other.wasExpelled, "\(other.output)")
     #expect(folder.rowNames == ["first.jpg", "a.jpg", "a.jpg", "b.jpg"])
-    #expect(folder.read(Scratch.output + "/a.jpg") == [2])
+    #expect(folder.bytes(TestFolder.output + "/a.jpg") == [2])
     #expect(try folder.leftovers() == [])
   }
 
-  @Test func whoIsKilledWhileItHoldsTheLockHoldsNobodyUp() throws {
+  @Test("a consumer killed while it holds the lock blocks nobody") func killedLockHolderBlocksNobody() throws {
     let broker = try Broker.preferred()
     let (sleeper, other) = try pair(broker, .image("a.jpg", [1]), at: .imageRenamed)
     try broker.send([.image("a.jpg", [2])])
@@ -86,13 +90,15 @@ import Testing
     }
     #expect(isDone, "\(other.output)")
     end([other])
-    #expect(folder.read(Scratch.output + "/a.jpg") == [2])
-    // What lay in the killed one's slot goes with the next consumer that takes it.
+    #expect(folder.bytes(TestFolder.output + "/a.jpg") == [2])
+    // The next consumer in the killed one's slot removes its files.
     _ = try Program.storeAll(in: folder, broker)
     #expect(try folder.leftovers() == [])
   }
 
-  @Test func aConsumerThatStartsWhileTheLockIsHeldSaysSoAndEndsWhenItIsTold() throws {
+  @Test("a consumer that starts while the lock is held logs it and exits when told to") func waitForLockCanBeStopped()
+    throws
+  {
     let broker = try Broker.preferred()
     let (sleeper, other) = try pair(broker, .image("a.jpg", [1]), at: .imageRenamed)
     let third = try Program(["consumer"], in: folder, environment: broker.environment())
@@ -106,14 +112,9 @@ import Testing
 }
 
 extension Program {
-  /// Stopped by a signal.
-  fileprivate var isStopped: Bool {
-    lines(of: "stat").first?.split(separator: ")").last?.hasPrefix(" T") == true
-  }
+  fileprivate func goOn() { if isSuspended { signal(SIGCONT) } }
 
-  fileprivate func goOn() { if isStopped { signal(SIGCONT) } }
-
-  /// It has found that another one went on where it was, or has been in the group again.
+  /// Whether it has noticed that another one overtook it, or has rejoined the group.
   fileprivate var hasHadItsSay: Bool {
     output.contains("another consumer has stored") || output.contains("partitions revoked")
   }

@@ -1,18 +1,19 @@
 import Dispatch
 import Glibc
+import TestSupport
 import Testing
 
 @testable import SQLite
 
 @Suite struct DatabaseTests {
-  let temporary: TemporaryDatabase
-  init() throws { temporary = try TemporaryDatabase() }
+  let temporary: TestDatabase
+  init() throws { temporary = TestDatabase() }
 
   private func number(_ database: Database, _ sql: String) throws -> Int64? {
     try database.prepare(sql).first { $0.integer(0) }
   }
 
-  /// The descriptors that this process has on the file.
+  /// This process's descriptors of the file.
   private func openFiles(at path: String) throws -> Int {
     var file = stat()
     try #require(stat(path, &file) == 0)
@@ -23,7 +24,7 @@ import Testing
   }
 
   private func files() throws -> [String] {
-    let stream = try #require(opendir(temporary.folder))
+    let stream = try #require(opendir(temporary.folder.path))
     defer { closedir(stream) }
     var names: [String] = []
     while let entry = readdir(stream) {
@@ -33,12 +34,12 @@ import Testing
     return names.filter { !$0.hasPrefix(".") }.sorted()
   }
 
-  @Test func whoOnlyLooksSeesWhatIsCommittedAndChangesNothing() throws {
+  @Test("a reading connection sees commits and changes nothing") func readerChangesNothing() throws {
     let writer = try temporary.open()
     try writer.execute("CREATE TABLE numbers (value); INSERT INTO numbers VALUES (1)")
     let reader = try Database(reading: temporary.path)
     #expect(try number(reader, "SELECT value FROM numbers") == 1)
-    // Beside a transaction that is open.
+    // Next to an open transaction.
     try writer.execute("BEGIN IMMEDIATE; UPDATE numbers SET value = 2")
     #expect(try number(reader, "SELECT value FROM numbers") == 1)
     try writer.execute("COMMIT")
@@ -55,11 +56,11 @@ import Testing
     #expect(try files() == before)
   }
 
-  @Test func whoOnlyLooksAtWhatACrashLeftLeavesItThere() throws {
+  @Test("a reading connection leaves a crashed database as it is") func readerLeavesCrashedState() throws {
     let writer = try temporary.open()
     try writer.execute("CREATE TABLE numbers (value); INSERT INTO numbers VALUES (1)")
-    // As after a crash: the log beside the file, and nobody who has it open.
-    let copy = temporary.folder + "/copy?a%b#\u{E9}.db"
+    // As after a crash: the log exists, and nobody has it open.
+    let copy = temporary.folder / "copy?a%b#\u{E9}.db"
     defer { for suffix in ["", "-wal", "-shm"] { unlink(copy + suffix) } }
     for suffix in ["", "-wal", "-shm"] { try duplicate(temporary.path + suffix, copy + suffix) }
     let before = try files()
@@ -82,13 +83,13 @@ import Testing
     try #require(write(target, bytes, count) == count)
   }
 
-  @Test func whoOnlyLooksMakesNoDatabase() throws {
+  @Test("a reading connection creates no database") func readerCreatesNoDatabase() throws {
     let refused = failure { _ = try Database(reading: temporary.path) }
     #expect(refused?.description.contains("unable to open database file") == true, "\(String(describing: refused))")
     #expect(try files() == [])
   }
 
-  @Test func aDatabaseIsDurableAndChecksItsForeignKeys() throws {
+  @Test("a database is durable and checks its foreign keys") func databaseIsDurable() throws {
     let database = try temporary.open()
     #expect(try database.prepare("PRAGMA journal_mode").first { $0.text(0) } == "wal")
     #expect(try number(database, "PRAGMA synchronous") == 2)
@@ -97,7 +98,7 @@ import Testing
     #expect(access(temporary.path + "-wal", F_OK) == 0 && access(temporary.path + "-shm", F_OK) == 0)
   }
 
-  @Test func whatOneConnectionStoresTheNextOneReads() throws {
+  @Test("rows of one connection are read by the next") func nextConnectionReadsRows() throws {
     let first = try temporary.open()
     try first.execute("CREATE TABLE t (v); INSERT INTO t VALUES (1); INSERT INTO t VALUES (2)")
     try first.setUserVersion(7)
@@ -109,7 +110,7 @@ import Testing
     #expect(try second.userVersion() == 7)
   }
 
-  @Test func aSecondConnectionIsBusyWhileTheFirstWrites() throws {
+  @Test("a second connection is busy while the first writes") func secondWriterIsBusy() throws {
     let first = try temporary.open()
     let second = try temporary.open()
     #expect(try first.tryBegin())
@@ -123,7 +124,7 @@ import Testing
     second.rollback()
   }
 
-  @Test func aBusyConnectionWaitsAsLongAsItMay() throws {
+  @Test("a busy connection waits for its time-out") func busyConnectionWaits() throws {
     let first = try temporary.open()
     let second = try temporary.open(busyTimeoutMilliseconds: 20_000)
     #expect(try first.tryBegin())
@@ -137,7 +138,7 @@ import Testing
     second.rollback()
   }
 
-  @Test func aReadThatCannotBecomeAWriteIsBusyByItsExtendedCode() throws {
+  @Test("a stale read that becomes a write fails as busy snapshot") func staleReadIsBusySnapshot() throws {
     let first = try temporary.open()
     try first.execute("CREATE TABLE t (v); INSERT INTO t VALUES (1)")
     let second = try temporary.open()
@@ -150,7 +151,7 @@ import Testing
     second.rollback()
   }
 
-  @Test func aTransactionThatThrowsIsUndone() throws {
+  @Test("a transaction that throws is undone") func throwingTransactionIsUndone() throws {
     struct Stop: Error {}
     let database = try temporary.open()
     try database.execute("CREATE TABLE t (v)")
@@ -169,7 +170,7 @@ import Testing
     #expect(try number(temporary.open(), "SELECT count(*) FROM t") == 1)
   }
 
-  @Test func aCommitThatFailsIsUndone() throws {
+  @Test("a failed commit is undone") func failedCommitIsUndone() throws {
     let database = try temporary.open()
     try database.execute(
       "CREATE TABLE a (id INTEGER PRIMARY KEY); CREATE TABLE b (a REFERENCES a DEFERRABLE INITIALLY DEFERRED)")
@@ -181,7 +182,7 @@ import Testing
     database.rollback()
   }
 
-  @Test func aTransactionWithinATransactionIsAnErrorAndUndoesBoth() throws {
+  @Test("a nested transaction is an error and undoes both") func nestedTransactionIsAnError() throws {
     let database = try temporary.open()
     try database.execute("CREATE TABLE t (v)")
     let error = failure {
@@ -194,7 +195,7 @@ import Testing
     #expect(try number(database, "SELECT count(*) FROM t") == 0)
   }
 
-  @Test func statementsEndWithTheirDatabase() throws {
+  @Test("statements end with their database") func statementsEndWithDatabase() throws {
     let database = try temporary.open()
     try database.execute("CREATE TABLE t (v); INSERT INTO t VALUES (1), (2)")
     let select = try database.prepare("SELECT v FROM t")
@@ -208,16 +209,16 @@ import Testing
     #expect(failure { try select.run() }?.message == "the database is closed")
     #expect(failure { try database.execute("SELECT 1") }?.message == "the database is closed")
     database.close()
-    // The last connection removes the log: a statement that is still alive would have kept it.
+    // The last connection removes the log, unless a statement is still alive.
     #expect(access(temporary.path + "-wal", F_OK) != 0)
   }
 
-  @Test func aStatementKeepsItsDatabaseOpen() throws {
+  @Test("a statement keeps its database open") func statementKeepsDatabaseOpen() throws {
     let select = try temporary.open().prepare("SELECT 5")
     #expect(try select.first { $0.integer(0) } == 5)
   }
 
-  @Test func anExclusiveConnectionUsesNoSharedMemoryAndIsAlone() throws {
+  @Test("an exclusive connection uses no shared memory and is alone") func exclusiveConnectionIsAlone() throws {
     let database = try temporary.open(exclusive: true)
     try database.execute("CREATE TABLE t (v)")
     #expect(access(temporary.path + "-wal", F_OK) == 0)
@@ -227,7 +228,7 @@ import Testing
     _ = try temporary.open()
   }
 
-  @Test func connectionsThatMakeOneDatabaseTogetherAllSucceed() throws {
+  @Test("connections that create one database at the same time all succeed") func parallelCreationSucceeds() throws {
     let (path, failures) = (temporary.path, DispatchSemaphore(value: 0))
     DispatchQueue.concurrentPerform(iterations: 8) { _ in
       do {
@@ -242,8 +243,8 @@ import Testing
     #expect(try number(temporary.open(), "SELECT count(*) FROM t") == 8)
   }
 
-  @Test func aPlaceWhereNoDatabaseCanBeIsAnErrorOfTheHost() throws {
-    let error = failure { _ = try Database(path: temporary.folder + "/none/a.db", busyTimeoutMilliseconds: 0) }
+  @Test("a path that no database can have is an error of the host") func impossiblePathIsHostError() throws {
+    let error = failure { _ = try Database(path: temporary.folder / "none/a.db", busyTimeoutMilliseconds: 0) }
     #expect(error?.isEnvironmental == true)
     #expect(error?.description.contains("/none/a.db") == true)
     #expect(error?.description.contains("Create its folder") == true)
@@ -251,7 +252,7 @@ import Testing
     #expect(failure { _ = try Database(path: temporary.path + "\0x", busyTimeoutMilliseconds: 0) } != nil)
   }
 
-  @Test func aFileThatIsNoDatabaseIsNamedWithItsCure() throws {
+  @Test("a file that is no database is named with its fix") func otherFileIsNamedWithFix() throws {
     let descriptor = open(temporary.path, O_CREAT | O_WRONLY, 0o600)
     let text = String(repeating: "not a database ", count: 100)
     try #require(write(descriptor, text, text.utf8.count) > 0)

@@ -13,27 +13,27 @@ import Testing
     HTTPProbe.get(port: server.port, path: path, seconds: 10)
   }
 
-  @Test func aPathIsAnsweredWithItsStatusAndBody() throws {
+  @Test("a path is answered with its status and body") func pathHasStatusAndBody() throws {
     let server = try server { HTTPResponse(status: $0 == "/sick" ? 503 : 200, body: "at \($0)\n") }
     defer { server.stop() }
     #expect(get(server, "/well") == HTTPProbe.Answer(status: 200, body: "at /well\n"))
     #expect(get(server, "/sick?query=1#part") == HTTPProbe.Answer(status: 503, body: "at /sick\n"))
   }
 
-  @Test func whatIsNotThereIsNotFound() throws {
+  @Test("an unknown path is not found") func unknownPathIsNotFound() throws {
     let server = try server { _ in nil }
     defer { server.stop() }
     #expect(get(server, "/")?.status == 404)
   }
 
-  @Test func aLargeBodyArrivesWhole() throws {
+  @Test("a large body arrives whole") func largeBodyArrivesWhole() throws {
     let body = String(repeating: "0123456789", count: 100_000)
     let server = try server { _ in HTTPResponse(body: body) }
     defer { server.stop() }
     #expect(get(server, "/")?.body == body)
   }
 
-  @Test("an address that is none is named with its variable") func badAddress() throws {
+  @Test("an invalid address is named with its variable") func badAddressIsNamed() throws {
     let error = #expect(throws: HTTPServerError.self) {
       _ = try HTTPServer(address: "no address", port: 0) { _ in nil }
     }
@@ -41,7 +41,7 @@ import Testing
     #expect(words.contains("HTTP_ADDRESS") && !words.contains(String(cString: strerror(0))), "\(words)")
   }
 
-  @Test func onlyGetAndHeadAreAnswered() throws {
+  @Test("only GET and HEAD are answered") func onlyGetAndHeadAreAnswered() throws {
     let asked = Mutex(0)
     let server = try server { _ in
       asked.withLock { $0 += 1 }
@@ -58,17 +58,19 @@ import Testing
     #expect(asked.withLock { $0 } == 1)
   }
 
-  @Test(arguments: [
-    "nonsense\r\n\r\n", "GET / HTTP/1.1\r\nX: \(String(repeating: "x", count: 100_000))\r\n\r\n", "\0\0\0\r\n\r\n",
-  ])
-  func nonsenseHarmsNobody(request: String) throws {
+  @Test(
+    "nonsense requests are harmless",
+    arguments: [
+      "nonsense\r\n\r\n", "GET / HTTP/1.1\r\nX: \(String(repeating: "x", count: 100_000))\r\n\r\n", "\0\0\0\r\n\r\n",
+    ])
+  func nonsenseIsHarmless(request: String) throws {
     let server = try server { _ in HTTPResponse(body: "ok") }
     defer { server.stop() }
     #expect(try !Raw.ask(server.port, request).hasPrefix("HTTP/1.1 200"))
     #expect(get(server, "/")?.body == "ok")
   }
 
-  @Test func aPortThatIsInUseIsNamedWithTheCure() throws {
+  @Test("a port in use is named with its fix") func usedPortIsNamedWithFix() throws {
     let server = try server { _ in nil }
     defer { server.stop() }
     let error = #expect(throws: HTTPServerError.self) {
@@ -77,11 +79,11 @@ import Testing
     #expect("\(error!)".contains("127.0.0.1:\(server.port)") && "\(error!)".contains("HTTP_PORT"))
   }
 
-  @Test func anAddressOfAnotherMachineIsRefused() {
+  @Test("an address of another machine is refused") func foreignAddressIsRefused() {
     #expect(throws: HTTPServerError.self) { _ = try HTTPServer(address: "192.0.2.1", port: 0) { _ in nil } }
   }
 
-  @Test func aStoppedServerFreesItsPort() throws {
+  @Test("a stopped server frees its port") func stoppedServerFreesPort() throws {
     let first = try server { _ in HTTPResponse(body: "first") }
     first.stop()
     first.stop()
@@ -92,11 +94,11 @@ import Testing
   }
 }
 
-/// A client without manners.
+/// A client that may send nonsense.
 private enum Raw {
   struct Failure: Error { let code: Int32 }
 
-  /// Sends a text and returns all that comes back until the other side closes, or is silent for a second.
+  /// Sends a text and returns everything received until the other side closes or is silent for a second.
   static func ask(_ port: Int, _ text: String) throws -> String {
     let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     defer { close(socket) }

@@ -6,13 +6,13 @@ import Testing
 @Suite struct HealthTests {
   private let health = Health()
 
-  @Test func itIsAliveFromTheStartAndReadyOnceItHasStarted() {
+  @Test("a side is alive from the start and ready once it has started") func readyOnceStarted() {
     #expect(health.report() == Health.Report(isAlive: true, isReady: false, reasons: ["starting"]))
     health.started()
     #expect(health.report() == Health.Report(isAlive: true, isReady: true, reasons: []))
   }
 
-  @Test func eachTroubleIsNamedUntilItIsOver() {
+  @Test("each trouble is named until it is over") func troubleIsNamedUntilOver() {
     health.started()
     health.trouble(.output, "no space left")
     health.trouble(.broker, "away")
@@ -24,7 +24,7 @@ import Testing
     #expect(health.report().isReady)
   }
 
-  @Test func aLoopThatStandsStillIsNotAliveUntilItGoesOn() {
+  @Test("a stalled loop is not alive until it continues") func stalledLoopIsNotAlive() {
     health.started()
     let later = Clock.monotonicMilliseconds + Health.patience
     let report = health.report(at: later + 1_000)

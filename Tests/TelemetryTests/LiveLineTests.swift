@@ -1,9 +1,10 @@
+import TestSupport
 import Testing
 
 @testable import Telemetry
 
 @Suite struct LiveLineTests {
-  private let lines = Lines()
+  private let lines = LogLines()
   private let erase = "\r\u{1B}[2K"
 
   private func log(_ format: LogFormat = .text, colour: Bool = false, redraw: Bool = true, width: Int = 80) -> Log {
@@ -12,7 +13,7 @@ import Testing
     return Log(output: LogOutput(level: .info, format: format, screen: screen) { lines.append($0) }, component: "c")
   }
 
-  @Test func aLoggedLineAndTheLiveLineBelowItAreOneWrite() throws {
+  @Test("a log line and the live line below it are one write") func logAndLiveLineAreOneWrite() throws {
     let log = log()
     #expect(log.hasLiveLine)
     log.setLiveLine("50 %")
@@ -27,7 +28,7 @@ import Testing
     #expect(!writes[3].contains("\u{1B}") && writes[3].hasSuffix(" info  c  done\n"))
   }
 
-  @Test func aLiveLineThatStaysTheSameIsNotDrawnAgain() {
+  @Test("an unchanged live line is not redrawn") func sameLiveLineIsNotRedrawn() {
     let log = log()
     log.setLiveLine("50 %")
     log.with(component: "d").setLiveLine("50 %")
@@ -37,7 +38,7 @@ import Testing
     #expect(lines.all.count == 2)
   }
 
-  @Test func aLiveLineIsCutToTheWidthAndCannotSteerTheTerminal() {
+  @Test("a live line is cut to the width and escaped") func liveLineIsCutAndEscaped() {
     let log = log(width: 6)
     log.setLiveLine("0123456789")
     log.setLiveLine("猫猫猫")
@@ -45,15 +46,17 @@ import Testing
     #expect(lines.all == [erase + "01234", erase + "猫猫", erase + #"a\n\u"#])
   }
 
-  @Test(arguments: [
-    ("abc", 2, "ab"), ("abc", 0, ""), ("abc", -1, ""), ("猫a", 1, ""), ("猫a", 3, "猫a"), ("🐱🐱", 3, "🐱"),
-    ("e\u{301}e\u{301}", 1, "e\u{301}"), ("❤️a", 2, "❤️"),
-  ])
-  func aTextIsMeasuredInColumns(text: String, width: Int, expected: String) {
+  @Test(
+    "a text is measured in columns",
+    arguments: [
+      ("abc", 2, "ab"), ("abc", 0, ""), ("abc", -1, ""), ("猫a", 1, ""), ("猫a", 3, "猫a"), ("🐱🐱", 3, "🐱"),
+      ("e\u{301}e\u{301}", 1, "e\u{301}"), ("❤️a", 2, "❤️"),
+    ])
+  func textIsMeasuredInColumns(text: String, width: Int, expected: String) {
     #expect(Columns.cut(text, to: width) == expected)
   }
 
-  @Test func thereIsNoLiveLineForProgramsAndForTerminalsThatCannotRedraw() {
+  @Test("programs and dumb terminals get no live line") func dumbTerminalHasNoLiveLine() {
     for log in [log(.json), log(redraw: false)] {
       #expect(!log.hasLiveLine)
       log.setLiveLine("50 %")
@@ -61,7 +64,7 @@ import Testing
     #expect(lines.all.isEmpty)
   }
 
-  @Test func onlyTheLevelIsColouredAndNeverInJSON() throws {
+  @Test("only the level is colored, and never in JSON") func onlyLevelIsColored() throws {
     log(colour: true).error("x")
     log(.json, colour: true).error("x")
     try #require(lines.all.count == 2)

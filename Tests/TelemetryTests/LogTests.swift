@@ -1,24 +1,16 @@
-import Synchronization
+import TestSupport
 import Testing
 
 @testable import Telemetry
 
-/// What a log wrote.
-final class Lines: Sendable {
-  private let lines = Mutex<[String]>([])
-  var all: [String] { lines.withLock { $0 } }
-  func append(_ line: String) { lines.withLock { $0.append(line) } }
-}
-
 @Suite struct LogTests {
-  private let lines = Lines()
+  private let lines = LogLines()
 
   private func log(_ level: LogLevel = .info, _ format: LogFormat = .text) -> Log {
-    let lines = lines
-    return Log(level: level, format: format, component: "producer") { lines.append($0) }
+    lines.log(level: level, format: format, component: "producer")
   }
 
-  @Test func aTextLineHasTimeLevelComponentMessageAndFields() {
+  @Test("a text line has time, level, component, message and fields") func textLineHasAllParts() {
     let line = LogLine(
       milliseconds: 1_795_476_676_123, level: .info, component: "producer", message: "sent cat/001.jpg",
       fields: ["bytes": 123, "partition": 0, "ok": true, "rate": 1.5, "name": "a b", "empty": "", "q": "\"=\""])
@@ -29,7 +21,7 @@ final class Lines: Sendable {
     )
   }
 
-  @Test func theColumnsOfATextLineStandWhateverTheLevel() {
+  @Test("the columns of text lines are aligned for every level") func textColumnsAreAligned() {
     let texts = LogLevel.allCases.map {
       LogLine(milliseconds: 0, level: $0, component: "c", message: "m", fields: [:]).text(coloured: false)
     }
@@ -40,7 +32,7 @@ final class Lines: Sendable {
       ])
   }
 
-  @Test func aJSONLineHasTheSameAsMembers() {
+  @Test("a JSON line has the same parts as members") func jsonLineHasAllParts() {
     let line = LogLine(
       milliseconds: 1_795_476_676_123, level: .warning, component: "producer", message: "say \"hi\"",
       fields: ["bytes": 123, "ok": false, "rate": 0.5, "level": "high", "none": .number(.nan), "path": "a\\b"])
@@ -49,7 +41,7 @@ final class Lines: Sendable {
         + #""message":"say \"hi\"","bytes":123,"ok":false,"rate":0.5,"level_":"high","none":null,"path":"a\\b"}"#)
   }
 
-  @Test func onlyTheLevelAndThoseAboveAreWritten() {
+  @Test("only lines at the level or above are written") func lowerLevelsAreDropped() {
     let log = log(.warning)
     log.trace("1")
     log.debug("2")
@@ -61,7 +53,7 @@ final class Lines: Sendable {
     #expect(log.writes(.error) && !log.writes(.info))
   }
 
-  @Test func whatIsNotWrittenIsNotEvaluated() {
+  @Test("a dropped line is not evaluated") func droppedLineIsNotEvaluated() {
     var evaluations = 0
     func costly() -> String {
       evaluations += 1
@@ -74,21 +66,21 @@ final class Lines: Sendable {
     #expect(evaluations == 2)
   }
 
-  @Test func anotherComponentSharesTheSink() {
+  @Test("another component shares the sink") func componentsShareTheSink() {
     let log = log(.info, .json)
     log.with(component: "kafka").info("up")
     #expect(lines.all.count == 1)
     #expect(lines.all.first?.contains(#""component":"kafka","message":"up"}"#) == true)
   }
 
-  @Test func aLogThatGoesElsewhereHasNoLiveLine() {
+  @Test("a log with its own sink has no live line") func customSinkHasNoLiveLine() {
     let log = log()
     #expect(!log.hasLiveLine)
     log.setLiveLine("50 %")
     #expect(lines.all.isEmpty)
   }
 
-  @Test func linesOfManyThreadsStayWhole() async {
+  @Test("lines of many threads stay whole") func threadsKeepLinesWhole() async {
     let log = log()
     await withTaskGroup(of: Void.self) { group in
       for task in 0..<4 { group.addTask { for index in 0..<250 { log.info("line", ["id": .of(task * 250 + index)]) } } }
@@ -97,7 +89,7 @@ final class Lines: Sendable {
     #expect(lines.all.allSatisfy { $0.contains(" info  producer  line  id=") && !$0.contains("\n") })
   }
 
-  @Test func valuesOfAllKindsMakeFields() {
+  @Test("values of all kinds make fields") func valuesOfAllKindsMakeFields() {
     #expect(LogValue.of(5) == .integer(5))
     #expect(LogValue.of(UInt64.max) == .integer(.max))
     #expect(LogValue.of(Int32(-1)) == .integer(-1))
@@ -109,14 +101,16 @@ final class Lines: Sendable {
 }
 
 @Suite struct LogLevelTests {
-  @Test(arguments: [
-    ("trace", LogLevel.trace), ("INFO", .info), ("Warn", .warning), ("warning", .warning), ("error", .error),
-  ])
-  func aLevelIsFoundByItsNameInAnyCase(name: String, level: LogLevel) {
+  @Test(
+    "a level is found by its name in any case",
+    arguments: [
+      ("trace", LogLevel.trace), ("INFO", .info), ("Warn", .warning), ("warning", .warning), ("error", .error),
+    ])
+  func levelNamesIgnoreCase(name: String, level: LogLevel) {
     #expect(LogLevel(name: name) == level)
   }
 
-  @Test func anUnknownNameIsNoLevelAndNoFormat() {
+  @Test("an unknown name is neither a level nor a format") func unknownNamesAreRefused() {
     #expect(LogLevel(name: "loud") == nil && LogLevel(name: "") == nil)
     #expect(LogFormat(name: "xml") == nil && LogFormat(name: "JSON") == .json && LogFormat(name: "text") == .text)
     #expect(LogLevel.trace < .debug && LogLevel.warning < .error)

@@ -3,14 +3,14 @@ import Testing
 @testable import Telemetry
 
 @Suite struct MetricsTextTests {
-  @Test func aCounterHasItsHelpKindAndValue() {
+  @Test("a counter has help, type and value") func counterHasHelpTypeAndValue() {
     var text = MetricsText()
     text.counter("images_total", "Images\nof \"all\" kinds \\.", 7)
     #expect(
       text.text == "# HELP images_total Images\\nof \"all\" kinds \\\\.\n# TYPE images_total counter\nimages_total 7\n")
   }
 
-  @Test func valuesOfALabelAreSortedAndEscaped() {
+  @Test("label values are sorted and escaped") func labelsAreSortedAndEscaped() {
     var text = MetricsText()
     text.counter("failures_total", "F", by: "reason", ["z": 1, "a\"b\\c\n": 2])
     #expect(
@@ -19,7 +19,7 @@ import Testing
       ])
   }
 
-  @Test func numbersAreWrittenAsPrometheusReadsThem() {
+  @Test("numbers are written as Prometheus reads them") func numbersSuitPrometheus() {
     var text = MetricsText()
     let values = [0, 1.5, -3, 1e300, .infinity, -.infinity, .nan]
     text.gauge("g", "G", values.enumerated().map { ([("n", "\($0.offset)")], $0.element) })
@@ -27,7 +27,7 @@ import Testing
     #expect(numbers == ["0", "1.5", "-3", "1e+300", "+Inf", "-Inf", "NaN"])
   }
 
-  @Test func aHistogramCountsEachBucketWithThoseBelowIt() {
+  @Test("a histogram's buckets are cumulative") func histogramIsCumulative() {
     let histogram = Histogram(bounds: [0.1, 1, 10])
     for value in [0.05, 0.1, 0.5, 10, 11, 200] { histogram.observe(value) }
     var text = MetricsText()

@@ -3,7 +3,7 @@ import Testing
 @testable import Telemetry
 
 @Suite struct RepetitionsTests {
-  @Test func theSameIsSaidOnceInAWhileWithHowOftenItWasNot() {
+  @Test("a repeated line is logged once in a while with the number left out") func repetitionsAreCounted() {
     let repetitions = Repetitions(intervalMilliseconds: 100)
     #expect(repetitions.unsaid(of: "a", now: 0) == 0)
     #expect(repetitions.unsaid(of: "b", now: 1) == 0, "something else")
@@ -14,7 +14,7 @@ import Testing
     #expect(repetitions.unsaid(of: "a", now: 200) == 1)
   }
 
-  @Test func whatIsAlwaysNewTakesNoMemoryForEver() {
+  @Test("ever-new lines take bounded memory") func newLinesTakeBoundedMemory() {
     let repetitions = Repetitions(intervalMilliseconds: 1_000_000)
     for number in 0..<10_000 { #expect(repetitions.unsaid(of: "\(number)", now: 0) == 0) }
     #expect(repetitions.unsaid(of: "9999", now: 1) == nil)

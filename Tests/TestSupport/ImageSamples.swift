@@ -1,4 +1,4 @@
-/// The images that come with the project.
+/// The project's sample images.
 package enum ImageSamples {
   private static let folder =
     "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/") + "/samples/"

@@ -1,7 +1,22 @@
-/// The same numbers in each run (SplitMix64), so that what fails once fails again.
+import Glibc
+
+/// Random numbers that are the same for the same seed (SplitMix64), so that what fails once fails again.
 package struct SeededNumbers: RandomNumberGenerator {
   private var state: UInt64
+
   package init(seed: UInt64) { state = seed }
+
+  /// - Parameter name: a sequence of its own for each name, independent of how many numbers the others take.
+  package init(seed: UInt64, _ name: String) {
+    state = name.utf8.reduce(seed) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+  }
+
+  /// Numbers for one test. Their seed is printed, so that a failure can be repeated: `TEST_SEED=n`.
+  package static func printed(_ test: String = #function) -> SeededNumbers {
+    let seed = getenv("TEST_SEED").flatMap { UInt64(String(cString: $0)) } ?? UInt64.random(in: 1...999_999)
+    print("TEST_SEED=\(seed) \(test)")
+    return SeededNumbers(seed: seed, test)
+  }
 
   package mutating func next() -> UInt64 {
     state &+= 0x9E37_79B9_7F4A_7C15
@@ -11,7 +26,29 @@ package struct SeededNumbers: RandomNumberGenerator {
     return mixed ^ (mixed >> 31)
   }
 
+  package mutating func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &self) }
+
+  /// True in so many of a hundred cases.
+  package mutating func percent(_ chance: Int) -> Bool { number(0...99) < chance }
+
+  /// Bytes that nothing can compress.
   package mutating func bytes(_ count: Int) -> [UInt8] {
-    (0..<count).map { _ in UInt8.random(in: 0...255, using: &self) }
+    [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+      var rest = count
+      while rest > 0 {
+        withUnsafeBytes(of: next()) { word in
+          for byte in word.prefix(rest) {
+            buffer.initializeElement(at: count - rest, to: byte)
+            rest -= 1
+          }
+        }
+      }
+      initialized = count
+    }
+  }
+
+  package static func bytes(_ count: Int, seed: UInt64) -> [UInt8] {
+    var numbers = SeededNumbers(seed: seed)
+    return numbers.bytes(count)
   }
 }

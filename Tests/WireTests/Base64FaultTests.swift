@@ -2,7 +2,7 @@ import Testing
 
 @testable import Wire
 
-/// What is said of a text that is not Base64.
+/// The explanation of text that is no Base64.
 @Suite struct Base64FaultTests {
   private func fault(_ text: String) -> String { Array(text.utf8).withUnsafeBytes { Base64Fault($0).description } }
 
@@ -17,19 +17,19 @@ import Testing
   func offsetAndCharacterAreNamed(text: String, said: String) { #expect(fault(text).hasPrefix(said), "\(fault(text))") }
 
   @Test("a byte that is no character is named as a byte")
-  func aByteIsNamed() {
+  func byteIsNamed() {
     #expect(
       ([0x51, 0x55, 0xFF, 0x44] as [UInt8]).withUnsafeBytes { Base64Fault($0).description }
         == "offset 2 holds the byte 0xFF")
   }
 
   @Test(
-    "the usual forms of other tools are recognised",
+    "the usual forms of other tools are recognized",
     arguments: [
       ("data:image/png;base64,iVBO", "data URI"), (" DATA:;base64,iVBO", "data URI"), ("data:", "data URI"),
       ("b'iVBO'", "Python"), ("b\"iVBO\"", "Python"), ("QU-D", "URL-safe"), ("QUJDQ_==", "URL-safe"),
     ])
-  func formsAreRecognised(text: String, said: String) { #expect(fault(text).contains(said), "\(fault(text))") }
+  func formsAreRecognized(text: String, said: String) { #expect(fault(text).contains(said), "\(fault(text))") }
 
   @Test(
     "padding and length are explained",

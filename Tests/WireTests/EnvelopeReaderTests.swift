@@ -4,7 +4,7 @@ import Testing
 
 @testable import Wire
 
-/// Name and Base64 of a value.
+/// The name and the Base64 of a value.
 func readEnvelope(_ value: [UInt8]) throws(EnvelopeError) -> (name: String, base64: String) {
   let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: value.count, alignment: 1)
   defer { copy.deallocate() }
@@ -18,36 +18,42 @@ func readEnvelope(_ text: String) throws(EnvelopeError) -> (name: String, base64
 }
 
 @Suite struct EnvelopeReaderTests {
-  @Test(arguments: ["cat/001.jpg", #"quote " slash \ end"#, "\u{0}\n\t", "é猫🐈", "\"\u{301}"])
-  func whatTheWriterWritesComesBack(name: String) throws {
+  @Test(
+    "a written envelope is read back",
+    arguments: ["cat/001.jpg", #"quote " slash \ end"#, "\u{0}\n\t", "é猫🐈", "\"\u{301}"])
+  func writtenEnvelopeIsRead(name: String) throws {
     let read = try readEnvelope(envelope(name, Array("foobar".utf8)))
     #expect(Array(read.name.utf8) == Array(name.utf8))
     #expect(read.base64 == "Zm9vYmFy")
   }
 
-  @Test(arguments: [
-    #"{"image_content":"Zg==","image_name":"a"}"#, #"{"image_name":"a","image_content":"Zg=="}"#,
-    " \t\r\n{ \n\"image_name\" \t: \"a\" ,\r\n \"image_content\"\n:\n\"Zg==\" } \n ",
-  ])
+  @Test(
+    "key order and white space are free",
+    arguments: [
+      #"{"image_content":"Zg==","image_name":"a"}"#, #"{"image_name":"a","image_content":"Zg=="}"#,
+      " \t\r\n{ \n\"image_name\" \t: \"a\" ,\r\n \"image_content\"\n:\n\"Zg==\" } \n ",
+    ])
   func keyOrderAndWhiteSpaceAreFree(text: String) throws { #expect(try readEnvelope(text) == ("a", "Zg==")) }
 
-  @Test(arguments: [
-    "1", "-1.5e+3", "true", "false", "null", "NaN", "-Infinity", "\"\"", #""}],\"{""#, "[]", "{}", "[ ]", "{ }",
-    #"[1,[2,{"a":[]}],"x\\"]"#, #"{"image_name":"inner","image_content":{"image_content":"inner"}}"#,
-  ])
-  func unknownKeysAreSteppedOver(value: String) throws {
+  @Test(
+    "unknown keys are skipped",
+    arguments: [
+      "1", "-1.5e+3", "true", "false", "null", "NaN", "-Infinity", "\"\"", #""}],\"{""#, "[]", "{}", "[ ]", "{ }",
+      #"[1,[2,{"a":[]}],"x\\"]"#, #"{"image_name":"inner","image_content":{"image_content":"inner"}}"#,
+    ])
+  func unknownKeysAreSkipped(value: String) throws {
     #expect(
       try readEnvelope(#"{"x":\#(value),"image_name":"a","y": \#(value) ,"image_content":"Zg==","z":\#(value)}"#)
         == ("a", "Zg=="))
   }
 
-  @Test func ofAKeyThatComesTwiceTheLastCounts() throws {
+  @Test("the last of two equal keys counts") func lastDuplicateKeyCounts() throws {
     #expect(
       try readEnvelope(#"{"image_name":"a","image_content":"Zg==","image_name":"b","image_content":"Zm8="}"#)
         == ("b", "Zm8="))
   }
 
-  @Test func everyEscapeOfJSONIsRead() throws {
+  @Test("every JSON escape is read") func everyEscapeIsRead() throws {
     #expect(
       try readEnvelope(#"{"image_name":"\"\\\/\b\f\n\r\t\u00e9\u732B\ud83d\udc08","image_content":""}"#).name
         == "\"\\/\u{8}\u{c}\n\r\té猫🐈")
@@ -56,11 +62,13 @@ func readEnvelope(_ text: String) throws(EnvelopeError) -> (name: String, base64
     #expect(try readEnvelope(#"{"image_name":"a\u0000","image_content":""}"#).name == "a\0")
   }
 
-  @Test(arguments: [
-    #"\ud83d"#, #"\udc08"#, #"\ud83dx"#, #"\ud83d\n"#, #"\ud83d\ud83d"#, #"\udc08\ud83d"#, #"\ud83d\u0041"#,
-    #"\u12"#, #"\u12g4"#, #"\u+123"#, #"\u-000"#, #"\u 123"#, #"\x41"#, #"\'"#, #"\0"#, #"\uD83D\u"#, "\\u00é",
-  ])
-  func anEscapeThatStandsForNothingIsRefused(escape: String) {
+  @Test(
+    "an invalid escape is refused",
+    arguments: [
+      #"\ud83d"#, #"\udc08"#, #"\ud83dx"#, #"\ud83d\n"#, #"\ud83d\ud83d"#, #"\udc08\ud83d"#, #"\ud83d\u0041"#,
+      #"\u12"#, #"\u12g4"#, #"\u+123"#, #"\u-000"#, #"\u 123"#, #"\x41"#, #"\'"#, #"\0"#, #"\uD83D\u"#, "\\u00é",
+    ])
+  func invalidEscapeIsRefused(escape: String) {
     #expect(throws: EnvelopeError.self) { try readEnvelope(#"{"image_name":"\#(escape)","image_content":""}"#) }
     #expect(throws: EnvelopeError.self) { try readEnvelope(#"{"image_name":"a","image_content":"\#(escape)"}"#) }
     #expect(throws: EnvelopeError.self) {
@@ -68,27 +76,29 @@ func readEnvelope(_ text: String) throws(EnvelopeError) -> (name: String, base64
     }
   }
 
-  @Test(arguments: [
-    ("", "not a JSON object"), ("[]", "not a JSON object"), ("null", "not a JSON object"), ("{}", "no image_name"),
-    (#"{"image_content":""}"#, "no image_name"), (#"{"image_name":"a"}"#, "no image_content"),
-    (#"{"image_name":5,"image_content":""}"#, "image_name is not a string"),
-    (#"{"image_name":"a","image_content":null}"#, "image_content is not a string"),
-    (#"{"image_name":"a","image_content":""}x"#, "behind the JSON object"),
-    (#"{"image_name":"a","image_content":""}{}"#, "behind the JSON object"),
-    (#"{"image_name":"a","image_content":"",}"#, "a string was expected"),
-    (#"{"image_name":"a" "image_content":""}"#, "does not end"), (#"{"image_name" "a"}"#, "a key without a value"),
-    (#"{'image_name':'a'}"#, "a string was expected"), (#"{"x":nul,"image_name":"a"}"#, "no JSON value"),
-    (#"{"x":,"image_name":"a"}"#, "no JSON value"), (#"{"x":[1 2]}"#, "array does not end"),
-    (#"{"x":{"y":1"#, "object does not end"), (#"{"x":"#, "ends too early"),
-    ("\u{FEFF}{}", "not a JSON object"),
-  ])
-  func whatIsNoEnvelopeIsRefusedWithItsReason(text: String, reason: String) {
+  @Test(
+    "a value that is no envelope is refused with its reason",
+    arguments: [
+      ("", "not a JSON object"), ("[]", "not a JSON object"), ("null", "not a JSON object"), ("{}", "no image_name"),
+      (#"{"image_content":""}"#, "no image_name"), (#"{"image_name":"a"}"#, "no image_content"),
+      (#"{"image_name":5,"image_content":""}"#, "image_name is not a string"),
+      (#"{"image_name":"a","image_content":null}"#, "image_content is not a string"),
+      (#"{"image_name":"a","image_content":""}x"#, "behind the JSON object"),
+      (#"{"image_name":"a","image_content":""}{}"#, "behind the JSON object"),
+      (#"{"image_name":"a","image_content":"",}"#, "a string was expected"),
+      (#"{"image_name":"a" "image_content":""}"#, "does not end"), (#"{"image_name" "a"}"#, "a key without a value"),
+      (#"{'image_name':'a'}"#, "a string was expected"), (#"{"x":nul,"image_name":"a"}"#, "no JSON value"),
+      (#"{"x":,"image_name":"a"}"#, "no JSON value"), (#"{"x":[1 2]}"#, "array does not end"),
+      (#"{"x":{"y":1"#, "object does not end"), (#"{"x":"#, "ends too early"),
+      ("\u{FEFF}{}", "not a JSON object"),
+    ])
+  func otherValuesAreRefused(text: String, reason: String) {
     let said = refusal { _ = try readEnvelope(text) }
     #expect(said?.contains(reason) == true, "\(said ?? "nothing was refused")")
   }
 
   @Test(
-    "a value of another tool's is recognised",
+    "a value of another tool is recognized",
     arguments: [
       ([0xEF, 0xBB, 0xBF, 0x7B, 0x7D], "byte-order mark"), ([0xFF, 0xFE, 0x7B, 0], "UTF-16"),
       ([0, 0x7B, 0, 0x22], "UTF-16"),
@@ -98,19 +108,19 @@ func readEnvelope(_ text: String) throws(EnvelopeError) -> (name: String, base64
       (Array(#""{}""#.utf8), "encoded twice"),
       ([0xFF, 0xD8, 0xFF, 0xE0, 0, 16], "jpeg image"),
     ] as [([UInt8], String)])
-  func aValueOfAnotherToolIsRecognised(value: [UInt8], said: String) {
+  func otherToolsAreRecognized(value: [UInt8], said: String) {
     let reason = refusal { _ = try readEnvelope(value) }
     #expect(reason?.contains(said) == true, "\(reason ?? "nothing was refused")")
   }
 
-  @Test func bytesThatAreNotUTF8AreRefusedInAName() {
+  @Test("bytes that are not UTF-8 are refused in a name") func nameMustBeUTF8() {
     for bytes: [UInt8] in [[0xFF], [0xC3], [0xC0, 0x80], [0xED, 0xA0, 0x80], [0xF5, 0x80, 0x80, 0x80]] {
       let value = Array(#"{"image_name":""#.utf8) + bytes + Array(#"","image_content":""}"#.utf8)
       #expect(throws: EnvelopeError.self) { try readEnvelope(value) }
     }
   }
 
-  @Test func deepNestingIsRefusedAndDoesNotOverflowTheStack() throws {
+  @Test("deep nesting is refused and does not overflow the stack") func deepNestingIsRefused() throws {
     func nested(_ depth: Int) -> String {
       let value = String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
       return #"{"x":\#(value),"image_name":"a","image_content":""}"#
@@ -121,7 +131,7 @@ func readEnvelope(_ text: String) throws(EnvelopeError) -> (name: String, base64
     #expect(throws: EnvelopeError.self) { try readEnvelope(open) }
   }
 
-  @Test func aHugeContentIsNotCopied() throws {
+  @Test("huge content is not copied") func hugeContentIsNotCopied() throws {
     let characters = 90_000_000
     let head = Array(#"{"image_name":"a","image_content":""#.utf8)
     let value = UnsafeMutableRawBufferPointer.allocate(byteCount: head.count + characters + 2, alignment: 1)
@@ -135,12 +145,12 @@ func readEnvelope(_ text: String) throws(EnvelopeError) -> (name: String, base64
     #expect(content.baseAddress == UnsafeRawPointer(value.baseAddress! + head.count))
   }
 
-  @Test func aHugeNameIsReadAndThenRefused() throws {
+  @Test("a huge name is read and then refused") func hugeNameIsRefused() throws {
     let read = try readEnvelope(#"{"image_name":"\#(String(repeating: "é", count: 5_000_000))","image_content":""}"#)
     #expect(throws: ImageName.Refusal.self) { try ImageName(read.name) }
   }
 
-  @Test func theReasonNamesTheByte() {
+  @Test("the reason names the byte") func reasonNamesTheByte() {
     #expect(refusal { _ = try readEnvelope(#"{"image_name":7}"#) } == "image_name is not a string (byte 14)")
   }
 }

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Messaging
@@ -29,7 +30,7 @@ import Testing
 
   private let binary: [String: [UInt8]] = ["image-encoding": Array("binary".utf8)]
 
-  @Test func aBinaryValueIsTheImageAndHeadersNameIt() {
+  @Test("a binary value is the image, and headers name it") func binaryValueIsTheImage() {
     let envelope = Envelope(name: "cat/ä \"1\".jpg", format: .binary)
     let image: [UInt8] = [0, 1, 0xFF, 0x22]
     var value = [UInt8](repeating: 9, count: envelope.size(carrying: image.count))
@@ -43,7 +44,7 @@ import Testing
     #expect(Envelope(name: "a").headers == [], "an envelope is as it always was")
   }
 
-  @Test func whatIsWrittenIsRead() throws {
+  @Test("a written message is read") func writtenMessageIsRead() throws {
     let envelope = Envelope(name: "cat/1.jpg", format: .binary)
     var headers: [String: [UInt8]] = [:]
     for header in envelope.headers { headers[header.name] = header.value }
@@ -52,19 +53,19 @@ import Testing
     #expect(try content([], headers: headers).bytes == [], "an empty image")
   }
 
-  @Test func withoutItsNameTheKeyNamesIt() throws {
+  @Test("the key is the name if the header is missing") func keyIsTheDefaultName() throws {
     let read = try content([1], key: "k.jpg", headers: binary)
     #expect(read.name == "k.jpg" && read.bytes == [1])
   }
 
-  @Test func bytesThatLookLikeAnEnvelopeAreAnImageWhereTheHeaderSaysSo() throws {
+  @Test("bytes that look like JSON are an image if the header says so") func headerDecidesTheFormat() throws {
     let value = Array(#"{"image_name": "x", "image_content": ""}"#.utf8)
     #expect(try content(value, key: "k", headers: binary).bytes == value)
     let read = try content(value, key: "k")
     #expect(read.name == "x" && read.bytes == nil)
   }
 
-  @Test func whatCannotBeReadIsRefusedWithTheReason() {
+  @Test("an unreadable message is refused with its reason") func unreadableMessageIsRefused() {
     func reason(_ value: [UInt8]?, _ key: String?, _ headers: [String: [UInt8]]) -> String? {
       #expect(throws: EnvelopeError.self) { _ = try content(value, key: key, headers: headers) }?.description
     }
@@ -77,7 +78,7 @@ import Testing
       reason([1], "k", binary.merging(["image-name": [0xFF]]) { $1 }) == "the image's name is not UTF-8")
   }
 
-  @Test func sizesAreThoseOfTheFormat() {
+  @Test("sizes are those of the format") func sizesFitTheFormat() {
     #expect(WireFormat.base64.encodedCount(720_000) == 960_000 && WireFormat.binary.encodedCount(720_000) == 720_000)
     for format in WireFormat.allCases {
       #expect(format.contentCount(fitting: -1) == 0)

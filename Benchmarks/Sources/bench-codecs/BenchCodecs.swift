@@ -1,6 +1,6 @@
 import Glibc
-import Wire
 import Platform
+import Wire
 
 /// Measures what stands between an image's bytes and a message's value, each in cache and on one thread: Base64 by every path
 /// that this processor has, the envelope around it, and `memcpy` beside them. One line of JSON for each; rates are GB (10^9

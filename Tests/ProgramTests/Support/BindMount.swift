@@ -1,16 +1,17 @@
 import Glibc
+import TestSupport
 
 @testable import Platform
 
-/// A file or a folder that stands in a second place, as volumes do in containers: unmounted with the test.
+/// A file or a folder mounted at a second path, as volumes are in containers. Unmounted with the test.
 final class BindMount {
   private let target: String
-  private let scratch = Scratch()
+  private let scratch = TestFolder()
   private var isMounted = false
 
   struct NotMounted: Error { let reason: String }
 
-  /// Both are there already. Where a small disk may be mounted, this may be too.
+  /// Both paths must exist. The right to mount a small disk is enough.
   init(_ source: String, at target: String) throws {
     self.target = target
     try run("/bin/mount", "--bind", source, target)
@@ -22,7 +23,7 @@ final class BindMount {
   func remove() {
     guard isMounted else { return }
     isMounted = false
-    // Lazily: a consumer of a test that failed may still have files open there.
+    // Lazily, because a consumer of a failed test may still have open files.
     try? run("/bin/umount", "-l", target)
   }
 

@@ -6,14 +6,14 @@ import Testing
 @testable import Platform
 @testable import Wire
 
-/// A message as a test sends it, or finds it in a topic.
+/// A message that a test sends or finds in a topic.
 struct TestMessage: Equatable {
   var key: [UInt8]?
   var value: [UInt8]?
   var headers: [MessageHeader] = []
-  /// Where to; nil: by the key.
+  /// The target partition; nil: by the key.
   var partition: Int32?
-  /// Where it was found; -1 where it is still to be sent.
+  /// The offset; -1 if not sent yet.
   var offset: Int64 = -1
 
   static func == (left: TestMessage, right: TestMessage) -> Bool {
@@ -26,8 +26,8 @@ struct TestMessage: Equatable {
     return message(name, bytes[...], ImageHeaders(digest: digest, length: bytes.count))
   }
 
-  /// An image in parts of at most `size` bytes, as our producer sends it.
-  /// - Parameter digest: what the headers say of the whole; nil: the truth.
+  /// An image in segments of at most `size` bytes, as our producer sends it.
+  /// - Parameter digest: the hash in the headers; nil: the right one.
   static func segments(_ name: String, _ bytes: [UInt8], size: Int, digest: Digest? = nil) -> [TestMessage] {
     let digest = digest ?? bytes.withUnsafeBytes { SHA256.hash($0) }
     let count = (bytes.count + size - 1) / size
@@ -65,23 +65,24 @@ struct TestMessage: Equatable {
     TestMessage(key: Array(key.utf8), value: Array(value.utf8), headers: headers)
   }
 
-  /// The text of a header; nil where there is none.
+  /// The text of a header; nil if there is no such header.
   func header(_ name: String) -> String? {
     headers.last { $0.name == name }.map { String(decoding: $0.value, as: UTF8.self) }
   }
 }
 
 extension Broker {
-  /// On the real broker where there is one.
+  /// On the real broker if there is one, else on an embedded one.
   static func preferred(partitions: Int = 1) throws -> Broker {
     if let realServers { return try Broker(real: realServers, partitions: partitions) }
     return try Broker(partitions: partitions)
   }
 
-  /// Sends messages to the topic, those of one partition in this order, and waits until they are there.
-  /// - Parameter more: the client's settings, where its defaults do not do.
+  /// Sends messages to the topic, in order within each partition, and waits for their delivery.
+  /// - Parameter more: client settings that differ from the defaults.
   func send(
-    _ messages: [TestMessage], to other: String? = nil, settings more: [String: String] = [:], withinSeconds: Int = 30
+    _ messages: [TestMessage], to other: String? = nil, settings more: [String: String] = [:],
+    within bound: Duration = .seconds(30)
   ) throws {
     let failures = Mutex<[String]>([])
     var settings = settings()
@@ -100,7 +101,7 @@ extension Broker {
         }
       }
     }
-    #expect(producer.flush(timeoutMilliseconds: withinSeconds * 1_000))
+    #expect(producer.flush(timeoutMilliseconds: Int(bound.components.seconds) * 1_000))
     #expect(failures.withLock { $0 } == [])
   }
 
@@ -110,12 +111,12 @@ extension Broker {
     try (bytes + [0]).withUnsafeBytes { try body(UnsafeRawBufferPointer(rebasing: $0.dropLast())) }
   }
 
-  /// How many messages a topic holds; 0 where there is none.
+  /// The number of messages in a topic; 0 if there is no topic.
   func messageCount(_ topic: String) throws -> Int {
     try ranges(topic).reduce(0) { $0 + Int($1.value.upperBound - $1.value.lowerBound) }
   }
 
-  /// The offsets that each partition of a topic has.
+  /// The range of offsets of each partition.
   func ranges(_ topic: String) throws -> [Int32: Range<Int64>] {
     let client = try reader()
     defer { client.unsubscribeAndClose() }
@@ -159,6 +160,6 @@ extension Broker {
     }
   }
 
-  /// Whether anything went to the topic of dead letters.
+  /// Whether the topic of dead letters has messages.
   var hasDeadLetters: Bool { get throws { try messageCount(topic + "-dlq") > 0 } }
 }

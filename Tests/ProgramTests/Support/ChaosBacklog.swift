@@ -1,13 +1,13 @@
 import Synchronization
+import TestSupport
 
 @testable import Platform
 @testable import SQLite
 
-/// How many messages the fullest partition holds that are not stored yet, looked at by a thread of its own: the broker
-/// may hang.
+/// The number of unstored messages in the fullest partition, checked by a separate thread because the broker may hang.
 ///
-/// The embedded broker keeps 5 MiB a partition and forgets the oldest. The images that are dropped do not bound what waits
-/// there, for a killed producer sends again what it had begun.
+/// The embedded broker keeps 5 MiB per partition and forgets the oldest messages. The dropped images do not bound the
+/// backlog, since a killed producer sends again what it had begun.
 final class ChaosBacklog {
   private final class State: Sendable {
     let now = Atomic(0)
@@ -15,20 +15,20 @@ final class ChaosBacklog {
     let stop = StopFlag()
   }
 
-  /// Of 27 kB at the most each, 2.4 MB. What is in the input folder and not sent comes on top of them, which is as much.
+  /// 2.4 MB of messages of at most 27 kB. As much again may be unsent in the input folder.
   private static let limit = 90
 
   private let state = State()
   private let thread: BackgroundThread
 
-  init(in folder: Scratch, _ broker: Broker) {
-    let catalog = folder.path + "/\(Scratch.output)/.image-pipeline/catalog.sqlite"
+  init(in folder: TestFolder, _ broker: Broker) {
+    let catalog = folder.path + "/\(TestFolder.output)/.image-pipeline/catalog.sqlite"
     thread = BackgroundThread.start("backlog") { [state] in
       let topic = try? TopicContent(broker)
       var stored: [Int32: Int64] = [:]
       while !state.stop.wait(milliseconds: 50) {
         guard let ends = try? topic?.ends() else { continue }
-        // Seldom: each look makes this process one of those that have the catalog open.
+        // Rarely: each check opens the catalog in this process.
         if Self.longest(ends, stored) > Self.limit / 2 { stored = (try? Self.positions(in: catalog)) ?? stored }
         let now = Self.longest(ends, stored)
         state.now.store(now, ordering: .relaxed)
@@ -42,7 +42,7 @@ final class ChaosBacklog {
   }
 
   private static func positions(in catalog: String) throws -> [Int32: Int64] {
-    // Not made by this: SQLite would.
+    // Not created here, as SQLite would.
     guard try FileStatus.of(catalog) != nil else { return [:] }
     var positions: [Int32: Int64] = [:]
     try Database(path: catalog, busyTimeoutMilliseconds: 100)
@@ -53,7 +53,7 @@ final class ChaosBacklog {
     return positions
   }
 
-  /// Nothing more is to be sent for now.
+  /// Nothing more should be sent for now.
   var isFull: Bool { state.now.load(ordering: .relaxed) > Self.limit }
   var most: Int { state.most.load(ordering: .relaxed) }
 

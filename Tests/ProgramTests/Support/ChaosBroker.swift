@@ -1,11 +1,12 @@
 import Glibc
+import TestSupport
 
 @testable import Platform
 
-/// The real broker as a victim: killed and brought back by commands that the environment names.
+/// The real broker as a victim, killed and restarted by commands from the environment.
 final class ChaosBroker {
-  /// `KAFKA_TEST_KILL` and `KAFKA_TEST_RESUME`, run by the shell. Where `KAFKA_TEST_NODES` is above 1, `NODE` is the
-  /// number of the broker that is meant.
+  /// `KAFKA_TEST_KILL` and `KAFKA_TEST_RESUME` are shell commands. If `KAFKA_TEST_NODES` is above 1, `NODE` is the
+  /// broker's number.
   struct Commands {
     let kill: String
     let resume: String
@@ -19,55 +20,55 @@ final class ChaosBroker {
   }
 
   private enum State {
-    case up(since: Int64, work: Int)
-    /// With the command that was bringing it back, where that was interrupted: it ends by itself.
+    case up(since: ContinuousClock.Instant, work: Int)
+    /// With the interrupted restart command, which ends by itself.
     case killing(Program, interrupted: Program?)
-    case down(until: Int64)
-    case resuming(Program, since: Int64)
+    case down(until: ContinuousClock.Instant)
+    case resuming(Program, since: ContinuousClock.Instant)
   }
 
   private let commands: Commands
-  private let scratch: Scratch
+  private let scratch: TestFolder
   private var schedule: ChaosSchedule
   private var plan: ChaosPlan
-  private var numbers: ChaosNumbers
+  private var numbers: SeededNumbers
   private var node = 1
   private var state: State
-  private var wasDue: Int64?
+  private var wasDue: ContinuousClock.Instant?
   private(set) var tally = ChaosVictim.Tally()
   private(set) var faults: [String] = []
 
-  init(_ commands: Commands, in scratch: Scratch, seed: UInt64, _ temper: ChaosSchedule.Temper) {
+  init(_ commands: Commands, in scratch: TestFolder, seed: UInt64, _ temper: ChaosSchedule.Temper) {
     self.commands = commands
     self.scratch = scratch
     schedule = ChaosSchedule(seed: seed, name: "broker", temper)
     plan = schedule.next()
-    numbers = ChaosNumbers(seed: seed, "node")
-    state = .up(since: Clock.monotonicMilliseconds, work: 0)
+    numbers = SeededNumbers(seed: seed, "node")
+    state = .up(since: ContinuousClock.now, work: 0)
     node = numbers.number(1...commands.nodes)
   }
 
-  /// - Parameter work: all that was sent and stored so far.
+  /// - Parameter work: the number of images sent and stored so far.
   func step(work: Int) throws {
-    let now = Clock.monotonicMilliseconds
+    let now = ContinuousClock.now
     switch state {
     case .up(let since, let before):
       switch plan.moment {
-      case .afterStart(let milliseconds): if now - since >= milliseconds { try kill(counts: work > before) }
-      case .atWork(let units, let milliseconds):
+      case .afterStart(let span): if now - since >= span { try kill(counts: work > before) }
+      case .atWork(let units, let span):
         if wasDue == nil, work - before >= units { wasDue = now }
-        if let due = wasDue, now - due >= milliseconds { try kill(counts: true) }
+        if let due = wasDue, now - due >= span { try kill(counts: true) }
       }
     case .killing(let program, let interrupted):
       guard program.hasEnded, interrupted?.hasEnded != false else { return }
       if program.exitCode() != 0 { faults.append("KAFKA_TEST_KILL failed:\n\(program.output)") }
-      state = .down(until: now + Int64(plan.restMilliseconds))
+      state = .down(until: now + plan.rest)
       wasDue = nil
       plan = schedule.next()
     case .down(let until): if now >= until { try resume() }
     case .resuming(let program, let since):
-      // In the midst of its recovery: the command then fails, as it must.
-      if case .afterStart(let milliseconds) = plan.moment, now - since >= milliseconds, !program.hasEnded {
+      // During its recovery, so the restart command fails, as it must.
+      if case .afterStart(let span) = plan.moment, now - since >= span, !program.hasEnded {
         return try kill(counts: false)
       }
       guard program.hasEnded else { return }
@@ -90,13 +91,13 @@ final class ChaosBroker {
     if case .afterStart = plan.moment { tally.recovering += 1 }
   }
 
-  private func resume() throws { state = .resuming(try run(commands.resume), since: Clock.monotonicMilliseconds) }
+  private func resume() throws { state = .resuming(try run(commands.resume), since: ContinuousClock.now) }
 
-  /// Brings it back for good.
+  /// Restarts it for good.
   func spare() throws {
     if case .killing(let program, let interrupted) = state { _ = (program.exitCode(), interrupted?.exitCode()) }
     if case .resuming(let program, _) = state { _ = program.exitCode() }
     let program = try run(commands.resume)
-    if program.exitCode(withinSeconds: 120) != 0 { faults.append("KAFKA_TEST_RESUME failed:\n\(program.output)") }
+    if program.exitCode(within: .seconds(120)) != 0 { faults.append("KAFKA_TEST_RESUME failed:\n\(program.output)") }
   }
 }

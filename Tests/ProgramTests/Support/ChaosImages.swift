@@ -1,12 +1,13 @@
 import Glibc
+import TestSupport
 
 @testable import Platform
 
-/// The images of a run: drops them into the input folder while it lasts, and knows what must be stored in the end.
+/// The images of a run. Drops them into the input folder and knows what must be stored in the end.
 final class ChaosImages {
   struct Image {
     let name: String
-    /// What it has been, one after another; each has a row of its own.
+    /// All versions in order; each has its own row.
     var versions: [Version]
     var last: Version { versions.last! }
   }
@@ -20,11 +21,11 @@ final class ChaosImages {
   private struct SlowFile {
     let file: File
     let rest: [UInt8]
-    /// When its writer goes on, in monotonic ms.
-    let due: Int64
+    /// The time at which its writer continues.
+    let due: ContinuousClock.Instant
   }
 
-  /// How large they are, and how many of them may wait.
+  /// The size of images, and how many may wait.
   struct Amount {
     var largest: Int
     /// Dropped and not yet stored.
@@ -35,54 +36,54 @@ final class ChaosImages {
   static let folder = "images"
 
   private(set) var all: [Image] = []
-  /// Some files are written in two steps with a pause between them, under their own names.
+  /// Some files are written under their own names in two steps with a pause.
   var hasSlowWriters = false
-  /// What slow writers have begun.
+  /// Files that slow writers have begun.
   private var unfinished: [SlowFile] = []
-  private let scratch: Scratch
+  private let scratch: TestFolder
   private let amount: Amount
-  private var numbers: ChaosNumbers
-  /// What the images are cut from.
+  private var numbers: SeededNumbers
+  /// Random bytes that the images are cut from.
   private let pool: [UInt8]
   private var byName: [String: Int] = [:]
   private var waitingBytes = 0
   private(set) var waiting = 0
   private(set) var dropped = 0
   private(set) var bytes = 0
-  /// Numbers of the images that were stored last.
+  /// The images that were stored last.
   private var recent: [Int] = []
-  /// How far the CSV file has been read, the part of a row before that, and a few rows' bytes.
+  /// The read position in the CSV file, the partial row before it, and the last bytes read.
   private var place = 0
   private var tail: [UInt8] = []
   private var lastRead: [UInt8] = []
 
-  init(in scratch: Scratch, seed: UInt64, _ amount: Amount) throws {
+  init(in scratch: TestFolder, seed: UInt64, _ amount: Amount) throws {
     self.scratch = scratch
     self.amount = amount
-    numbers = ChaosNumbers(seed: seed, "images")
-    pool = Scratch.bytes(1 << 20, seed: seed)
+    numbers = SeededNumbers(seed: seed, "images")
+    pool = SeededNumbers.bytes(1 << 20, seed: seed)
     for label in Self.labels { try scratch.makeFolder("\(Self.folder)/\(label)") }
   }
 
   private static let labels = ["cat", "dog", "horse/white", "bird"]
 
-  /// Drops images until enough of them wait. At most a few at a time: others have to be seen to as well.
+  /// Drops images until enough of them wait, a few per call.
   func fill() throws {
-    let now = Clock.monotonicMilliseconds
+    let now = ContinuousClock.now
     for file in unfinished where file.due <= now { try scratch.append(file.rest, to: file.file) }
     unfinished.removeAll { $0.due <= now }
     for _ in 0..<4 where waiting < amount.mostWaiting && waitingBytes < amount.mostWaitingBytes { try drop() }
   }
 
-  /// Lets the slow writers come to their end.
+  /// Completes the files of all slow writers.
   func finishWriting() throws {
     for file in unfinished { try scratch.append(file.rest, to: file.file) }
     unfinished = []
   }
 
   private func drop() throws {
-    // A new version of an image overtakes nothing: the one before has its row. It comes soon after, when somebody may
-    // still be about to store that one.
+    // A new version follows only after the one before has its row, but soon, when somebody may still be about to store
+    // that one.
     if numbers.percent(20), let number = recent.randomElement(using: &numbers), all[number].last.isStored {
       all[number].versions.append(try write(all[number].name, size: numbers.number(16...4_000)))
     } else {
@@ -101,7 +102,7 @@ final class ChaosImages {
     if hasSlowWriters, numbers.percent(30) {
       try writeSlowly(name, bytes)
     } else {
-      // Under a hidden name first: what is renamed is whole.
+      // Renamed from a hidden name, so that it is complete.
       try scratch.write("\(Self.folder)/.drop", bytes)
       try scratch.move("\(Self.folder)/.drop", to: "\(Self.folder)/\(name)")
     }
@@ -112,21 +113,21 @@ final class ChaosImages {
     return Version(size: size, digest: bytes.withUnsafeBytes { SHA256.hash($0) })
   }
 
-  /// Writes a part, and leaves the file open for a while.
+  /// Writes a part and leaves the file open for a while.
   private func writeSlowly(_ name: String, _ bytes: [UInt8]) throws {
     let part = numbers.number(0...bytes.count)
-    // An earlier version that is still there would be one that is written over, and a mixture of both for a moment.
+    // Overwriting an earlier version would briefly mix both.
     unlink(scratch.path + "/\(Self.folder)/\(name)")
     let file = try File.open(scratch.path + "/\(Self.folder)/\(name)", .createNew)
     try scratch.append(Array(bytes[..<part]), to: file)
-    let due = Clock.monotonicMilliseconds + Int64(numbers.number(1...1_500))
+    let due = ContinuousClock.now + .milliseconds(numbers.number(1...1_500))
     unfinished.append(SlowFile(file: file, rest: Array(bytes[part...]), due: due))
   }
 
-  /// What has no row yet, for people to look at.
+  /// The names without a row, for people.
   var missing: [String] { all.filter { !$0.last.isStored }.map(\.name) }
 
-  /// Mostly small ones, so that there is much to do, and some that travel in many segments.
+  /// Mostly small, so that there is much to do, and some that need many segments.
   private func nextSize(_ number: Int) -> Int {
     switch number {
     case 0: return 1
@@ -143,12 +144,13 @@ final class ChaosImages {
 
   // MARK: What is stored
 
-  /// Reads the rows that the CSV file has got since the last time.
+  /// Reads the rows added to the CSV file since the last call.
   func look() {
-    guard let file = try? File.open(scratch.path + "/" + Scratch.csv, .read), let size = try? file.status().size else {
+    guard let file = try? File.open(scratch.path + "/" + TestFolder.csv, .read), let size = try? file.status().size
+    else {
       return
     }
-    // What a batch had not committed is cut off, and others' rows are written there: all of it is read again then.
+    // An uncommitted batch was cut off and others' rows written in its place. Read everything again.
     if size < place || bytes(of: file, place - lastRead.count, lastRead.count) != lastRead {
       (place, tail, lastRead) = (0, [], [])
     }
@@ -168,7 +170,7 @@ final class ChaosImages {
     return Array(bytes.prefix(count))
   }
 
-  /// Counts anew what has its row now: one that was seen may have been cut off again.
+  /// Counts the stored images again: a row that was seen may have been cut off.
   func recount() {
     for number in all.indices { all[number].versions[all[number].versions.count - 1].isStored = false }
     (waiting, waitingBytes) = (all.count, all.reduce(0) { $0 + $1.last.size })
@@ -178,8 +180,8 @@ final class ChaosImages {
 
   private func note(_ row: Substring) {
     let fields = row.split(separator: ",", maxSplits: 3, omittingEmptySubsequences: false)
-    guard fields.count == 4, fields[0].hasPrefix(Scratch.output + "/"),
-      let number = byName[String(fields[0].dropFirst(Scratch.output.count + 1))], !all[number].last.isStored,
+    guard fields.count == 4, fields[0].hasPrefix(TestFolder.output + "/"),
+      let number = byName[String(fields[0].dropFirst(TestFolder.output.count + 1))], !all[number].last.isStored,
       all[number].last.digest.hex == fields[2]
     else { return }
     all[number].versions[all[number].versions.count - 1].isStored = true

@@ -1,39 +1,40 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Platform
 
-/// A run in which processes are killed and started again, by a schedule that its seed decides, while images are dropped
-/// into the input folder. Ends with everything stored, or with what is wrong.
+/// A run that kills and restarts processes on a seeded schedule while images are dropped into the input folder. It ends
+/// with everything stored, or with a list of faults.
 final class ChaosRun {
   struct Settings {
     var seed: UInt64
-    /// Kills that count before it ends: of a process that had done something since its start.
+    /// The number of counted kills, of processes that had done some work since their start.
     var kills: Int
-    /// With one output; members of one group, where they are not each in a group of its own.
+    /// Consumers of one output; members of one group, or each in a group of its own.
     var consumers = 1
-    /// They are also stopped and continued, removed and added.
+    /// Members are also suspended, removed and added.
     var isGroup = false
-    /// AFTER_SENT=delete, with slow writers among those who drop images.
+    /// AFTER_SENT=delete, and some files have slow writers.
     var deletesSentFiles = false
     var partitions = 4
     var leastImages = 500
-    /// So many that whatever may happen has happened.
+    /// Enough kills for every kind of event to occur.
     var isLong: Bool { kills >= 60 }
 
     static func number(_ name: String) -> Int? { getenv(name).flatMap { Int(String(cString: $0)) } }
-    /// `CHAOS_SEED`, or any.
+    /// `CHAOS_SEED`, or a random seed.
     static var anySeed: UInt64 { number("CHAOS_SEED").map { UInt64($0) } ?? UInt64.random(in: 1...999_999) }
-    /// `CHAOS_KILLS`, or so many.
+    /// `CHAOS_KILLS`, or the given number.
     static func kills(or number: Int) -> Int { Self.number("CHAOS_KILLS") ?? number }
   }
 
-  let folder: Scratch
+  let folder: TestFolder
   let settings: Settings
   let images: ChaosImages
   private(set) var faults: [String] = []
   private let embedded: EmbeddedBrokerProcess?
-  /// On the embedded broker.
+  /// Only for the embedded broker.
   private let backlog: ChaosBacklog?
   let broker: Broker
   private let producer: ChaosVictim
@@ -41,15 +42,14 @@ final class ChaosRun {
   private let consumerCount: Int
   private let realBroker: ChaosBroker?
   private var fencings = 0
-  private let begun = Clock.monotonicMilliseconds
+  private let begun = ContinuousClock.now
 
-  /// Without anything done for so long, it is stuck. A stopped member that has the catalog's lock holds the others up,
-  /// and so does a broker that is away.
-  private static let patience: Int64 = 120_000
+  /// Without progress for this long, the run is stuck. A suspended lock holder and a killed broker delay the others.
+  private static let patience = Duration.seconds(120)
 
   init(_ settings: Settings) throws {
     self.settings = settings
-    let folder = Scratch()
+    let folder = TestFolder()
     self.folder = folder
     if let servers = Broker.realServers {
       (embedded, backlog) = (nil, nil)
@@ -63,16 +63,16 @@ final class ChaosRun {
       let process = try EmbeddedBrokerProcess(in: folder, seed: settings.seed, partitions: settings.partitions)
       (embedded, broker, realBroker) = (process, process.broker, nil)
       backlog = ChaosBacklog(in: folder, process.broker)
-      // It keeps 5 MiB a partition: far less waits there, although killed producers send again what they had begun. All
-      // segments of an image go to one partition.
+      // It keeps 5 MiB per partition. The backlog is kept far below, although killed producers send again what they had
+      // begun. All segments of an image go to one partition.
       images = try ChaosImages(
         in: folder, seed: settings.seed, .init(largest: 300_000, mostWaiting: 200, mostWaitingBytes: 1_500_000))
     }
     images.hasSlowWriters = settings.deletesSentFiles
     let environment = Self.environment(broker, settings, isReal: embedded == nil)
     let isReal = embedded == nil
-    // The embedded broker lets nobody into a group before 3 s have passed. So that there is always somebody at work, each
-    // consumer is all of a group, and a new one at each start: they all read everything, and the catalog's fence decides.
+    // The embedded broker admits the first member of a group after 3 s. To have a consumer at work at all times, each
+    // is alone in its group, a new one at each start. All read everything, and the catalog's fence decides.
     consumerCount = settings.isGroup || isReal ? settings.consumers : max(3, settings.consumers)
     producer = ChaosVictim(
       "producer", seed: settings.seed, Self.producerTemper, marker: " sent  image=", isBusy: { $1 > 0 },
@@ -98,13 +98,13 @@ final class ChaosRun {
   private static func consumerTemper(isReal: Bool, isGroup: Bool) -> ChaosSchedule.Temper {
     var temper = ChaosSchedule.Temper(units: 1...40, atWork: 0...20)
     if !isReal {
-      // A join takes 3 s there: too long to be spent in vain, or for little, often.
+      // A join takes 3 s there, too long to be wasted often.
       (temper.percentAfterStart, temper.afterStart, temper.units) = (10, 0...200, 5...60)
       // The others, each alone in its group, overtake it meanwhile.
       (temper.percentStop, temper.stop) = (40, 1_500...3_500)
     }
     if isGroup {
-      // Longer than the session, after which the others have its partitions: on the embedded broker, those join in 3 s.
+      // Longer than the session, after which others get its partitions. On the embedded broker, they join in 3 s.
       (temper.percentStop, temper.stop) = (25, isReal ? 7_000...12_000 : 9_000...13_000)
       (temper.percentRemove, temper.removed) = (30, 0...8_000)
     }
@@ -112,7 +112,7 @@ final class ChaosRun {
   }
 
   private static func brokerTemper(nodes: Int) -> ChaosSchedule.Temper {
-    // Alone, it takes everything else's time with it.
+    // A single broker stops everything else.
     ChaosSchedule.Temper(
       percentAfterStart: 30, afterStart: 500...5_000, units: nodes > 1 ? 30...200 : 100...500,
       atWork: 0...200,
@@ -123,26 +123,28 @@ final class ChaosRun {
   private static func environment(_ broker: Broker, _ settings: Settings, isReal: Bool) -> [String: String] {
     broker.environment([
       "AFTER_SENT": settings.deletesSentFiles ? "delete" : "keep",
-      // The log is what tells whether a process has done something.
+      // The log shows whether a process has done some work.
       "LOG_LEVEL": "debug", "PROGRESS_SECONDS": "0",
-      // Files are moved in whole, or stay open until they are.
+      // Files are moved in complete, or stay open until they are.
       "SETTLE_MS": "0",
-      // Small batches and segments: the more transactions and the more messages, the more instants to be killed in.
+      // Small batches and segments: more transactions and messages give more moments to be killed in.
       "BATCH_IMAGES": "7", "SEGMENT_BYTES": isReal ? "250000" : "20000", "SEGMENT_TIMEOUT": "600",
       "IN_FLIGHT_BYTES": isReal ? "16777216" : "1000000",
-      // A broker that is back is to be found at once.
+      // A restarted broker should be found at once.
       "KAFKA_RECONNECT_BACKOFF_MAX_MS": "500",
     ])
   }
 
-  /// A consumer that has written images of a batch, and not yet placed all of them.
-  private static func isInBatch(_ folder: Scratch) -> (Program, Int) -> Bool {
+  /// Whether a consumer has written images of a batch and not yet placed all of them.
+  private static func isInBatch(_ folder: TestFolder) -> (Program, Int) -> Bool {
     var incoming: (process: pid_t, path: String)?
     return { program, _ in
       if incoming?.process != program.process {
-        // Which of the output's slots it has, it says when it begins.
+        // It logs its slot of the output at the start.
         let slot = program.output.split(separator: "slot=").dropFirst().first?.prefix { $0.isNumber } ?? ""
-        incoming = (program.process, "\(folder.path)/\(Scratch.output)/.image-pipeline/consumer-\(slot)/incoming")
+        incoming = (
+          program.process, "\(folder.path)/\(TestFolder.output)/.image-pipeline/consumer-\(slot)/incoming"
+        )
       }
       return (try? Folder.open(incoming!.path).names().isEmpty) == false
     }
@@ -154,20 +156,20 @@ final class ChaosRun {
   private var work: Int { victims.reduce(0) { $0 + $1.done } }
   private var counted: Int { victims.reduce(realBroker?.tally.counted ?? 0) { $0 + $1.tally.counted } }
 
-  /// Each kind has its share of the deeds, so that a quick one does not make them all.
+  /// Each kind of process has its share of the kills, so that a fast one does not get them all.
   private var isEnough: Bool {
     let consumers = consumers.map(\.tally)
     return counted >= settings.kills && images.all.count >= settings.leastImages
       && consumers.sum(\.counted) >= settings.kills * 2 / 5 && producer.tally.counted >= settings.kills / 4
       && (realBroker.map { $0.tally.counted >= settings.kills / 20 } ?? true)
-      // Killed while they recover from a kill.
+      // Kills during a recovery.
       && (!settings.isLong || consumers.sum(\.early) > 0 && producer.tally.early > 0)
       && (!settings.isLong || realBroker.map { $0.tally.recovering > 0 } ?? true)
       && (!settings.isGroup
         || consumers.sum(\.stops) >= settings.kills / 6 && consumers.sum(\.removals) >= settings.kills / 12)
   }
 
-  /// Runs to the end and looks at what is there then.
+  /// Runs to the end and checks the result.
   func run() throws {
     try torment()
     if faults.isEmpty { try settle() }
@@ -180,10 +182,10 @@ final class ChaosRun {
   }
 
   private func torment() throws {
-    var (lastWork, lastWorkAt) = (0, Clock.monotonicMilliseconds)
+    var (lastWork, lastWorkAt) = (0, ContinuousClock.now)
     while !isEnough, faults.isEmpty {
       images.look()
-      // A producer that lives sends no more than what is there; killed, it would send it again.
+      // A running producer sends only what is there; a killed one would send it again.
       if backlog?.isFull != true {
         try images.fill()
         try producer.step()
@@ -192,13 +194,13 @@ final class ChaosRun {
       try realBroker?.step(work: work)
       embedded?.step()
       faults += victims.flatMap(\.faults) + (realBroker?.faults ?? [])
-      if work > lastWork { (lastWork, lastWorkAt) = (work, Clock.monotonicMilliseconds) }
-      if Clock.monotonicMilliseconds - lastWorkAt > Self.patience { faults.append(stuck("nothing is done any more")) }
-      Clock.sleep(milliseconds: 2)
+      if work > lastWork { (lastWork, lastWorkAt) = (work, ContinuousClock.now) }
+      if ContinuousClock.now - lastWorkAt > Self.patience { faults.append(stuck("nothing is done any more")) }
+      pause(.milliseconds(2))
     }
   }
 
-  /// Lets them all live until everything is stored, and ends them.
+  /// Lets all processes run until everything is stored, and ends them.
   private func settle() throws {
     try realBroker?.spare()
     embedded?.spare()
@@ -206,8 +208,8 @@ final class ChaosRun {
     for victim in victims { try victim.spare() }
     try images.finishWriting()
     images.recount()
-    // Most of it, where the brokers that were killed last are still coming back.
-    let isStored = eventually(withinSeconds: 180) {
+    // Most of this time passes while killed brokers are still starting.
+    let isStored = eventually(within: .seconds(180)) {
       images.look()
       if images.waiting == 0 { images.recount() }
       return images.waiting == 0
@@ -220,14 +222,14 @@ final class ChaosRun {
     }
     faults += victims.compactMap { $0.end() }
     faults += victims.flatMap(\.faults)
-    // The ledger knows all of them, whoever was killed over it.
+    // The ledger knows all of them, whoever was killed.
     let environment = Self.environment(broker, settings, isReal: embedded == nil)
     let rest = try Program(["producer", "--once"], in: folder, environment: environment)
     if rest.exitCode() != 0 || !rest.output.contains("sent 0 images") {
       faults.append("a last producer had something to send:\n\(rest.output)")
     }
-    // What was killed between an image's last segment and the end of its batch is nobody's by now.
-    let isClean = eventually(withinSeconds: 60) {
+    // Segments of a batch that was killed after its last segment are nobody's by now.
+    let isClean = eventually(within: .seconds(60)) {
       let output = try Program.storeAll(in: folder, broker, ["SEGMENT_TIMEOUT": "1"])
       if !output.contains("stored 0 images") { faults.append("a last consumer had something to store:\n\(output)") }
       return try !faults.isEmpty || folder.leftovers().isEmpty
@@ -262,7 +264,7 @@ final class ChaosRun {
         + (backlog.map { "\($0.most) messages in a partition at the most; " } ?? "")
         + "most memory: producer \(sent) MB, consumer \(stored) MB")
     lines.append(
-      "  \(images.all.count) images in \(images.dropped) versions, \(images.bytes >> 20) MB, in \((Clock.monotonicMilliseconds - begun) / 1_000) s; "
+      "  \(images.all.count) images in \(images.dropped) versions, \(images.bytes >> 20) MB, in \((ContinuousClock.now - begun).components.seconds) s; "
         + (faults.isEmpty ? "all exact" : "\(faults.count) FAULTS"))
     return lines.joined(separator: "\n")
   }

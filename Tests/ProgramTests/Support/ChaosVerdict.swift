@@ -1,11 +1,13 @@
+import TestSupport
+
 @testable import Platform
 @testable import SQLite
 
-/// Looks whether folder, CSV file, catalog and ledger are exactly what a run without a kill would have left. By its own
-/// means first, then by `verify`.
+/// Checks that folder, CSV file, catalog and ledger are exactly as a run without kills leaves them. By its own means
+/// first, then with `verify`.
 struct ChaosVerdict {
   private let run: ChaosRun
-  private let folder: Scratch
+  private let folder: TestFolder
   private let images: [ChaosImages.Image]
 
   init(_ run: ChaosRun) {
@@ -40,9 +42,9 @@ struct ChaosVerdict {
   // MARK: The folder and the CSV file
 
   private func files() throws -> [String] {
-    var faults = difference("files", try folder.files(Scratch.output), images.map(\.name))
+    var faults = difference("files", try folder.files(TestFolder.output), images.map(\.name))
     for image in images {
-      let bytes = folder.read(Scratch.output + "/" + image.name)
+      let bytes = folder.bytes(TestFolder.output + "/" + image.name)
       guard let bytes, bytes.withUnsafeBytes({ SHA256.hash($0) }) != image.last.digest else { continue }
       faults.append("\(image.name) has other bytes, \(bytes.count) of \(image.last.size)\n" + said(of: image.name))
     }
@@ -63,7 +65,7 @@ struct ChaosVerdict {
       }
   }
 
-  /// What is in one list and not in the other, or there twice.
+  /// Names that only one list has, or that occur twice.
   private func difference(_ what: String, _ found: [String], _ expected: [String]) -> [String] {
     var counts: [String: Int] = [:]
     for name in found { counts[name, default: 0] += 1 }
@@ -77,7 +79,7 @@ struct ChaosVerdict {
   // MARK: Catalog and ledger
 
   private func catalog() throws -> [String] {
-    let reserved = folder.path + "/" + Scratch.output + "/.image-pipeline"
+    let reserved = folder.path + "/" + TestFolder.output + "/.image-pipeline"
     let database = try Database(path: reserved + "/catalog.sqlite", busyTimeoutMilliseconds: 1_000)
     var faults: [String] = []
     var names: [String] = []
@@ -104,9 +106,9 @@ struct ChaosVerdict {
     for (what, query, expected) in [
       ("images without their segments", "SELECT count(*) FROM assemblies", 0),
       ("segments", "SELECT count(*) FROM parts", 0),
-      ("length of the CSV file", "SELECT length FROM csv_files", folder.read(Scratch.csv)?.count ?? 0),
+      ("length of the CSV file", "SELECT length FROM csv_files", folder.bytes(TestFolder.csv)?.count ?? 0),
       ("topics", "SELECT count(*) FROM topics", 1),
-      // Another one means that the topic was taken for a new one.
+      // Another generation means that the topic was taken for a new one.
       ("generation of the topic", "SELECT max(generation) FROM topics", 1),
     ] {
       let found = try database.prepare(query).first { Int($0.integer(0)) } ?? -1
@@ -130,7 +132,7 @@ struct ChaosVerdict {
 
   private func leftovers() throws -> [String] {
     var names = try folder.leftovers()
-    let walker = try FolderWalker(root: folder.path + "/" + Scratch.output + "/.image-pipeline") { _ in true }
+    let walker = try FolderWalker(root: folder.path + "/" + TestFolder.output + "/.image-pipeline") { _ in true }
     while let entry = walker.next() {
       let name = String(decoding: try entry.get().relativePath, as: UTF8.self)
       let isOwn =
@@ -140,7 +142,7 @@ struct ChaosVerdict {
     return names.isEmpty ? [] : ["left over: \(names)"]
   }
 
-  /// Nothing of this may be said over images that are all sent by us, by a broker that loses nothing.
+  /// Log lines that must not occur: all images are ours, and the broker loses nothing.
   private static let alarms =
     [
       "made anew", "moved aside", "was gone or empty", "were removed from the topic", "cannot be stored",
@@ -152,7 +154,7 @@ struct ChaosVerdict {
     var faults: [String] = []
     for (name, text) in try outputs() {
       for line in text.split(separator: "\n") where Self.alarms.contains(where: { line.contains($0) }) {
-        // A broker that is killed does not say which messages it has; the batch waits until it does.
+        // A killed broker does not tell which messages it has; the batch waits until it does.
         if line.contains("could not be stored"), line.contains("(_TIMED_OUT)") { continue }
         faults.append("\(name): \(line)")
       }
@@ -160,7 +162,7 @@ struct ChaosVerdict {
     return Array(faults.prefix(10))
   }
 
-  /// How often a consumer found that another one had gone on where it was.
+  /// How often a consumer found that another had stored past its position.
   func fencings() throws -> Int {
     try outputs().reduce(0) { sum, output in
       sum + output.1.split(separator: "\n").count { $0.contains("another consumer has stored") }
@@ -171,7 +173,7 @@ struct ChaosVerdict {
     try Folder.open(folder.path).names().filter { $0.hasPrefix("output-") }.map { ($0, folder.text($0)) }
   }
 
-  /// Where an image that is not stored went: it is still in the topic, or whoever acknowledged it has lost it.
+  /// The whereabouts of a missing image: still in the topic, or lost by whoever acknowledged it.
   func whereabouts(of names: [String]) throws -> [String] {
     let messages = try TopicContent(run.broker).messages()
     return names.map { name in
@@ -186,7 +188,7 @@ struct ChaosVerdict {
     }
   }
 
-  /// Everything that anybody said of an image.
+  /// All log lines about an image.
   func said(of name: String) -> String {
     let all = (try? outputs()) ?? []
     return all.flatMap { output, text in

@@ -1,47 +1,48 @@
 import Glibc
+import TestSupport
 
 @testable import Platform
 
-/// One process of a run, and what its row of plans does to it.
+/// One process of a run, and what its schedule does to it.
 final class ChaosVictim {
   let name: String
   private let launch: () throws -> Program
-  /// What a line of its log contains that stands for something done, durably.
+  /// The part of a log line that means durable work was done.
   private let marker: String
-  /// True where it is in the midst of something that must be done whole: an idle one cannot be killed at a bad moment.
+  /// Whether it is in the middle of something atomic. Killing an idle process tests little.
   private let isBusy: (_ program: Program, _ newLines: Int) -> Bool
   private var schedule: ChaosSchedule
   private var plan: ChaosPlan
 
   private(set) var program: Program?
   private var log: LineCounter?
-  private var started: Int64 = 0
-  private var wasReady: Int64?
-  private var wasDue: Int64?
-  private var stoppedUntil: Int64?
+  private var started = ContinuousClock.now
+  private var wasReady: ContinuousClock.Instant?
+  private var wasDue: ContinuousClock.Instant?
+  private var stoppedUntil: ContinuousClock.Instant?
   private var isLeaving = false
-  private var restsUntil: Int64 = 0
+  private var restsUntil = ContinuousClock.now
 
   struct Tally {
-    /// Kills of a process that had done something since its start.
+    /// Kills of a process that had done some work since its start.
     var counted = 0
-    /// Those of the others: in the midst of a start, or with nothing done.
+    /// Other kills: during a start, or before any work.
     var early = 0
-    /// Of a broker, of both: in the midst of its recovery.
+    /// A broker's kills during its recovery, of both kinds.
     var recovering = 0
     var stops = 0
     var removals = 0
   }
   private(set) var tally = Tally()
-  /// The most memory that one of its incarnations has taken, in bytes.
+  /// Peak memory of all incarnations, in bytes.
   private(set) var peakMemory = 0
-  /// All that its incarnations have done.
+  /// The work of all incarnations.
   private(set) var done = 0
-  /// What should not have been: it ended by itself, or not when it was told to.
+  /// Faults: it exited by itself, or not when told to.
   private(set) var faults: [String] = []
 
-  /// How long a busy moment is waited for, in ms.
-  private static let patience: Int64 = 3_000
+  /// How long to wait for a busy moment.
+  private static let patience = Duration.seconds(3)
 
   init(
     _ name: String, seed: UInt64, _ temper: ChaosSchedule.Temper, marker: String,
@@ -56,9 +57,9 @@ final class ChaosVictim {
     plan = schedule.next()
   }
 
-  /// Brings it to life where it is due, looks what it has done, and does to it what the plan says.
+  /// Starts it when due, counts its work, and acts on the plan.
   func step() throws {
-    let now = Clock.monotonicMilliseconds
+    let now = ContinuousClock.now
     guard let program, let log else {
       if now >= restsUntil { try start() }
       return
@@ -79,20 +80,20 @@ final class ChaosVictim {
         faults.append(
           "\(name) ended with \(code ?? -1), \(isLeaving ? "told to end" : "by itself"):\n\(program.output)")
       }
-      return retire(resting: plan.restMilliseconds)
+      return retire(resting: plan.rest)
     }
     if isLeaving {
-      guard now - wasDue! > 30_000 else { return }
+      guard now - wasDue! > .seconds(30) else { return }
       faults.append("\(name) did not end in 30 s:\n\(program.output)")
       program.signal(SIGKILL)
       return
     }
     switch plan.moment {
-    case .afterStart(let milliseconds): if now - started >= milliseconds { act(program, log, now) }
-    case .atWork(let units, let milliseconds):
+    case .afterStart(let span): if now - started >= span { act(program, log, now) }
+    case .atWork(let units, let span):
       if wasReady == nil, log.count >= units { wasReady = now }
       if wasDue == nil, let wasReady, now - wasReady > Self.patience || isBusy(program, lines) { wasDue = now }
-      if let since = wasDue, now - since >= milliseconds { act(program, log, now) }
+      if let since = wasDue, now - since >= span { act(program, log, now) }
     }
   }
 
@@ -100,22 +101,22 @@ final class ChaosVictim {
     let program = try launch()
     self.program = program
     log = LineCounter(program.outputPath, marker)
-    started = Clock.monotonicMilliseconds
+    started = ContinuousClock.now
     (wasReady, wasDue, isLeaving) = (nil, nil, false)
   }
 
-  private func act(_ program: Program, _ log: LineCounter, _ now: Int64) {
+  private func act(_ program: Program, _ log: LineCounter, _ now: ContinuousClock.Instant) {
     noteMemory(of: program)
     switch plan.deed {
     case .kill:
       program.signal(SIGKILL)
-      _ = program.exitCode(withinSeconds: 20)
+      _ = program.exitCode(within: .seconds(20))
       done += log.advance()
       if log.count > 0 { tally.counted += 1 } else { tally.early += 1 }
-      retire(resting: plan.restMilliseconds)
-    case .stop(let milliseconds):
+      retire(resting: plan.rest)
+    case .stop(let span):
       program.signal(SIGSTOP)
-      stoppedUntil = now + Int64(milliseconds)
+      stoppedUntil = now + span
       tally.stops += 1
     case .remove:
       program.signal(SIGTERM)
@@ -124,7 +125,7 @@ final class ChaosVictim {
     }
   }
 
-  /// README's bound for either side. Of one that is killed, nothing is known any more.
+  /// The documented bound of either side. A killed process cannot be measured.
   static let mostMemory = 96 << 20
 
   private func noteMemory(of program: Program) {
@@ -134,39 +135,39 @@ final class ChaosVictim {
     faults.append("\(name) took \(peak >> 20) MB of memory:\n\(program.output.suffix(1_500))")
   }
 
-  private func retire(resting milliseconds: Int) {
+  private func retire(resting span: Duration) {
     program = nil
     log = nil
-    restsUntil = Clock.monotonicMilliseconds + Int64(milliseconds)
+    restsUntil = ContinuousClock.now + span
     plan = schedule.next()
   }
 
   // MARK: Peace
 
-  /// Lets it live from now on.
+  /// Leaves it alone from now on.
   func spare() throws {
     if let program {
       if stoppedUntil != nil { program.signal(SIGCONT) }
       stoppedUntil = nil
       guard isLeaving || program.hasEnded else { return }
-      _ = program.exitCode(withinSeconds: 30)
+      _ = program.exitCode(within: .seconds(30))
     }
     try start()
   }
 
-  /// Tells it to end. Returns what went wrong.
+  /// Ends it with SIGTERM. Returns a fault, if any.
   func end() -> String? {
     guard let program else { return nil }
     noteMemory(of: program)
     program.signal(SIGTERM)
-    let code = program.exitCode(withinSeconds: 30)
+    let code = program.exitCode(within: .seconds(30))
     self.program = nil
     return code == 0
       ? nil : "\(name) ended with \(code.map(String.init) ?? "nothing") after SIGTERM:\n\(program.output)"
   }
 }
 
-/// Counts the lines with a marker in a file that grows.
+/// Counts the lines with a marker in a growing file.
 final class LineCounter {
   private(set) var count = 0
   private let path: String
@@ -179,7 +180,7 @@ final class LineCounter {
     self.marker = marker
   }
 
-  /// Reads on. Returns how many lines were new.
+  /// Reads on. Returns the number of new lines.
   func advance() -> Int {
     guard let file = try? File.open(path, .read), let size = try? file.status().size, size > place else { return 0 }
     var bytes = [UInt8](repeating: 0, count: size - place)

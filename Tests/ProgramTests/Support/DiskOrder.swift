@@ -1,33 +1,35 @@
-/// Whether what a consumer writes is on the disk by the time that it must be, as its system calls tell: a power failure
-/// loses whatever was not synced, which no kill of a process shows.
+import TestSupport
+
+/// Checks, by its system calls, that a consumer syncs in the right order. A power failure loses whatever was not
+/// synced, which killing a process does not show.
 ///
-/// - a file's bytes before it is renamed;
-/// - bytes and names of everything before the catalog's transaction, which speaks of them, is written;
-/// - that transaction before anything of the next batch gets its name.
+/// - A file's bytes are synced before it is renamed.
+/// - Bytes and names are synced before the catalog's transaction about them is written.
+/// - That transaction is synced before any file of the next batch gets its name.
 ///
-/// Files of the next batch may be written all the while: they have no names yet. Those among the segments cannot be told from
-/// this batch's, so the order of these shows where there is one batch alone.
+/// Files of the next batch may be written at any time, since they have no names yet. Segments of the next batch look
+/// like those of this one, so their order is checked with a single batch only.
 struct DiskOrder {
   private(set) var violations: [String] = []
   private(set) var renamed = 0
-  /// Transactions that spoke of renames.
+  /// Transactions that recorded renames.
   private(set) var commits = 0
   private(set) var calls: [String: Int] = [:]
 
   private let output: String
   private let csv: String
   private let batchesOverlap: Bool
-  /// By path, of files and folders: how often it was changed, and which of these changes are on the disk.
+  /// For each file and folder: the number of changes, and how many of them are synced.
   private var changes: [String: (made: Int, synced: Int)] = [:]
-  /// What had been made where when a sync began, by thread.
+  /// The changes at the start of a sync, by thread.
   private var begun: [String: [String: Int]] = [:]
   private var isCommitted = true
-  /// The catalog's transaction is being written.
+  /// Whether the catalog's transaction is being written.
   private var isCommitting = false
-  /// Files among the segments.
+  /// Segment files that were created.
   private var made: Set<String> = []
 
-  /// What is looked at, for strace.
+  /// The system calls for strace.
   static let traced = [
     "openat", "write", "pwrite64", "pwritev", "ftruncate", "mkdirat", "rename", "renameat", "renameat2", "linkat",
     "fsync",
@@ -35,9 +37,9 @@ struct DiskOrder {
   ]
 
   /// - Parameters:
-  ///   - output: the absolute path of the folder that images are stored in.
-  ///   - csv: the absolute path of the CSV file.
-  ///   - batchesOverlap: false where there is one batch alone.
+  /// - output: the absolute path of the image folder.
+  /// - csv: the absolute path of the CSV file.
+  /// - batchesOverlap: false if there is a single batch.
   init(_ trace: SystemCallTrace, output: String, csv: String, batchesOverlap: Bool) {
     self.output = output
     self.csv = csv
@@ -55,8 +57,8 @@ struct DiskOrder {
   private var catalog: String { output + "/.image-pipeline/catalog.sqlite" }
   private var segments: String { output + "/.image-pipeline/segments" }
 
-  /// The catalog's own files are SQLite's to order, but for the one that its transactions are written to. What consumers
-  /// tell each other in their locks is of no use to anybody after a power failure.
+  /// SQLite orders its own files, except the one that transactions are written to. Lock files matter to nobody after a
+  /// power failure.
   private func isOurs(_ path: String) -> Bool {
     path == csv || (path == output || path.hasPrefix(output + "/")) && !path.hasPrefix(catalog) && !isLock(path)
   }
@@ -107,7 +109,7 @@ struct DiskOrder {
       renamed += 1
       isCommitted = false
     case "openat":
-      // What is renamed later is found under its new name; what waits for its other segments, under this one.
+      // Renamed files are tracked under their new names, waiting segments under these.
       guard call.creates, let place = Self.places(call).first, place.hasPrefix(segments + "/"),
         made.insert(place).inserted
       else { return }
@@ -127,7 +129,7 @@ struct DiskOrder {
     }
   }
 
-  /// Folder and name, together.
+  /// Folders and names, joined to paths.
   private static func places(_ call: SystemCall) -> [String] {
     stride(from: 0, to: call.paths.count - 1, by: 2).map { call.paths[$0] + "/" + call.paths[$0 + 1] }
   }

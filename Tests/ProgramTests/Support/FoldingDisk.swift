@@ -1,12 +1,13 @@
 import Glibc
+import TestSupport
 
 @testable import Platform
 
-/// A folder whose file system takes `A` and `a` for one name: on an ext4 of its own, which only root can mount and not every
-/// kernel knows, or below the folder that TEST_FOLDING_FOLDER names.
+/// A folder on a case-folding file system: an ext4 of its own, which only root can mount and not every kernel supports,
+/// or below the folder in TEST_FOLDING_FOLDER.
 final class FoldingDisk {
   let path: String
-  private let scratch = Scratch()
+  private let scratch = TestFolder()
   private var mounted: String?
 
   static let isPermitted: Bool = {

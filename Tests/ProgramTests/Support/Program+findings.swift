@@ -3,17 +3,17 @@ import Testing
 
 @testable import Platform
 
-/// What a program may never say, nor end with, whatever a test expects of it.
+/// Output and exits that fail a test, whatever it expects.
 extension Program {
-  /// A report of a sanitizer, or Swift's last word, which follows the number of a line: librdkafka has fatal errors of its
-  /// own. The exit code alone would not do: who is killed after a report has that of the kill.
+  /// A sanitizer's report, or Swift's fatal error, which follows a line number; librdkafka has fatal errors of its own.
+  /// The exit code is not enough: a process killed after a report has the code of the kill.
   static let findings =
     ["ThreadSanitizer:", "AddressSanitizer:", "LeakSanitizer:", "runtime error:"]
     + (0...9).map { "\($0): Fatal error:" }
-  /// Signals that nobody sends it: it has crashed.
+  /// Signals that mean a crash.
   private static let crashes = [SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV]
 
-  /// To be called once, when it has ended: makes the test fail where there is anything of that.
+  /// Called once after the end. Fails the test if there is a finding.
   func recordFindings(of signal: Int32) {
     if Self.crashes.contains(signal) { Issue.record("it was ended by signal \(signal):\n\(output.suffix(4_000))") }
     guard let file = try? File.open(outputPath, .read), let size = try? file.status().size, size > 0 else { return }
@@ -25,13 +25,13 @@ extension Program {
       }.min()
     }
     guard let place else { return }
-    // Beginning with the line that it is in, and enough of what follows to know where it was.
+    // From the beginning of its line, with enough of the rest to locate it.
     let start = bytes[..<place].lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
     Issue.record("it said:\n\(String(decoding: bytes[start..<min(count, start + 4_000)], as: UTF8.self))")
   }
 }
 
-/// glibc's own memmem, which its Swift module leaves out.
+/// glibc's memmem, which its Swift module lacks.
 @_silgen_name("memmem")
 private func find(
   _ text: UnsafeRawPointer, _ length: Int, _ part: UnsafeRawPointer, _ partLength: Int

@@ -1,10 +1,11 @@
+import TestSupport
 import Testing
 
 @testable import Platform
 
-/// A consumer as its group sees it.
+/// A consumer's membership in its group.
 extension Program {
-  /// The words on its assignments, the last one last.
+  /// Its log lines about assignments, in order.
   private var said: [Substring] {
     output.split(separator: "\n").filter { $0.contains("partitions assigned") }
   }
@@ -12,22 +13,22 @@ extension Program {
   var assignments: Int { said.count }
   var hasPartition: Bool { said.last?.hasSuffix("partitions=0") == true }
 
-  /// Its client has left the group, because nobody polled for longer than `KAFKA_MAX_POLL_INTERVAL_MS`.
+  /// Whether its client has left the group because nobody polled within `KAFKA_MAX_POLL_INTERVAL_MS`.
   var wasExpelled: Bool { output.contains("maximum poll interval") }
 }
 
 extension Broker {
-  /// Heartbeats go on by themselves, whatever the application does: only this expels a member that does not poll. The
-  /// least that a session of 6 s permits, where the library's own is 5 minutes.
+  /// Heartbeats continue by themselves; only this limit expels a member that does not poll. The lowest value for a
+  /// session of 6 s; the default is 5 minutes.
   static let shortPollInterval = ["KAFKA_MAX_POLL_INTERVAL_MS": "6000"]
 }
 
-/// Expects that nothing changes for more than twice `Broker.shortPollInterval`, and that the consumer is in its group all
-/// the while. Whether it polled, its client says at the next poll: what comes after has to look at `wasExpelled`.
+/// Expects that nothing changes for more than twice `Broker.shortPollInterval` and that the consumer stays in its
+/// group. Its client reports missing polls at the next poll, so check `wasExpelled` afterwards.
 func expectKeptWaiting(
   _ consumer: Program, sourceLocation: SourceLocation = #_sourceLocation, while isWaiting: () throws -> Bool
 ) {
   let assignments = consumer.assignments
-  let isStill = throughout(seconds: 15) { try isWaiting() && !consumer.hasEnded }
+  let isStill = throughout(.seconds(15)) { try isWaiting() && !consumer.hasEnded }
   #expect(isStill && consumer.assignments == assignments, "\(consumer.output)", sourceLocation: sourceLocation)
 }

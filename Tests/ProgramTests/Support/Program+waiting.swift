@@ -1,15 +1,16 @@
+import TestSupport
 import Testing
 
 extension Program {
-  /// It waits for Kafka and says the cure, in its log and at `port`; then it is ended.
-  func expectWaiting(in folder: Scratch, port: Int, cure: String) throws {
+  /// Expects it to wait for Kafka and to name the fix in its log and at `port`, then ends it.
+  func expectWaiting(in folder: TestFolder, port: Int, fix: String) throws {
     let isSaid = eventually {
-      output.split(separator: "\n").contains { $0.contains("waiting for Kafka") && $0.contains(cure) }
+      output.split(separator: "\n").contains { $0.contains("waiting for Kafka") && $0.contains(fix) }
     }
     #expect(isSaid, "\(output)")
     let probe = try Program(["health", "--ready"], in: folder, environment: ["HTTP_PORT": "\(port)"])
     #expect(probe.exitCode() == 1)
-    #expect(probe.output.contains("broker: ") && probe.output.contains(cure), "\(probe.output)")
+    #expect(probe.output.contains("broker: ") && probe.output.contains(fix), "\(probe.output)")
     #expect(terminate() == 0, "\(output)")
   }
 }

@@ -1,20 +1,21 @@
 import Glibc
+import TestSupport
 
 @testable import Platform
 
-/// The built program in a process of its own, as users run it: it can be killed.
+/// The built program in its own process, which can be killed.
 final class Program {
   let process: pid_t
-  /// What it writes, both streams.
+  /// The file with its standard output and error.
   let outputPath: String
   private var status: Int32?
-  /// Its output is to be looked at in the end.
-  private let folder: Scratch
+  /// Kept so that its output can be read at the end.
+  private let folder: TestFolder
 
-  /// TEST_PROGRAM names another build of it than the one beside the tests.
+  /// TEST_PROGRAM names another build than the one next to the tests.
   static let path = getenv("TEST_PROGRAM").map { String(cString: $0) } ?? built("image-pipeline")
 
-  /// A program of this package: beside the test bundle, where SwiftPM builds both.
+  /// A program of this package. SwiftPM builds it next to the test bundle.
   static func built(_ name: String) -> String {
     var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
     let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
@@ -22,12 +23,13 @@ final class Program {
     return bundle.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 } + "/" + name
   }
 
-  /// Starts it with nothing of this process's own KAFKA_ variables and settings but what is given.
+  /// Starts it with the given environment, and none of this process's KAFKA_ variables and settings.
   /// - Parameters:
-  ///   - executable: another program than ours: a Python, say.
-  ///   - input: a descriptor that becomes its standard input; nil: it has none.
+  /// - executable: another program than ours, for example Python.
+  /// - input: a descriptor that becomes its standard input; nil: /dev/null.
   init(
-    _ arguments: [String], in folder: Scratch, environment: [String: String] = [:], executable: String = Program.path,
+    _ arguments: [String], in folder: TestFolder, environment: [String: String] = [:],
+    executable: String = Program.path,
     input: CInt? = nil
   ) throws {
     self.folder = folder
@@ -36,7 +38,7 @@ final class Program {
     for name in ["PATH", "HOME", "LD_LIBRARY_PATH"] + Sanitizer.variables where variables[name] == nil {
       variables[name] = getenv(name).map { String(cString: $0) }
     }
-    // A killed process must stay quiet, and a crash must not wait for a debugger.
+    // A killed process must stay silent, and a crash must not wait for a debugger.
     variables["SWIFT_BACKTRACE"] = "enable=no"
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
@@ -48,9 +50,9 @@ final class Program {
     }
     posix_spawn_file_actions_addopen(&actions, 1, outputPath, O_WRONLY | O_CREAT | O_APPEND, 0o644)
     posix_spawn_file_actions_adddup2(&actions, 1, 2)
-    // An embedded broker's sockets are not closed on exec: a program that had them would keep its port taken.
+    // An embedded broker's sockets are not close-on-exec: a program that inherits them would keep the port in use.
     _ = closeFrom(&actions, 3)
-    // The shell changes the folder, which posix_spawn can not portably, and becomes the program.
+    // The shell changes the folder, which posix_spawn cannot do portably, and becomes the program.
     let shell = ["/bin/sh", "-c", "cd \"$0\" && exec \"$@\"", folder.path, executable]
     var arguments = (shell + arguments).map { strdup($0) } + [nil]
     var entries = variables.map { strdup("\($0.key)=\($0.value)") } + [nil]
@@ -69,7 +71,7 @@ final class Program {
     }
   }
 
-  /// What it has written so far, both streams.
+  /// Its output so far, both streams.
   var output: String {
     guard let file = try? File.open(outputPath, .read), let size = try? file.status().size else { return "" }
     var bytes = [UInt8](repeating: 0, count: size)
@@ -88,9 +90,9 @@ final class Program {
     return true
   }
 
-  /// Its exit code; 128 and the signal's number where one ended it; nil where it goes on beyond the time.
-  func exitCode(withinSeconds seconds: Int = 60) -> Int32? {
-    guard eventually(withinSeconds: seconds, { hasEnded }) else { return nil }
+  /// Its exit code, 128 plus the number of a signal that ended it, or nil if it still runs after the bound.
+  func exitCode(within bound: Duration = .seconds(60)) -> Int32? {
+    guard eventually(within: bound, { hasEnded }) else { return nil }
     return status.map(Self.code)
   }
 
@@ -99,27 +101,6 @@ final class Program {
   }
 }
 
-/// glibc's own, which its Swift module leaves out: closes all descriptors from this one on.
+/// glibc's own function, which its Swift module lacks: closes all descriptors from this one on.
 @_silgen_name("posix_spawn_file_actions_addclosefrom_np")
 private func closeFrom(_ actions: UnsafeMutablePointer<posix_spawn_file_actions_t>, _ first: Int32) -> Int32
-
-/// Waits for a condition, with a bound. Returns whether it came to be.
-func eventually(withinSeconds seconds: Int = 30, _ condition: () throws -> Bool) -> Bool {
-  let deadline = Clock.monotonicMilliseconds + Int64(seconds) * 1_000 * Sanitizer.slowness
-  repeat {
-    if (try? condition()) == true { return true }
-    // The interval of looking, not a guess of how long it takes.
-    Clock.sleep(milliseconds: 10)
-  } while Clock.monotonicMilliseconds < deadline
-  return false
-}
-
-/// Looks whether a condition holds for so long, not longer where it does not.
-func throughout(seconds: Int, _ condition: () throws -> Bool) -> Bool {
-  let deadline = Clock.monotonicMilliseconds + Int64(seconds) * 1_000
-  repeat {
-    if (try? condition()) != true { return false }
-    Clock.sleep(milliseconds: 50)
-  } while Clock.monotonicMilliseconds < deadline
-  return true
-}

@@ -1,23 +1,24 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Kafka
 
-/// A broker that asks who somebody is, with what `Tests/Secured/prepare.sh` made for it in the folder that
-/// KAFKA_TEST_SECURED names.
+/// A broker that requires authentication, with the files that `Tests/Secured/prepare.sh` created in the folder
+/// KAFKA_TEST_SECURED.
 struct SecuredBroker {
-  /// How somebody shows who he is.
+  /// A way to authenticate.
   enum Way: String, CaseIterable, Sendable {
-    /// He does not, but the broker does.
+    /// Only the broker does, by TLS.
     case tls
-    /// By a password.
+    /// With a password.
     case plain = "PLAIN"
     case scram256 = "SCRAM-SHA-256"
     case scram512 = "SCRAM-SHA-512"
-    /// By a certificate.
+    /// With a client certificate.
     case mutual
 
-    /// Those by which this librdkafka gets in: its SCRAM is refused by Kafka 4.0 and newer before it is 2.6.1.
+    /// The ways that this librdkafka supports: before 2.6.1, Kafka 4.0 and newer refuse its SCRAM.
     static let working = allCases.filter { !$0.rawValue.hasPrefix("SCRAM") || !isScramOld }
 
     static let isScramOld: Bool = {
@@ -35,7 +36,7 @@ struct SecuredBroker {
     }
   }
 
-  /// `carrier` may do everything, `stranger` nothing but what a test lets him.
+  /// `carrier` has all rights, `stranger` only those that a test grants.
   enum User: String { case carrier, stranger }
 
   static let folder = getenv("KAFKA_TEST_SECURED").map { String(cString: $0) }
@@ -56,7 +57,7 @@ struct SecuredBroker {
 
   func address(_ listener: String) throws -> String { try #require(addresses[listener]) }
 
-  /// librdkafka's properties for one who gets in.
+  /// librdkafka's properties for a successful login.
   func properties(_ way: Way, _ user: User = .carrier) throws -> [String: String] {
     var properties = ["security.protocol": "SSL", "ssl.ca.location": file("ca.pem")]
     switch way {
@@ -73,13 +74,13 @@ struct SecuredBroker {
     return properties
   }
 
-  /// - Parameter topic: nil for one that is not there.
+  /// - Parameter topic: nil: a new name without a topic.
   func broker(_ way: Way, _ user: User = .carrier, topic: String? = nil) throws -> Broker {
     Broker(
       servers: try address(way.listener), topic: topic ?? Broker.newTopic(), properties: try properties(way, user))
   }
 
-  /// A client of one who may do everything.
+  /// A client with all rights.
   func operatorClient() throws -> KafkaProducer {
     var settings = try broker(.tls).settings()
     settings.set("allow.auto.create.topics", "false")
@@ -87,7 +88,7 @@ struct SecuredBroker {
   }
 
   private static func text(_ path: String) throws -> String {
-    let scratch = Scratch()
+    let scratch = TestFolder()
     let program = try Program([path], in: scratch, executable: "/bin/cat")
     try #require(program.exitCode() == 0, "\(program.output)")
     return program.output
@@ -95,7 +96,7 @@ struct SecuredBroker {
 }
 
 extension Trait where Self == ConditionTrait {
-  /// Skips, and says so, where there is no such broker.
+  /// Skips the test if there is no such broker.
   static var securedBroker: Self {
     .enabled("KAFKA_TEST_SECURED names no folder of a secured Apache Kafka") { SecuredBroker.folder != nil }
   }

@@ -1,15 +1,16 @@
 import Glibc
+import TestSupport
 
 @testable import Platform
 
 /// A file system in memory, unmounted with the test.
 final class SmallDisk {
   private let path: String
-  private let scratch = Scratch()
+  private let scratch = TestFolder()
   private var isMounted = true
 
   static let isPermitted: Bool = {
-    let folder = Scratch()
+    let folder = TestFolder()
     guard let disk = try? SmallDisk(at: folder.path + "/try", bytes: 1 << 20) else {
       print("The tests of full and read-only disks are skipped: mounting one is not permitted")
       return false
@@ -31,7 +32,7 @@ final class SmallDisk {
     }
   }
 
-  /// Refused by the system as long as a file there is open for writing.
+  /// The system refuses this while a file there is open for writing.
   func makeReadOnly() throws {
     let mount = try Program(["-o", "remount,ro", path], in: scratch, executable: "/bin/mount")
     guard mount.exitCode() == 0 else { throw NotMounted(reason: mount.output) }
@@ -40,7 +41,7 @@ final class SmallDisk {
   func remove() {
     guard isMounted else { return }
     isMounted = false
-    // Lazily: a consumer of a test that failed may still have files open there.
+    // Lazily, because a consumer of a failed test may still have open files.
     _ = try? Program(["-l", path], in: scratch, executable: "/bin/umount").exitCode()
   }
 

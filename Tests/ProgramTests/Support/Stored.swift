@@ -1,9 +1,10 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Platform
 
-extension Scratch {
+extension TestFolder {
   static let output = "processed_images"
   static let csv = "processed_image_data.csv"
 
@@ -12,7 +13,7 @@ extension Scratch {
     text(Self.csv).split(separator: "\n", omittingEmptySubsequences: true).dropFirst().map { String($0) }
   }
 
-  /// The images that have rows, one entry a row, in the file's order. For names without commas and quotes.
+  /// The names of images with rows, in the file's order, one per row. For names without commas and quotes.
   var rowNames: [String] {
     rows.map { row in
       let path = row.split(separator: ",", omittingEmptySubsequences: false)[0]
@@ -20,7 +21,18 @@ extension Scratch {
     }
   }
 
-  /// What lies beside the output and in the consumer's own folder that should be there no more, and what was moved aside.
+  /// The regular files below a folder, relative to it and sorted. The consumer's own folder is left out.
+  func files(_ folder: String) throws -> [String] {
+    var names: [String] = []
+    let walker = try FolderWalker(root: self / folder) { $0 != ".image-pipeline" }
+    while let entry = walker.next() {
+      let entry = try entry.get()
+      if entry.kind == .regular { names.append(String(decoding: entry.relativePath, as: UTF8.self)) }
+    }
+    return names.sorted()
+  }
+
+  /// Files that should not be left: partial files, and files moved aside.
   func leftovers() throws -> [String] {
     let walker = try FolderWalker(root: path) { _ in true }
     var names: [String] = []
@@ -30,43 +42,55 @@ extension Scratch {
     }
     return names.sorted()
   }
-
-  func remove(_ name: String) throws {
-    let remover = try Program(["-rf", path + "/" + name], in: self, executable: "/bin/rm")
-    try #require(remover.exitCode() == 0, "\(remover.output)")
-  }
 }
 
-/// Expects exactly these images in the output, byte for byte, one row each, and nothing left over.
+/// Expects exactly these images in the output, byte for byte, with one row each and nothing left over.
 func expectStored(
-  _ images: [String: [UInt8]], in folder: Scratch, sourceLocation: SourceLocation = #_sourceLocation
+  _ images: [String: [UInt8]], in folder: TestFolder, sourceLocation: SourceLocation = #_sourceLocation
 ) throws {
-  #expect(try folder.files(Scratch.output) == images.keys.sorted(), sourceLocation: sourceLocation)
-  expectBytes(images, in: folder, Scratch.output, sourceLocation: sourceLocation)
+  #expect(try folder.files(TestFolder.output) == images.keys.sorted(), sourceLocation: sourceLocation)
+  expectBytes(images, in: folder, TestFolder.output, sourceLocation: sourceLocation)
   #expect(folder.rowNames.sorted() == images.keys.sorted(), sourceLocation: sourceLocation)
   #expect(try folder.leftovers() == [], sourceLocation: sourceLocation)
 }
 
-/// Expects these files in a folder; says the names of those that are missing or have other bytes, and not the bytes.
+/// Expects these files in a folder. Reports the names of missing and different ones, without the bytes.
 func expectBytes(
-  _ images: [String: [UInt8]], in folder: Scratch, _ place: String, sourceLocation: SourceLocation = #_sourceLocation
+  _ images: [String: [UInt8]], in folder: TestFolder, _ place: String,
+  sourceLocation: SourceLocation = #_sourceLocation
 ) {
-  let wrong = images.filter { folder.read(place + "/" + $0.key) != $0.value }.keys.sorted()
+  let wrong = images.filter { folder.bytes(place + "/" + $0.key) != $0.value }.keys.sorted()
   #expect(wrong == [], sourceLocation: sourceLocation)
 }
 
-/// Images with unlike sizes and bytes: `number` of them in two folders.
+/// `number` images of different sizes and bytes in two folders.
 func sampleImages(_ number: Int, bytes: Int = 600) -> [String: [UInt8]] {
   Dictionary(
     uniqueKeysWithValues: (0..<number).map {
-      ("\(["cat", "dog"][$0 % 2])/\($0).jpg", Scratch.bytes(bytes + $0 * 13 % 997, seed: UInt64($0)))
+      ("\(["cat", "dog"][$0 % 2])/\($0).jpg", SeededNumbers.bytes(bytes + $0 * 13 % 997, seed: UInt64($0)))
     })
 }
 
+extension TestFolder {
+  /// Sample images in the input folder. Returns them.
+  func writeImages(_ number: Int) throws -> [String: [UInt8]] {
+    let images = sampleImages(number)
+    for (name, bytes) in images { try write("images/" + name, bytes) }
+    return images
+  }
+}
+
 extension Program {
-  /// A consumer that ends when it has stored everything.
+  /// A producer that has exited, after it sent everything.
+  static func sendAll(in folder: TestFolder, _ broker: Broker, _ more: [String: String] = [:]) throws -> Program {
+    let producer = try Program(["producer", "--once"], in: folder, environment: broker.environment(more))
+    _ = producer.exitCode()
+    return producer
+  }
+
+  /// Runs a consumer until everything is stored. Returns its output.
   static func storeAll(
-    in folder: Scratch, _ broker: Broker, _ more: [String: String] = [:], idle: String = "0.3",
+    in folder: TestFolder, _ broker: Broker, _ more: [String: String] = [:], idle: String = "0.3",
     sourceLocation: SourceLocation = #_sourceLocation
   ) throws -> String {
     let consumer = try Program(

@@ -1,33 +1,34 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Platform
 
-/// A system call as `strace -f -y` writes it, with the path in the place of each descriptor.
+/// A system call as `strace -f -y` writes it, with paths instead of descriptors.
 struct SystemCall {
-  /// As strace numbers them: one call at a time is on its way in each.
+  /// strace's thread id: each thread has one call in progress.
   let thread: String
   let name: String
-  /// Its descriptors' paths and its names, in their order; numbers and bytes are left out.
+  /// The paths of its descriptors and its names, in order; without numbers and bytes.
   let paths: [String]
-  /// openat: it makes the file where there is none.
+  /// Whether an openat may create the file.
   let creates: Bool
 }
 
-/// Where in the order of things a call is: another thread's may come between its beginning and its end.
+/// The start or the end of a call: other threads' calls may come in between.
 enum SystemCallEvent {
   case begun(SystemCall)
-  /// It did what it was to do.
+  /// The call succeeded.
   case ended(SystemCall)
 }
 
-/// What strace has written: which system calls a program made, and in which order.
+/// A program's system calls in order, as traced by strace.
 struct SystemCallTrace {
   private(set) var events: [SystemCallEvent] = []
 
-  /// Where one can be had and the system permits it.
+  /// Whether strace exists and may be used.
   static let isPermitted: Bool = {
-    let folder = Scratch()
+    let folder = TestFolder()
     let trial = try? Program(["-f", "-o", "trace", "/bin/true"], in: folder, executable: Self.path)
     if trial?.exitCode() == 0 { return true }
     print("The tests of what is synced, and when, are skipped: strace is not here or may not be used")
@@ -36,7 +37,7 @@ struct SystemCallTrace {
 
   static let path = "/usr/bin/strace"
 
-  /// The arguments of strace in front of a program's own.
+  /// strace's arguments in front of a program's own.
   static func arguments(of calls: [String], to file: String) -> [String] {
     ["-f", "-y", "-s", "0", "-o", file, "-e", "trace=" + calls.joined(separator: ","), "--"]
   }
@@ -64,7 +65,7 @@ struct SystemCallTrace {
     }
   }
 
-  /// What stands in `7</a path>` and in `"a name"`. Names with escapes are not for this.
+  /// The text in `7</a path>` and in `"a name"`. Escapes are not supported.
   private static func paths(_ arguments: Substring) -> [String] {
     var paths: [String] = []
     var rest = arguments

@@ -1,12 +1,14 @@
+import TestSupport
+
 @testable import Kafka
 @testable import Messaging
 @testable import Platform
 @testable import Wire
 
-/// What lies in a broker's topic, read by place and outside of any group: no join is waited for, nobody is disturbed.
-/// Used by one thread at a time.
+/// The messages of a topic, read by offset and without a group: no join is awaited, nobody is disturbed. For one thread
+/// at a time.
 final class TopicContent {
-  /// A message, its envelope read and its image decoded.
+  /// A message with its decoded image.
   struct Message: Equatable {
     let name: String
     let partition: Int32
@@ -31,7 +33,7 @@ final class TopicContent {
 
   deinit { client.close() }
 
-  /// All messages so far; those of one partition in their order.
+  /// All messages so far, in order within each partition.
   func messages() throws -> [Message] {
     let ends = try ends()
     if ends.reduce(0, { $0 + $1.value - next[$1.key, default: 0] }) > 40 { try readAll(ends) }
@@ -46,7 +48,7 @@ final class TopicContent {
     return known
   }
 
-  /// Begins anew, with a consumer: its group costs 3 s on the embedded broker, less than many messages one by one.
+  /// Reads everything again with a consumer. Its group costs 3 s on the embedded broker, less than many single reads.
   private func readAll(_ ends: [Int32: Int64]) throws {
     var settings = settings
     settings.set("group.id", "topic-content-\(UInt64.random(in: 0 ... .max))")
@@ -54,7 +56,7 @@ final class TopicContent {
     defer { consumer.unsubscribeAndClose() }
     (known, next) = ([], [:])
     try consumer.subscribe()
-    let isRead = eventually(withinSeconds: 60) {
+    let isRead = eventually(within: .seconds(60)) {
       for case .message(let message) in consumer.poll(maximum: 1_000, timeoutMilliseconds: 100) {
         known.append(try Self.read(message))
         next[message.partition] = message.offset + 1
@@ -64,15 +66,15 @@ final class TopicContent {
     guard isRead else { throw Unreadable() }
   }
 
-  /// The names in it, sorted; a name that was sent twice is there twice.
+  /// The sorted names; a name that was sent twice occurs twice.
   func names() throws -> [String] { try messages().map(\.name).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) } }
 
-  /// The versions of one image, in the topic's order. Names are the same where their bytes are.
+  /// The versions of one image in the topic's order. Names are compared by their bytes.
   func versions(of name: String) throws -> [[UInt8]] {
     try messages().filter { $0.name.utf8.elementsEqual(name.utf8) }.map(\.bytes)
   }
 
-  /// How many messages each partition got, even those that the embedded broker has forgotten.
+  /// The number of messages that each partition ever had, including those that the embedded broker has forgotten.
   func ends() throws -> [Int32: Int64] {
     var ends: [Int32: Int64] = [:]
     for partition in 0..<Int32(try client.partitionCount(of: topic, timeoutMilliseconds: 10_000) ?? 0) {

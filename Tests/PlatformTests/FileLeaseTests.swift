@@ -1,16 +1,18 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Platform
 
-@Suite struct FileWritersTests {
-  let temporary: TemporaryFolder
+@Suite struct FileLeaseTests {
+  let temporary: TestFolder
 
-  init() throws { temporary = try TemporaryFolder() }
+  init() throws { temporary = TestFolder() }
 
   private func reader() throws -> File { try File.open("\(temporary.path)/a", .read) }
 
-  /// Not for a file of another user's, and not on every file system: then it is `unknown`, which tests cannot arrange.
+  /// Not for another user's file, and not on every file system: the answer is `unknown` then, which tests cannot
+  /// arrange.
   @Test("a file that is open for writing has a writer until it is closed")
   func openFileHasWriter() throws {
     var writer: File? = try File.open("\(temporary.path)/a", .createNew)
@@ -29,9 +31,9 @@ import Testing
     #expect(one.writers() == .none && other.writers() == .none)
   }
 
-  /// Each question takes the lease for a moment, in which a writer has to wait and we are sent a signal.
-  @Test("writers that come while the kernel is asked do no harm")
-  func writersMayComeWhileAsking() throws {
+  /// Each question takes a lease for a moment, in which a writer waits and we get a signal.
+  @Test("writers that arrive while the kernel is asked are not harmed")
+  func writersMayArriveWhileAsking() throws {
     try temporary.write("a")
     let path = "\(temporary.path)/a"
     let isOver = StopFlag()

@@ -1,11 +1,13 @@
+import TestSupport
 import Testing
 
 @testable import Kafka
 @testable import Platform
 
-/// A topic that the pipeline makes has the settings that were asked for. For a real broker alone: the embedded one has none.
-@Suite(.ownThread, .enabled("no Apache Kafka is named") { Broker.realServers != nil }) struct NewTopicTests {
-  private let folder = Scratch()
+/// A topic created by the pipeline has the requested settings. Needs a real broker: the embedded one has no topic
+/// settings.
+@Suite(.ownThread, .enabled("no Apache Kafka is named") { Broker.realServers != nil }) struct TopicCreationTests {
+  private let folder = TestFolder()
   private let broker: Broker
   private let client: KafkaProducer
   private static let commands = [["producer", "--once"], ["consumer", "--until-idle", "0.3"]]
@@ -34,8 +36,8 @@ import Testing
     try client.partitionCount(of: broker.topic, timeoutMilliseconds: 30_000)
   }
 
-  @Test(arguments: commands)
-  func itHasWhatWasAskedForAndKeepsIt(command: [String]) throws {
+  @Test("a new topic has the requested settings and keeps them", arguments: commands)
+  func newTopicHasSettings(command: [String]) throws {
     defer { client.close() }
     let wanted = [
       "TOPIC_PARTITIONS": "3", "TOPIC_REPLICATION_FACTOR": "1", "TOPIC_RETENTION_MS": "7654321",
@@ -55,8 +57,8 @@ import Testing
     #expect(try !run(command, [:]).output.contains("stays as it is"), "nothing was asked for")
   }
 
-  @Test(arguments: commands)
-  func aClusterThatRefusesEndsTheRunWithTheVariable(command: [String]) throws {
+  @Test("a refused topic setting ends the run and names its variable", arguments: commands)
+  func refusedSettingNamesVariable(command: [String]) throws {
     defer { client.close() }
     let refused = try run(command, ["TOPIC_REPLICATION_FACTOR": "999"])
     #expect(refused.exitCode() == 1, "\(refused.output)")

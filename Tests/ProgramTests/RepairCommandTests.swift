@@ -1,15 +1,16 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Kafka
 @testable import Platform
 @testable import SQLite
 
-/// A catalog that is damaged or lost, as operators meet it: the consumer refuses, `repair` cures, and the topic, which is
-/// read again from its beginning, doubles nothing.
+/// A damaged or lost catalog: the consumer refuses it, `repair` fixes it, and reading the topic again duplicates
+/// nothing.
 @Suite(.ownThread) struct RepairTests {
-  private let folder = Scratch()
-  private static let catalog = Scratch.output + "/.image-pipeline/catalog.sqlite"
+  private let folder = TestFolder()
+  private static let catalog = TestFolder.output + "/.image-pipeline/catalog.sqlite"
 
   private func repair(_ code: Int32 = 0, sourceLocation: SourceLocation = #_sourceLocation) throws -> String {
     let program = try Program(["repair"], in: folder)
@@ -36,15 +37,15 @@ import Testing
     TestMessage.segments(name, bytes, size: 1_000)
   }
 
-  /// Versions of images, whole and in segments, with others that come again, and one of which a segment is to come.
+  /// Versions of images, whole and in segments, some repeated, and one image whose last segment is still to arrive.
   private func history() -> (messages: [TestMessage], images: [String: [UInt8]], rows: [String], rest: TestMessage) {
-    let versions = (0..<6).map { Scratch.bytes(2_500 + $0, seed: UInt64($0)) }
+    let versions = (0..<6).map { SeededNumbers.bytes(2_500 + $0, seed: UInt64($0)) }
     let late = segments("late.png", versions[5])
     let first = segments("b.png", versions[0])
     let messages =
       [.image("a.jpg", versions[0]), late[0], .image("a.jpg", versions[0])] + first
       + [.image("a.jpg", versions[1]), late[1], .image("c.jpg", versions[4])] + segments("b.png", versions[2])
-      // One version in the midst of another's segments.
+      // One version between another's segments.
       + segments("d.png", versions[3]).dropLast() + [.image("d.png", versions[1])]
       + segments("d.png", versions[3]).suffix(1) + [.image("c.jpg", versions[4])]
     let rows = ["a.jpg", "b.png", "a.jpg", "c.jpg", "b.png", "d.png", "d.png"]
@@ -55,40 +56,42 @@ import Testing
   private func expect(
     _ images: [String: [UInt8]], _ rows: [String], sourceLocation: SourceLocation = #_sourceLocation
   ) throws {
-    #expect(try folder.files(Scratch.output) == images.keys.sorted(), sourceLocation: sourceLocation)
-    expectBytes(images, in: folder, Scratch.output, sourceLocation: sourceLocation)
+    #expect(try folder.files(TestFolder.output) == images.keys.sorted(), sourceLocation: sourceLocation)
+    expectBytes(images, in: folder, TestFolder.output, sourceLocation: sourceLocation)
     #expect(folder.rowNames == rows, sourceLocation: sourceLocation)
   }
 
-  @Test(arguments: ["damaged", "emptied", "lost", "all lost"])
-  func aCatalogIsMadeAnewAndNothingIsLostOrDoubled(how: String) throws {
+  @Test(
+    "a damaged or lost catalog is rebuilt, and nothing is lost or duplicated",
+    arguments: ["damaged", "emptied", "lost", "all lost"])
+  func catalogIsRebuilt(how: String) throws {
     let broker = try Broker.preferred()
     let (messages, images, rows, rest) = history()
     try broker.send(messages)
     _ = try Program.storeAll(in: folder, broker)
     try expect(images, rows)
-    let before = folder.text(Scratch.csv)
+    let before = folder.text(TestFolder.csv)
     switch how {
     case "damaged": try damage()
     case "emptied":
       for suffix in ["-wal", "-shm"] { try folder.remove(Self.catalog + suffix) }
       try folder.write(Self.catalog, [])
     case "lost": for suffix in ["", "-wal", "-shm"] { try folder.remove(Self.catalog + suffix) }
-    default: try folder.remove(Scratch.output + "/.image-pipeline")
+    default: try folder.remove(TestFolder.output + "/.image-pipeline")
     }
     try refuses(broker)
-    #expect(folder.text(Scratch.csv) == before)
+    #expect(folder.text(TestFolder.csv) == before)
     let said = try repair()
     #expect(said.contains("7 rows from"), "\(said)")
     #expect(said.contains("repaired: 4 images"), "\(said)")
-    #expect(folder.text(Scratch.csv) == before)
+    #expect(folder.text(TestFolder.csv) == before)
     #expect(try repair().contains("nothing to repair"))
-    // The segments that came before are not lost with the catalog: the topic has them.
+    // Earlier segments are not lost with the catalog: the topic has them.
     try broker.send([rest, .image("c.jpg", images["a.jpg"]!)])
     let output = try Program.storeAll(in: folder, broker)
     #expect(output.contains("older_versions=4"), "\(output)")
     #expect(output.contains("stored 2 images"), "\(output)")
-    let all = images.merging(["late.png": Scratch.bytes(2_505, seed: 5), "c.jpg": images["a.jpg"]!]) { $1 }
+    let all = images.merging(["late.png": SeededNumbers.bytes(2_505, seed: 5), "c.jpg": images["a.jpg"]!]) { $1 }
     try expect(all, rows + ["late.png", "c.jpg"])
     #expect(try Program.storeAll(in: folder, broker).contains("stored 0 images"))
     try expect(all, rows + ["late.png", "c.jpg"])
@@ -97,32 +100,34 @@ import Testing
     #expect(try repair().contains("nothing to repair"))
   }
 
-  @Test func imagesThatAreGoneToAreRestoredWithoutASecondRow() throws {
+  @Test("images that are missing after a repair are restored without a second row") func missingImagesAreRestored()
+    throws
+  {
     let broker = try Broker.preferred()
     let (messages, images, rows, _) = history()
     try broker.send(messages)
     _ = try Program.storeAll(in: folder, broker)
-    let before = folder.text(Scratch.csv)
+    let before = folder.text(TestFolder.csv)
     try damage()
-    try folder.remove(Scratch.output + "/a.jpg")
-    try folder.write(Scratch.output + "/b.png", [1, 2, 3])
+    try folder.remove(TestFolder.output + "/a.jpg")
+    try folder.write(TestFolder.output + "/b.png", [1, 2, 3])
     let said = try repair(1)
     #expect(said.contains("remains  a.jpg: it is missing") && said.contains("remains  b.png: "), "\(said)")
     #expect(said.contains("verify --resend"), "\(said)")
     _ = try Program.storeAll(in: folder, broker)
     try expect(images, rows)
-    #expect(folder.text(Scratch.csv) == before)
+    #expect(folder.text(TestFolder.csv) == before)
     #expect(try repair().contains("nothing to repair"))
   }
 
-  @Test func anImageThatWasRemovedIsSentAgainAndHasOneRow() throws {
+  @Test("a removed image is sent again after a repair and has one row") func removedImageHasOneRow() throws {
     let broker = try Broker.preferred()
     for number in 0..<4 { try folder.write("images/\(number).jpg", [UInt8(number)]) }
     let producer = try Program(["producer", "--once"], in: folder, environment: broker.environment())
     #expect(producer.exitCode() == 0, "\(producer.output)")
     _ = try Program.storeAll(in: folder, broker)
-    try folder.remove(Scratch.output + "/1.jpg")
-    try folder.write(Scratch.output + "/2.jpg", [9])
+    try folder.remove(TestFolder.output + "/1.jpg")
+    try folder.write(TestFolder.output + "/2.jpg", [9])
     #expect(try repair(1).contains("2 images to be sent again"))
     let verify = try Program(["verify", "--resend"], in: folder, environment: broker.environment())
     #expect(verify.exitCode() == 1, "\(verify.output)")
@@ -132,28 +137,31 @@ import Testing
     #expect(folder.rowNames.sorted() == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"])
   }
 
-  @Test func withCatalogAndCSVFileLostTheImagesAreLoggedAndTheTopicAddsItsRows() throws {
+  @Test("with catalog and CSV file lost, images get rows, and the topic adds its own") func lostCSVFileIsRebuilt()
+    throws
+  {
     let broker = try Broker.preferred()
     let images = sampleImages(12)
     try broker.send(images.map { .image($0.key, $0.value) })
     _ = try Program.storeAll(in: folder, broker)
-    try folder.remove(Scratch.csv)
-    try folder.remove(Scratch.output + "/.image-pipeline")
+    try folder.remove(TestFolder.csv)
+    try folder.remove(TestFolder.output + "/.image-pipeline")
     #expect(try repair().contains("0 rows from processed_image_data.csv, and 12 images without a row"))
     try expectStored(images, in: folder)
     #expect(try Program.storeAll(in: folder, broker).contains("stored 0 images"))
     try expectStored(images, in: folder)
     let verify = try Program(
-      ["verify", "--input", Scratch.output, "--output", Scratch.output, "--csv", Scratch.csv], in: folder)
+      ["verify", "--input", TestFolder.output, "--output", TestFolder.output, "--csv", TestFolder.csv],
+      in: folder)
     #expect(verify.exitCode() == 0, "\(verify.output)")
   }
 
-  /// The rows' topic is not the one that is read after the repair: what it holds is new, however old it says it is.
-  @Test func anotherTopicsMessagesAreNotTakenForOldOnes() throws {
+  /// The topic read after the repair is not the rows' topic: its messages are new, however old their times are.
+  @Test("messages of another topic are new after a repair") func otherTopicIsNew() throws {
     let first = try Broker()
-    let versions = (0..<2).map { Scratch.bytes(500, seed: UInt64($0)) }
+    let versions = (0..<2).map { SeededNumbers.bytes(500, seed: UInt64($0)) }
     let second = try Broker()
-    // The older message first, on what will be the second cluster, at an offset below the row's.
+    // The older message first, in the later cluster, at an offset below the row's.
     try second.send([.image("a.jpg", versions[0])])
     try first.send([.image("x.jpg", [1]), .image("a.jpg", versions[1]), .image("y.jpg", [2])])
     try LocalConsumer.storeAll(in: folder, first, cluster: "first")
@@ -168,18 +176,19 @@ import Testing
     let program = try Program(
       ["repair"], in: folder,
       environment: [
-        "PROCESSED_IMAGES_DIR": folder.path + "/" + Scratch.output, "CSV_PATH": folder.path + "/" + Scratch.csv,
+        "PROCESSED_IMAGES_DIR": folder.path + "/" + TestFolder.output,
+        "CSV_PATH": folder.path + "/" + TestFolder.csv,
       ])
     #expect(program.exitCode() == 0, "\(program.output)")
     return program.output
   }
 
-  /// It stands under its name, and the catalog still waits for its last segment: what the next consumer heals by itself.
-  @Test(arguments: [false, true])
-  func anImageThatWasPutTogetherAndNotCommittedIsLeftToTheNextConsumer(hasOlder: Bool) throws {
+  /// The image has its name, and the catalog still waits for its last segment. The next consumer fixes this.
+  @Test("an assembled but uncommitted image is left to the next consumer", arguments: [false, true])
+  func uncommittedImageIsLeft(hasOlder: Bool) throws {
     let broker = try Broker.preferred()
     let older = hasOlder ? [TestMessage.image("b.png", [1, 2, 3])] : []
-    let image = Scratch.bytes(2_500, seed: 1)
+    let image = SeededNumbers.bytes(2_500, seed: 1)
     try broker.send(older + segments("b.png", image))
     let victim = try Program(
       ["consumer", "--until-idle", "0.3"], in: folder,
@@ -193,7 +202,7 @@ import Testing
     #expect(try repair().contains("nothing to repair"))
   }
 
-  @Test func aRepairIsRefusedWhileAConsumerRuns() throws {
+  @Test("a repair is refused while a consumer runs") func repairNeedsExclusiveOutput() throws {
     let broker = try Broker.preferred()
     let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
     try broker.send([.image("1.jpg", [1])])
@@ -204,14 +213,14 @@ import Testing
     #expect(try repair().contains("nothing to repair"))
   }
 
-  @Test func aCatalogThatIsDamagedWhileItIsUsedEndsTheConsumer() throws {
+  @Test("a catalog that is damaged while in use ends the consumer") func damagedCatalogEndsConsumer() throws {
     let broker = try Broker.preferred()
     try broker.send([.image("1.jpg", [1])])
     let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
     #expect(eventually { folder.rows.count == 1 }, "\(consumer.output)")
     let path = folder.path + "/" + Self.catalog
     let other = try Database(path: path, busyTimeoutMilliseconds: 1_000)
-    // Another connection's change has the consumer read again what it remembers.
+    // A change by another connection makes the consumer read its memory again.
     try other.execute("BEGIN IMMEDIATE; INSERT INTO facts VALUES ('test', '')")
     try damage()
     try other.commit()
@@ -224,12 +233,12 @@ import Testing
     try expect(["1.jpg": [1], "2.jpg": [2]], ["1.jpg", "2.jpg"])
   }
 
-  @Test func aCatalogThatIsRemovedWhileItIsUsedEndsTheConsumer() throws {
+  @Test("a catalog that is removed while in use ends the consumer") func removedCatalogEndsConsumer() throws {
     let broker = try Broker.preferred()
     try broker.send([.image("1.jpg", [1])])
     let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
     #expect(eventually { folder.rows.count == 1 }, "\(consumer.output)")
-    try folder.remove(Scratch.output + "/.image-pipeline")
+    try folder.remove(TestFolder.output + "/.image-pipeline")
     try broker.send([.image("2.jpg", [2])])
     #expect(consumer.exitCode() == 1, "\(consumer.output)")
     #expect(consumer.output.contains("was removed or replaced"), "\(consumer.output)")

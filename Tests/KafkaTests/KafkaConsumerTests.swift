@@ -1,10 +1,11 @@
+import TestSupport
 import Testing
 
 @testable import Kafka
 
-/// One consumer: where it starts, where it goes, what it says.
-@Suite(.ownThread) struct ConsumerTests {
-  @Test func startsWhereItIsAskedAndSaysWhereAPartitionEnds() throws {
+/// One consumer: offsets, seeks, pauses, events.
+@Suite(.ownThread) struct KafkaConsumerTests {
+  @Test("a consumer starts at the given offsets and reports the ends of partitions") func startOffsetsAreUsed() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 3)
     for partition in Int32(0)..<3 { try fill(cluster, "images", partition: partition, ["a", "b", "c"]) }
@@ -31,7 +32,7 @@ import Testing
     #expect(seen.ends == [0: 3, 1: 3, 2: 3])
     #expect(seen.failures.isEmpty)
 
-    // The end is said again after each later message.
+    // The end is reported again after each later message.
     seen.ends = [:]
     try fill(cluster, "images", partition: 1, ["d"])
     seen.poll(consumer) { $0.ends[1] != nil }
@@ -44,7 +45,7 @@ import Testing
     #expect(throws: KafkaError.self) { try consumer.seek(partition: 0, to: .beginning) }
   }
 
-  @Test func positionThatIsNotThereIsAnEventAndSeekCuresIt() throws {
+  @Test("a missing offset is an event, and a seek fixes it") func missingOffsetIsAnEvent() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 2)
     try fill(cluster, "images", partition: 0, ["a", "b"])
@@ -62,14 +63,14 @@ import Testing
     consumer.unsubscribeAndClose()
   }
 
-  @Test func seekGoesBackAndForth() throws {
+  @Test("a seek goes forward and back") func seekGoesBackAndForth() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
     let texts = (0..<50).map { "\($0)" }
     try fill(cluster, "images", texts)
     let consumer = try joined(groupSettings(cluster, group: "g"), "images")
     var seen = Seen()
-    // Some are read, the rest is fetched already: none of that may show up after the seek.
+    // Some are read, the others already fetched: none of those may show up after the seek.
     seen.poll(consumer, maximum: 5) { $0.messages.count >= 5 }
     try consumer.seek(partition: 0, to: .at(40))
     seen = Seen()
@@ -84,7 +85,7 @@ import Testing
     consumer.unsubscribeAndClose()
   }
 
-  @Test func pausingLosesAndDoublesNothing() throws {
+  @Test("pausing loses and duplicates nothing") func pausingLosesNothing() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 2)
     let texts = (0..<200).map { "\($0)" }
@@ -92,7 +93,7 @@ import Testing
     try fill(cluster, "images", partition: 1, texts)
     let consumer = try joined(groupSettings(cluster, group: "g"), "images")
     var seen = Seen()
-    // Before anything has been read, too.
+    // Even before anything was read.
     _ = eventually {
       seen.take(consumer.poll(maximum: 1, timeoutMilliseconds: 50))
       return !consumer.assignment.isEmpty
@@ -117,7 +118,7 @@ import Testing
     consumer.unsubscribeAndClose()
   }
 
-  @Test func pollReturnsAsSoonAsSomethingIsThere() throws {
+  @Test("a poll returns as soon as there is a message") func pollReturnsEarly() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
     try fill(cluster, "images", ["a"])
@@ -132,7 +133,7 @@ import Testing
     consumer.unsubscribeAndClose()
   }
 
-  @Test func missingTopicIsAFailureThatNamesIt() throws {
+  @Test("a missing topic is a failure that names it") func missingTopicIsNamed() throws {
     let cluster = try EmbeddedCluster()
     cluster.setTopicError("nowhere", 3)
     let consumer = try joined(groupSettings(cluster, group: "g"), "nowhere")
@@ -144,7 +145,7 @@ import Testing
     consumer.unsubscribeAndClose()
   }
 
-  @Test func closeIsBoundedWithoutABroker() throws {
+  @Test("closing a consumer is bounded without a broker") func closeIsBoundedWithoutABroker() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
     try fill(cluster, "images", ["a"])
@@ -163,7 +164,7 @@ import Testing
     #expect(revoked == [0])
   }
 
-  @Test func forgottenConsumerClosesItself() throws {
+  @Test("a forgotten consumer closes itself") func forgottenConsumerClosesItself() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
     try fill(cluster, "images", ["a"])

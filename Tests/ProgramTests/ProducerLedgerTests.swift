@@ -1,12 +1,13 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Platform
 @testable import SQLite
 
-/// What a producer remembers of what it has sent, and what makes it forget.
-@Suite(.ownThread) struct LedgerTests {
-  let folder = Scratch()
+/// The record of sent files, and what makes the producer forget it.
+@Suite(.ownThread) struct ProducerLedgerTests {
+  let folder = TestFolder()
   let broker: Broker
   let topic: TopicContent
 
@@ -23,32 +24,33 @@ import Testing
     return program
   }
 
-  @Test func resendSendsEverythingOnceMore() throws {
+  @Test("--resend sends everything once more") func resendSendsEverything() throws {
     #expect(try once().output.contains("sent 5 images"))
     #expect(try once(["--resend"]).output.contains("sent 5 images"))
     #expect(try once().output.contains("sent 0 images"))
     #expect(try topic.names() == (0..<5).flatMap { ["\($0).jpg", "\($0).jpg"] })
   }
 
-  @Test func anotherTopicInputOrClusterIsAnotherMatter() throws {
+  @Test("another topic, input or cluster has a separate record") func scopesAreSeparate() throws {
     try folder.write("more/0.jpg", [7])
     #expect(try once().output.contains("sent 5 images"))
     #expect(try once([], ["TOPIC": "others"]).output.contains("sent 5 images"))
     #expect(try once([], ["IMAGES_DIR": "more"]).output.contains("sent 1 image,"))
     let other = try Broker()
     #expect(try once([], ["KAFKA_BOOTSTRAP_SERVERS": other.servers]).output.contains("sent 5 images"))
-    // None of them has made it forget another, nor does another way to write the same folder.
+    // None of these runs erased another's record. Another spelling of the same folder makes no difference.
     #expect(try once([], ["IMAGES_DIR": "more/../images/"]).output.contains("sent 0 images"))
     #expect(try once([], ["KAFKA_BOOTSTRAP_SERVERS": other.servers]).output.contains("sent 0 images"))
-    // To forget one is not to forget the others.
+    // Forgetting one scope keeps the others.
     #expect(try once(["--resend"], ["TOPIC": "others"]).output.contains("sent 5 images"))
     #expect(try once().output.contains("sent 0 images"))
   }
 
-  @Test func aTopicThatWasMadeAnewIsSaidWithTheCure() throws {
+  @Test("a re-created topic is reported with its fix") func recreatedTopicIsReported() throws {
     #expect(try !once().output.contains("--resend"))
     #expect(try !once().output.contains("--resend"), "the topic is as it was")
-    // The embedded broker cannot delete a topic, so the ledger is told of more acknowledgements than there are messages.
+    // The embedded broker cannot delete a topic. Instead, the ledger records more acknowledgements than there are
+    // messages.
     let ledger = try Database(path: folder.path + "/.image-pipeline/ledger.sqlite", busyTimeoutMilliseconds: 1_000)
     try ledger.execute("UPDATE offsets SET last = last + 1000")
     let said = try once()
@@ -58,7 +60,7 @@ import Testing
     #expect(try !once().output.contains("made anew"), "the cure cures")
   }
 
-  @Test func verifySendsWhatIsMissingOrAlteredAndNothingElse() throws {
+  @Test("verify --resend sends missing and altered images only") func verifyResendsOnlyDifferences() throws {
     _ = try once()
     let consume = {
       let consumer = try Program(
@@ -78,7 +80,7 @@ import Testing
     #expect(try once().output.contains("sent 0 images"))
   }
 
-  @Test func aSecondProducerOfTheSameFolderAndLedgerIsRefused() throws {
+  @Test("a second producer of the same folder and ledger is refused") func secondProducerIsRefused() throws {
     let first = try Program(["producer"], in: folder, environment: broker.environment())
     #expect(eventually { first.output.contains("after_sent=keep") }, "\(first.output)")
     let second = try Program(["producer"], in: folder, environment: broker.environment())
@@ -91,14 +93,14 @@ import Testing
     #expect(first.exitCode() == 0, "\(first.output)")
   }
 
-  @Test func aLedgerOfAnotherVersionIsLeftAlone() throws {
+  @Test("a ledger of another version is left alone") func otherLedgerVersionIsLeftAlone() throws {
     _ = try once()
     let path = folder.path + "/.image-pipeline/ledger.sqlite"
     try Database(path: path, busyTimeoutMilliseconds: 1_000).execute("PRAGMA user_version = 77")
     let producer = try Program(["producer", "--once"], in: folder, environment: broker.environment())
     #expect(producer.exitCode() == 1, "\(producer.output)")
     #expect(producer.output.contains("version 77"), "\(producer.output)")
-    #expect(producer.output.contains("STATE_DIR"), "the cure: \(producer.output)")
+    #expect(producer.output.contains("STATE_DIR"), "the fix: \(producer.output)")
     #expect(try topic.names().count == 5)
   }
 }

@@ -1,88 +1,33 @@
 import Glibc
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Kafka
 @testable import Platform
 
-/// The bound of every wait: far beyond what anything takes here, so that only a real fault runs into it.
+/// The bound of every wait for the library, in ms: far beyond what anything takes here.
 let patience = 30_000
 
-/// Takes what other threads bring, and lets a test wait for it.
+/// Collects elements from other threads and lets a test wait for them.
 final class Inbox<Element: Sendable>: Sendable {
   private let elements = Mutex<[Element]>([])
-  // Filled once for each element: who waits for more takes one a time.
-  private let arrivals = BoundedWait()
 
-  func put(_ element: Element) {
-    elements.withLock { $0.append(element) }
-    arrivals.signal()
-  }
+  func put(_ element: Element) { elements.withLock { $0.append(element) } }
 
   var all: [Element] { elements.withLock { $0 } }
 
-  /// All of them, once they are enough or the patience is over.
+  /// All elements, once there are enough of them or the wait is over.
   func all(until isEnough: ([Element]) -> Bool) -> [Element] {
-    while !isEnough(all), arrivals.wait() {}
+    _ = eventually(every: .milliseconds(1)) { isEnough(all) }
     return all
   }
 
   func all(atLeast count: Int) -> [Element] { all { $0.count >= count } }
 }
 
-/// A semaphore whose waiting ends with the patience.
-private final class BoundedWait: @unchecked Sendable {
-  private let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
-
-  init() { sem_init(semaphore, 0, 0) }
-
-  deinit {
-    sem_destroy(semaphore)
-    semaphore.deallocate()
-  }
-
-  func signal() { sem_post(semaphore) }
-
-  func wait() -> Bool {
-    var end = timespec()
-    clock_gettime(CLOCK_REALTIME, &end)
-    end.tv_sec += patience / 1000
-    return sem_timedwait(semaphore, &end) == 0
-  }
-}
-
-/// Gives each test a thread of its own: they spend their time waiting, for which the shared pool has too few.
-struct OwnThread: SuiteTrait, TestTrait, TestScoping {
-  let isRecursive = true
-
-  func provideScope(
-    for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
-  ) async throws {
-    guard testCase != nil else { return try await function() }
-    try await withTaskExecutorPreference(Threads.shared, operation: function)
-  }
-
-  private final class Threads: TaskExecutor {
-    static let shared = Threads()
-
-    func enqueue(_ job: consuming ExecutorJob) {
-      let job = UnownedJob(job)
-      _ = BackgroundThread.start("test") { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
-    }
-  }
-}
-
 extension Trait where Self == OwnThread {
   static var ownThread: Self { OwnThread() }
-}
-
-/// Asks again and again until it is so (the question has to wait a little by itself); false when the patience is over.
-func eventually(_ condition: () throws -> Bool) rethrows -> Bool {
-  let end = ContinuousClock.now + .milliseconds(patience)
-  while try !condition() {
-    guard ContinuousClock.now < end else { return false }
-  }
-  return true
 }
 
 func settings(_ cluster: EmbeddedCluster, _ more: [String: String] = [:]) -> KafkaSettings {
@@ -98,14 +43,14 @@ func settings(_ cluster: EmbeddedCluster, _ more: [String: String] = [:]) -> Kaf
 func groupSettings(_ cluster: EmbeddedCluster, group: String, _ more: [String: String] = [:]) -> KafkaSettings {
   var settings = settings(cluster, more)
   settings.set("group.id", group)
-  // The embedded cluster waits 3 s for the first members, and this time less 1 s for them in a later rebalance.
+  // The embedded cluster waits 3 s for the first members, and this time-out minus 1 s in later rebalances.
   settings.setDefault("session.timeout.ms", "4000")
   settings.setDefault("heartbeat.interval.ms", "100")
   settings.setDefault("fetch.wait.max.ms", "50")
   return settings
 }
 
-/// Sends text values to one partition and waits until they are there.
+/// Sends text values to one partition and waits for their delivery.
 func fill(_ cluster: EmbeddedCluster, _ topic: String, partition: Int32 = 0, _ values: [String]) throws {
   let reports = Inbox<DeliveryReport>()
   let producer = try KafkaProducer(settings(cluster)) { reports.put($0) }
@@ -128,7 +73,7 @@ extension KafkaMessage {
   var text: String { value.map { String(decoding: $0, as: UTF8.self) } ?? "(null)" }
 }
 
-/// All events of a consumer, until enough of them have come.
+/// A consumer's events, collected until there are enough.
 struct Seen {
   var messages: [KafkaMessage] = []
   var ends: [Int32: Int64] = [:]
@@ -156,7 +101,7 @@ struct Seen {
   }
 }
 
-/// A consumer that has joined, started from where `starts` says.
+/// A consumer that joins and starts at the given offsets.
 func joined(
   _ settings: KafkaSettings, _ topic: String, _ starts: [Int32: KafkaConsumer.StartOffset] = [:]
 ) throws -> KafkaConsumer {
@@ -164,15 +109,4 @@ func joined(
   consumer.onAssigned = { _ in starts }
   try consumer.subscribe()
   return consumer
-}
-
-/// Bytes that look random and are the same every time.
-func noise(_ count: Int) -> [UInt8] {
-  var state: UInt64 = 88_172_645_463_325_252
-  return (0..<count).map { _ in
-    state ^= state << 13
-    state ^= state >> 7
-    state ^= state << 17
-    return UInt8(truncatingIfNeeded: state)
-  }
 }

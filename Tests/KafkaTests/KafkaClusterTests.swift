@@ -1,10 +1,11 @@
+import TestSupport
 import Testing
 
 @testable import Kafka
 
-/// What any client can ask of a cluster, and single messages.
-@Suite(.ownThread) struct ClusterTests {
-  @Test func watermarksFollowWhatIsWritten() throws {
+/// Questions to a cluster that any client can ask, and reading single messages.
+@Suite(.ownThread) struct KafkaClusterTests {
+  @Test("watermarks follow what is written") func watermarksFollowWrites() throws {
     let cluster = try EmbeddedCluster(brokers: 2)
     try cluster.createTopic("images", partitions: 2)
     let producer = try KafkaProducer(settings(cluster)) { _ in }
@@ -19,8 +20,11 @@ import Testing
     producer.close()
   }
 
-  /// 3 is a leader that has not heard of the partition, 5 one that is being chosen, 6 a broker that does not know that it leads.
-  @Test(arguments: [3, 5, 6]) func aLeaderThatIsNotKnownYetIsWaitedFor(code: Int32) throws {
+  /// UNKNOWN_TOPIC_OR_PART (3): the leader has not heard of the partition yet. LEADER_NOT_AVAILABLE (5): one is being
+  /// elected. NOT_LEADER_OR_FOLLOWER (6): the broker does not know yet that it leads.
+  @Test("a leader that is not known yet is awaited", arguments: [3, 5, 6]) func unknownLeaderIsAwaited(code: Int32)
+    throws
+  {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
     let producer = try KafkaProducer(settings(cluster)) { _ in }
@@ -28,14 +32,14 @@ import Testing
     #expect(try producer.partitionCount(of: "images", timeoutMilliseconds: patience) == 1)
     cluster.failNextRequests(api: 2, errors: [code, code, code, code, code, code])
     #expect(try producer.watermarks(of: "images", partition: 0, timeoutMilliseconds: patience) == (0, 0))
-    // One that stays unknown is an error, in time.
+    // A lasting one is an error within the bound.
     cluster.failNextRequests(api: 2, errors: Array(repeating: code, count: 10_000))
     #expect(throws: KafkaError.self) {
       try producer.watermarks(of: "images", partition: 0, timeoutMilliseconds: 300)
     }
   }
 
-  @Test func partitionsAreCountedAndAMissingTopicHasNone() throws {
+  @Test("partitions are counted, and a missing topic has none") func partitionsAreCounted() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 6)
     let producer = try KafkaProducer(settings(cluster, ["allow.auto.create.topics": "false"])) { _ in }
@@ -51,7 +55,7 @@ import Testing
     producer.close()
   }
 
-  @Test func brokersAndPartitionsAreDescribed() throws {
+  @Test("brokers and partitions are described") func brokersAndPartitionsAreDescribed() throws {
     let cluster = try EmbeddedCluster(brokers: 3)
     try cluster.createTopic("images", partitions: 2)
     let producer = try KafkaProducer(settings(cluster, ["allow.auto.create.topics": "false"])) { _ in }
@@ -66,7 +70,7 @@ import Testing
     }
     cluster.setTopicError("nowhere", 3)
     #expect(try producer.description(of: "nowhere", timeoutMilliseconds: patience) == nil)
-    // What it does not know it says at once, and the client is as good as before.
+    // An unknown topic fails at once, and the client is as good as before.
     let settings = #expect(throws: KafkaError.self) {
       try producer.brokerSettings(1, timeoutMilliseconds: patience)
     }
@@ -77,7 +81,7 @@ import Testing
     #expect(try producer.watermarks(of: "images", partition: 0, timeoutMilliseconds: patience) == (0, 0))
   }
 
-  @Test func anEmbeddedClusterHasNoController() throws {
+  @Test("an embedded cluster has no controller") func embeddedClusterHasNoController() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
     let producer = try KafkaProducer(settings(cluster)) { _ in }
@@ -85,7 +89,7 @@ import Testing
     producer.close()
   }
 
-  @Test func readerFindsOneMessageAndNothingWhereThereIsNone() throws {
+  @Test("a reader finds one message, and none at an empty offset") func readerFindsOneMessage() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 2)
     try fill(cluster, "images", partition: 1, (0..<30).map { "\($0)" })
@@ -93,7 +97,7 @@ import Testing
     func read(_ partition: Int32, _ offset: Int64) throws -> String? {
       try reader.read(topic: "images", partition: partition, offset: offset, timeoutMilliseconds: patience)?.text
     }
-    // Back and forth on one reader: nothing of an earlier reading shows up in a later one.
+    // Back and forth on one reader: earlier reads leave nothing behind.
     for offset in [7, 0, 29, 8, 8] { #expect(try read(1, Int64(offset)) == "\(offset)") }
     #expect(try read(1, 30) == nil, "not come yet")
     #expect(try read(1, 500) == nil, "never written")
@@ -104,7 +108,7 @@ import Testing
     #expect(kept?.text == "11", "valid although its reader has gone")
   }
 
-  @Test func readerNamesAMissingPartitionAndSilence() throws {
+  @Test("a reader names a missing partition and a silent broker") func readerNamesMissingPartition() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
     let reader = try PartitionReader(settings(cluster))
@@ -119,7 +123,7 @@ import Testing
     #expect(silent?.isTimedOut == true && silent?.isRetriable == true)
   }
 
-  @Test func errorSaysWhereAndWhy() throws {
+  @Test("an error has its place and its reason") func errorHasPlaceAndReason() throws {
     let cluster = try EmbeddedCluster()
     let producer = try KafkaProducer(settings(cluster, ["message.max.bytes": "1000"])) { _ in }
     let error = #expect(throws: KafkaError.self) {

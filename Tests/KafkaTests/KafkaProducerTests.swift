@@ -1,12 +1,13 @@
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Kafka
 @testable import Messaging
 @testable import Platform
 
-@Suite(.ownThread) struct ProducerTests {
-  @Test func everyMessageIsReportedOnceByItsToken() throws {
+@Suite(.ownThread) struct KafkaProducerTests {
+  @Test("every message is reported once, by its token") func messageIsReportedOnce() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 3)
     let reports = Inbox<DeliveryReport>()
@@ -27,7 +28,7 @@ import Testing
     producer.close()
   }
 
-  @Test func deliveryReportMaySendTheNextMessage() throws {
+  @Test("a delivery report may send the next message") func reportMaySend() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
     let reports = Inbox<DeliveryReport>()
@@ -45,7 +46,7 @@ import Testing
     producer.close()
   }
 
-  @Test func deliveryReportMayCloseTheProducer() throws {
+  @Test("a delivery report may close the producer") func reportMayClose() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
     let reports = Inbox<DeliveryReport>()
@@ -61,7 +62,7 @@ import Testing
     producer.close()
   }
 
-  @Test func fullQueueHandsTheBufferBack() throws {
+  @Test("a full queue hands the buffer back") func fullQueueReturnsBuffer() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
     let reports = Inbox<DeliveryReport>()
@@ -85,7 +86,7 @@ import Testing
     producer.close()
   }
 
-  @Test func messageAboveTheLimitIsRefusedAtOnce() throws {
+  @Test("a message above the limit is refused at once") func oversizedMessageIsRefused() throws {
     let cluster = try EmbeddedCluster()
     let producer = try KafkaProducer(settings(cluster, ["message.max.bytes": "1000"])) { _ in }
     let payload = PayloadBuffer(capacity: 2000)
@@ -102,7 +103,7 @@ import Testing
     producer.close()
   }
 
-  @Test func unknownPartitionIsRefusedAndNothingFreedTwice() throws {
+  @Test("an unknown partition is refused, and nothing is freed twice") func unknownPartitionIsRefused() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
     let reports = Inbox<DeliveryReport>()
@@ -121,7 +122,7 @@ import Testing
     #expect(reports.all.isEmpty)
   }
 
-  @Test func closeReportsEachQueuedMessage() throws {
+  @Test("closing reports each queued message") func closeReportsEachQueuedMessage() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 2)
     let reports = Inbox<DeliveryReport>()
@@ -139,7 +140,7 @@ import Testing
     #expect(producer.queuedMessages == 0 && producer.flush(timeoutMilliseconds: 10))
   }
 
-  @Test func closeIsBoundedWithoutABroker() throws {
+  @Test("closing a producer is bounded without a broker") func closeIsBoundedWithoutABroker() throws {
     let cluster = try EmbeddedCluster()
     cluster.setDown(true)
     let reports = Inbox<DeliveryReport>()
@@ -158,13 +159,13 @@ import Testing
     #expect(reports.all.map(\.token) == [9])
   }
 
-  @Test func failedRequestsAreRetriedWithoutDuplicates() throws {
+  @Test("failed requests are retried without duplicates") func retriesMakeNoDuplicates() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
     let reports = Inbox<DeliveryReport>()
     let exact = ["enable.idempotence": "true", "batch.num.messages": "5"]
     let producer = try KafkaProducer(settings(cluster, exact)) { reports.put($0) }
-    // A lost connection, a leader that moved, a time-out at the broker, too few replicas.
+    // A lost connection, a moved leader, a time-out at the broker, too few replicas.
     cluster.failNextRequests(api: 0, errors: [-195, 6, 7, 19, -195])
     let texts = (0..<60).map { "message \($0)" }
     for text in texts { try producer.sendText("images", 0, text) }
@@ -182,14 +183,16 @@ import Testing
     }
   }
 
-  /// The first request fails, the second is taken: the library infers that the first was, too.
-  @Test func whatIsOnlyInferredToHaveArrivedIsNotReportedAsAcknowledged() throws {
+  /// The first request fails, the second succeeds: the library infers that the first arrived, too.
+  @Test("a message whose arrival is only inferred is not reported as acknowledged") func inferredArrivalIsUnconfirmed()
+    throws
+  {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
     let reports = Inbox<DeliveryReport>()
     let exact = ["enable.idempotence": "true", "batch.num.messages": "1", "linger.ms": "0"]
     let producer = try KafkaProducer(settings(cluster, exact)) { reports.put($0) }
-    // Who leads the partition is not settled, for once.
+    // One request finds no settled leader.
     cluster.failNextRequests(api: 0, errors: [6])
     let texts = (0..<3).map { "message \($0)" }
     for (token, text) in texts.enumerated() { try producer.sendText("images", 0, text, token: UInt64(token)) }
@@ -206,7 +209,7 @@ import Testing
     #expect(reports.all.count == 3)
   }
 
-  @Test func refusedMessageIsReportedWithTheBrokersReason() throws {
+  @Test("a refused message is reported with the broker's reason") func refusalHasReason() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
     let reports = Inbox<DeliveryReport>()
@@ -219,7 +222,7 @@ import Testing
     producer.close()
   }
 
-  @Test func purgeTakesMessagesBack() throws {
+  @Test("a purge takes messages back") func purgeReturnsMessages() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
     let reports = Inbox<DeliveryReport>()
@@ -230,7 +233,7 @@ import Testing
     producer.close()
   }
 
-  @Test func forgottenProducerClosesItself() throws {
+  @Test("a forgotten producer closes itself") func forgottenProducerClosesItself() throws {
     let cluster = try EmbeddedCluster()
     let reports = Inbox<DeliveryReport>()
     var producer: KafkaProducer? = try KafkaProducer(settings(cluster, ["linger.ms": "60000"])) { reports.put($0) }
@@ -240,7 +243,7 @@ import Testing
   }
 }
 
-/// A producer that its own callback can reach.
+/// A producer that its callback can use.
 final class Carrier: Sendable {
   private let held = Mutex<KafkaProducer?>(nil)
 

@@ -1,26 +1,28 @@
-import Testing
+internal import Platform
+package import Testing
 
-@testable import Platform
+/// Runs each test on a thread of its own: tests that wait for brokers and processes would block the shared pool.
+package struct OwnThread: SuiteTrait, TestTrait, TestScoping {
+  package let isRecursive = true
+  private let room: Room?
 
-/// Gives each test a thread of its own: they spend their time waiting for brokers and processes, for which the shared
-/// pool has too few.
-struct OwnThread: SuiteTrait, TestTrait, TestScoping {
-  let isRecursive = true
+  /// - Parameter room: bounds how many of these tests run at once; nil: no bound.
+  package init(_ room: Room? = nil) { self.room = room }
 
-  func provideScope(
+  package func provideScope(
     for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
   ) async throws {
     guard testCase != nil else { return try await function() }
-    await Room.shared.enter()
-    defer { Task { await Room.shared.leave() } }
+    await room?.enter()
+    defer { if let room { Task { await room.leave() } } }
     try await withTaskExecutorPreference(Threads.shared, operation: function)
   }
 
-  /// Each test has a broker and programs of its own: more of them at once than these only time each other out.
-  private actor Room {
-    static let shared = Room()
-    private var free = 6
+  package actor Room {
+    private var free: Int
     private var waiting: [CheckedContinuation<Void, Never>] = []
+
+    package init(_ size: Int) { free = size }
 
     func enter() async {
       if free > 0 {
@@ -47,8 +49,4 @@ struct OwnThread: SuiteTrait, TestTrait, TestScoping {
       _ = BackgroundThread.start("test") { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
     }
   }
-}
-
-extension Trait where Self == OwnThread {
-  static var ownThread: Self { OwnThread() }
 }

@@ -1,16 +1,17 @@
+import TestSupport
 import Testing
 
 @testable import Kafka
 @testable import Messaging
 
-/// What goes in comes out: bytes, nulls, headers, times.
-@Suite(.ownThread) struct RoundTripTests {
-  @Test func valuesKeysAndHeadersArriveByteForByte() throws {
+/// Messages come out as they went in: bytes, nulls, headers, times.
+@Suite(.ownThread) struct MessageRoundTripTests {
+  @Test("values, keys and headers arrive byte for byte") func messagesArriveExactly() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
     let reports = Inbox<DeliveryReport>()
     let producer = try KafkaProducer(settings(cluster)) { reports.put($0) }
-    let image = noise(900_000)
+    let image = SeededNumbers.bytes(900_000, seed: 1)
     let headers = [
       MessageHeader(name: "hash", value: [0, 1, 255]), MessageHeader(name: "empty", value: []),
       MessageHeader(name: "twice", value: [1]), MessageHeader(name: "twice", value: [2]),
@@ -71,7 +72,7 @@ import Testing
     producer.close()
   }
 
-  @Test func messageOutlivesItsConsumer() throws {
+  @Test("a message outlives its consumer") func messageOutlivesItsConsumer() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
     try fill(cluster, "images", ["a", "b"])

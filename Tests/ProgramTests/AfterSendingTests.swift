@@ -1,11 +1,12 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import Platform
 
-/// AFTER_SENT: what becomes of a file once the broker and the ledger have it, and never before.
-@Suite(.ownThread) struct AfterSentTests {
-  let folder = Scratch()
+/// AFTER_SENT moves or deletes a file after broker and ledger have it, and never before.
+@Suite(.ownThread) struct AfterSendingTests {
+  let folder = TestFolder()
   let broker: Broker
   let topic: TopicContent
 
@@ -21,16 +22,16 @@ import Testing
     return program
   }
 
-  @Test func keepLeavesEverythingWhereItIs() throws {
+  @Test("AFTER_SENT=keep leaves the files where they are") func keepLeavesFiles() throws {
     try folder.write("images/cat/a.jpg", [1])
     _ = try once([:])
     #expect(try folder.files("images") == ["cat/a.jpg"])
   }
 
-  @Test func moveKeepsSubfoldersAndAllVersions() throws {
+  @Test("AFTER_SENT=move keeps subfolders and every version of a file") func moveKeepsFoldersAndVersions() throws {
     try folder.write("images/cat/a.jpg", [1])
     try folder.write("images/b.jpg", [2])
-    // With a combining accent, the slash before it and it are one character to people, and two to the kernel.
+    // A slash followed by a combining accent is one character to Swift and two to the kernel.
     try folder.write("images/cat/\u{301}c.jpg", [3])
     _ = try once(["AFTER_SENT": "move"])
     for version: UInt8 in 4...5 {
@@ -39,19 +40,19 @@ import Testing
     }
     let sent = ["b.jpg", "cat/a.jpg", "cat/a.jpg.2", "cat/a.jpg.3", "cat/\u{301}c.jpg"]
     #expect(try folder.files("images/.sent") == sent)
-    #expect(folder.read("images/.sent/cat/a.jpg.3") == [5])
+    #expect(folder.bytes("images/.sent/cat/a.jpg.3") == [5])
     #expect(try folder.files("images").allSatisfy { $0.hasPrefix(".sent/") })
     #expect(try topic.versions(of: "cat/a.jpg") == [[1], [4], [5]])
   }
 
-  @Test(arguments: ["images/sent", "./images/cat/../sent/", "elsewhere/sent"])
-  func whatWasMovedIsNeverSentAgain(target: String) throws {
+  @Test("moved files are never sent again", arguments: ["images/sent", "./images/cat/../sent/", "elsewhere/sent"])
+  func movedFilesAreNotSentAgain(target: String) throws {
     for number in 0..<5 { try folder.write("images/cat/\(number).jpg", [UInt8(number)]) }
     let environment = ["AFTER_SENT": "move", "SENT_DIR": target, "SETTLE_MS": "0", "RESCAN_MS": "100"]
     for _ in 0..<3 { _ = try once(environment) }
     let producer = try Program(["producer"], in: folder, environment: broker.environment(environment))
-    #expect(producer.isWatching(folder, topic), "\(producer.output)")
-    // Files that events and scans alike have had their chance with.
+    #expect(producer.startsWatching(folder, topic), "\(producer.output)")
+    // By then, events and scans have both had a chance to find the files.
     try folder.makeHardLink("images/scanned.jpg", to: target + "/cat/0.jpg")
     #expect(eventually { try topic.names().contains("scanned.jpg") }, "\(producer.output)")
     #expect(producer.terminate() == 0, "\(producer.output)")
@@ -60,28 +61,28 @@ import Testing
     #expect(folder.exists(target + "/cat/4.jpg"))
   }
 
-  @Test func deleteLeavesNothing() throws {
+  @Test("AFTER_SENT=delete removes the files that were sent") func deleteRemovesFiles() throws {
     for number in 0..<20 { try folder.write("images/\(number % 3)/\(number).jpg", [UInt8(number)]) }
     _ = try once(["AFTER_SENT": "delete"])
     #expect(try folder.files("images").isEmpty)
     #expect(try topic.names().count == 20)
-    // The ledger has forgotten it: the same image under the same name is a new one.
+    // The ledger has forgotten it, so the same image under the same name is new.
     try folder.write("images/0/0.jpg", [0])
     _ = try once(["AFTER_SENT": "delete"])
     #expect(try topic.versions(of: "0/0.jpg") == [[0], [0]])
   }
 
-  @Test(arguments: ["move", "delete"])
-  func aFileStaysUntilTheBrokerHasIt(action: String) throws {
+  @Test("a file stays until the broker has acknowledged it", arguments: ["move", "delete"])
+  func fileStaysUntilAcknowledged(action: String) throws {
     let environment = broker.environment(["AFTER_SENT": action, "SETTLE_MS": "1000", "RESCAN_MS": "100"])
     let producer = try Program(["producer"], in: folder, environment: environment)
-    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    #expect(producer.startsWatching(folder, topic), "\(producer.output)")
     #expect(eventually { !folder.exists("images/ready.jpg") })
     broker.setDown(true)
     try folder.write("images/a.jpg", [1, 2, 3])
     #expect(eventually { producer.output.contains("_ALL_BROKERS_DOWN") }, "\(producer.output)")
-    #expect(folder.read("images/a.jpg") == [1, 2, 3])
-    // A second version, while the first is in flight, must not be taken for it.
+    #expect(folder.bytes("images/a.jpg") == [1, 2, 3])
+    // A second version must not be taken for the first one, which is still in flight.
     try folder.write("images/a.jpg", [4, 5, 6])
     broker.setDown(false)
     #expect(eventually { !folder.exists("images/a.jpg") }, "\(producer.output)")
@@ -89,10 +90,12 @@ import Testing
     #expect(try TopicContent(broker).versions(of: "a.jpg").last == [4, 5, 6])
   }
 
-  @Test(arguments: ["move", "delete"])
-  func whatACrashLeftBetweenLedgerAndFileIsMadeGood(action: String) throws {
+  @Test(
+    "a file that a crash left after its ledger entry is moved or deleted by the next run",
+    arguments: ["move", "delete"])
+  func crashAfterLedgerIsRecovered(action: String) throws {
     for number in 0..<10 { try folder.write("images/cat/\(number).jpg", [UInt8(number)]) }
-    // So it looks: the ledger has them, and the files are there.
+    // This is how a crash leaves them: recorded in the ledger and still in the folder.
     _ = try once([:])
     let second = try once(["AFTER_SENT": action])
     #expect(second.output.contains("sent 0 images"), "\(second.output)")
@@ -101,9 +104,10 @@ import Testing
     #expect(action == "delete" || folder.exists("images/.sent/cat/9.jpg"))
   }
 
-  @Test func killedAgainAndAgainItMovesEachFileOnceItIsSent() throws {
+  @Test("a producer that is killed repeatedly moves each file once, after it was sent")
+  func killedProducerMovesFilesOnce() throws {
     let count = 300
-    for number in 0..<count { try folder.write("images/\(number).jpg", Scratch.bytes(500, seed: UInt64(number))) }
+    for number in 0..<count { try folder.write("images/\(number).jpg", SeededNumbers.bytes(500, seed: UInt64(number))) }
     let environment = broker.environment(["AFTER_SENT": "move", "SETTLE_MS": "0"])
     for round in 1...4 {
       let producer = try Program(["producer"], in: folder, environment: environment)
@@ -115,26 +119,26 @@ import Testing
     #expect(try folder.files("images") == (0..<count).map { ".sent/\($0).jpg" }.sorted())
     #expect(Set(try topic.names()).count == count)
     for number in 0..<count {
-      #expect(folder.read("images/.sent/\(number).jpg") == Scratch.bytes(500, seed: UInt64(number)))
+      #expect(folder.bytes("images/.sent/\(number).jpg") == SeededNumbers.bytes(500, seed: UInt64(number)))
     }
   }
 
-  @Test func aFileThatCannotBeMovedIsSaidOnceAndStays() throws {
+  @Test("a file that cannot be moved is reported once and stays") func unmovableFileIsReportedOnce() throws {
     try folder.write("images/a.jpg", [1])
     // A file where the folder should be.
     try folder.write("images/cat/b.jpg", [2])
     try folder.write("sent/cat", [0])
     let environment = ["AFTER_SENT": "move", "SENT_DIR": "sent", "SETTLE_MS": "0", "RESCAN_MS": "100"]
     let producer = try Program(["producer"], in: folder, environment: broker.environment(environment))
-    #expect(producer.isWatching(folder, topic), "\(producer.output)")
+    #expect(producer.startsWatching(folder, topic), "\(producer.output)")
     #expect(eventually { producer.output.contains("its file stays") }, "\(producer.output)")
     for name in ["c.jpg", "d.jpg"] {
-      // Found by a scan, which looks at the other one again.
+      // It is found by a scan, which checks the other file again.
       try folder.makeHardLink("images/" + name, to: "images/cat/b.jpg")
       #expect(eventually { folder.exists("sent/" + name) }, "\(producer.output)")
     }
     #expect(producer.terminate() == 0)
-    #expect(folder.read("images/cat/b.jpg") == [2])
+    #expect(folder.bytes("images/cat/b.jpg") == [2])
     #expect(producer.output.split(separator: "\n").count { $0.contains("its file stays") } == 1, "\(producer.output)")
     #expect(try topic.versions(of: "cat/b.jpg") == [[2]])
   }

@@ -1,0 +1,39 @@
+import Glibc
+
+/// Waits until a condition holds. Returns whether it did within the bound.
+///
+/// The bound is far beyond what anything takes: a busy machine is slow, not wrong. A condition that throws does not hold yet.
+/// Sanitizers stretch the bound.
+package func eventually(
+  within bound: Duration = .seconds(30), every interval: Duration = .milliseconds(5), _ condition: () throws -> Bool
+) -> Bool {
+  let deadline = ContinuousClock.now + bound * Sanitizer.slowness
+  while true {
+    let isLast = ContinuousClock.now >= deadline
+    do {
+      if try condition() { return true }
+    } catch {
+      if isLast { print("the condition still throws: \(error)") }
+    }
+    if isLast { return false }
+    pause(interval)
+  }
+}
+
+/// Whether a condition holds for a whole span; returns as soon as it does not.
+package func throughout(_ span: Duration, _ condition: () throws -> Bool) -> Bool {
+  let end = ContinuousClock.now + span
+  repeat {
+    if (try? condition()) != true { return false }
+    pause(.milliseconds(50))
+  } while ContinuousClock.now < end
+  return true
+}
+
+/// Lets a span pass. For the rhythm of what a test does, never to wait for something.
+package func pause(_ span: Duration) {
+  let (seconds, attoseconds) = span.components
+  var span = timespec(tv_sec: Int(seconds), tv_nsec: Int(attoseconds / 1_000_000_000))
+  var rest = timespec()
+  while nanosleep(&span, &rest) != 0, errno == EINTR { span = rest }
+}
