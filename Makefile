@@ -1,31 +1,36 @@
-# Everything a user or a developer types. `make` alone lists it.
+# The commands for users and developers. `make` alone lists them.
 
-# Any folder of images, and where they go. Without OUTPUT: ./processed_images and ./processed_image_data.csv.
+# A folder of images, and the folder for the output: by default ./processed_images and ./processed_image_data.csv.
 INPUT  ?= samples
 OUTPUT ?= .
-# `make up`: how many consumers share the work. `make messages`: how many of the newest are shown. `make logs`: of which services.
+# `make up`: the number of consumers. `make messages`: how many of the newest messages. `make logs`: which services.
 export CONSUMERS ?=
 COUNT    ?= 10
 SERVICES ?= producer consumer
 # `make test-integration`: one, scaled, cluster or lite.
 VARIANT  ?= one
-# More flags for the compiler, for build and test: SWIFT_FLAGS='-Xswiftc -warnings-as-errors'
+# More flags for every build and test: SWIFT_FLAGS='-Xswiftc -warnings-as-errors'. Different flags build everything again.
 SWIFT_FLAGS ?=
-# For `make test-sanitize`: which sanitizers, and which tests.
-SANITIZE ?= thread address
+# A target imports only the targets that Package.swift lists for it.
+LAYERS = --explicit-target-dependency-import-check error
+FLAGS  = $(LAYERS) $(SWIFT_FLAGS)
+# For the long tests, if they are built already: TEST_FLAGS='--skip-build --ignore-lock'.
+TEST_FLAGS ?=
+# `make test`: a regular expression for the tests. `make test-sanitize`: the same, and which sanitizers.
 TESTS    ?=
+SANITIZE ?= thread address
 export TESTS
 
-# The recipes read these from the environment, so that spaces, quotes and $ in a folder's name reach the program as typed.
+# Recipes read these from the environment: spaces, quotes and $ in a folder's name reach the program as typed.
 export DEMO_INPUT  = $(value INPUT)
 export DEMO_OUTPUT = $(value OUTPUT)
 
 SWIFT_SOURCES = Package.swift Sources Tests Fuzz/Package.swift Fuzz/Sources Benchmarks/Package.swift Benchmarks/Sources
 
-# The targets build on one another, and SwiftPM keeps all cores busy by itself.
+# The targets depend on one another, and SwiftPM uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help up up-lite down clean ps logs topics messages doctor demo test test-integration deps build test-chaos test-bounds test-outage \
-  test-sanitize fuzz bench bench-codecs format lint clean-build
+.PHONY: help up up-lite down clean ps logs topics messages doctor test-integration deps build demo test check build-tests test-chaos \
+  test-bounds test-outage test-sanitize fuzz bench bench-growth bench-codecs format lint clean-build
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@/ { print "\n" substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-16s  %s\n", $$1, $$2 }' Makefile
@@ -35,16 +40,16 @@ help: ## list the targets
 up: ## start everything, with Control Center at http://localhost:9021: make up [CONSUMERS=3]
 	@scripts/up.sh
 
-up-lite: ## the same with an open web UI instead, in a fraction of the memory
+up-lite: ## the same with an open-source web UI, in a fraction of the memory
 	@scripts/up.sh lite
 
-down: ## stop everything; images, topics and what was sent are kept
+down: ## stop everything; keep images, topics and the record of what was sent
 	@docker compose down --remove-orphans
 
-clean: ## stop everything and delete topics, ledger and metrics, after asking (YES=1: without); images and output stay
+clean: ## stop everything, and delete topics, ledger and metrics after a question (YES=1: without); keep images and output
 	@scripts/clean.sh
 
-ps: ## show what runs, and how it does
+ps: ## show the containers and their state
 	@docker compose ps --all
 
 logs: ## follow the logs: make logs [SERVICES="broker consumer"]
@@ -56,63 +61,73 @@ topics: ## show the topics with their partitions
 messages: ## show the newest messages of the topic: make messages [COUNT=10]
 	@docker compose exec producer /usr/bin/image-pipeline messages --count $(COUNT)
 
-doctor: ## look for what is wrong or soon will be, on the whole way from client to disk; each finding with its cure
+doctor: ## check everything from client to disk for problems; each finding tells you how to fix it
 	@scripts/doctor.sh
 
-test-integration: ## assert the round trip in containers, beside whatever runs: make test-integration [VARIANT=cluster]
+test-integration: ## test the round trip in containers of its own: make test-integration [VARIANT=cluster]
 	@scripts/test-integration.sh $(VARIANT)
 
 ##@ Without containers
 
-deps: ## install the C libraries that are missing (apt-get; says so before), check the Swift toolchain
+deps: ## check the Swift toolchain; install missing C libraries with apt-get, which is announced first
 	@scripts/install-dependencies.sh
 
-# Quiet is about progress alone: errors and warnings are shown all the same.
+# --quiet hides the progress only: errors and warnings are still shown.
 build: deps ## build the program, optimised: .build/release/image-pipeline
 	@echo "Building image-pipeline (the first time takes a few minutes) ..."
-	@swift build --quiet -c release --product image-pipeline $(SWIFT_FLAGS)
+	@swift build --quiet -c release --product image-pipeline $(FLAGS)
 
-demo: build ## carry images through an embedded Kafka and verify them: make demo [INPUT=folder] [OUTPUT=folder]
+demo: build ## send images through an embedded Kafka and verify them: make demo [INPUT=folder] [OUTPUT=folder]
 	@.build/release/image-pipeline demo --input "$$DEMO_INPUT" --output "$$DEMO_OUTPUT"
 
-# In two parts: the second starts brokers and programs, which the first one's load would only time out.
-test: deps ## run all tests
-	swift test $(SWIFT_FLAGS) --skip '^ProgramTests\.'
-	swift test $(SWIFT_FLAGS) --skip-build --filter '^ProgramTests\.'
+# In two steps: the second starts brokers and programs, which would time out under the load of the first.
+test: build-tests ## run all tests, or some: make test [TESTS='^SQLiteTests\.']
+ifeq ($(value TESTS),)
+	swift test $(FLAGS) --skip-build --skip '^ProgramTests\.'
+	swift test $(FLAGS) --skip-build --filter '^ProgramTests\.'
+else
+	swift test $(FLAGS) --skip-build --filter "$$TESTS"
+endif
 
 ##@ For developers
 
-# Longer than in `make test`. With KAFKA_TEST_BOOTSTRAP_SERVERS a real broker is used, which is killed too where KAFKA_TEST_KILL
-# and KAFKA_TEST_RESUME are commands for that; of KAFKA_TEST_NODES brokers these find the one that is meant in $NODE.
-# CHAOS=killed or CHAOS=members is one of its two tests alone.
-test-chaos: deps ## kill all parts at random, 200 times: make test-chaos [CHAOS_SEED=n] [CHAOS_KILLS=n]
-	CHAOS_KILLS=$${CHAOS_KILLS:-200} swift test $(SWIFT_FLAGS) --filter '^ProgramTests\.ChaosTests/$(CHAOS)'
+check: lint build-tests ## before a commit, in a few minutes: format, build, and all tests but those that start the program
+	swift test $(FLAGS) --skip-build --skip '^ProgramTests\.'
 
-# A broker of a small heap takes the large messages with JAVA_TOOL_OPTIONS=-Djdk.nio.maxCachedBufferSize=1000000.
+build-tests: deps ## build everything that the tests need
+	swift build --build-tests $(FLAGS)
+
+# Longer than in `make test`. With KAFKA_TEST_BOOTSTRAP_SERVERS a real broker is used. It is killed too if KAFKA_TEST_KILL and
+# KAFKA_TEST_RESUME are commands that kill and start it; if there are KAFKA_TEST_NODES brokers, $NODE tells them which one.
+# CHAOS=killed or CHAOS=members selects tests by the beginning of their names.
+test-chaos: deps ## kill all parts at random, 200 times: make test-chaos [CHAOS_SEED=n] [CHAOS_KILLS=n]
+	CHAOS_KILLS=$${CHAOS_KILLS:-200} swift test $(FLAGS) $(TEST_FLAGS) --filter '^ProgramTests\.ChaosTests/$(CHAOS)'
+
+# A broker with a small heap can hold the large messages with JAVA_TOOL_OPTIONS=-Djdk.nio.maxCachedBufferSize=1000000.
 test-bounds: build ## measure memory in full: an image of 1 GB, 100,000 messages (needs KAFKA_TEST_BOOTSTRAP_SERVERS)
-	TEST_BOUNDS=full TEST_PROGRAM="$$PWD/.build/release/image-pipeline" swift test $(SWIFT_FLAGS) \
+	TEST_BOUNDS=full TEST_PROGRAM="$$PWD/.build/release/image-pipeline" swift test $(FLAGS) $(TEST_FLAGS) \
 	  --filter '^ProgramTests\.(BoundsTests|HostileSizeTests)/'
 
-# Needs KAFKA_TEST_BOOTSTRAP_SERVERS, and KAFKA_TEST_KILL and KAFKA_TEST_RESUME as above. A broker that makes topics by being asked for
-# them (auto.create.topics.enable) makes the deleted one anew at once: without that, it is gone for a minute.
-test-outage: deps ## take the broker away for minutes while images come, and delete the topic: make test-outage [OUTAGE_SECONDS=150]
-	OUTAGE_SECONDS=$${OUTAGE_SECONDS:-150} swift test $(SWIFT_FLAGS) --filter '^ProgramTests\.OutageTests/'
+# Needs KAFKA_TEST_BOOTSTRAP_SERVERS, and KAFKA_TEST_KILL and KAFKA_TEST_RESUME as above. A broker that creates topics on request
+# (auto.create.topics.enable) re-creates the deleted one at once; without that setting it is away for a minute.
+test-outage: deps ## stop the broker for minutes while images arrive, and delete the topic: make test-outage [OUTAGE_SECONDS=150]
+	OUTAGE_SECONDS=$${OUTAGE_SECONDS:-150} swift test $(FLAGS) $(TEST_FLAGS) --filter '^ProgramTests\.OutageTests/'
 
-test-sanitize: deps ## run all tests under ThreadSanitizer, then under AddressSanitizer [SANITIZE=thread] [TESTS=regex]
+test-sanitize: deps ## run the tests under ThreadSanitizer and AddressSanitizer: make test-sanitize [SANITIZE=thread] [TESTS=regex]
 	@scripts/test-sanitize.sh $(SANITIZE)
 
-fuzz: deps ## give the readers of what comes from outside hostile bytes: make fuzz [FUZZ_SECONDS=30]
+fuzz: deps ## feed hostile bytes to everything that reads foreign data: make fuzz [FUZZ_SECONDS=30]
 	@scripts/fuzz.sh
 
-# Needs a Kafka whose data lies in memory: KAFKA_BOOTSTRAP_SERVERS.
-bench: build ## measure against a Python form and the ceilings of client and disk: make bench [BENCH="--sizes 60k --rounds 3"]
+# Needs a Kafka with its data in memory: KAFKA_BOOTSTRAP_SERVERS.
+bench: build ## measure against Python programs and the limits of client and disk: make bench [BENCH="--sizes 60k --rounds 3"]
 	@scripts/bench.sh $(BENCH)
 
 bench-growth: build ## measure with 1,000,000 files and 10,000,000 rows: make bench-growth [BENCH="--files 100000"]
 	@scripts/bench-growth.sh $(BENCH)
 
-bench-codecs: deps ## measure Base64 and the envelope by themselves, against memcpy and pybase64
-	@swift build --quiet --package-path Benchmarks -c release --product bench-codecs $(SWIFT_FLAGS)
+bench-codecs: deps ## measure Base64 and the envelope alone, against memcpy and pybase64
+	@swift build --quiet --package-path Benchmarks -c release --product bench-codecs $(FLAGS)
 	@scripts/bench-codecs.sh
 
 format: ## format the Swift sources in place
@@ -121,5 +136,5 @@ format: ## format the Swift sources in place
 lint: ## check the format of the Swift sources
 	swift format lint --strict --recursive $(SWIFT_SOURCES)
 
-clean-build: ## remove what was built by `swift build`
+clean-build: ## remove all build products
 	rm -rf .build .build-* Fuzz/.build Benchmarks/.build

@@ -1,0 +1,189 @@
+# What .ci/run and its parts share. Each of them sources this file first, in the project's folder.
+# shellcheck shell=bash
+set -euo pipefail
+
+# A real Apache Kafka for the tests, if one is available. The project does not depend on it.
+KAFKA=../shared/kafka/kafka.sh
+# The compiler's warnings are errors in every build.
+export SWIFT_FLAGS='-Xswiftc -warnings-as-errors'
+
+# The caller's own settings (a broker's address above all) must not change a check. .env.example lists those of the product; the rest
+# are settings of the tests and of the Makefile.
+forget_settings() {
+  local name
+  while IFS= read -r name; do unset "$name"; done < <(sed -n 's/^#\([A-Z][A-Z0-9_]*\)=.*/\1/p' .env.example | sort -u)
+  unset "${!KAFKA_@}" "${!TEST_@}" "${!CHAOS@}" "${!OUTAGE_@}" "${!FUZZ_@}" \
+    INPUT OUTPUT CONSUMERS COUNT SERVICES VARIANT SANITIZE TESTS PROGRAM_TESTS BENCH
+}
+forget_settings
+
+# --- What a part reports ----------------------------------------------------------------------------------------------------------
+
+step() { printf '\n-- [%d s] %s\n' "$SECONDS" "$*"; }
+# What is not checked, and why. .ci/run finds it in the file that SKIPPED names.
+skip() {
+  printf 'skipped: %s\n' "$*"
+  if [[ -n ${SKIPPED:-} ]]; then printf '%s\n' "$*" >>"$SKIPPED"; fi
+}
+# Nothing of this part can be checked.
+skip_part() {
+  skip "$@"
+  exit 77
+}
+die() {
+  printf '\n%s\n' "$*" >&2
+  exit 1
+}
+
+# --- Clean-up on any exit ---------------------------------------------------------------------------------------------------------
+
+SECONDS=0
+# The parts' folders are in the one of .ci/run, which removes what a killed part leaves.
+scratch=$(mktemp -d ${SCRATCH:+-p "$SCRATCH"})
+# The command that runs now: a signal must not have to wait for its end.
+running=
+
+finish() {
+  local status=$? broker
+  trap - EXIT
+  trap '' INT TERM
+  end_running
+  # A part's own.
+  if declare -F clean_up >/dev/null; then clean_up || true; fi
+  for broker in "$scratch"/{,*/}kafka-*; do
+    if [[ -d $broker ]]; then KAFKA_DIR=$broker timeout 60 "$KAFKA" clean >/dev/null 2>&1 || true; fi
+  done
+  rm -rf "$scratch"
+  # Last, so that every exit has a last line.
+  if declare -F report >/dev/null; then report "$status"; fi
+  exit "$status"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+end_running() {
+  [[ -n $running ]] || return 0
+  kill "$running" 2>/dev/null || true
+  wait "$running" 2>/dev/null || true
+  running=
+}
+
+# --- Commands ---------------------------------------------------------------------------------------------------------------------
+
+# limit SECONDS COMMAND...: ends the command with all that it started when its time is up, and when this script ends.
+limit() {
+  local status=0
+  # Job control: without it the command would ignore SIGINT, and so would all that it starts.
+  set -m
+  timeout -k 30 "$@" </dev/null &
+  running=$!
+  set +m
+  wait "$running" || status=$?
+  running=
+  if ((status == 124 || status == 137)); then echo "ended after $1 s: ${*:2}" >&2; fi
+  return "$status"
+}
+
+# shown LOG SECONDS COMMAND...: the same, and its output is kept in LOG, too.
+shown() {
+  # shellcheck disable=SC2016 # The inner shell expands these.
+  limit "$2" bash -c 'set -o pipefail; log=$1; shift; "$@" 2>&1 | tee "$log"' shown "$1" "${@:3}"
+}
+
+# logged LOG SECONDS COMMAND...: the same, but the output is shown only if the command fails.
+logged() {
+  limit "${@:2}" >"$1" 2>&1 || {
+    local status=$?
+    tail -n 80 "$1" >&2
+    return "$status"
+  }
+}
+
+# wait_until SECONDS WHAT COMMAND...
+wait_until() {
+  local end=$((SECONDS + $1)) what=$2
+  shift 2
+  until "$@" >/dev/null 2>&1; do
+    ((SECONDS < end)) || die "not within its time: $what"
+    sleep 0.5
+  done
+}
+
+install() { # PROGRAM PACKAGE
+  command -v "$1" >/dev/null && return
+  command -v apt-get >/dev/null || return 1
+  local as_root=(env DEBIAN_FRONTEND=noninteractive)
+  [[ $(id -u) == 0 ]] || as_root=(sudo -n "${as_root[@]}")
+  {
+    timeout 120 "${as_root[@]}" apt-get -qq update || true
+    timeout 300 "${as_root[@]}" apt-get -qq -y -o DPkg::Lock::Timeout=240 install --no-install-recommends "$2" </dev/null
+  } >"$scratch/apt.log" 2>&1 || true
+  if ! command -v "$1" >/dev/null; then
+    tail -n 5 "$scratch/apt.log"
+    return 1
+  fi
+  echo "installed $2"
+}
+
+# The compiler's own warnings are errors. SwiftPM's and the C compiler's (a stray file, a shim) are in the log.
+no_warnings() { # LOG
+  if grep -E "^(warning: |[^ ]+:[0-9]+:[0-9]+: warning: )" "$1"; then die "the build has warnings (above)"; fi
+}
+
+# A filter that matches no test would pass.
+any_tests() { # LOG WHAT
+  if grep -q 'Test run with 0 tests' "$1"; then die "there are no tests $2"; fi
+}
+
+# Builds what the long tests need. SwiftPM's lock lets one build run at a time; the tests that follow go without it, since they may
+# run beside another part.
+build_tests() {
+  logged "$scratch/build.log" 1200 make build-tests || die "the tests cannot be built"
+  no_warnings "$scratch/build.log"
+  export TEST_FLAGS='--skip-build --ignore-lock'
+}
+
+# sanitize SANITIZER TESTS: TESTS are those of the tests that start programs. `make test-sanitize` runs all of them, which takes far longer.
+sanitize() {
+  local log=$scratch/sanitizer.log
+  PROGRAM_TESTS=$2 limit 1500 make test-sanitize SANITIZE="$1" >"$log" 2>&1 || {
+    grep -E 'SUMMARY|recorded an issue|error:' "$log" | head -n 40
+    tail -n 60 "$log"
+    die "the $1 sanitizer finds something"
+  }
+  grep -E '^Building|Test run with' "$log"
+  any_tests "$log" "$2"
+}
+
+# --- Apache Kafka -----------------------------------------------------------------------------------------------------------------
+
+have_kafka() { [[ -x $KAFKA ]]; }
+
+# Starts a broker, or several, of this part's own.
+start_kafka() { # NODES [SETTING ...]
+  export KAFKA_PORT=${KAFKA_PORT:-0} KAFKA_DIR="$scratch/kafka-$1" KAFKA_NODES=$1
+  # Each of its threads would keep a buffer of the largest message, outside of the heap.
+  local -x JAVA_TOOL_OPTIONS=-Djdk.nio.maxCachedBufferSize=1000000
+  # Another program may take a free port before the broker does, so a second try is fair.
+  limit 600 "$KAFKA" start "${@:2}" >"$scratch/address" || {
+    limit 60 "$KAFKA" clean
+    limit 120 "$KAFKA" start "${@:2}" >"$scratch/address"
+  } || die "Apache Kafka does not start"
+  KAFKA_TEST_BOOTSTRAP_SERVERS=$(<"$scratch/address")
+  export KAFKA_TEST_BOOTSTRAP_SERVERS
+  echo "Apache Kafka on $KAFKA_TEST_BOOTSTRAP_SERVERS"
+}
+
+# The commands that the tests kill it with.
+may_kill() {
+  local kafka
+  kafka="KAFKA_DIR='$KAFKA_DIR' '$(realpath "$KAFKA")'"
+  export KAFKA_TEST_NODES=$KAFKA_NODES KAFKA_TEST_KILL="$kafka kill \$NODE" KAFKA_TEST_RESUME="$kafka resume \$NODE"
+}
+
+# --- Images -----------------------------------------------------------------------------------------------------------------------
+
+# Hash and name of each file below this folder, without dot-folders and README.md.
+image_hashes() {
+  find . -name '.?*' -prune -o -type f ! -name '*.md' -print0 | LC_ALL=C sort -z | xargs -0 -r sha256sum
+}
