@@ -14,8 +14,9 @@ SWIFT_FLAGS ?=
 # A target imports only the targets that Package.swift lists for it.
 LAYERS = --explicit-target-dependency-import-check error
 FLAGS  = $(LAYERS) $(SWIFT_FLAGS)
-# For the long tests, if they are built already: TEST_FLAGS='--skip-build --ignore-lock'.
-TEST_FLAGS ?=
+# What runs the tests. SwiftPM lets one command at a time use .build; the tests' own program, once it is built, needs no SwiftPM:
+# RUN_TESTS='.build/debug/image-pipelinePackageTests.xctest --testing-library swift-testing'
+RUN_TESTS ?= swift test $(FLAGS)
 # `make test`: a regular expression for the tests. `make test-sanitize`: the same, and which sanitizers.
 TESTS    ?=
 SANITIZE ?= thread address
@@ -83,16 +84,16 @@ demo: build ## send images through an embedded Kafka and verify them: make demo 
 # In two steps: the second starts brokers and programs, which would time out under the load of the first.
 test: build-tests ## run all tests, or some: make test [TESTS='^SQLiteTests\.']
 ifeq ($(value TESTS),)
-	swift test $(FLAGS) --skip-build --skip '^ProgramTests\.'
-	swift test $(FLAGS) --skip-build --filter '^ProgramTests\.'
+	$(RUN_TESTS) --skip '^ProgramTests\.'
+	$(RUN_TESTS) --filter '^ProgramTests\.'
 else
-	swift test $(FLAGS) --skip-build --filter "$$TESTS"
+	$(RUN_TESTS) --filter "$$TESTS"
 endif
 
 ##@ For developers
 
 check: lint build-tests ## before a commit, in a few minutes: format, build, and all tests but those that start the program
-	swift test $(FLAGS) --skip-build --skip '^ProgramTests\.'
+	$(RUN_TESTS) --skip '^ProgramTests\.'
 
 build-tests: deps ## build everything that the tests need
 	swift build --build-tests $(FLAGS)
@@ -101,17 +102,17 @@ build-tests: deps ## build everything that the tests need
 # KAFKA_TEST_RESUME are commands that kill and start it; if there are KAFKA_TEST_NODES brokers, $NODE tells them which one.
 # CHAOS=killed or CHAOS=members selects tests by the beginning of their names.
 test-chaos: deps ## kill all parts at random, 200 times: make test-chaos [CHAOS_SEED=n] [CHAOS_KILLS=n]
-	CHAOS_KILLS=$${CHAOS_KILLS:-200} swift test $(FLAGS) $(TEST_FLAGS) --filter '^ProgramTests\.ChaosTests/$(CHAOS)'
+	CHAOS_KILLS=$${CHAOS_KILLS:-200} $(RUN_TESTS) --filter '^ProgramTests\.ChaosTests/$(CHAOS)'
 
 # A broker with a small heap can hold the large messages with JAVA_TOOL_OPTIONS=-Djdk.nio.maxCachedBufferSize=1000000.
 test-bounds: build ## measure memory in full: an image of 1 GB, 100,000 messages (needs KAFKA_TEST_BOOTSTRAP_SERVERS)
-	TEST_BOUNDS=full TEST_PROGRAM="$$PWD/.build/release/image-pipeline" swift test $(FLAGS) $(TEST_FLAGS) \
+	TEST_BOUNDS=full TEST_PROGRAM="$$PWD/.build/release/image-pipeline" $(RUN_TESTS) \
 	  --filter '^ProgramTests\.(BoundsTests|HostileSizeTests)/'
 
 # Needs KAFKA_TEST_BOOTSTRAP_SERVERS, and KAFKA_TEST_KILL and KAFKA_TEST_RESUME as above. A broker that creates topics on request
 # (auto.create.topics.enable) re-creates the deleted one at once; without that setting it is away for a minute.
 test-outage: deps ## stop the broker for minutes while images arrive, and delete the topic: make test-outage [OUTAGE_SECONDS=150]
-	OUTAGE_SECONDS=$${OUTAGE_SECONDS:-150} swift test $(FLAGS) $(TEST_FLAGS) --filter '^ProgramTests\.OutageTests/'
+	OUTAGE_SECONDS=$${OUTAGE_SECONDS:-150} $(RUN_TESTS) --filter '^ProgramTests\.OutageTests/'
 
 test-sanitize: deps ## run the tests under ThreadSanitizer and AddressSanitizer: make test-sanitize [SANITIZE=thread] [TESTS=regex]
 	@scripts/test-sanitize.sh $(SANITIZE)

@@ -12,7 +12,7 @@ export SWIFT_FLAGS='-Xswiftc -warnings-as-errors'
 forget_settings() {
   local name
   while IFS= read -r name; do unset "$name"; done < <(sed -n 's/^#\([A-Z][A-Z0-9_]*\)=.*/\1/p' .env.example | sort -u)
-  unset "${!KAFKA_@}" "${!TEST_@}" "${!CHAOS@}" "${!OUTAGE_@}" "${!FUZZ_@}" \
+  unset "${!KAFKA_@}" "${!TEST_@}" "${!CHAOS@}" "${!OUTAGE_@}" "${!FUZZ_@}" RUN_TESTS \
     INPUT OUTPUT CONSUMERS COUNT SERVICES VARIANT SANITIZE TESTS PROGRAM_TESTS BENCH
 }
 forget_settings
@@ -135,12 +135,12 @@ any_tests() { # LOG WHAT
   if grep -q 'Test run with 0 tests' "$1"; then die "there are no tests $2"; fi
 }
 
-# Builds what the long tests need. SwiftPM's lock lets one build run at a time; the tests that follow go without it, since they may
-# run beside another part.
+# Builds the tests. SwiftPM lets one command at a time use .build, and another part may need it while tests run: they run without
+# SwiftPM.
 build_tests() {
   logged "$scratch/build.log" 1200 make build-tests || die "the tests cannot be built"
   no_warnings "$scratch/build.log"
-  export TEST_FLAGS='--skip-build --ignore-lock'
+  export RUN_TESTS='.build/debug/image-pipelinePackageTests.xctest --testing-library swift-testing'
 }
 
 # sanitize SANITIZER TESTS: TESTS are those of the tests that start programs. `make test-sanitize` runs all of them, which takes far longer.

@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-[[ -n ${KAFKA_BOOTSTRAP_SERVERS:-} ]] || { echo "set KAFKA_BOOTSTRAP_SERVERS to a Kafka whose data lies in memory" >&2; exit 2; }
+[[ -n ${KAFKA_BOOTSTRAP_SERVERS:-} ]] || { echo "set KAFKA_BOOTSTRAP_SERVERS to a Kafka with its data in memory" >&2; exit 2; }
 source scripts/bench-python.sh
 cp .build/release/image-pipeline "$programs/"
 exec "$python" Benchmarks/growth.py --programs "$programs" "$@"

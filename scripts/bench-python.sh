@@ -1,5 +1,5 @@
-# Python for the benchmarks, in a folder of its own: sets `programs`, where what is measured lies, and `python`. Read by the scripts that
-# need it.
+# Python for the benchmarks, in a folder of its own. Sets `programs`, the folder of the measured programs, and `python`. The benchmarks'
+# scripts source it.
 # shellcheck shell=bash
 programs=$PWD/.build/bench
 python=$programs/python/bin/python

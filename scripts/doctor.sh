@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Looks for what is wrong, or soon will be, on the whole way from client to disk, each finding with its cure: first on this
-# machine, then with the eyes of producer and consumer, in their containers. Without Docker the program that was built here looks.
-# It changes nothing. Exit code 1 where there is a problem.
+# Checks everything from client to disk for problems; each finding has its fix. First this machine, then the containers of producer
+# and consumer from inside. Without Docker, the program that was built here makes the checks. Changes nothing. Exit code 1 if there is
+# a problem.
 #
-# COMPOSE_FILE and COMPOSE_PROJECT_NAME choose other files and another project, as for docker compose itself.
+# COMPOSE_FILE and COMPOSE_PROJECT_NAME select other files and another project, as in docker compose.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/kit.sh
@@ -11,10 +11,10 @@ exec 2>&1
 
 LOOK_ONLY=1
 program=.build/release/image-pipeline
-# Parts in which the program has found something.
+# Parts in which the program found a problem.
 ailing=()
 
-# look PART WHERE COMMAND...: shows what a side's doctor finds.
+# look PART WHERE COMMAND...: shows the findings of a part's doctor.
 look() {
   local part=$1 where=$2 status=0
   shift 2
@@ -27,9 +27,9 @@ look() {
   1) ailing+=("$part") ;;
   2)
     ailing+=("$part")
-    say "             cure: correct that variable in .env, or where it is set"
+    say "             fix: correct that variable in .env, or where it is set"
     ;;
-  *) bad "it could not be asked (exit code $status)" "see what is said above, and: docker compose ps --all" ;;
+  *) bad "its doctor did not run (exit code $status)" "see the messages above, and: docker compose ps --all" ;;
   esac
 }
 
@@ -41,11 +41,11 @@ finish() {
     exit 0
   fi
   ((errors == 0)) || say "doctor: $errors problem(s) on this machine"
-  ((${#ailing[@]} == 0)) || say "doctor: problems of: $(IFS=,; printf '%s' "${ailing[*]}" | sed 's/,/, /g')"
+  ((${#ailing[@]} == 0)) || say "doctor: problems in: $(IFS=,; printf '%s' "${ailing[*]}" | sed 's/,/, /g')"
   exit 1
 }
 
-# Somebody makes files in the images' folder while the producer looks whether that shows in its container.
+# Files are created in the folder of images while the producer checks whether it sees them in its container.
 canary=
 stop_canary() {
   [[ -n $canary ]] || return 0
@@ -58,7 +58,7 @@ start_canary() {
   canary_file=$(setting IMAGES_DIR ./images)/.image-pipeline-canary-host-$$
   [[ -d ${canary_file%/*} ]] || return 1
   if ! (: >"$canary_file") 2>/dev/null; then
-    note "no file can be made in $(setting IMAGES_DIR ./images) from here" "whether events come through its mount is not tried; run this as somebody who may write there"
+    note "no file can be created in $(setting IMAGES_DIR ./images) from here" "whether the mount passes events on is not tested; run this as a user who may write there"
     return 1
   fi
   while :; do
@@ -79,23 +79,23 @@ last_words() {
     tr -d '[:cntrl:]' | cut -c 1-300
 }
 
-# What runs of this project, and how it does.
+# The containers of this project, and their state.
 check_services() {
   local lines service state health code
   lines=$(docker compose ps --all --format '{{.Service}} {{.State}} {{.ExitCode}} {{.Health}}')
   if [[ -z $lines ]]; then
-    note "no container of this project is there" "make up starts it"
+    note "this project has no container" "make up starts it"
     return
   fi
   while read -r service state code health; do
     case $state/$health/$code in
-    running/unhealthy/*) bad "$service runs and is not well" "see below, and: make logs SERVICES=$service" ;;
+    running/unhealthy/*) bad "$service is running, but unhealthy" "see below, and: make logs SERVICES=$service" ;;
     running/*) good "$service: running${health:+, $health}" ;;
-    # Told to end, as a rule.
+    # Stopped on request, as a rule.
     exited/*/0 | exited/*/130 | exited/*/137 | exited/*/143)
       case $service in
-      producer | consumer | broker*) note "$service has ended (exit code $code)" "where it should run: docker compose up -d $service" ;;
-      *) good "$service has ended (exit code $code)" ;;
+      producer | consumer | broker*) note "$service is stopped (exit code $code)" "if it should run: docker compose up -d $service" ;;
+      *) good "$service is stopped (exit code $code)" ;;
       esac
       ;;
     *) bad "$service is $state: $(last_words "$service")" "see its log: make logs SERVICES=$service" ;;
@@ -103,7 +103,7 @@ check_services() {
   done <<<"$lines"
 }
 
-# side SERVICE PLACE... -- OPTION...: in the container that runs, else in one of its own, which mounts the places.
+# side SERVICE PATH... -- OPTION...: in the running container, else in a new one, which mounts the paths.
 side() {
   local service=$1 missing="" made
   shift
@@ -115,15 +115,15 @@ side() {
   if [[ -n $(docker compose ps --quiet --status running "$service") ]]; then
     look "$service" "in its container" docker compose exec -T -e LOG_FORMAT=text "$service" /usr/bin/image-pipeline doctor "$@"
   elif [[ -n $missing ]]; then
-    note "$service is not looked at: it does not run, and $missing is not there" "make up makes it and starts all"
+    note "$service is not checked: it is not running, and $missing does not exist" "make up creates it and starts everything"
   elif docker image inspect "$(image_of "$service")" >/dev/null 2>&1; then
     made=$(objects)
-    look "$service" "in a container of its own: it does not run" \
+    look "$service" "in a new container, since it is not running" \
       docker compose --progress quiet run --rm --no-deps -T -e LOG_FORMAT=text "$service" doctor "$@"
-    # The network, and a volume, that were not there before.
+    # The network and volumes that this created.
     comm -13 <(echo "$made") <(objects) | while read -r kind name; do docker "$kind" rm "$name" >/dev/null 2>&1 || true; done
   else
-    note "$service cannot be looked at: it does not run, and its image is not built" "make up, or: docker compose build $service"
+    note "$service cannot be checked: it is not running, and its image is not built" "make up, or: docker compose build $service"
   fi
 }
 
@@ -140,7 +140,7 @@ without_docker() {
     look "the program" "as it was built here" "$program" doctor
   else
     say ""
-    say "The program itself cannot be asked: it runs in no container, and $program is not built (make build)."
+    say "The program itself cannot be checked: it runs in no container, and $program is not built (make build)."
   fi
   finish
 }
@@ -148,13 +148,13 @@ without_docker() {
 say "=== This machine"
 say ""
 if ! command -v docker >/dev/null && [[ -x $program ]]; then
-  note "there is no docker" "none is needed for the program that was built here, which is looked at alone"
+  note "there is no docker" "only the program that was built here is checked, which needs none"
   without_docker
 fi
 check_engine || without_docker
 choose_user
 check_services
-check_memory 2400 5500 "with Control Center 5.5 GB are needed: take \`make up-lite\`, or give the engine more (Docker Desktop: Settings, Resources)"
+check_memory 2400 5500 "with Control Center 5.5 GB are needed: use \`make up-lite\`, or give the engine more (Docker Desktop: Settings, Resources)"
 check_disk 2000
 if docker compose config broker --format json 2>/dev/null | grep -q '"published"'; then
   check_port BROKER_PORT 9092 "the broker"

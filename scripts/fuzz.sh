@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Builds the fuzz targets (Fuzz/) and runs each for FUZZ_SECONDS, from the committed corpus and what earlier runs have found
-# here. Prints the executions of each; ends with 1 where one crashes, and says which input did it.
+# Builds the fuzz targets (Fuzz/) and runs each for FUZZ_SECONDS, from the committed corpus and the inputs that earlier runs found
+# here. Prints the number of executions of each. Exits with 1 if one crashes, and names the input.
 #
-#   scripts/fuzz.sh [TARGET ...]     all targets where none is named
+#   scripts/fuzz.sh [TARGET ...]     all targets if none is named
 #
-# What a run finds new stays in Fuzz/.build/found/TARGET. Crashes are kept in Fuzz/.build/crashes: the cure comes with the
-# input as a file in Fuzz/corpus/TARGET.
+# New inputs are stored in Fuzz/.build/found/TARGET, and inputs that crash in Fuzz/.build/crashes: a fix adds the input to
+# Fuzz/corpus/TARGET.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../Fuzz"
 
 seconds=${FUZZ_SECONDS:-30}
-# Coverage and AddressSanitizer; `@testable`, since parts of what is fuzzed are nobody else's business.
+# Coverage and AddressSanitizer. `@testable`: some of the fuzzed functions are internal.
 flags=(-c release -Xswiftc "-sanitize=fuzzer,address" -Xswiftc -enable-testing -Xswiftc -use-ld=lld)
 targets=("$@")
 ((${#targets[@]} > 0)) || mapfile -t targets < <(cd corpus && printf '%s\n' *)
@@ -32,7 +32,7 @@ for target in "${targets[@]}"; do
   mkdir -p ".build/found/$target"
   dictionary=()
   if [[ -f dictionaries/$target ]]; then dictionary=("-dict=dictionaries/$target"); fi
-  # Swift's own backtrace would take the signal that libFuzzer keeps the input at.
+  # Swift's own backtrace would catch the signal on which libFuzzer stores the input.
   if SWIFT_BACKTRACE=enable=no nice "$program" "$target" -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=1024 \
     -print_final_stats=1 -artifact_prefix=".build/crashes/$target-" "${dictionary[@]}" \
     ".build/found/$target" "corpus/$target" >"$log" 2>&1; then

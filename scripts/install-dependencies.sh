@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Makes sure that the program can be built here: a Swift toolchain (checked, never installed) and the C libraries (installed by
-# apt-get where they are missing). Where all is there it says nothing and changes nothing.
+# Makes sure that the program can be built here: checks the Swift toolchain, and installs missing C libraries with apt-get. If nothing
+# is missing it prints nothing and changes nothing.
 set -euo pipefail
 
-# Debian package, and what pkg-config calls its library. pkg-config decides, as it does for `swift build`: a library that was
-# built by hand counts, and so does one of a distribution without apt. The versions are Debian 12's, the oldest ones tested.
+# Debian package, and the name of its library in pkg-config, which decides as it does for `swift build`: libraries that were built by
+# hand or come from a distribution without apt count, too. The versions are Debian 12's, the oldest that are tested.
 LIBRARIES=(
   "librdkafka-dev: rdkafka >= 2.0.2"
   "libsqlite3-dev: sqlite3 >= 3.40"
@@ -21,15 +21,15 @@ die() {
   exit 1
 }
 
-# First, because nothing should be installed on a machine that cannot build in the end.
+# First: nothing should be installed on a machine without a usable toolchain.
 check_swift() {
-  local cure="install Swift $SWIFT_OLDEST or newer from https://www.swift.org/install/ and put its usr/bin folder on PATH"
-  command -v swift >/dev/null || die "there is no Swift toolchain on PATH: $cure"
+  local fix="install Swift $SWIFT_OLDEST or newer from https://www.swift.org/install/ and put its usr/bin folder on PATH"
+  command -v swift >/dev/null || die "there is no Swift toolchain on PATH: $fix"
   local output version
-  output=$(swift --version 2>&1) || die "'swift --version' fails ($(head -n 1 <<<"$output")): $cure"
+  output=$(swift --version 2>&1) || die "'swift --version' fails ($(head -n 1 <<<"$output")): $fix"
   version=$(sed -nE 's/.*Swift version ([0-9]+(\.[0-9]+)*).*/\1/p' <<<"$output" | head -n 1)
-  [[ -n $version ]] || die "'swift --version' names no version ($(head -n 1 <<<"$output")): $cure"
-  at_least "$version" "$SWIFT_OLDEST" || die "Swift $version on PATH is too old: $cure"
+  [[ -n $version ]] || die "'swift --version' names no version ($(head -n 1 <<<"$output")): $fix"
+  at_least "$version" "$SWIFT_OLDEST" || die "Swift $version on PATH is too old: $fix"
 }
 
 at_least() { [[ $(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]; }
@@ -38,7 +38,7 @@ at_least() { [[ $(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]];
 missing() {
   local library
   if ! command -v pkg-config >/dev/null; then
-    # Nothing can be asked, so all are named: apt-get leaves alone what is there.
+    # Without pkg-config all are listed: apt-get skips those that are installed.
     echo pkg-config
     printf '%s\n' "${LIBRARIES[@]%%:*}"
     return
@@ -48,15 +48,15 @@ missing() {
   done
 }
 
-# A broken source of another product must not stop this: what matters is whether the installation works afterwards. The lock of
-# the package lists is the one lock that apt-get does not wait for by itself.
+# A broken package source of another product must not stop this: only the installation counts. The lock of the package lists is the
+# one that apt-get does not wait for by itself.
 update_lists() {
   local output end=$((SECONDS + LOCK_SECONDS))
   until output=$(timeout --foreground "$INSTALL_SECONDS" "${as_root[@]}" apt-get -qq -o Acquire::Retries=3 update 2>&1); do
     if ((SECONDS < end)) && grep -q 'Could not get lock' <<<"$output"; then
       sleep 3
     else
-      say "apt-get update failed, going on with the package lists that are here:"
+      say "apt-get update failed; continuing with the present package lists:"
       tail -n 5 <<<"$output" >&2
       return
     fi
@@ -87,7 +87,7 @@ if [[ $(id -u) != 0 ]]; then
   command -v sudo >/dev/null || die "missing: ${packages[*]}. This is not root and there is no sudo; as root run
       apt-get update && apt-get install ${packages[*]}"
   sudo=(sudo)
-  # Nobody could type a password.
+  # Without a terminal no password can be typed.
   [[ -t 0 ]] || sudo+=(-n)
   as_root=("${sudo[@]}" "${as_root[@]}")
 fi
@@ -95,7 +95,7 @@ fi
 say "missing: ${packages[*]}; running now:"
 say "  ${as_root[*]} apt-get update"
 say "  ${as_root[*]} apt-get install --no-install-recommends ${packages[*]}"
-# Asked before anything else, so that a refusal is not mistaken for a failure of apt-get.
+# Tried first, so that a refusal is not mistaken for a failure of apt-get.
 if [[ -n ${sudo:-} ]]; then
   "${sudo[@]}" true || die "sudo refuses; $by_hand"
 fi
@@ -103,6 +103,6 @@ update_lists
 install "${packages[@]}"
 
 mapfile -t packages < <(missing)
-((${#packages[@]} == 0)) || die "installed, but pkg-config does not find what is needed from: ${packages[*]}
+((${#packages[@]} == 0)) || die "installed, but pkg-config does not find the libraries of: ${packages[*]}
       ($(printf '%s; ' "${LIBRARIES[@]#*: }")for example in Debian 12 or Ubuntu 24.04)"
-say "everything needed is here"
+say "everything that is needed is installed"

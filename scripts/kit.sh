@@ -1,4 +1,4 @@
-# Common to the scripts that run the containers; sourced by them, in the project's folder.
+# What the scripts for the containers share. They source it in the project's folder.
 # shellcheck shell=bash
 
 ENGINE_OLDEST=25.0
@@ -6,23 +6,23 @@ COMPOSE_OLDEST=2.24
 
 say() { printf '%s\n' "$*" >&2; }
 
-# Findings, each with its cure. What would fail later is counted.
+# Findings, each with its fix. Problems are counted.
 errors=0
 good() { printf '  ok       %s\n' "$1" >&2; }
 note() { printf '  note     %s\n             %s\n' "$1" "$2" >&2; }
 bad() {
-  printf '  PROBLEM  %s\n             cure: %s\n' "$1" "$2" >&2
+  printf '  PROBLEM  %s\n             fix: %s\n' "$1" "$2" >&2
   errors=$((errors + 1))
 }
 
-# setting NAME DEFAULT: as compose has it: the environment's, else .env's, else the default.
+# setting NAME DEFAULT: the value that compose uses: from the environment, else from .env, else the default.
 setting() {
   local value=${!1:-}
   if [[ -z $value && -f .env ]]; then
     value=$(sed -n "s/^[[:space:]]*\(export[[:space:]]\+\)\?$1=//p" .env | tail -n 1)
     value=${value%$'\r'}
     value=${value#"${value%%[![:space:]]*}"} value=${value%"${value##*[![:space:]]}"}
-    # Quotes are compose's, not the value's.
+    # Compose removes quotes.
     if [[ $value == \"*\" || $value == \'*\' ]]; then value=${value:1:-1}; fi
   fi
   printf '%s\n' "${value:-$2}"
@@ -30,8 +30,8 @@ setting() {
 
 at_least() { [[ $(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]; }
 
-# The user whose the output is to be: who runs this; for root, the image's own. In a rootless engine the container's root is the
-# user himself. Kept in .env, so that `docker compose` by hand does the same.
+# The owner of the output: the user who runs this script, or the image's own user if that is root. In a rootless engine the
+# container's root is the user. `remember` keeps it in .env, so that `docker compose` uses it, too.
 choose_user() {
   PIPELINE_UID=$(setting PIPELINE_UID "") PIPELINE_GID=$(setting PIPELINE_GID "")
   if [[ -z $PIPELINE_UID ]]; then
@@ -46,10 +46,10 @@ choose_user() {
   export PIPELINE_UID PIPELINE_GID=${PIPELINE_GID:-$PIPELINE_UID}
 }
 
-# remember NAME VALUE: in .env, where it does not say otherwise.
+# remember NAME VALUE: writes it to .env, unless .env has a value.
 remember() {
   if [[ -f .env ]] && grep -qE "^[[:space:]]*$1=" .env; then return; fi
-  # Somebody's last line may have no end.
+  # The last line may have no line feed.
   if [[ -s .env && -n $(tail -c 1 .env) ]]; then echo >>.env; fi
   printf '%s=%s\n' "$1" "$2" >>.env
 }
@@ -57,11 +57,11 @@ remember() {
 check_engine() {
   local version
   if ! command -v docker >/dev/null; then
-    bad "there is no docker" "install Docker Engine $ENGINE_OLDEST or newer with Compose (https://docs.docker.com/engine/install/), or see \`make demo\`, which needs none"
+    bad "there is no docker" "install Docker Engine $ENGINE_OLDEST or newer with Compose (https://docs.docker.com/engine/install/), or try \`make demo\`, which needs no Docker"
     return 1
   fi
   if ! version=$(timeout 20 docker version --format '{{.Server.Version}}' 2>&1); then
-    bad "the Docker engine does not answer: $(head -n 1 <<<"$version")" "start it (systemctl start docker, or Docker Desktop); if the rights are missing: sudo usermod -aG docker \$USER, and log in anew"
+    bad "the Docker engine does not answer: $(head -n 1 <<<"$version")" "start it (systemctl start docker, or Docker Desktop); if permissions are missing: sudo usermod -aG docker \$USER, then log in again"
     return 1
   fi
   if at_least "$version" "$ENGINE_OLDEST"; then
@@ -80,27 +80,27 @@ check_engine() {
   fi
 }
 
-# check_memory NEEDED WISHED ALTERNATIVE: in MB.
+# check_memory NEEDED RECOMMENDED ALTERNATIVE: in MB.
 check_memory() {
   local have
   have=$(($(docker info --format '{{.MemTotal}}') / 1000000))
   if ((have < $1)); then
-    bad "the engine has $have MB of memory, and this needs $1" "$3"
+    bad "the engine has $have MB of memory; $1 MB are needed" "$3"
   elif ((have < $2)); then
-    note "the engine has $have MB of memory; $2 are better" "$3"
+    note "the engine has $have MB of memory; $2 MB are recommended" "$3"
   else
     good "memory: $have MB"
   fi
 }
 
-# check_port NAME DEFAULT SERVICE: free, or ours already.
+# check_port NAME DEFAULT SERVICE: it is free, or this project uses it.
 check_port() {
   local port
   port=$(setting "$1" "$2")
   if docker compose ps --status running --format '{{.Service}} {{.Publishers}}' 2>/dev/null | grep -q " $port "; then
-    good "port $port: of this project"
+    good "port $port: used by this project"
   elif (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-    bad "port $port, for $3, is in use by another program" "stop that ($(port_user "$port")), or set $1 to a free port in .env"
+    bad "port $port, for $3, is used by another program" "stop that program ($(port_user "$port")), or set $1 to a free port in .env"
   else
     good "port $port is free ($3)"
   fi
@@ -112,7 +112,7 @@ port_user() {
   if [[ -n $who ]]; then echo "the container $who"; else echo "see: ss -ltnp 'sport = :$1'"; fi
 }
 
-# The folders and the CSV file, before the engine makes something else of them. With LOOK_ONLY=1 nothing is made or removed.
+# The folders and the CSV file: an engine would create missing ones as folders of root. With LOOK_ONLY=1 nothing is created or removed.
 check_places() {
   local images output csv
   images=$(setting IMAGES_DIR ./images) output=$(setting PROCESSED_IMAGES_DIR ./processed_images)
@@ -121,20 +121,20 @@ check_places() {
   make_folder "$output" PROCESSED_IMAGES_DIR && check_writable "$output" PROCESSED_IMAGES_DIR
   if [[ -d $csv ]]; then
     if [[ -z ${LOOK_ONLY:-} ]] && rmdir "$csv" 2>/dev/null; then
-      note "$csv was an empty folder" "an engine made it where the file was missing: removed"
+      note "$csv was an empty folder" "an engine creates one if the file is missing; it was removed"
     else
-      bad "$csv is a folder: an engine makes one where the file is missing" "docker compose down, rmdir '$csv', make up"
+      bad "$csv is a folder: an engine creates one if the file is missing" "docker compose down, rmdir '$csv', make up"
       return
     fi
   fi
   if [[ ! -e $csv ]]; then
     if [[ -n ${LOOK_ONLY:-} ]]; then
-      note "$csv is not there" "make up makes it"
+      note "$csv does not exist" "make up creates it"
       return
     elif (umask 022 && : >"$csv") 2>/dev/null; then
       own "$csv"
     else
-      bad "$csv cannot be made" "make its folder writable, or set CSV_PATH"
+      bad "$csv cannot be created" "make its folder writable, or set CSV_PATH"
       return
     fi
   fi
@@ -148,26 +148,26 @@ check_places() {
 make_folder() { # PATH VARIABLE
   if [[ ! -e $1 ]]; then
     if [[ -n ${LOOK_ONLY:-} ]]; then
-      note "$1 is not there" "make up makes it; where it should be elsewhere, set $2"
+      note "$1 does not exist" "make up creates it; for another folder, set $2"
       return 1
     fi
     mkdir -p "$1" 2>/dev/null || {
-      bad "$1 cannot be made" "make the folder above it writable, or set $2"
+      bad "$1 cannot be created" "make its parent folder writable, or set $2"
       return 1
     }
     own "$1"
-    say "  made     $1"
+    say "  created  $1"
   fi
   [[ -d $1 ]] || {
-    bad "$1 is no folder" "move it away, or set $2"
+    bad "$1 is not a folder" "move it away, or set $2"
     return 1
   }
 }
 
-# What root makes for another user is given to that one.
+# What root creates for the pipeline's user belongs to that user.
 own() { if [[ $(id -u) == 0 && $PIPELINE_UID != 0 ]]; then chown "$PIPELINE_UID:$PIPELINE_GID" "$1"; fi; }
 
-# as_pipeline COMMAND...: with the rights that the containers will have, as far as that can be tried from here.
+# as_pipeline COMMAND...: with the rights of the containers, as far as possible from outside them.
 as_pipeline() {
   if [[ $(id -u) == 0 && $PIPELINE_UID != 0 ]] && command -v setpriv >/dev/null; then
     setpriv --reuid "$PIPELINE_UID" --regid "$PIPELINE_GID" --clear-groups -- "$@"
@@ -180,7 +180,7 @@ check_writable() { # PATH VARIABLE
   if as_pipeline test -w "$1"; then
     good "$1 is writable for uid $PIPELINE_UID"
   else
-    bad "$1 is not writable for uid $PIPELINE_UID, which the containers run as" "sudo chown -R $PIPELINE_UID:$PIPELINE_GID '$1', or set PIPELINE_UID and PIPELINE_GID in .env to its owner, or $2 to another place"
+    bad "$1 is not writable for uid $PIPELINE_UID, which the containers run as" "sudo chown -R $PIPELINE_UID:$PIPELINE_GID '$1', or set PIPELINE_UID and PIPELINE_GID in .env to its owner, or $2 to another path"
   fi
 }
 
@@ -192,15 +192,15 @@ check_readable() {
   fi
 }
 
-# check_disk NEEDED: where the engine keeps images and volumes, in MB.
+# check_disk NEEDED: free space for the engine's images and volumes, in MB.
 check_disk() {
   local root free
   root=$(docker info --format '{{.DockerRootDir}}')
-  # In a virtual machine (Docker Desktop) its folder is not here.
+  # Docker Desktop has it in a virtual machine.
   [[ -d $root ]] || return 0
   free=$(df -Pm "$root" | awk 'NR == 2 { print $4 }')
   if ((free < $1)); then
-    bad "$free MB are free in $root, and images and topics need $1" "free some (docker system df, docker system prune), or lower TOPIC_RETENTION_BYTES in .env"
+    bad "$free MB are free in $root; images and topics need $1 MB" "free some (docker system df, docker system prune), or lower TOPIC_RETENTION_BYTES in .env"
   else
     good "disk: $free MB free in $root"
   fi
@@ -209,6 +209,6 @@ check_disk() {
 stop_on_errors() {
   ((errors == 0)) && return
   say ""
-  say "Nothing was started: $errors problem(s) above. After the cure, the same command goes on."
+  say "Nothing was started: $errors problem(s) above. Fix them, then run the same command again."
   exit 1
 }

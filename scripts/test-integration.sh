@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Asserts the round trip in containers: brings the services up under a project name of its own, beside whatever runs; has the
-# test container drop images of every kind while they run; restarts all of them in mid-stream; and takes everything down again,
-# whatever happens. In the end it spoils copies of what came out, and expects the test to see each of that.
+# Tests the round trip in containers, next to a pipeline that may be running: starts the services under a project name of its own;
+# lets the test container drop images of every kind while they run; restarts all of them in mid-stream; and removes everything on any
+# exit. At the end it damages copies of the output, and expects the test to notice each damage.
 #
 #   scripts/test-integration.sh [one|scaled|cluster|lite]
 #     one      one consumer, one broker (Confluent's)
-#     scaled   three consumers that share one output
-#     cluster  three consumers, three brokers (Apache's), of which one is killed and stays away for a while
+#     scaled   three consumers with one output
+#     cluster  three consumers, three brokers (Apache's), one of which is killed and stays away for a while
 #     lite     the broker and web UI of `make up-lite`
 #
-# KEEP=1 leaves the folder with images, output and logs.
+# KEEP=1 keeps the folder with images, output and logs.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/kit.sh
@@ -35,7 +35,7 @@ stop_on_errors
 choose_user
 work=$(mktemp -d)
 project=image-pipeline-test-$$
-# What the test decides, and no .env of the user's.
+# Set by the test, and not by the user's .env.
 export IMAGES_DIR=$work/images PROCESSED_IMAGES_DIR=$work/processed_images CSV_PATH=$work/processed_image_data.csv
 export PIPELINE_TAG=test TOPIC_PARTITIONS=6 LOG_LEVEL=info COMPOSE_PROGRESS=quiet
 : >"$work/env"
@@ -45,7 +45,7 @@ chmod 755 "$work"
 for path in "$IMAGES_DIR" "$PROCESSED_IMAGES_DIR" "$CSV_PATH"; do own "$path"; done
 
 compose() { docker compose -p "$project" --env-file "$work/env" "${files[@]}" "$@"; }
-quietly() { # shows what it said only where it failed
+quietly() { # the output is shown only if the command fails
   "$@" >>"$work/compose.log" 2>&1 || {
     local status=$?
     tail -n 40 "$work/compose.log" >&2
@@ -58,7 +58,7 @@ finish() {
   trap - EXIT
   if ((status != 0)); then
     say ""
-    say "What the services said last:"
+    say "The last lines of the services' logs:"
     compose logs --no-color --tail 15 >&2 || true
   fi
   compose --profile test down --volumes --remove-orphans --timeout 5 >>"$work/compose.log" 2>&1 || true
@@ -69,11 +69,11 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
-# --no-deps: compose would bring the consumers back to one, the number that it knows of.
+# --no-deps: compose would scale the consumers back to one, the number in its files.
 judge() { compose --profile test run --rm --no-deps --no-TTY integration-test "$@"; }
 start() { quietly compose up -d --no-build --wait --wait-timeout 300 --scale "consumer=$consumers" "${services[@]}"; }
 
-# The partitions that each consumer has, from its last word on that; fails where one has none or two have the same.
+# The partitions of each consumer, from its newest log line about them. Fails if one has none, or two have the same one.
 shares() {
   local number mine all=()
   for ((number = 1; number <= consumers; number++)); do
@@ -82,7 +82,7 @@ shares() {
     printf '%s  ' "$mine"
     mapfile -t -d , -O "${#all[@]}" all < <(printf '%s' "$mine")
   done
-  [[ $(printf '%s\n' "${all[@]}" | sort -u | wc -l) == 6 && ${#all[@]} == 6 ]] || { say "  they are not 6 in all: ${all[*]}"; return 1; }
+  [[ $(printf '%s\n' "${all[@]}" | sort -u | wc -l) == 6 && ${#all[@]} == 6 ]] || { say "  they are not 6 in total: ${all[*]}"; return 1; }
 }
 
 say "Building the images ..."
@@ -102,15 +102,15 @@ say ""
 say "2. While they are restarted"
 judge restarts &
 judging=$!
-wait_for() { # FILE: made by the test container
+wait_for() { # FILE: the test container creates it
   local end=$((SECONDS + 120))
   until [[ -e $IMAGES_DIR/.integration-test/$1 ]]; do
     kill -0 "$judging" 2>/dev/null || return 1
-    ((SECONDS < end)) || { say "the test container made no $1 within 120 s"; return 1; }
+    ((SECONDS < end)) || { say "the test container did not create $1 within 120 s"; return 1; }
     sleep 0.2
   done
 }
-again() { # VERB SERVICE: killed at once, or ended in order
+again() { # VERB SERVICE: kill, or an orderly restart
   say "   ... $1 $2"
   if [[ $1 == kill ]]; then
     quietly compose kill -s KILL "$2"
@@ -125,7 +125,7 @@ if wait_for dropping; then
   for service in producer consumer; do again restart "$service"; done
   again kill broker
   if [[ $variant == cluster ]]; then
-    # One is away, and everything goes on: two have each acknowledged image.
+    # One broker is away, and everything goes on: two others have each acknowledged image.
     say "   ... kill broker-2, which stays away"
     quietly compose kill -s KILL broker-2
     for service in consumer producer; do again kill "$service"; done
@@ -138,7 +138,7 @@ fi
 wait "$judging"
 
 say ""
-say "3. Would it have been noticed? One thing at a time is spoilt in a copy of what came out"
+say "3. Would the test notice damage? Copies of the output, with one damage each"
 spoil() { # WHAT COMMAND...: run in the copy
   local what=$1 output status=0
   shift
@@ -156,7 +156,7 @@ spoil() { # WHAT COMMAND...: run in the copy
 }
 judge_copy() { compose --profile test run --rm --no-deps --no-TTY integration-test check; }
 flip() { printf 'X' | dd of="$1" bs=1 seek=5000 conv=notrunc status=none; }
-judge_copy >/dev/null || { say "  what came out does not hold any more"; exit 1; }
+judge_copy >/dev/null || { say "  the output is no longer complete"; exit 1; }
 spoil "one byte of an image" flip "processed_images/cat/kitten/very/deep/indeed/002.PNG"
 spoil "an image is missing" rm "processed_images/at the top.jpg"
 spoil "an image too many" cp "processed_images/at the top.jpg" "processed_images/another.jpg"

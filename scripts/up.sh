@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Starts the pipeline in containers, after a look at what would fail later, and waits until it works.
+# Checks the prerequisites, starts the pipeline in containers, and waits until it works.
 #
-#   scripts/up.sh [lite]      lite: an open web UI in the place of Control Center
+#   scripts/up.sh [lite]      lite: an open-source web UI instead of Control Center
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/kit.sh
@@ -11,11 +11,11 @@ files=(-f docker-compose.yml)
 [[ $edition == full ]] || files+=(-f "docker/compose.$edition.yml")
 WAIT_SECONDS=${WAIT_SECONDS:-300}
 
-say "Looking whether it can work:"
+say "Checking the prerequisites:"
 check_engine || stop_on_errors
 choose_user
 if [[ $edition == full ]]; then
-  check_memory 5500 8000 "take \`make up-lite\`, which needs 2.5 GB, or give the engine more (Docker Desktop: Settings, Resources)"
+  check_memory 5500 8000 "use \`make up-lite\`, which needs 2.5 GB, or give the engine more (Docker Desktop: Settings, Resources)"
   check_disk 8000
 else
   check_memory 2400 3000 "give the engine more (Docker Desktop: Settings, Resources), or lower LITE_BROKER_MEMORY in .env"
@@ -34,28 +34,28 @@ say ""
 say "Building and starting (the first time takes some minutes: images are pulled and the program is compiled) ..."
 docker compose "${files[@]}" up -d --build --remove-orphans --quiet-pull ${CONSUMERS:+--scale "consumer=$CONSUMERS"}
 
-# What was mounted and is gone by now, a deleted CSV file above all, is found again by a new start alone.
+# A file that was mounted and deleted since, such as the CSV file, is only found again after a restart.
 if [[ -n $(docker ps --quiet --filter label=com.docker.compose.project=image-pipeline --filter label=com.docker.compose.service=consumer \
   --filter health=unhealthy) ]]; then
-  say "Starting the consumers anew: one of them lacks something ..."
+  say "Restarting the consumers: one of them is unhealthy ..."
   docker compose "${files[@]}" restart consumer
 fi
 
-say "Waiting until producer and consumer work (at most $WAIT_SECONDS s) ..."
+say "Waiting until producer and consumer are ready (at most $WAIT_SECONDS s) ..."
 if ! docker compose "${files[@]}" up -d --no-recreate --wait --wait-timeout "$WAIT_SECONDS" \
   ${CONSUMERS:+--scale "consumer=$CONSUMERS"} broker producer consumer; then
   say ""
-  say "It does not work yet. What they say:"
+  say "They are not ready yet. Their state and their logs:"
   docker compose "${files[@]}" ps -a >&2
   docker compose "${files[@]}" logs --tail 8 producer consumer >&2
-  say "cure: \`make doctor\` looks for the reason; \`make logs\` shows all of it"
+  say "fix: \`make doctor\` looks for the reason; \`make logs\` shows the whole logs"
   exit 1
 fi
 
 cat >&2 <<TEXT
 
 It works. Drop images into   $(setting IMAGES_DIR ./images)
-They come out in             $(setting PROCESSED_IMAGES_DIR ./processed_images)
+They are stored in           $(setting PROCESSED_IMAGES_DIR ./processed_images)
 with a row each in           $(setting CSV_PATH ./processed_image_data.csv)
 $([[ $edition == full ]] && echo "Control Center             " || echo "Web UI                     ")  http://localhost:$(setting CONTROL_CENTER_PORT 9021)$([[ $edition == full ]] && echo "  (takes a few minutes more)")
 The broker, for other tools  localhost:$(setting BROKER_PORT 9092)
