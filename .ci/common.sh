@@ -140,7 +140,7 @@ any_tests() { # LOG WHAT
 build_tests() {
   logged "$scratch/build.log" 1200 make build-tests || die "the tests cannot be built"
   no_warnings "$scratch/build.log"
-  export RUN_TESTS='.build/debug/image-pipelinePackageTests.xctest --testing-library swift-testing'
+  export RUN_TESTS='env NO_COLOR=1 .build/debug/image-pipelinePackageTests.xctest --testing-library swift-testing'
 }
 
 # sanitize SANITIZER TESTS: TESTS are those of the tests that start programs. `make test-sanitize` runs all of them, which takes far longer.
