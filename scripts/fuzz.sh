@@ -18,7 +18,7 @@ targets=("$@")
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 echo "Building the fuzz targets ..."
-swift build --quiet "${flags[@]}" >"$log" 2>&1 || {
+nice swift build --quiet "${flags[@]}" >"$log" 2>&1 || {
   # The linker has a line for each of AddressSanitizer's symbols.
   grep -v 'Cannot export local symbol' "$log" >&2
   exit 1
