@@ -143,16 +143,23 @@ build_tests() {
   export RUN_TESTS='env NO_COLOR=1 .build/debug/image-pipelinePackageTests.xctest --testing-library swift-testing'
 }
 
-# sanitize SANITIZER TESTS: TESTS are those of the tests that start programs. `make test-sanitize` runs all of them, which takes far longer.
+# sanitize SANITIZER SUITE[/TEST] ...: of the tests that start programs only these; TEST is the beginning of a test's name. All of them, as
+# in `make test-sanitize`, would take far longer.
 sanitize() {
-  local log=$scratch/sanitizer.log
-  PROGRAM_TESTS=$2 limit 1500 make test-sanitize SANITIZE="$1" >"$log" 2>&1 || {
+  local log=$scratch/sanitizer.log name filter=''
+  for name in "${@:2}"; do
+    grep -rqE "struct ${name%/*}\\b" Tests/ProgramTests || die "there is no suite ${name%/*}"
+    [[ $name != */* ]] || grep -rqE "func ${name#*/}" Tests/ProgramTests || die "there is no test $name"
+    if [[ $name != */* ]]; then name+=/; fi
+    filter+="${filter:+|}$name"
+  done
+  PROGRAM_TESTS="^ProgramTests\.($filter)" limit 1500 make test-sanitize SANITIZE="$1" >"$log" 2>&1 || {
     grep -E 'SUMMARY|recorded an issue|error:' "$log" | head -n 40
     tail -n 60 "$log"
     die "the $1 sanitizer finds something"
   }
   grep -E '^Building|Test run with' "$log"
-  any_tests "$log" "$2"
+  any_tests "$log" "$filter"
 }
 
 # --- Apache Kafka -----------------------------------------------------------------------------------------------------------------
