@@ -34,8 +34,7 @@ for sanitizer in "${sanitizers[@]}"; do
   esac
   echo "Building the tests with the sanitizer $sanitizer ..."
   log=$(mktemp)
-  # No editor needs an index of these builds.
-  swift build --quiet --build-tests --disable-index-store --sanitize="$sanitizer" --scratch-path ".build-$sanitizer" >"$log" 2>&1 || {
+  swift build --quiet --build-tests --sanitize="$sanitizer" --scratch-path ".build-$sanitizer" >"$log" 2>&1 || {
     # The linker has a line for each of AddressSanitizer's symbols.
     grep -v 'Cannot export local symbol' "$log" >&2
     rm -f "$log"
