@@ -111,6 +111,8 @@ let package = Package(
         "Cluster", "Configuration", "Consumer", "DeadLetters", "Kafka", "Output", "Platform", "Producer", "SQLite",
         "Telemetry", "Wire",
       ]),
+    // Links, and what the documents say of variables, metrics, columns and fault points.
+    .testTarget(name: "DocumentTests", dependencies: ["Configuration", "Platform"], swiftSettings: settings),
     // These start the programs.
     .testTarget(
       name: "ProgramTests",

@@ -23,102 +23,135 @@ package struct Variable: Sendable {
     Group(
       title: "Kafka",
       variables: [
-        Variable("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092", "Brokers to ask first: host:port, separated by commas."),
         Variable(
-          "TOPIC", "custom-image-topic", "The topic that images travel through. It is made where there is none."),
+          "KAFKA_BOOTSTRAP_SERVERS", "localhost:9092",
+          "Brokers to contact first: host:port, separated by commas."),
+        Variable(
+          "TOPIC", "custom-image-topic",
+          "Topic that images travel through. It is created if it does not exist."),
         Variable(
           "TOPIC_PARTITIONS", "-1",
-          "Partitions of a topic that is made: at most so many consumers share the work. -1: the broker's default."),
+          "Partition count used when creating the topic; also the maximum number of active consumers. -1: the broker's default."
+        ),
         Variable(
           "TOPIC_REPLICATION_FACTOR", "-1",
-          "Brokers that each message of a topic that is made lies on. -1: the broker's default."),
+          "Replication factor used when creating the topic: how many brokers keep each message. -1: the broker's default."
+        ),
         Variable(
           "TOPIC_RETENTION_MS", "",
-          "Milliseconds that a topic that is made keeps its messages, at least as long as a consumer may be away. -1: for ever; "
+          "Retention time in milliseconds used when creating the topic, longer than all consumers may be stopped. -1: forever; "
             + "empty: the broker's default."),
         Variable(
           "TOPIC_RETENTION_BYTES", "",
-          "Bytes of messages that each partition of a topic that is made keeps. -1: no limit; empty: the broker's default."
+          "Retention size in bytes per partition used when creating the topic. -1: unlimited; empty: the broker's default."
         ),
         Variable(
-          "CONSUMER_GROUP", "custom_img_consumer_group", "The group that the consumers of one output belong to."),
+          "CONSUMER_GROUP", "custom_img_consumer_group",
+          "Consumer group: the same for all consumers of one output, and another one for each output."),
         Variable(
           "KAFKA_COMPRESSION_TYPE", "snappy",
-          "none, gzip, snappy, lz4 or zstd. zstd takes back what Base64 adds, for a second of CPU a GB."),
+          "none, gzip, snappy, lz4 or zstd. zstd wins back the third that Base64 adds, for a few seconds of CPU per GB."
+        ),
         Variable(
           "KAFKA_LINGER_MS", "500",
-          "Milliseconds that a batch waits to be filled at most. Where no further file is there, it goes at once."),
-        Variable("KAFKA_BATCH_SIZE", "1000000", "Bytes of one batch at most; a single larger message still goes."),
+          "Maximum time in milliseconds that a batch waits for more messages. If no further file waits, it is sent at once."
+        ),
+        Variable(
+          "KAFKA_BATCH_SIZE", "1000000",
+          "Maximum size of a batch in bytes. A single larger message is still sent."),
       ]),
     Group(
       title: "Producer",
       variables: [
-        Variable("IMAGES_DIR", "images", "The folder that is sent and watched, with its sub-folders."),
+        Variable(
+          "IMAGES_DIR", "images",
+          "Folder to send and watch, with its sub-folders."),
         Variable(
           "IMAGE_EXTENSIONS", "jpg,jpeg,jpe,jfif,png,gif,bmp,tif,tiff,webp,avif,heic,heif,jxl",
-          "Files that count as images, by extension in any case. *: every file."),
+          "File extensions that count as images, in any case. *: every file."),
         Variable(
           "IMAGE_EXCLUDE", "",
-          "Files and folders that are left alone: glob patterns separated by commas, as in .gitignore. A pattern without / "
-            + "matches a name at any depth (*_small.jpg), one with / the path below IMAGES_DIR (raw/2024/**); a / at the end "
-            + "means folders alone (raw/). Case counts."),
+          "Files and folders to leave out: glob patterns separated by commas, as in .gitignore. A pattern without / matches a "
+            + "name at any depth (*_small.jpg). A pattern with / matches the path below IMAGES_DIR (raw/2024/**). A / at the end "
+            + "matches only folders (raw/). Case counts."),
         Variable(
           "NAME_PREFIX", "",
-          "Put before the name of every image, such as camera-1/: images of the same name from several producers then stay "
+          "Prefix for the name of every image, such as camera-1/. It keeps images of the same name from several producers "
             + "apart. The label is the first folder of the whole name."),
         Variable(
           "SETTLE_MS", "1000",
           "Milliseconds that a file must not change before a scan takes it, and before it is moved or deleted. A file that its writer "
-            + "closes, or moves in, while the producer watches is sent at once."),
+            + "closes or moves in while the producer watches is sent at once."),
         Variable(
           "RESCAN_MS", "10000",
-          "Milliseconds between two scans: how late a file may be seen where the file system delivers no events."),
+          "Milliseconds between two scans. Without events from the file system, a file may be noticed that late."),
         Variable(
           "AFTER_SENT", "keep",
-          "What becomes of a file once the broker has all of it and no program writes to it: keep, move or delete."),
+          "What happens to a file after the broker has acknowledged all of it and no program writes to it: keep, move or delete."
+        ),
         Variable(
-          "SENT_DIR", "IMAGES_DIR/.sent", "Where AFTER_SENT=move takes files: a folder on the same file system."),
-        Variable("STATE_DIR", ".image-pipeline", "The folder of the ledger, which knows what was sent."),
+          "SENT_DIR", "IMAGES_DIR/.sent",
+          "Folder that AFTER_SENT=move moves files to, on the same file system."),
+        Variable(
+          "STATE_DIR", ".image-pipeline",
+          "Folder of the ledger, which records what was sent. Keep it when you replace the producer."),
         Variable(
           "SEGMENT_BYTES", "720000",
-          "A larger image travels as several messages, each with so many bytes of it."),
+          "Maximum bytes of an image in one message. A larger image travels as several messages."),
         Variable(
           "WIRE_FORMAT", "base64",
-          "base64: JSON, which any tool can read. binary: the image as it is, a quarter fewer bytes; other readers than this "
-            + "consumer must know it. Both may be in one topic."),
-        Variable("IN_FLIGHT_BYTES", "8388608", "Bytes of messages that wait for the broker at most: memory."),
+          "base64: JSON, which any tool can read. binary: the image itself, a quarter fewer bytes; other readers than this "
+            + "consumer have to know it. Both can be mixed in one topic."),
+        Variable(
+          "IN_FLIGHT_BYTES", "8388608",
+          "Maximum bytes of messages that wait for the broker. They are in memory."),
       ]),
     Group(
       title: "Consumer",
       variables: [
         Variable(
           "PROCESSED_IMAGES_DIR", "processed_images",
-          "The folder that images are stored in; the catalog, which knows what was stored, lies in it."),
-        Variable("CSV_PATH", "processed_image_data.csv", "The CSV file, with a row for each stored image."),
+          "Folder that images are stored in. It also has the catalog, which records what is stored."),
+        Variable(
+          "CSV_PATH", "processed_image_data.csv",
+          "CSV file with one row for each stored image."),
         Variable(
           "SAME_NAME", "replace",
-          "What happens to an image whose name another image has. replace: it replaces that image. keep-both: it is stored "
-            + "next to it, with a part of its hash in its name: 001~0a1b2c3d.jpg."),
-        Variable("BATCH_IMAGES", "1024", "Messages that are made durable together at most."),
+          "What happens to an image if another image of its name is stored. replace: it replaces that image. keep-both: it is "
+            + "stored next to it, with a part of its hash in its name, such as 001~0a1b2c3d.jpg."),
         Variable(
-          "BATCH_BYTES", "16777216", "Bytes of messages that are made durable together at most: memory."),
+          "BATCH_IMAGES", "1024",
+          "Maximum number of messages that one transaction stores."),
+        Variable(
+          "BATCH_BYTES", "16777216",
+          "Maximum bytes of messages that one transaction stores. They are in memory."),
         Variable(
           "SEGMENT_TIMEOUT", "3600",
-          "Seconds that an image may wait for its next segment at the topic's end before it goes to the dead letters."),
+          "Seconds to wait at the topic's end for the next segment of an image. After that, its segments become dead letters."
+        ),
       ]),
     Group(
       title: "Health and metrics",
       variables: [
         Variable(
-          "HTTP_PORT", "0", "Answers /healthz, /readyz and /metrics (Prometheus) at this port. 0: at none."),
-        Variable("HTTP_ADDRESS", "0.0.0.0", "The address that is listened at; 127.0.0.1: for this machine alone."),
+          "HTTP_PORT", "0",
+          "Port for /healthz, /readyz and /metrics (Prometheus). 0: none."),
+        Variable(
+          "HTTP_ADDRESS", "0.0.0.0",
+          "Address to listen on. 127.0.0.1: this machine only."),
       ]),
     Group(
       title: "Log",
       variables: [
-        Variable("LOG_LEVEL", "info", "trace, debug, info, warning or error."),
-        Variable("LOG_FORMAT", "text", "text, or json: one object a line."),
-        Variable("PROGRESS_SECONDS", "5", "Seconds between two lines of progress where there is no terminal. 0: none."),
+        Variable(
+          "LOG_LEVEL", "info",
+          "trace, debug, info, warning or error."),
+        Variable(
+          "LOG_FORMAT", "text",
+          "text, or json with one object per line."),
+        Variable(
+          "PROGRESS_SECONDS", "5",
+          "Seconds between two lines of progress if there is no terminal. 0: none."),
       ]),
   ]
 

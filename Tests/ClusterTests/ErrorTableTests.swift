@@ -8,7 +8,7 @@ import Testing
 @testable import Platform
 @testable import SQLite
 
-/// `docs/errors.md` agrees with the program: each error has a row, and each row has a fix.
+/// `docs/troubleshooting.md` agrees with the program: each error has a row, and each row has a fix.
 @Suite struct ErrorTableTests {
   private struct Row {
     let message: String
@@ -22,7 +22,7 @@ import Testing
   private let root = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
 
   init() throws {
-    let text = String(decoding: try contents(of: root + "/docs/errors.md"), as: UTF8.self)
+    let text = String(decoding: try contents(of: root + "/docs/troubleshooting.md"), as: UTF8.self)
     rows = text.split(separator: "\n").compactMap { line in
       guard line.hasPrefix("| `") else { return nil }
       let parts = line.split(separator: "<!--", maxSplits: 1)
@@ -95,7 +95,7 @@ import Testing
     }
     #expect(declared.count > 15, "\(declared)")
     for (type, count) in declared {
-      #expect(rows.count { $0.types.contains(type) } >= count, "\(type) in docs/errors.md: <!-- \(type) -->")
+      #expect(rows.count { $0.types.contains(type) } >= count, "\(type) in docs/troubleshooting.md: <!-- \(type) -->")
     }
   }
 
