@@ -12,12 +12,6 @@ package struct BrokerClock: Sendable, Equatable {
   /// How far `time` less `local` may be off, in ms: half of the time between question and answer.
   package let uncertainty: Int64
 
-  init(time: Int64, local: Int64, uncertainty: Int64) {
-    self.time = time
-    self.local = local
-    self.uncertainty = uncertainty
-  }
-
   /// Returns nil if the broker does not tell: it is older, has another kind of controller, does not let this user ask, or wants
   /// TLS or a password first.
   package static func ask(host: String, port: Int, timeoutMilliseconds: Int) -> BrokerClock? {

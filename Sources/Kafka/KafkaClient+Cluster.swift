@@ -5,12 +5,6 @@ package struct KafkaBroker: Sendable, Equatable {
   package let id: Int32
   package let host: String
   package let port: Int
-
-  init(id: Int32, host: String, port: Int) {
-    self.id = id
-    self.host = host
-    self.port = port
-  }
 }
 
 /// Where a topic's partitions lie.
@@ -23,19 +17,10 @@ package struct TopicDescription: Sendable, Equatable {
     package let replicas: [Int32]
     /// Those of them that have all of it.
     package let inSync: [Int32]
-
-    init(number: Int32, leader: Int32?, replicas: [Int32], inSync: [Int32]) {
-      self.number = number
-      self.leader = leader
-      self.replicas = replicas
-      self.inSync = inSync
-    }
   }
 
   /// By their numbers.
   package let partitions: [Partition]
-
-  init(partitions: [Partition]) { self.partitions = partitions }
 }
 
 /// What the brokers say of themselves. Nothing of it changes anything; see `partitionCount(of:timeoutMilliseconds:)` for
@@ -67,12 +52,6 @@ extension KafkaClient {
     package let clientID: String
     /// The address that it comes from.
     package let host: String
-
-    init(id: String, clientID: String, host: String) {
-      self.id = id
-      self.clientID = clientID
-      self.host = host
-    }
   }
 
   /// The members that a group has now; none for one that is not there, or that this user may not see.

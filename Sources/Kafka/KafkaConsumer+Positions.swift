@@ -124,11 +124,6 @@ extension KafkaConsumer {
     package let offset: Int64
     /// What `commitNote` was when it was recorded; empty when a tool or another client recorded it.
     package let note: String
-
-    init(offset: Int64, note: String) {
-      self.offset = offset
-      self.note = note
-    }
   }
 
   /// As `committed`, with what was noted.

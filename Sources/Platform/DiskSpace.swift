@@ -8,12 +8,6 @@ package struct DiskSpace: Equatable, Sendable {
   /// How many files may still be made; nil where the file system sets no limit of its own (btrfs).
   package let freeFiles: Int?
 
-  init(size: Int, free: Int, freeFiles: Int?) {
-    self.size = size
-    self.free = free
-    self.freeFiles = freeFiles
-  }
-
   /// - Parameter path: anything on the file system.
   /// - Returns: nil where nothing is there.
   package static func of(_ path: String) -> DiskSpace? {

@@ -27,12 +27,6 @@ package final class FolderEvents: @unchecked Sendable {
     package let kind: Kind
     /// The component in the watched folder, any bytes; empty for `folderGone` and `overflow`.
     package let name: [UInt8]
-
-    init(watch: Int32, kind: Kind, name: [UInt8]) {
-      self.watch = watch
-      self.kind = kind
-      self.name = name
-    }
   }
 
   private static let bufferSize = 64 * 1024

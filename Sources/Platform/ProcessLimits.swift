@@ -10,13 +10,6 @@ package struct ProcessLimits: Equatable, Sendable {
   package var inotifyWatches: Int?
   package var inotifyInstances: Int?
 
-  init(openFiles: Int, memory: Int?, inotifyWatches: Int?, inotifyInstances: Int?) {
-    self.openFiles = openFiles
-    self.memory = memory
-    self.inotifyWatches = inotifyWatches
-    self.inotifyInstances = inotifyInstances
-  }
-
   package static func now() -> ProcessLimits {
     ProcessLimits(
       openFiles: Int(clamping: system_open_file_limit()), memory: groupMemory,
