@@ -1,0 +1,43 @@
+/// A batch that a session has handed out, or several of them in a row that are stored as one.
+struct BatchTicket: Equatable {
+  /// What the batch's messages belong to: see `ConsumerSession.epoch`.
+  let epoch: Int
+  let numbers: ClosedRange<Int>
+
+  /// - Returns: nil if `next` was not handed out right after this one.
+  func joined(with next: BatchTicket) -> BatchTicket? {
+    guard next.epoch == epoch, next.numbers.lowerBound == numbers.upperBound + 1 else { return nil }
+    return BatchTicket(epoch: epoch, numbers: numbers.lowerBound...next.numbers.upperBound)
+  }
+}
+
+/// Batches that were handed out and are not stored, in their order.
+struct HandedOutBatches {
+  private struct Entry {
+    let number: Int
+    let partitions: Set<Int32>
+  }
+
+  private var entries: [Entry] = []
+  private var next = 0
+
+  mutating func append(_ partitions: Set<Int32>, epoch: Int) -> BatchTicket {
+    defer { next += 1 }
+    entries.append(Entry(number: next, partitions: partitions))
+    return BatchTicket(epoch: epoch, numbers: next...next)
+  }
+
+  /// Whether everything that was handed out before is stored. What is not stored must not be passed over.
+  func isFirst(_ ticket: BatchTicket) -> Bool {
+    entries.first?.number == ticket.numbers.lowerBound && entries.count >= ticket.numbers.count
+  }
+
+  func partitions(of ticket: BatchTicket) -> Set<Int32> {
+    entries.reduce(into: []) { if ticket.numbers.contains($1.number) { $0.formUnion($1.partitions) } }
+  }
+
+  mutating func stored(_ ticket: BatchTicket) { entries.removeAll { ticket.numbers.contains($0.number) } }
+
+  /// They come again, or never.
+  mutating func forget() { entries = [] }
+}
