@@ -17,15 +17,15 @@ enum CommittedOffsets {
   /// Logs the offsets that somebody else has recorded and that are not where this output goes on. To be called at each
   /// assignment, before anything is committed over them.
   static func review(
-    of partitions: [Int32], _ trackers: [Int32: PartitionTracker], _ consumer: KafkaConsumer, _ log: Log
+    of partitions: [Int32], _ positions: [Int32: Catalog.Position], _ consumer: KafkaConsumer, _ log: Log
   ) {
     // A coordinator that does not answer just now is no reason to wait with the work.
     guard let commits = try? consumer.commits(partitions: partitions, timeoutMilliseconds: patience) else { return }
     let ignored = commits.filter { partition, commit in
-      !commit.note.hasPrefix(mark) && commit.offset != trackers[partition]?.stored?.next ?? 0
+      !commit.note.hasPrefix(mark) && commit.offset != positions[partition]?.next ?? 0
     }.sorted { $0.key < $1.key }
     guard !ignored.isEmpty else { return }
-    let used = ignored.map { ($0.key, trackers[$0.key]?.stored?.next) }
+    let used = ignored.map { ($0.key, positions[$0.key]?.next) }
     let skips = zip(ignored, used).allSatisfy { $0.value.offset > $1.1 ?? 0 }
     log.warning(
       "the group's committed offsets were set by another client and are not used; the output continues at its own positions. "

@@ -146,6 +146,22 @@ package final class ConsumerEvents: Sendable {
 
   func catalogIsWell() { health.well(.catalog) }
 
+  func lost(_ loss: PartitionSession.Loss, of partition: Int32) {
+    switch loss {
+    case .neverSeen(let count):
+      log.info(
+        "the first \(count) messages of a partition are not in the topic any more, and cannot be read",
+        ["partition": .of(partition), "first_offset": .of(count)])
+    case .gap(let offsets):
+      log.error(
+        "messages were removed from the topic before they were stored: \(offsets.count)",
+        [
+          "partition": .of(partition), "from": .of(offsets.lowerBound), "to": .of(offsets.upperBound - 1),
+          "cure": "give the topic a longer retention.ms or larger retention.bytes",
+        ])
+    }
+  }
+
   /// The messages of a partition, or nil: of all, cannot be read until a person changes something.
   func fetchingFailed(_ partition: Int32?, _ reason: String) {
     fetching.withLock { $0.failed(partition, reason) }

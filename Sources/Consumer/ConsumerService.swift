@@ -100,37 +100,39 @@ package final class ConsumerService: Sendable {
       ])
     let rereading = Rereader(settings.kafka)
     store.assembler.reread = { try rereading.read(topic: $0, partition: $1, offset: $2) }
-    let reader = try TopicReader(
-      consumer: consumer, catalog: store.catalog, cluster: cluster, topic: settings.topic, events: events, log: log)
     // An embedded broker's topic lasts as long as it does.
-    if settings.embeddedCluster == nil {
-      reader.doubt = TopicDoubt(topic: settings.topic, rereader: rereading)
-      reader.census = GroupCensus(
+    let isLasting = settings.embeddedCluster != nil
+    let driver = try SessionDriver(
+      consumer: consumer, catalog: store.catalog, cluster: cluster, topic: settings.topic,
+      rereader: isLasting ? nil : rereading, events: events, log: log)
+    if !isLasting {
+      driver.census = GroupCensus(
         kafka, topic: settings.topic, output: store.catalog.id, slot: store.slot, events: events)
-      reader.restorer = TopicRestorer(
+      driver.restorer = TopicRestorer(
         BrokerConnection(client: consumer, servers: connection.servers, log: log, health: events.health),
         topic: settings.topic, wanted: settings.newTopic, cluster: cluster)
     }
-    defer { reader.census?.end() }
-    store.letters.whileWaiting = { [stop] in reader.keepAlive(stop) }
+    defer { driver.census?.end() }
+    store.letters.whileWaiting = { [stop] in driver.keepAlive(stop) }
     defer { store.letters.whileWaiting = { true } }
     if isFirst, settings.fromBeginning {
-      try store.readAgain(settings.topic, reader.topic)
+      try store.readAgain(settings.topic, driver.session.topic)
       log.info(
         "reading the topic again from its beginning",
         ["event": "reading_from_beginning", "topic": .string(settings.topic)])
     }
-    guard try RebuiltCatalog.bind(store.catalog, reader.topic, settings.topic, rereading, connection, stop) else {
+    guard try RebuiltCatalog.bind(store.catalog, driver.session.topic, settings.topic, rereading, connection, stop)
+    else {
       return
     }
     try store.catalog.prunePast()
     client.unsubscribeAndClose()
     // An embedded broker has this consumer alone, and would let a group's first member wait for 3 s.
-    if settings.embeddedCluster != nil { try reader.readAll(partitions: partitions) } else { try reader.subscribe() }
+    if isLasting { try driver.readAll(partitions: partitions) } else { try driver.subscribe() }
     let session = Int(kafka.values["session.timeout.ms"] ?? "") ?? 10_000
-    try StoringLoop(reader, store, settings, log: log, events: events, stop: stop)
-      .run(patience: Self.sessionsWithoutPlace * session)
-    reader.commitAndWait(timeoutMilliseconds: 5_000)
+    try BatchPipeline(driver, store, settings, log: log, events: events, stop: stop)
+      .run(patience: .milliseconds(Self.sessionsWithoutPlace * session))
+    driver.commitAndWait(timeoutMilliseconds: 5_000)
   }
 }
 

@@ -26,18 +26,17 @@ struct ConsumerUpkeep {
 
   mutating func somethingCame() { idle.reset() }
 
-  /// To be called with nothing waiting to be stored. Returns true where the topic has been stored for long enough.
-  mutating func isRunOver(_ reader: TopicReader, _ store: ImageStore) throws -> Bool {
+  /// To be called with nothing waiting to be stored. Returns true if the topic has been stored for long enough.
+  mutating func run(_ driver: SessionDriver, _ store: ImageStore) throws -> Bool {
     guard Clock.monotonicMilliseconds >= next else { return false }
     next = Clock.monotonicMilliseconds + Self.interval
-    guard reader.isCaughtUp else {
+    guard driver.session.isCaughtUp else {
       idle.reset()
       return false
     }
-    reader.commitEnds()
-    reader.lookForAnotherTopic()
+    driver.lookAtEnds()
     do {
-      try tidy(reader, store)
+      try driver.upkeep { try tidy(driver, store) }
       events.expiringIsWell()
     } catch {
       if CatalogError.final(error, path: store.catalog.path) != nil { throw error }
@@ -47,20 +46,18 @@ struct ConsumerUpkeep {
     let isStored =
       try settings.untilIdle != nil
       && group.hasStored(
-        allBut: Set(reader.partitions), unread: store.catalog.unread(settings.topic, reader.topic))
+        allBut: Set(driver.session.partitions.keys), unread: store.catalog.unread(settings.topic, driver.session.topic))
     return idle.isOver(allStored: isStored)
   }
 
   /// Only at the topic's end: what is still to be read may hold the missing segments.
-  private mutating func tidy(_ reader: TopicReader, _ store: ImageStore) throws {
+  private mutating func tidy(_ driver: SessionDriver, _ store: ImageStore) throws {
     if Clock.monotonicMilliseconds >= nextCleaning, try store.removeOrphans(olderThan: settings.segmentTimeout) {
       nextCleaning = Clock.monotonicMilliseconds + Int64(settings.segmentTimeout)
     }
-    // Letters that waited for the broker have stopped the fetching.
-    defer { reader.resume() }
     let expired = try store.expire(
-      reader.topic, settings.topic, after: settings.segmentTimeout, in: Set(reader.partitions),
-      partitionCount: reader.partitionCount)
+      driver.session.topic, settings.topic, after: settings.segmentTimeout, in: Set(driver.session.partitions.keys),
+      partitionCount: driver.partitionCount)
     for image in expired ?? [] { events.expired(image) }
   }
 }

@@ -61,8 +61,6 @@ package final class ImageStore {
     package var messages: [any Message]
     /// What each partition's position must be in the catalog for the batch to be ours to store.
     package var base: [Int32: Catalog.Position?]
-    /// The end of what was handed out of its partitions before it, which is to be stored first.
-    package var follows: [Int32: Int64] = [:]
     /// What is known of its messages by now.
     var findings = Findings()
     /// Concerns the first message, and needs its letters. A value: a transaction that comes to nothing leaves the batch
@@ -70,13 +68,12 @@ package final class ImageStore {
     var obstacle: Obstacle?
 
     package init(
-      topic: Catalog.Topic, messages: [any Message], base: [Int32: Catalog.Position?], follows: [Int32: Int64] = [:],
+      topic: Catalog.Topic, messages: [any Message], base: [Int32: Catalog.Position?],
       findings: Findings = Findings(), obstacle: Obstacle? = nil
     ) {
       self.topic = topic
       self.messages = messages
       self.base = base
-      self.follows = follows
       self.findings = findings
       self.obstacle = obstacle
     }
@@ -98,10 +95,20 @@ package final class ImageStore {
     package var past = 0
     package var letters = 0
     package var positions: [Int32: Catalog.Position] = [:]
-    /// What is to be stored next: a message of it turned out to be unusable, and its letter comes first.
-    package var rest: Batch?
-    /// The same, where that takes messages whose content was given back: read them again.
-    package var isCutShort = false
+    package var remainder = Remainder.nothing
+  }
+
+  /// What a transaction has left of its batch: a message of it turned out to be unusable.
+  package enum Remainder {
+    case nothing
+    /// To be stored next. Its first message's dead letter comes first.
+    case batch(Batch)
+    /// The same, but that takes messages whose content was given back: read them again.
+    case unreadable
+
+    package var isUnreadable: Bool { if case .unreadable = self { true } else { false } }
+    /// What is to be stored next.
+    package var rest: Batch? { if case .batch(let rest) = self { rest } else { nil } }
   }
 
   package enum Outcome {
@@ -181,10 +188,9 @@ package final class ImageStore {
       for (message, result) in zip(batch.messages, prepared) {
         if let obstacle = try apply(result, message, batch, &attempt, heart) {
           // Letters are made of messages.
-          attempt.stored.isCutShort = batch.messages[count...].contains(where: \.isReleased)
-          if !attempt.stored.isCutShort {
-            attempt.stored.rest = try rest(of: batch, from: count, obstacle, prepared, attempt.stored.positions)
-          }
+          attempt.stored.remainder =
+            batch.messages[count...].contains(where: \.isReleased)
+            ? .unreadable : .batch(try rest(of: batch, from: count, obstacle, prepared, attempt.stored.positions))
           break
         }
         count += 1
@@ -205,7 +211,7 @@ package final class ImageStore {
       try catalog.database.commit()
       FaultPoint.transactionCommitted.reached()
       // What is read again must not have its letters twice.
-      if !attempt.stored.isCutShort { letters.settled() }
+      if !attempt.stored.remainder.isUnreadable { letters.settled() }
       // It is stored, whatever becomes of these.
       try? removeLeftovers(attempt.leftovers)
       preparer.drop(attempt.unused[...])

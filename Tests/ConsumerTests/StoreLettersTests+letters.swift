@@ -24,7 +24,8 @@ extension StoreLettersTests {
       default: [segments("bad.jpg", "bad one")[0], segments("other.jpg", "bad one", id: "id of bad one")[1]]
       }
     let batch = try batch(store, [image("good.jpg", "good")] + bad + [image("last.jpg", "last")])
-    guard case .stored(let stored) = try store.store(batch, whileWaiting: { true }), let rest = stored.rest else {
+    guard case .stored(let stored) = try store.store(batch, whileWaiting: { true }), let rest = stored.remainder.rest
+    else {
       Issue.record("nothing was stored before the letter")
       return
     }
@@ -131,7 +132,8 @@ extension StoreLettersTests {
       ? [image("../1", "a"), image("../2", "b")] : segments("a.jpg", "put together", digest: digest(of: "another"))
     var next = try batch(store, bad)
     if kind == "segments" {
-      guard case .stored(let stored) = try store.store(next, whileWaiting: { true }), let rest = stored.rest else {
+      guard case .stored(let stored) = try store.store(next, whileWaiting: { true }), let rest = stored.remainder.rest
+      else {
         Issue.record("there was no obstacle")
         return
       }
@@ -191,7 +193,8 @@ extension StoreLettersTests {
     let messages = [wrong[0], image("cat/1.jpg", "1"), wrong[1], image("good.jpg", "good")]
     var first: ImageStore? = try store()
     let batch = try batch(first!, messages)
-    guard case .stored(let stored) = try first!.store(batch, whileWaiting: { true }), let rest = stored.rest else {
+    guard case .stored(let stored) = try first!.store(batch, whileWaiting: { true }), let rest = stored.remainder.rest
+    else {
       Issue.record("nothing was stored before the letter")
       return
     }
@@ -237,7 +240,7 @@ extension StoreLettersTests {
       try failAtTheCSVFile(batch, in: store)
       guard case .stored(let done) = try store.store(batch, whileWaiting: { true }) else { break }
       stored += done.images.map(\.name)
-      next = done.rest
+      next = done.remainder.rest
     }
     #expect(try reasons == [])
     #expect(stored == ["a.jpg", "a.jpg", "a.jpg"])

@@ -109,7 +109,8 @@ extension StoreLettersTests {
     store.assembler.beatMilliseconds = 0
     let wrong = segments("bad.jpg", "bad one", digest: digest(of: "another"))
     let batch = try batch(store, [wrong[0], image("good.jpg", "good"), wrong[1]])
-    guard case .stored(let stored) = try store.store(batch, whileWaiting: { true }), let rest = stored.rest else {
+    guard case .stored(let stored) = try store.store(batch, whileWaiting: { true }), let rest = stored.remainder.rest
+    else {
       Issue.record("nothing was stored before the letter")
       return
     }

@@ -74,7 +74,7 @@ extension StoreLettersTests {
     guard case .stored(let stored) = try store.store(all, [preparation], whileWaiting: { true }) else {
       throw TestFailure()
     }
-    #expect(stored.images.map(\.name) == ["a.jpg"] && stored.letters == 1 && !stored.isCutShort)
+    #expect(stored.images.map(\.name) == ["a.jpg"] && stored.letters == 1 && !stored.remainder.isUnreadable)
     #expect(try letterKeys == ["../b.jpg"])
     #expect(try temporaries == [])
   }
@@ -87,7 +87,7 @@ extension StoreLettersTests {
       store, [image("a.jpg", "a"), image("b.jpg", "b"), image("../c.jpg", "c"), image("d.jpg", "d")])
     guard case .stored(let stored) = try store.store(all, [store.begin(all, releasing: true)], whileWaiting: { true })
     else { throw TestFailure() }
-    #expect(stored.isCutShort && stored.rest == nil && stored.images.map(\.name) == ["a.jpg"])
+    #expect(stored.remainder.isUnreadable && stored.images.map(\.name) == ["a.jpg"])
     #expect(stored.positions[0]?.next == 1)
     #expect(try temporaries == [] && reasons.count == 1, "the letter that needs nothing is there")
 
@@ -103,17 +103,16 @@ extension StoreLettersTests {
     let store = try store()
     let all = try batch(store, (0..<6).map { image("\($0).jpg", "\($0)") })
     let size = all.messages[0].size
-    func ahead(_ preparations: [Preparation]) throws -> BatchesAhead {
-      var ahead = BatchesAhead()
+    func ahead(_ preparations: [Preparation]) throws -> PreparedBatches {
+      var ahead = PreparedBatches()
       for (number, preparation) in preparations.enumerated() {
-        var batch = try part(all, number..<number + 1, of: store)
-        batch.follows = number == 0 ? [:] : [0: Int64(number)]
-        ahead.append(batch, preparation, epoch: number < 5 ? 1 : 2)
+        let ticket = BatchTicket(epoch: number < 5 ? 1 : 2, numbers: number...number)
+        ahead.append(ticket, try part(all, number..<number + 1, of: store), preparation)
         _ = preparation.succeeds
       }
       return ahead
     }
-    func taken(_ ahead: inout BatchesAhead, _ images: Int, _ bytes: Int) -> [Int64]? {
+    func taken(_ ahead: inout PreparedBatches, _ images: Int, _ bytes: Int) -> [Int64]? {
       ahead.takeFirst(upTo: images, bytes)?.batch.messages.map(\.offset)
     }
     let ready = { Preparation { [] } }
@@ -122,11 +121,11 @@ extension StoreLettersTests {
     #expect(taken(&six, 2, 1 << 20) == [0, 1])
     #expect(taken(&six, 9, 2 * size) == [2, 3])
     #expect(taken(&six, 9, 1) == [4], "one is taken whatever its size")
-    #expect(six.takeVoid(epoch: 2).isEmpty && six.takeVoid(epoch: 3).count == 1 && six.isEmpty)
+    #expect(six.takeAll { $0.epoch != 2 }.isEmpty && six.takeAll { $0.epoch != 3 }.count == 1 && six.isEmpty)
 
     var failing = try ahead([ready(), Preparation { throw TestFailure() }, ready()])
     let first = failing.takeFirst(upTo: 9, 1 << 20)
-    #expect(first?.batch.messages.map(\.offset) == [0] && first?.batch.follows == [:])
+    #expect(first?.batch.messages.map(\.offset) == [0] && first?.ticket.numbers == 0...0)
     #expect(taken(&failing, 9, 1 << 20) == [1], "what fails is tried again alone")
     #expect(failing.takeAll().count == 1 && failing.isEmpty)
   }

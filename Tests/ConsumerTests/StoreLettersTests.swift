@@ -103,7 +103,7 @@ import Testing
         break
       }
       transactions.append(stored)
-      next = stored.rest
+      next = stored.remainder.rest
     }
     return transactions
   }

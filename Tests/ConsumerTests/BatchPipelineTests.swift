@@ -8,7 +8,7 @@ import Testing
 @testable import Platform
 
 /// A batch that is prepared ahead is nothing without the one before it.
-@Suite(.serialized) struct StoringLoopTests {
+@Suite(.serialized) struct BatchPipelineTests {
   private let scratch: TestFolder
   private let cluster: EmbeddedCluster
   private let lines = LogLines()
@@ -106,7 +106,7 @@ import Testing
   ///   - begin: called for each batch before it is prepared, with its number; what it returns stands in for the preparation.
   ///   - meanwhile: run on another thread.
   private func run(
-    until count: Int, _ begin: (Int, TopicReader, Preparation) throws -> Preparation = { $2 },
+    until count: Int, _ begin: (Int, SessionDriver, Preparation) throws -> Preparation = { $2 },
     meanwhile: @escaping @Sendable () -> Void = {}
   ) throws -> Begun {
     var settings = settings
@@ -118,7 +118,7 @@ import Testing
       log: lines.log)
     let consumer = try KafkaConsumer(settings.kafka, topic: "images")
     defer { consumer.unsubscribeAndClose() }
-    let reader = try TopicReader(
+    let driver = try SessionDriver(
       consumer: consumer, catalog: store.catalog, cluster: "c", topic: "images", events: events, log: lines.log)
     let watch = BackgroundTask {
       meanwhile()
@@ -128,18 +128,19 @@ import Testing
       isOver.set()
       try? watch.finish()
     }
-    try reader.subscribe()
+    try driver.subscribe()
     try withoutActuallyEscaping(begin) { begin in
-      let loop = StoringLoop(reader, store, settings, log: lines.log, events: events, stop: stop) { batch, releasing in
+      let pipeline = BatchPipeline(driver, store, settings, log: lines.log, events: events, stop: stop) {
+        batch, releasing in
         begun.offsets.append(batch.messages.map(\.offset))
         begun.releasing.append(releasing)
         let preparation = store.begin(batch, releasing: releasing)
-        do { return try begin(begun.offsets.count, reader, preparation) } catch {
+        do { return try begin(begun.offsets.count, driver, preparation) } catch {
           Issue.record(error)
           return preparation
         }
       }
-      try loop.run(patience: 30_000)
+      try pipeline.run(patience: .seconds(30))
     }
     #expect(!stop.isSet, "\(begun.offsets) \(lines.all)")
     return begun
@@ -148,17 +149,16 @@ import Testing
   private var stored: [String] { (try? scratch.names("out").filter { $0.hasSuffix(".jpg") }) ?? [] }
   private var rows: Int { ((try? scratch.read("rows.csv")) ?? "").split(separator: "\n").count - 1 }
 
-  @Test("a new assignment is stored although an old batch is still being prepared") func newAssignmentIsStored() throws
-  {
+  @Test("what is read again is stored although an old batch is still being prepared") func lateBatchIsVoid() throws {
     try send(["1.jpg", "2.jpg", "3.jpg", "4.jpg"])
     let isLate = StopFlag()
-    let begun = try run(until: 4) { number, reader, preparation in
+    let begun = try run(until: 4) { number, driver, preparation in
       guard number == 1 else {
         isLate.set()
         return preparation
       }
-      // As if its partitions were assigned again.
-      try reader.reload()
+      // The partition ends before its beginning: so ends the one of a topic that was re-created.
+      try driver.handle(.endOfPartition(0, offset: -1))
       return Preparation {
         #expect(isLate.wait(milliseconds: 30_000))
         return try preparation.finish()

@@ -1,0 +1,212 @@
+import Configuration
+import Kafka
+import Output
+import Platform
+import Telemetry
+
+/// One life as a member of the group: polls, prepares batches, stores them one after another, commits. One thread does all of it,
+/// but for what needs neither the topic nor the catalog: while a batch is stored, the next ones are prepared, and librdkafka
+/// fetches more.
+final class BatchPipeline {
+  private let driver: SessionDriver
+  private let store: ImageStore
+  private let settings: ConsumerSettings
+  private let log: Log
+  private let events: ConsumerEvents
+  private let stop: StopFlag
+  private var upkeep: ConsumerUpkeep
+  private var ahead = PreparedBatches()
+  private let prepare: (ImageStore.Batch, _ releasing: Bool) -> Preparation
+
+  /// How long the first message is waited for, and how long others while there is something else to do, in ms.
+  private static let patience = 200
+  private static let moment = 2
+  /// A transaction's messages are prepared in as many batches. More of them would be waiting longer for a disk that is slower
+  /// than the broker.
+  private static let mostAhead = 4
+  /// If images are small, more of them at once would only make the first one wait.
+  private static let mostImages = 256
+  /// Bytes of messages above which a batch has memory to itself.
+  private static let large = 12 << 20
+
+  /// - Parameter prepare: begins to prepare a batch; nil: the store does.
+  init(
+    _ driver: SessionDriver, _ store: ImageStore, _ settings: ConsumerSettings, log: Log, events: ConsumerEvents,
+    stop: StopFlag, prepare: ((ImageStore.Batch, _ releasing: Bool) -> Preparation)? = nil
+  ) {
+    self.driver = driver
+    self.store = store
+    self.settings = settings
+    self.log = log
+    self.events = events
+    self.stop = stop
+    self.prepare = prepare ?? { store.begin($0, releasing: $1) }
+    upkeep = ConsumerUpkeep(settings, events: events)
+  }
+
+  deinit { abandon(ahead.takeAll()) }
+
+  private var batchImages: Int { min(settings.batchImages, Self.mostImages) }
+  private var batchBytes: Int { max(1, settings.batchBytes / Self.mostAhead) }
+
+  /// Returns when `stop` is set, or when `count` or `untilIdle` is reached.
+  /// - Parameter patience: how long to wait for an assignment.
+  /// - Throws: `NoPlace` after that.
+  func run(patience: Duration) throws {
+    while !stop.isSet {
+      if let fatal = driver.fatalError { throw fatal }
+      try driver.restoreTopic()
+      if let waited = driver.waitedForAssignment, waited > patience {
+        throw NoPlace(milliseconds: patience.inMilliseconds)
+      }
+      events.beat(waiting: driver.session.waiting.count + ahead.messages)
+      if try turn() { return }
+    }
+    try finish(downTo: 0)
+  }
+
+  /// Looks once for messages, and stores what is to be stored. Returns true if the run has reached its end.
+  private func turn() throws -> Bool {
+    let left = settings.count.map { $0 - events.stored } ?? Int.max
+    if left <= 0 { return true }
+    let room = min(batchImages, left - ahead.messages)
+    guard room > 0 else {
+      try finishFirst()
+      return false
+    }
+    let isBusy = ahead.isBusy
+    let came = try driver.pump(
+      maximum: min(room - driver.session.waiting.count, 32), timeoutMilliseconds: timeout(isBusy))
+    if came { upkeep.somethingCame() }
+    // One message may be far larger than a batch of ours: memory has no room for another batch next to it.
+    let isLarge = driver.session.waiting.bytes > max(Self.large, 2 * batchBytes)
+    if isLarge, try !finish(downTo: 0) { return false }
+    let isFull = driver.session.waiting.isFull(count: room, bytes: batchBytes)
+    let isDue = isFull || !came && !isBusy || driver.session.waiting.isOverdue(at: .now)
+    if isDue, !driver.session.waiting.isEmpty {
+      let isCareful = handOut(room)
+      // What is there is not kept for more that may not come soon.
+      try finish(downTo: isLarge ? 0 : isFull && !isCareful ? Self.mostAhead - 1 : 1)
+    } else if !came, !isBusy {
+      // What is ready is not kept for company that is not there yet: while it is stored, more gathers by itself.
+      try finishFirst()
+    }
+    return try driver.session.waiting.isEmpty && ahead.isEmpty && upkeep.run(driver, store)
+  }
+
+  private func timeout(_ isBusy: Bool) -> Int {
+    if isBusy { return Self.moment }
+    if !ahead.isEmpty { return 0 }
+    return driver.session.waiting.isEmpty ? Self.patience : Self.moment
+  }
+
+  /// Begins to prepare the next batch. Returns whether its messages keep their content.
+  private func handOut(_ room: Int) -> Bool {
+    let next = driver.handOut(room)
+    let batch = ImageStore.Batch(topic: driver.session.topic, messages: next.messages, base: [:])
+    ahead.append(next.ticket, batch, prepare(batch, !next.keepsContent))
+    return next.keepsContent
+  }
+
+  /// Stores what is ahead until no more than so many batches are.
+  /// - Returns: as `finishFirst`.
+  @discardableResult
+  private func finish(downTo count: Int) throws -> Bool {
+    while ahead.count > count {
+      guard try finishFirst() else { return false }
+    }
+    return true
+  }
+
+  /// Stores the first of what is ahead, if anything is, and what is ready after it.
+  /// - Returns: false if it is not stored: then nothing that comes after it is, and all of it is read again.
+  @discardableResult
+  private func finishFirst() throws -> Bool {
+    // Their assignment, position or topic is not the one that is read now.
+    abandon(ahead.takeAll { [session = driver.session] in !session.isCurrent($0) })
+    guard let first = ahead.takeFirst(upTo: settings.batchImages, settings.batchBytes) else { return true }
+    let isStored: Bool
+    if driver.begin(first.ticket) {
+      isStored = try storeAll(of: first)
+      try driver.endStoring(stop)
+    } else {
+      abandon([first])
+      isStored = false
+    }
+    if !isStored { abandon(ahead.takeAll()) }
+    return isStored
+  }
+
+  /// What the system is at fault for is tried again until it works, the batch is void, or the run ends.
+  /// - Returns: whether all of it is stored.
+  private func storeAll(of entry: PreparedBatches.Entry) throws -> Bool {
+    var (batch, preparations, begun) = (entry.batch, entry.preparations, entry.begun)
+    defer { for preparation in preparations { store.abandon(preparation) } }
+    while true {
+      let outcome: ImageStore.Outcome
+      do {
+        guard let positions = try driver.expectedPositions() else { return false }
+        batch.base = positions
+        let prepared = preparations
+        preparations = []
+        outcome = try store.store(batch, prepared) { [driver, stop] in driver.keepAlive(stop) }
+      } catch {
+        guard try isRetried(batch, after: error) else { return false }
+        continue
+      }
+      switch outcome {
+      case .givenUp: return false
+      case .fenced:
+        log.info("another consumer has stored some of these messages: going on where it is")
+        return false
+      case .stored(let stored):
+        note(stored, since: begun)
+        switch stored.remainder {
+        case .nothing: return true
+        case .unreadable: return false
+        case .batch(let rest): (batch, begun) = (rest, Clock.monotonicMilliseconds)
+        }
+      }
+    }
+  }
+
+  private func note(_ stored: ImageStore.Stored, since begun: Int64) {
+    let remainder: ConsumerSession<KafkaMessage>.Remainder =
+      switch stored.remainder {
+      case .nothing: .nothing
+      case .batch: .rest
+      case .unreadable: .unreadable
+      }
+    driver.stored(stored.positions, leaving: remainder)
+    for (partition, position) in stored.positions { settings.onStored?(partition, position.next) }
+    events.stored(stored, since: begun)
+  }
+
+  /// Waits after a failure that may pass.
+  /// - Returns: false if the batch is void, or cannot be tried again since its messages are not there any more.
+  /// - Throws: what does not pass.
+  private func isRetried(_ batch: ImageStore.Batch, after error: any Error) throws -> Bool {
+    if CatalogError.final(error, path: store.catalog.path) != nil { throw error }
+    if !(error is SegmentFileGone && batch.isReleased) {
+      let delay = driver.storingFailed()
+      events.storingFailed(error, retryMilliseconds: delay.inMilliseconds)
+      guard waits(delay) else { return false }
+    }
+    guard batch.isReleased else { return true }
+    driver.readAgain()
+    return false
+  }
+
+  /// - Returns: false if the batch that waits is void.
+  private func waits(_ duration: Duration) -> Bool {
+    let end = ContinuousClock.now + duration
+    while ContinuousClock.now < end {
+      guard driver.keepAlive(stop) else { return false }
+    }
+    return true
+  }
+
+  private func abandon(_ entries: [PreparedBatches.Entry]) {
+    for entry in entries { for preparation in entry.preparations { store.abandon(preparation) } }
+  }
+}

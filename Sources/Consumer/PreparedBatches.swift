@@ -1,0 +1,57 @@
+import Output
+import Platform
+
+/// Batches that are being prepared while others are stored, in the order in which they are to be stored.
+struct PreparedBatches {
+  /// One batch, or several that are stored as one.
+  struct Entry {
+    var ticket: BatchTicket
+    var batch: ImageStore.Batch
+    var preparations: [Preparation]
+    let begun = Clock.monotonicMilliseconds
+  }
+
+  private var entries: [Entry] = []
+
+  var count: Int { entries.count }
+  var isEmpty: Bool { entries.isEmpty }
+  var messages: Int { entries.reduce(0) { $0 + $1.batch.messages.count } }
+  /// Whether the last of them is still being prepared: as long as it is, there is time to gather.
+  var isBusy: Bool { entries.last?.preparations.allSatisfy(\.isReady) == false }
+
+  mutating func append(_ ticket: BatchTicket, _ batch: ImageStore.Batch, _ preparation: Preparation) {
+    entries.append(Entry(ticket: ticket, batch: batch, preparations: [preparation]))
+  }
+
+  /// Takes the first one, and with it those after it that are ready: what syncing a transaction costs does not grow with what is
+  /// in it.
+  mutating func takeFirst(upTo images: Int, _ bytes: Int) -> Entry? {
+    guard !entries.isEmpty else { return nil }
+    var taken = entries.removeFirst()
+    // If it cannot be prepared, it is tried again, alone.
+    guard taken.preparations.allSatisfy(\.succeeds) else { return taken }
+    var size = taken.batch.size
+    while let next = entries.first, let ticket = taken.ticket.joined(with: next.ticket),
+      next.preparations.allSatisfy(\.hasSucceeded), taken.batch.messages.count + next.batch.messages.count <= images,
+      size + next.batch.size <= bytes
+    {
+      entries.removeFirst()
+      size += next.batch.size
+      taken.ticket = ticket
+      taken.batch.messages += next.batch.messages
+      taken.preparations += next.preparations
+    }
+    return taken
+  }
+
+  /// Takes those that are void: their messages come again, or never.
+  mutating func takeAll(where isVoid: (BatchTicket) -> Bool = { _ in true }) -> [Entry] {
+    defer { entries.removeAll { isVoid($0.ticket) } }
+    return entries.filter { isVoid($0.ticket) }
+  }
+}
+
+extension ImageStore.Batch {
+  /// Bytes of its messages.
+  var size: Int { messages.reduce(0) { $0 + $1.size } }
+}

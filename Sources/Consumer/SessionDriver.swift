@@ -1,0 +1,326 @@
+import Cluster
+import Kafka
+import Output
+import Platform
+import SQLite
+import Telemetry
+
+/// Carries a consumer's session out: tells it what the client brings, and does with the client and the catalog what it asks for.
+/// What may be done, and when, the session alone decides. Used by one thread.
+final class SessionDriver {
+  private let consumer: KafkaConsumer
+  private let catalog: Catalog
+  private let cluster: String
+  private let topicName: String
+  private let log: Log
+  private let events: ConsumerEvents
+
+  private(set) var session: ConsumerSession<KafkaMessage>
+  let lag: LagWatch
+  /// Reads messages again, to see whether the topic was re-created; nil: it cannot be while this runs.
+  private let rereader: Rereader?
+  /// nil: the topic lasts as long as this.
+  var restorer: TopicRestorer?
+  /// Looks who else is in the group; nil: nobody can be.
+  var census: GroupCensus?
+  /// What cannot be thrown within the client's callback, or while a batch is stored: the next `pump` throws it.
+  private var failure: (any Error)?
+  private let reports = Repetitions(intervalMilliseconds: 60_000)
+
+  /// How long the broker may take to tell what it has of a message, in ms.
+  private static let patience = 2_000
+
+  var fatalError: KafkaError? { consumer.fatalError }
+
+  init(
+    consumer: KafkaConsumer, catalog: Catalog, cluster: String, topic: String, rereader: Rereader? = nil,
+    commitRetry: Duration = .seconds(5), events: ConsumerEvents, log: Log
+  ) throws {
+    self.consumer = consumer
+    self.catalog = catalog
+    self.cluster = cluster
+    self.rereader = rereader
+    self.log = log
+    self.events = events
+    topicName = topic
+    session = ConsumerSession(
+      topic: try catalog.topic(topic, cluster: cluster), doubtsTopic: rereader != nil, commitRetry: commitRetry)
+    lag = LagWatch(consumer, topic: topic, events: events)
+    consumer.commitNote = CommittedOffsets.note(of: catalog)
+    consumer.onAssigned = { [weak self] in self?.assigned($0) ?? [:] }
+    consumer.onRevoked = { [weak self] partitions, _ in self?.revoked(partitions) }
+  }
+
+  // MARK: Group
+
+  /// Joins the group.
+  func subscribe() throws {
+    try consumer.subscribe()
+    session.joined(at: .now)
+  }
+
+  /// Reads all partitions of the topic without a group.
+  func readAll(partitions: Int) throws { try consumer.assign((0..<Int32(partitions)).map { $0 }) }
+
+  /// Called by the client, within a poll.
+  private func assigned(_ partitions: [Int32]) -> [Int32: KafkaConsumer.StartOffset] {
+    session.assigned(partitions, at: .now)
+    lag.forget()
+    // Unless a batch is stored just now: then the partitions are placed after it.
+    if case .readPositions(let partitions, let isNew) = session.nextAction(at: .now) {
+      do { try readPositions(partitions, isNewAssignment: isNew) } catch { failure = error }
+    }
+    events.assigned()
+    census?.assigned()
+    // More consumers than partitions, or a group that was arranged while the topic was missing: nobody would look again for long.
+    if partitions.isEmpty { restorer?.noteMissing() }
+    log.info("partitions assigned", ["partitions": .string(listed(partitions))])
+    return session.takeStarts()
+  }
+
+  private func revoked(_ partitions: [Int32]) {
+    if !partitions.isEmpty { log.info("partitions revoked", ["partitions": .string(listed(partitions))]) }
+    events.revoked()
+    session.revoked(at: .now)
+    lag.forget()
+  }
+
+  private func listed(_ partitions: [Int32]) -> String { partitions.sorted().map { String($0) }.joined(separator: ",") }
+
+  /// How long the group has assigned nothing to this consumer, though there is a topic.
+  var waitedForAssignment: Duration? { restorer?.isMissing == true ? nil : session.waited(at: .now) }
+
+  /// Creates the topic again if it was deleted. To be called outside of any transaction.
+  /// - Throws: `ClusterChanged`.
+  func restoreTopic() throws {
+    if consumer.takeMissesTopic() { restorer?.noteMissing() }
+    let isThere = try restorer?.restore { try consumer.lookAtSubscription(timeoutMilliseconds: TopicRestorer.patience) }
+    if isThere == true { session.topicFound(at: .now) }
+  }
+
+  // MARK: Polling
+
+  /// Does what is due, polls once, and does what has become due. Returns true if new messages came.
+  func pump(maximum: Int, timeoutMilliseconds: Int) throws -> Bool {
+    try carryOut()
+    let before = session.waiting.count
+    try poll(maximum: maximum, timeoutMilliseconds: timeoutMilliseconds)
+    try carryOut()
+    return session.waiting.count > before
+  }
+
+  /// To be called while a batch is stored, or waits for that: polls, so that the group keeps this consumer. What comes is noted, and
+  /// acted upon when the work has ended.
+  /// - Returns: false if the work has lost its purpose, or the run ends.
+  func keepAlive(_ stop: StopFlag) -> Bool {
+    events.beat(waiting: session.waiting.count)
+    do {
+      try carryOut()
+      try poll(maximum: 1, timeoutMilliseconds: 20)
+    } catch { failure = error }
+    return !stop.isSet && !session.isWorkVoid
+  }
+
+  private func poll(maximum: Int, timeoutMilliseconds: Int) throws {
+    for event in consumer.poll(maximum: max(1, maximum), timeoutMilliseconds: timeoutMilliseconds) {
+      try handle(event)
+    }
+    session.refetch(lag.look(session), at: .now)
+    if let failure {
+      self.failure = nil
+      throw failure
+    }
+  }
+
+  func handle(_ event: KafkaConsumer.Event) throws {
+    switch event {
+    case .message(let message): note(session.received(message, at: .now), of: message.partition)
+    case .endOfPartition(let partition, let offset):
+      note(session.reachedEnd(of: partition, offset, at: .now), of: partition)
+    case .offsetOutOfRange(let partition, _): session.outOfRange(partition, at: .now)
+    case .commitFailed(let error):
+      session.commitRefused(at: .now)
+      try report(error)
+    case .failure(let error, let partition):
+      if error.isUnknownTopic { restorer?.noteMissing() }
+      if error.nature == .needsPerson, session.waited(at: .now) == nil {
+        events.fetchingFailed(partition, KafkaErrorFix.described(error))
+      }
+      try report(error)
+    }
+  }
+
+  private func note(_ reception: ConsumerSession<KafkaMessage>.Reception, of partition: Int32) {
+    guard case .noted(let loss) = reception else { return }
+    events.fetchingGoesOn(partition)
+    if let loss { events.lost(loss, of: partition) }
+  }
+
+  private func report(_ error: KafkaError) throws {
+    if error.isFatal { throw error }
+    // What keeps it out of the group is why it is not ready.
+    if session.waited(at: .now) != nil { events.health.trouble(.partitions, KafkaErrorFix.described(error)) }
+    guard let unsaid = reports.unsaid(of: error.name + error.context) else { return }
+    log.warning(
+      "the Kafka client reports: \(KafkaErrorFix.described(error))",
+      unsaid > 0 ? ["others_before": .of(unsaid)] : [:])
+  }
+
+  // MARK: What the session asks for
+
+  /// Does all that is due.
+  private func carryOut() throws {
+    while let action = session.nextAction(at: .now) {
+      switch action {
+      case .advanceGeneration(let topic): try advance(topic)
+      case .readPositions(let partitions, let isNew): try readPositions(partitions, isNewAssignment: isNew)
+      case .seek(let partition, let start): seek(partition, start)
+      case .pause:
+        session.paused()
+        try? consumer.pauseAll()
+      case .resume:
+        session.resumed()
+        try? consumer.resumeAll()
+      }
+    }
+  }
+
+  private func advance(_ topic: Catalog.Topic) throws {
+    do {
+      try catalog.advance(topic)
+      session.generationAdvanced(at: .now)
+      log.warning(
+        "the topic was made anew: it holds other messages than those stored from it. Starting at its beginning",
+        ["topic": .string(topicName)])
+    } catch { try postpone(error) }
+  }
+
+  private func readPositions(_ partitions: [Int32], isNewAssignment: Bool) throws {
+    lag.forget()
+    do {
+      let topic = try catalog.topic(topicName, cluster: cluster)
+      var positions: [Int32: Catalog.Position] = [:]
+      for partition in partitions { positions[partition] = try catalog.position(topic, partition: partition) }
+      if session.positionsRead(topic, positions, at: .now) { events.catalogIsWell() }
+      if isNewAssignment { CommittedOffsets.review(of: partitions, positions, consumer, log) }
+    } catch { try postpone(error) }
+  }
+
+  /// What the host is at fault for, such as a full disk, is tried again later.
+  private func postpone(_ error: any Error) throws {
+    let delay = session.catalogFailed(at: .now)
+    guard (error as? SQLiteError)?.isEnvironmental == true else { throw error }
+    events.readingPositionsFailed(error, retryMilliseconds: delay.inMilliseconds)
+  }
+
+  private func seek(_ partition: Int32, _ start: KafkaConsumer.StartOffset) {
+    do {
+      try consumer.seek(partition: partition, to: start)
+      session.placed(partition)
+    } catch {
+      session.seekFailed(partition, at: .now)
+      log.warning(
+        "a partition's place cannot be taken, to be tried again: \(KafkaErrorFix.described(error))",
+        ["partition": .of(partition)])
+    }
+  }
+
+  // MARK: Batches
+
+  /// - Parameter room: the most messages.
+  func handOut(_ room: Int) -> ConsumerSession<KafkaMessage>.Batch {
+    let batch = session.handOut(room)
+    lag.wakeFetchers(session)
+    return batch
+  }
+
+  /// Begins to store a batch, which ends with `endStoring`. Returns false if it is void.
+  func begin(_ ticket: BatchTicket) -> Bool {
+    switch session.begin(ticket, at: .now) {
+    case .begun: return true
+    case .void: return false
+    case .outOfOrder:
+      log.warning("messages before this batch are not stored; reading them again", ["event": "batch_out_of_order"])
+      return false
+    }
+  }
+
+  /// The positions that the catalog must have for the batch to be stored; nil if it is void.
+  /// - Throws: if the broker does not say what it has.
+  func expectedPositions() throws -> [Int32: Catalog.Position?]? {
+    while true {
+      switch session.permission() {
+      case .store(_, let positions): return positions
+      case .void: return nil
+      case .confirm(let marks):
+        for (partition, mark) in marks { try confirm(partition, mark) }
+      }
+    }
+  }
+
+  /// A message that has expired or was compacted away says nothing.
+  private func confirm(_ partition: Int32, _ mark: Catalog.Mark) throws {
+    let found = try rereader?.read(
+      topic: topicName, partition: partition, offset: mark.offset, timeoutMilliseconds: Self.patience)
+    if found == nil || found?.mark == mark { session.confirmed(partition) } else { session.topicRecreated(at: .now) }
+  }
+
+  /// The catalog has these positions now; Kafka is told too, for those who watch the group.
+  func stored(_ positions: [Int32: Catalog.Position], leaving remainder: ConsumerSession<KafkaMessage>.Remainder) {
+    session.stored(positions, leaving: remainder, at: .now)
+    events.lag = lag.lag(of: session)
+    commit()
+  }
+
+  /// - Returns: how long to wait before the batch is tried again.
+  func storingFailed() -> Duration { session.failed() }
+
+  /// The batch cannot be stored as it is, and its messages are not there any more.
+  func readAgain() { session.giveBack(at: .now) }
+
+  /// The batch is stored, or given up. Does what has become due meanwhile.
+  func endStoring(_ stop: StopFlag) throws {
+    session.gaveUp(at: .now)
+    if !stop.isSet { try carryOut() }
+  }
+
+  // MARK: Between batches
+
+  /// To be called every now and then with everything stored: behind the last message there may be control records, and nothing else
+  /// would tell that the topic was re-created and ends where it did.
+  func lookAtEnds() {
+    commit()
+    if let (partition, mark) = session.messageToLookAt(at: .now) {
+      // A broker that is away is of no concern here.
+      try? confirm(partition, mark)
+    }
+  }
+
+  /// Runs what may wait for the broker or hold the catalog's lock.
+  func upkeep(_ body: () throws -> Void) throws {
+    session.beginUpkeep()
+    defer { session.endUpkeep() }
+    try body()
+  }
+
+  private func commit() {
+    guard let offsets = session.offsetsToCommit(at: .now) else { return }
+    consumer.commit(offsets)
+    FaultPoint.offsetsCommitted.reached()
+  }
+
+  func commitAndWait(timeoutMilliseconds: Int) {
+    let offsets = session.committable
+    guard !offsets.isEmpty else { return }
+    do { try consumer.commitAndWait(offsets, timeoutMilliseconds: timeoutMilliseconds) } catch {
+      log.warning(
+        "the group's offsets could not be committed, which only monitoring will notice: \(KafkaErrorFix.described(error))"
+      )
+    }
+  }
+
+  /// How many partitions the topic has now; nil if the broker does not say it.
+  func partitionCount() -> Int? { try? consumer.partitionCount(of: topicName, timeoutMilliseconds: 5_000) }
+}
+
+extension KafkaMessage: SessionMessage {}
