@@ -137,7 +137,8 @@ package final class ImageStore {
   ///   - preparations: what `begin` gave for it, or for the batches that it consists of; used once. Empty where it has not
   ///     begun.
   ///   - whileWaiting: called while another consumer holds the lock, and now and then while this one does and reads
-  ///     large files; returns false to give the batch up.
+  ///     large files. It must use neither the catalog nor the output: what it learns is acted upon after the transaction.
+  ///     Returns false to give the batch up.
   /// - Throws: what the system is at fault for (a full disk), and the same batch can be tried again, unless it is released;
   ///   or what `CatalogError.final` knows, and it cannot.
   package func store(_ batch: Batch, _ preparations: [Preparation] = [], whileWaiting: @escaping () -> Bool) throws
