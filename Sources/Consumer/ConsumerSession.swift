@@ -119,14 +119,6 @@ struct ConsumerSession<Message: SessionMessage> {
     enter(.waiting(since: now, wasAssigned: true))
   }
 
-  /// How long the group has assigned nothing, not even an empty set of partitions.
-  func waited(at now: Instant) -> Duration? {
-    switch state {
-    case .waiting(let since, _): now - since
-    case .new, .unread, .recreated, .reading: nil
-    }
-  }
-
   /// There was no topic, and now there is: nothing could be assigned before.
   mutating func topicFound(at now: Instant) {
     if case .waiting(_, let wasAssigned) = state { state = .waiting(since: now, wasAssigned: wasAssigned) }
@@ -310,20 +302,7 @@ struct ConsumerSession<Message: SessionMessage> {
     if case .upkeep = work { work = .none }
   }
 
-  // MARK: What is stored
-
-  /// True if everything in the assigned partitions is stored, to the end that the broker has shown. So it is, too, between two
-  /// assignments.
-  var isCaughtUp: Bool {
-    switch state {
-    case .reading: waiting.isEmpty && partitions.values.allSatisfy(\.isAtEnd)
-    case .waiting(_, let wasAssigned): wasAssigned
-    case .new, .unread, .recreated: false
-    }
-  }
-
-  /// Of each partition of which anything is known.
-  var committable: [Int32: Int64] { partitions.compactMapValues(\.committable) }
+  // MARK: What Kafka is told
 
   /// What Kafka is to be told, for those who watch the group; nil: nothing new. To be called after `stored`, and every now and then
   /// while `isCaughtUp`: behind the last message there may be control records, and whoever waits for the group's end wants to

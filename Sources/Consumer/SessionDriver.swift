@@ -25,7 +25,7 @@ final class SessionDriver {
   var census: GroupCensus?
   /// What cannot be thrown within the client's callback, or while a batch is stored: the next `pump` throws it.
   private var failure: (any Error)?
-  private let reports = Repetitions(intervalMilliseconds: 60_000)
+  private let reports: ClientReports
 
   /// How long the broker may take to tell what it has of a message, in ms.
   private static let patience = 2_000
@@ -45,6 +45,7 @@ final class SessionDriver {
     topicName = topic
     session = ConsumerSession(
       topic: try catalog.topic(topic, cluster: cluster), doubtsTopic: rereader != nil, commitRetry: commitRetry)
+    reports = ClientReports(log: log, health: events.health)
     lag = LagWatch(consumer, topic: topic, events: events)
     consumer.commitNote = CommittedOffsets.note(of: catalog)
     consumer.onAssigned = { [weak self] in self?.assigned($0) ?? [:] }
@@ -140,13 +141,13 @@ final class SessionDriver {
     case .offsetOutOfRange(let partition, _): session.outOfRange(partition, at: .now)
     case .commitFailed(let error):
       session.commitRefused(at: .now)
-      try report(error)
+      try reports.report(error, isWaiting: session.waited(at: .now) != nil)
     case .failure(let error, let partition):
       if error.isUnknownTopic { restorer?.noteMissing() }
       if error.nature == .needsPerson, session.waited(at: .now) == nil {
         events.fetchingFailed(partition, KafkaErrorFix.described(error))
       }
-      try report(error)
+      try reports.report(error, isWaiting: session.waited(at: .now) != nil)
     }
   }
 
@@ -154,16 +155,6 @@ final class SessionDriver {
     guard case .noted(let loss) = reception else { return }
     events.fetchingGoesOn(partition)
     if let loss { events.lost(loss, of: partition) }
-  }
-
-  private func report(_ error: KafkaError) throws {
-    if error.isFatal { throw error }
-    // What keeps it out of the group is why it is not ready.
-    if session.waited(at: .now) != nil { events.health.trouble(.partitions, KafkaErrorFix.described(error)) }
-    guard let unsaid = reports.unsaid(of: error.name + error.context) else { return }
-    log.warning(
-      "the Kafka client reports: \(KafkaErrorFix.described(error))",
-      unsaid > 0 ? ["others_before": .of(unsaid)] : [:])
   }
 
   // MARK: What the session asks for
@@ -322,5 +313,3 @@ final class SessionDriver {
   /// How many partitions the topic has now; nil if the broker does not say it.
   func partitionCount() -> Int? { try? consumer.partitionCount(of: topicName, timeoutMilliseconds: 5_000) }
 }
-
-extension KafkaMessage: SessionMessage {}

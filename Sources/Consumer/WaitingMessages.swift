@@ -1,3 +1,4 @@
+import Kafka
 import Output
 
 /// What a session needs to know of a message.
@@ -7,6 +8,8 @@ protocol SessionMessage {
   var size: Int { get }
   var mark: Catalog.Mark { get }
 }
+
+extension KafkaMessage: SessionMessage {}
 
 /// Messages that were delivered and are not in a batch yet.
 struct WaitingMessages<Message: SessionMessage> {

@@ -1,0 +1,27 @@
+import Cluster
+import Kafka
+import Telemetry
+
+/// Logs what the Kafka client reports: each error at most once a minute.
+struct ClientReports {
+  private let log: Log
+  private let health: Health
+  private let repetitions = Repetitions(intervalMilliseconds: 60_000)
+
+  init(log: Log, health: Health) {
+    self.log = log
+    self.health = health
+  }
+
+  /// - Parameter isWaiting: whether the group has assigned nothing yet.
+  /// - Throws: the error itself if the client cannot go on after it.
+  func report(_ error: KafkaError, isWaiting: Bool) throws {
+    if error.isFatal { throw error }
+    // What keeps it out of the group is why it is not ready.
+    if isWaiting { health.trouble(.partitions, KafkaErrorFix.described(error)) }
+    guard let unsaid = repetitions.unsaid(of: error.name + error.context) else { return }
+    log.warning(
+      "the Kafka client reports: \(KafkaErrorFix.described(error))",
+      unsaid > 0 ? ["others_before": .of(unsaid)] : [:])
+  }
+}

@@ -1,0 +1,23 @@
+/// How far a session has come.
+extension ConsumerSession {
+  /// How long the group has assigned nothing, not even an empty set of partitions.
+  func waited(at now: Instant) -> Duration? {
+    switch state {
+    case .waiting(let since, _): now - since
+    case .new, .unread, .recreated, .reading: nil
+    }
+  }
+
+  /// True if everything in the assigned partitions is stored, to the end that the broker has shown. So it is, too, between two
+  /// assignments.
+  var isCaughtUp: Bool {
+    switch state {
+    case .reading: waiting.isEmpty && partitions.values.allSatisfy(\.isAtEnd)
+    case .waiting(_, let wasAssigned): wasAssigned
+    case .new, .unread, .recreated: false
+    }
+  }
+
+  /// Of each partition of which anything is known.
+  var committable: [Int32: Int64] { partitions.compactMapValues(\.committable) }
+}
