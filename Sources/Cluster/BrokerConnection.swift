@@ -3,14 +3,14 @@ package import Kafka
 package import Platform
 package import Telemetry
 
-/// The first words with a broker: waits for one, says so, and sees to the topic.
+/// The first contact with a broker: waits until one answers, logs the wait, and makes sure that the topic exists.
 package struct BrokerConnection {
   package let client: KafkaClient
   package let servers: String
   package let log: Log
-  /// Told whether there is an answer.
+  /// Records whether a broker answers, and whether the topic exists.
   var health = Health()
-  /// Gives up after so many ms; nil: waits for ever.
+  /// The time without an answer after which a wait fails, in ms; nil: it waits forever.
   package var patience: Int?
 
   package init(client: KafkaClient, servers: String, log: Log, health: Health = Health(), patience: Int? = nil) {
@@ -24,27 +24,28 @@ package struct BrokerConnection {
   private static let settingsMilliseconds = 2_000
   private static let startingMilliseconds: Int64 = 10_000
 
-  /// The cluster's id. nil where `stop` was set first.
+  /// The cluster's id; nil if `stop` was set first.
   package func clusterID(stop: StopFlag) throws -> String? {
     try untilAnswered(stop) { try client.clusterID(timeoutMilliseconds: 2_000) }
   }
 
-  /// Makes the topic where there is none. Returns false where `stop` was set first.
-  /// - Throws: `TopicRefusal` where the cluster does not make it so.
+  /// Creates the topic if it does not exist.
+  /// - Returns: false if `stop` was set first.
+  /// - Throws: `TopicRefusal` if the cluster does not create the topic as configured; `KafkaError`, `NoBroker`.
   package func ensureTopic(_ topic: String, as wanted: NewTopic, stop: StopFlag) throws -> Bool {
     let start = Clock.monotonicMilliseconds
     return try untilAnswered(stop) {
       try createIfMissing(
         topic, as: wanted, timeoutMilliseconds: 15_000,
-        // Of a cluster that is just starting, not all brokers are there.
+        // While a cluster starts, some of its brokers are not available yet.
         waitsForBrokers: Clock.monotonicMilliseconds - start < Self.startingMilliseconds)
       return true
     } ?? false
   }
 
-  /// Asks once, and creates the topic if there is none. Somebody else may create it at the same time.
-  /// - Parameter waitsForBrokers: too few brokers for its replicas are an error that passes.
-  /// - Throws: `TopicRefusal` if the cluster does not create it like this; `KafkaError`.
+  /// Tries once to create the topic if it does not exist. Another client may create it at the same time.
+  /// - Parameter waitsForBrokers: whether too few brokers for the replicas are a temporary error.
+  /// - Throws: `TopicRefusal` if the cluster does not create the topic as configured; `KafkaError`.
   func createIfMissing(
     _ topic: String, as wanted: NewTopic, timeoutMilliseconds: Int, waitsForBrokers: Bool = false
   ) throws {
@@ -66,9 +67,9 @@ package struct BrokerConnection {
     if isNew { log.info("topic created", ["topic": .string(topic)]) }
   }
 
-  /// Says where the topic keeps the last message of each key alone, where it is otherwise than it would be made, and where it
-  /// refuses messages that will be sent. Where this user may not see its settings, or the broker has none, there is no word and
-  /// no wait.
+  /// Logs if the topic keeps only the last message of each key, if it differs from what would be created, and if it
+  /// refuses messages that will be sent. If this user may not see the topic's settings, or the broker has none, it
+  /// logs nothing and does not wait.
   package func review(_ topic: String, _ wanted: NewTopic, sending: SizeLimits.Sending? = nil) {
     let patience = Self.settingsMilliseconds
     guard (try? client.hasController(topic, timeoutMilliseconds: patience)) == true,
@@ -91,7 +92,7 @@ package struct BrokerConnection {
         + "--add-config cleanup.policy=delete)", ["topic": .string(topic), "cleanup.policy": .string(policy)])
   }
 
-  /// Why a topic will refuse the largest messages, and what to do; nil if it takes them.
+  /// Why a topic will refuse the largest messages, and how to fix that; nil if it accepts them.
   /// - Parameter limit: the topic's `max.message.bytes`.
   static func sizeProblem(_ topic: String, limit: Int, _ sending: SizeLimits.Sending) -> String? {
     let largest = sending.largestMessage
@@ -104,12 +105,13 @@ package struct BrokerConnection {
       + KafkaErrorFix.setting("max.message.bytes=\(largest)", on: topic) + ")"
   }
 
-  /// How many partitions a topic has; nil where there is none, or where `stop` was set first.
+  /// The partition count of a topic; nil if the topic does not exist, or if `stop` was set first.
   package func partitionCount(of topic: String, stop: StopFlag) throws -> Int? {
     try untilAnswered(stop) { try client.partitionCount(of: topic, timeoutMilliseconds: 5_000) } ?? nil
   }
 
-  /// Asks again until there is an answer. nil where `stop` was set first.
+  /// Repeats a request until it is answered; nil if `stop` was set first.
+  /// - Throws: `NoBroker` after `patience`; at once, errors that are fatal or about rights.
   package func untilAnswered<T>(_ stop: StopFlag, _ ask: () throws -> T) throws -> T? {
     let start = Clock.monotonicMilliseconds
     var nextWord = start + 1_000
@@ -142,7 +144,7 @@ package struct BrokerConnection {
 struct NoBroker: Error, CustomStringConvertible {
   let servers: String
   let seconds: Int
-  /// With its cure, where that is known.
+  /// Includes the fix, if it is known.
   let reason: String
   let cure: String?
   var description: String {

@@ -1,15 +1,16 @@
 package import Kafka
 import Platform
 
-/// Why a broker does not answer, in the client's own words, and what helps. The one place that knows the words.
+/// Why a broker does not answer, in librdkafka's words, and how to fix it. No other type depends on these words.
 package struct BrokerTrouble: CustomStringConvertible, Equatable {
-  /// As `ClientTrouble` has them.
+  /// The error's name and librdkafka's words, as in `ClientTrouble`.
   package let name: String
   package let reason: String
-  /// Of librdkafka.
+  /// The version of librdkafka.
   var version = KafkaSettings.version
 
-  /// What is older has passed, in ms: the library says the same again every 30 s, and waits up to 10 s between two tries.
+  /// The age at which a report counts as outdated, in ms. librdkafka repeats a report every 30 s, and waits up to 10 s
+  /// between two tries.
   private static let patience: Int64 = 60_000
 
   init(name: String, reason: String, version: String = KafkaSettings.version) {
@@ -18,13 +19,13 @@ package struct BrokerTrouble: CustomStringConvertible, Equatable {
     self.version = version
   }
 
-  /// nil where the client has met with nothing of the kind lately.
+  /// The trouble that a client reported; nil if there was none recently.
   package init?(_ trouble: ClientTrouble?, now: Int64 = Clock.monotonicMilliseconds) {
     guard let trouble, now - trouble.time < Self.patience else { return nil }
     self.init(name: trouble.name, reason: trouble.reason)
   }
 
-  /// nil where the error says itself what was wrong.
+  /// The trouble behind an error; nil if the error describes its cause itself, or if there was no trouble recently.
   init?(behind error: KafkaError, of client: KafkaClient) {
     guard error.isTimedOut || error.isTransport else { return nil }
     self.init(client.lastTrouble())
@@ -33,19 +34,19 @@ package struct BrokerTrouble: CustomStringConvertible, Equatable {
   /// `ssl://broker:9093/bootstrap: ... certificate verify failed (_SSL): set KAFKA_SSL_CA_LOCATION to ...`
   package var description: String { "\(reason) (\(name))" + (cure.map { ": " + $0 } ?? "") }
 
-  /// The variables and what else to look at; nil where the words are none of these.
+  /// The fix: the variables to set, and what else to check; nil if no entry of the table matches.
   package var cure: String? {
     let words = "\(reason) (\(name))"
     return Self.table.first { $0.signs.contains { words.contains($0) } }?.cure(self)
   }
 
   package struct Entry {
-    /// Any of them.
+    /// Texts, any of which identifies the entry.
     let signs: [String]
     let cure: @Sendable (BrokerTrouble) -> String
   }
 
-  /// The first that fits counts.
+  /// The known troubles. The first matching entry counts.
   static let table = [
     Entry(signs: ["Too many open files"]) { _ in "raise the limit of open files (ulimit -n, LimitNOFILE=)" },
     Entry(signs: ["No brokers configured"]) { _ in "set KAFKA_BOOTSTRAP_SERVERS to host:port,host:port" },
@@ -62,7 +63,7 @@ package struct BrokerTrouble: CustomStringConvertible, Equatable {
             + "certificate gets in, or librdkafka 2.6.1" : "")
     },
     Entry(signs: ["(_AUTHENTICATION)"]) { _ in password },
-    // librdkafka tells a certificate that is not trusted from one of another host by no word.
+    // librdkafka reports an untrusted certificate and a certificate of another host in the same words.
     Entry(signs: ["certificate verify failed", "certificate could not be verified"]) { trouble in
       "the broker's certificate is not trusted: set KAFKA_SSL_CA_LOCATION to the CA that signed it, and see that it has not "
         + "expired and names the host that is connected to (\(trouble.host))"
@@ -87,11 +88,11 @@ package struct BrokerTrouble: CustomStringConvertible, Equatable {
     Entry(signs: ["in state CONNECT", "No route to host", "Network is unreachable", "Connection timed out"]) {
       "no way leads there: look at host, network and firewall, or \($0.addressCure)"
     },
-    // All that newer versions of librdkafka say of a peer that hangs up.
+    // Newer versions of librdkafka report nothing else about a peer that closes the connection.
     Entry(signs: ["(_ALL_BROKERS_DOWN)"]) { _ in protocolOrStart },
   ]
 
-  /// Where a peer is there, and no more is known.
+  /// The fix if a peer exists, and nothing more is known about it.
   package static let protocolOrStart =
     "set KAFKA_SECURITY_PROTOCOL to what this listener speaks (PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL), or wait for the "
     + "broker where it is just starting"
@@ -99,10 +100,10 @@ package struct BrokerTrouble: CustomStringConvertible, Equatable {
   static let password =
     "check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD or KAFKA_SASL_PASSWORD_FILE, and KAFKA_SASL_MECHANISM"
 
-  /// Before 2.6.1 librdkafka sends its nonce twice, which brokers took until Kafka 4.0.
+  /// Before 2.6.1, librdkafka sends its nonce twice. Brokers accepted that until Kafka 4.0.
   private static func isScramOld(_ version: String) -> Bool { LibraryVersion(version) < "2.6.1" }
 
-  /// `ssl://broker:9093/bootstrap` is `broker`.
+  /// The host that the reason begins with: `broker` in `ssl://broker:9093/bootstrap`.
   private var host: String {
     let address = reason.prefix { $0 != " " }
     let place = address.ranges(of: "://").first.map { address[$0.upperBound...] } ?? address
@@ -110,7 +111,7 @@ package struct BrokerTrouble: CustomStringConvertible, Equatable {
     return String(host.lastIndex(of: ":").map { host[..<$0] } ?? host)
   }
 
-  /// Who gave the address.
+  /// The setting to correct, which is the one that the address came from.
   private var addressCure: String {
     reason.prefix { $0 != " " }.contains("/bootstrap")
       ? "correct KAFKA_BOOTSTRAP_SERVERS"

@@ -1,18 +1,18 @@
 import Kafka
 import Platform
 
-/// What an operator does about an error of Kafka's: the one table, by the error's name. docs/errors.md has a row for each.
+/// The fixes of Kafka's errors: one table, by the error's name. docs/troubleshooting.md has a row for each.
 package enum KafkaErrorFix {
-  /// The error in one line, with its fix if there is one. Any other error as it describes itself.
+  /// The error in one line, with its fix if there is one. Errors of other types are described as they are.
   package static func described(_ error: any Error) -> String {
     guard let error = error as? KafkaError, let fix = fix(of: error) else { return "\(error)" }
     return "\(error): \(fix)"
   }
 
-  /// nil if the error has none, or names its fix already, as a missing right does.
+  /// The fix of an error; nil if it has none, or if the error already names it, as a missing right does.
   static func fix(of error: KafkaError) -> String? {
     if error.missingRight != nil { return nil }
-    // The client refuses a message before any broker sees it, and then says how large it is.
+    // The client itself refused the message, before any broker saw it. Only then does the context name the size.
     if error.name == "MSG_SIZE_TOO_LARGE", error.context.contains("a message of") {
       return "raise KAFKA_MESSAGE_MAX_BYTES, or lower SEGMENT_BYTES"
     }
@@ -22,7 +22,7 @@ package enum KafkaErrorFix {
     return table[error.name]?(topic(of: error) ?? "...") ?? (error.nature == .needsPerson ? brokerLog : nil)
   }
 
-  /// The variable of the first property that a text names: `ssl.ca.location` is `KAFKA_SSL_CA_LOCATION`.
+  /// The variable of the first property in a text: `KAFKA_SSL_CA_LOCATION` for `ssl.ca.location`.
   private static func variable(in text: String) -> String? {
     let property = text.split { !($0.isLetter && $0.isLowercase || $0 == ".") }.first {
       $0.contains(".") && $0.first != "." && $0.last != "."
@@ -35,7 +35,7 @@ package enum KafkaErrorFix {
     error.context.ranges(of: "topic ").first.map { String(error.context[$0.upperBound...].prefix { $0 != "," }) }
   }
 
-  /// A command that sets something on a topic.
+  /// The command that changes a setting of a topic.
   static func setting(_ setting: String, on topic: String) -> String {
     "kafka-configs --alter --entity-type topics --entity-name \(topic) --add-config \(setting)"
   }

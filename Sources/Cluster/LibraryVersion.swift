@@ -1,4 +1,4 @@
-/// A version as libraries say it: `2.0.2`, `2.6.1-RC1`. What stands behind the three numbers does not count.
+/// The version of a library, such as `2.0.2` or `2.6.1-RC1`. Only the first three numbers count.
 package struct LibraryVersion: Comparable {
   private let numbers: [Int]
 

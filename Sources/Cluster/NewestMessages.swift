@@ -4,14 +4,14 @@ package import Platform
 package import Telemetry
 import Wire
 
-/// The newest messages of the topic, for people: what they carry, not the Base64 of it.
+/// The newest messages of the topic, described for people: what they carry, without its Base64.
 package struct NewestMessages {
   private let settings: KafkaSettings
   private let topic: String
   private let log: Log
   private let stop: StopFlag
 
-  /// A broker that does not answer for so long fails the run, in ms.
+  /// The time without an answer from a broker after which the run fails, in ms.
   private static let patience = 20_000
 
   package init(_ configuration: Configuration, log: Log, stop: StopFlag) {
@@ -21,9 +21,9 @@ package struct NewestMessages {
     self.stop = stop
   }
 
-  /// - Parameter count: how many at most, of all partitions together.
-  /// - Returns: a line's fields for each, oldest first; nil where there is no topic.
-  /// - Throws: `NoBroker` where none answers; `KafkaError`.
+  /// - Parameter count: the maximum number of messages, of all partitions together.
+  /// - Returns: the fields of a line for each message, oldest first; nil if the topic does not exist.
+  /// - Throws: `NoBroker` if no broker answers; `KafkaError`.
   package func list(_ count: Int) throws -> [[(String, LogValue)]]? {
     let client = try KafkaConsumer(settings, topic: topic)
     defer { client.unsubscribeAndClose() }
@@ -39,7 +39,7 @@ package struct NewestMessages {
         found.append((message.timestamp ?? 0, Self.fields(message)))
       }
     }
-    // A sort that keeps the offsets of one partition in their order.
+    // The sort is stable: messages with equal times stay in the order of their partition's offsets.
     let sorted = found.enumerated().sorted { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }
     return sorted.suffix(count).map(\.element.fields)
   }

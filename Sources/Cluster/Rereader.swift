@@ -1,13 +1,15 @@
 package import Kafka
 
-/// Reads single messages again; opens its connection at the first one.
+/// Reads single messages again. It opens its connection for the first one.
 package final class Rereader {
   private let settings: KafkaSettings
   private var reader: PartitionReader?
 
   package init(_ settings: KafkaSettings) { self.settings = settings }
 
-  /// Returns nil where there is no such message any more. A broker that does not answer is an error: it may have it.
+  /// Reads the message at an offset again.
+  /// - Returns: nil if the message no longer exists.
+  /// - Throws: an error if the broker does not answer, because it may still have the message.
   package func read(topic: String, partition: Int32, offset: Int64, timeoutMilliseconds: Int = 10_000) throws
     -> KafkaMessage?
   {

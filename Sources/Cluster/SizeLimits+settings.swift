@@ -3,12 +3,12 @@ import Kafka
 import Wire
 
 extension SizeLimits.Sending {
-  /// In bytes.
+  /// The size of the largest message, in bytes.
   var largestMessage: Int { format.encodedCount(segmentBytes) + WireFormat.besideContent }
-  /// The most bytes of an image that a message of this size holds.
+  /// The maximum bytes of an image that fit into a message of `message` bytes.
   func segmentBytes(fitting message: Int) -> Int { format.contentCount(fitting: message - WireFormat.besideContent) }
 
-  /// - Parameter largest: of the input, where one is known.
+  /// - Parameter largest: the largest image of the input, if it is known.
   package init(_ settings: ProducerSettings, largest: (name: String, bytes: Int)?) {
     func number(_ property: String, or usual: Int) -> Int {
       settings.kafka.effective(property).flatMap { Int($0) } ?? usual

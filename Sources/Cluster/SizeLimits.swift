@@ -2,9 +2,9 @@ import Platform
 package import Telemetry
 import Wire
 
-/// Every size limit on the way from client to disk, each against what has to pass it. Pure: what was found out is given.
+/// All size limits on the way from client to disk, each compared with what has to pass it. Pure: all inputs are given.
 package struct SizeLimits {
-  /// Of the producer: nil where only the consumer's side is looked at.
+  /// The producer's sizes and limits. They are missing if only the consumer's side is checked.
   package struct Sending {
     var segmentBytes: Int
     var format = WireFormat.base64
@@ -30,14 +30,14 @@ package struct SizeLimits {
     }
   }
 
-  /// Of the consumer: nil where only the producer's side is looked at.
+  /// The consumer's limits. They are missing if only the producer's side is checked.
   package struct Storing {
     /// librdkafka's `fetch.message.max.bytes`, `fetch.max.bytes` and `receive.message.max.bytes`.
     var fetchMessageMaximum: Int
     var fetchMaximum: Int
     var receiveMaximum: Int
     var batchBytes: Int
-    /// What may still be written to the output's file system; nil: not known.
+    /// The free bytes of the output's file system; nil: unknown.
     var free: Int?
   }
 
@@ -55,12 +55,12 @@ package struct SizeLimits {
   var sending: Sending?
   var storing: Storing?
   var topic: String
-  /// The topic's `max.message.bytes` and `retention.bytes`; nil: not told, or there is no topic.
+  /// The topic's `max.message.bytes` and `retention.bytes`; nil: unknown, or the topic does not exist.
   var topicMaximum: Int?
   var topicRetention: Int?
   var isTopicThere: Bool
   var brokers: [Broker]
-  /// Of the dead letters' topic.
+  /// The name and `max.message.bytes` of the dead-letter topic.
   var lettersTopic: String
   var lettersMaximum: Int?
 
@@ -79,9 +79,9 @@ package struct SizeLimits {
     self.lettersMaximum = lettersMaximum
   }
 
-  /// What Kafka's requests and answers hold beside messages, and some more.
+  /// The bytes of Kafka's requests and responses in addition to messages, with a margin.
   private static let besideMessages = 10_000
-  /// Above this, single messages decide what memory is used, in bytes.
+  /// The message size above which single messages determine memory use, in bytes.
   private static let largeMessage = 16 << 20
 
   package func findings() -> [Finding] {
@@ -157,7 +157,8 @@ package struct SizeLimits {
     ]
   }
 
-  /// What a limit for batches lets through; the cure is a command that a number is added to.
+  /// Whether a limit for batches is large enough.
+  /// - Parameter command: the fix without its number, which is appended.
   private func passing(_ limit: Int, or command: String) -> Finding {
     guard let sending else { return .ok("the largest batch that may come") }
     let batch = largestBatch(sending)
@@ -259,7 +260,7 @@ package struct SizeLimits {
       }
     }
     if let storing, let free = storing.free {
-      // Its parts are put together in a file of its own, beside what stood under its name.
+      // Its segments are assembled in a separate file, while the file that had its name before still exists.
       let needed = sending?.largest?.bytes ?? 0
       findings.append(
         (free < needed

@@ -1,15 +1,15 @@
 import Configuration
 import Kafka
 
-/// The cluster does not make the topic so, now or later.
+/// The cluster does not create the topic as configured. Trying again does not help.
 struct TopicRefusal: Error, CustomStringConvertible {
   let topic: String
   let wanted: NewTopic
-  /// As `KafkaError` has them.
+  /// The error's name and reason, as in `KafkaError`.
   let name: String
   let reason: String
 
-  /// The variables that may be at fault.
+  /// The variables that may have caused the refusal.
   private var variables: [String] {
     let (partitions, replicas) = (
       "TOPIC_PARTITIONS=\(wanted.partitions)", "TOPIC_REPLICATION_FACTOR=\(wanted.replicationFactor)"

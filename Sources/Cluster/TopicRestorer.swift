@@ -3,22 +3,23 @@ import Kafka
 import Platform
 import Telemetry
 
-/// Creates a topic again that was deleted under a running side, or reports what prevents it.
+/// Re-creates a topic that was deleted while a producer or consumer runs, or reports what prevents that.
 package struct TopicRestorer {
   private let connection: BrokerConnection
   private let topic: String
   private let wanted: NewTopic
-  /// The cluster whose topic it is.
+  /// The id of the cluster that the topic belongs to.
   private let cluster: String
-  /// When to look next, by the monotonic clock, in ms; nil: the topic is there, as far as anybody knows.
+  /// When to look for the topic next, by the monotonic clock, in ms; nil while the topic is assumed to exist.
   private var due: Int64?
   private var delay = Self.grace
   private let reports = Repetitions(intervalMilliseconds: 60_000)
 
-  /// The wait before the first try, in ms: time for an operator who deletes a topic to re-create it with other settings.
+  /// The wait before the first try, in ms: time for an operator who deletes a topic to re-create it with other
+  /// settings.
   private static let grace: Int64 = 2_000
   private static let longestDelay: Int64 = 30_000
-  /// Of one question, in ms: meanwhile nothing else is done.
+  /// The timeout of one request, in ms. The caller does nothing else during a request.
   package static let patience = 2_500
 
   package init(_ connection: BrokerConnection, topic: String, wanted: NewTopic, cluster: String) {
@@ -30,19 +31,19 @@ package struct TopicRestorer {
 
   package var isMissing: Bool { due != nil }
 
-  /// The broker does not know the topic, or a partition of it.
+  /// Records that the broker does not know the topic, or a partition of it.
   package mutating func noteMissing(now: Int64 = Clock.monotonicMilliseconds) {
     if due == nil { (due, delay) = (now + Self.grace, Self.grace) }
   }
 
-  /// Looks for the topic, if it is time for that, and creates it if there is none.
-  /// - Parameter use: called with the topic there, so that the clients take it up at once.
-  /// - Returns: true once it is there again.
-  /// - Throws: `ClusterChanged`.
+  /// Looks for the topic when that is due, and creates it if it does not exist.
+  /// - Parameter use: called when the topic exists, so that the clients use it at once.
+  /// - Returns: true if the topic exists again.
+  /// - Throws: `ClusterChanged` if the address leads to a different cluster.
   package mutating func restore(now: Int64 = Clock.monotonicMilliseconds, use: () throws -> Void) throws -> Bool {
     guard let due, now >= due else { return false }
     do {
-      // Another broker under the old address has nothing of what the old one had.
+      // A different cluster at the old address has nothing of what the old one had.
       let found = try connection.client.clusterID(timeoutMilliseconds: Self.patience)
       guard found == cluster else { throw ClusterChanged(before: cluster, now: found) }
       try connection.createIfMissing(topic, as: wanted, timeoutMilliseconds: Self.patience)
@@ -68,7 +69,7 @@ package struct TopicRestorer {
   }
 }
 
-/// The bootstrap address leads to another cluster than before: ledger and catalog know nothing of it.
+/// The bootstrap address leads to a different cluster than before, of which ledger and catalog have no records.
 package struct ClusterChanged: Error, CustomStringConvertible {
   let before: String
   let now: String

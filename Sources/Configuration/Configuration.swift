@@ -1,22 +1,22 @@
 package import Telemetry
 
-/// Everything that the environment decides, as plain values that have been checked.
+/// All settings from the environment, as plain values that have been checked.
 package struct Configuration: Sendable {
   package var producer: ProducerSettings
   package var consumer: ConsumerSettings
-  /// nil: no health and no metrics over HTTP.
+  /// nil: health and metrics are not served over HTTP.
   package var http: HTTPSettings?
   package var logLevel: LogLevel
   package var logFormat: LogFormat
-  /// In ms; 0: no lines of progress.
+  /// The time between two lines of progress, in ms; 0: none are logged.
   package var progressMilliseconds: Int
-  /// What is odd about the environment, but stops nothing.
+  /// Oddities of the environment that do not prevent a run.
   package var warnings: [String]
-  /// True where the user set it: what follows other settings by default then does not.
+  /// Whether the user set `CSV_PATH`. If so, the path does not follow other settings, as the default does.
   package var hasOwnCSVPath: Bool
 }
 
-/// Everything that is wrong with the environment, at once: each with the variable, the value and the cure.
+/// All problems of the environment at once, each with the variable, the value and the fix.
 package struct ConfigurationError: Error, CustomStringConvertible, Sendable {
   package let problems: [String]
   package var description: String { problems.joined(separator: "\n") }

@@ -1,33 +1,33 @@
 package import Kafka
 package import Wire
 
-/// What a consumer is told. See `Configuration` for the environment's names and defaults.
+/// The settings of a consumer. `Variable.groups` lists the environment variables and their defaults.
 package struct ConsumerSettings: Sendable {
   package var topic: String
   package var outputPath: String
   package var csvPath: String
-  /// librdkafka's properties, `group.id` and the servers among them.
+  /// librdkafka's properties, including `group.id` and the servers.
   package var kafka: KafkaSettings
-  /// How the topic is made where there is none.
+  /// How the topic is created if it does not exist.
   package var newTopic = NewTopic()
-  /// The most messages that one transaction stores.
+  /// The maximum number of messages that one transaction stores.
   package var batchImages = 1024
-  /// The most bytes of messages that one transaction stores; a single larger message goes alone.
+  /// The maximum bytes of messages that one transaction stores. A single larger message is stored alone.
   package var batchBytes = 16 << 20
   /// How long an image may wait for its next segment, in ms.
   package var segmentTimeout = 3_600_000
-  /// What becomes of an image whose name another image has.
+  /// What happens to an image if another image of its name is stored.
   package var sameName = SameName.replace
-  /// Reads the whole topic again; images that are there stay as they are.
+  /// Whether to read the whole topic again. Stored images stay as they are.
   package var fromBeginning = false
-  /// Ends the run after so many stored images.
+  /// The number of stored images after which the run ends; nil: no limit.
   package var count: Int?
-  /// Ends the run when the whole topic has been stored for so long, in ms.
+  /// The run ends when the whole topic has been stored for this long, in ms; nil: it does not.
   package var untilIdle: Int?
-  /// Set where the cluster ends with this process: its identity, instead of what the broker says. Dead letters then go
-  /// to disk.
+  /// The identity of a cluster that ends with this process, used instead of the id that the broker reports. Dead
+  /// letters are then stored on disk. nil: the cluster outlives the process.
   package var embeddedCluster: String?
-  /// Told of every position that is stored: partition and next offset.
+  /// Called with every position that is stored: partition and next offset.
   package var onStored: (@Sendable (Int32, Int64) -> Void)?
 
   package init(topic: String, outputPath: String, csvPath: String, kafka: KafkaSettings) {

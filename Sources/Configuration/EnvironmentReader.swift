@@ -3,7 +3,7 @@ import Platform
 import Telemetry
 import Wire
 
-/// Reads the configuration from environment variables: the one place that knows how they are written.
+/// Reads and checks the configuration from environment variables.
 package struct EnvironmentReader {
   private let environment: [String: String]
   private var problems: [String] = []
@@ -16,7 +16,7 @@ package struct EnvironmentReader {
   }
 
   private init(environment: [String: String]) {
-    // Those of librdkafka's properties may be secrets, which `KafkaProperties` knows.
+    // Values of librdkafka's properties may be secrets. `KafkaProperties` knows which, and cleans them itself.
     self.environment = environment.reduce(into: [:]) { cleaned, variable in
       let (name, value) = variable
       cleaned[name] = name.hasPrefix("KAFKA_") ? value : SettingText.unquoted(value)
@@ -85,7 +85,7 @@ package struct EnvironmentReader {
 
   // MARK: Values
 
-  /// An empty variable is one that is not set: compose files write `NAME=` for that.
+  /// The value of a variable, or its default. An empty variable counts as unset: compose files write `NAME=` for that.
   private func text(_ name: String) -> String {
     let value = environment[name] ?? ""
     return value.isEmpty ? Variable.all[name]!.defaultValue : value
@@ -102,7 +102,7 @@ package struct EnvironmentReader {
     return number
   }
 
-  /// A number above 0, or -1; nil where nothing is set.
+  /// A number above 0, or -1; nil if the variable is unset or wrong.
   private mutating func positive(
     _ name: String, _ unit: NumberSetting.Unit = .none, atMost limit: Int, orElse: String
   ) -> Int? {
@@ -151,7 +151,7 @@ package struct EnvironmentReader {
     }
   }
 
-  /// The address to listen at, without port.
+  /// The address to listen on, without a port.
   private mutating func address() -> String {
     let value = text("HTTP_ADDRESS")
     if value == "*" { return Variable.all["HTTP_ADDRESS"]!.defaultValue }
@@ -163,7 +163,7 @@ package struct EnvironmentReader {
     return value
   }
 
-  /// librdkafka's debug lines are debug lines of ours.
+  /// A warning if librdkafka's debug lines would not be shown. They are logged at our own debug level.
   private func unheard(_ kafka: KafkaSettings, _ level: LogLevel) -> [String] {
     guard kafka.values["debug"].map({ !$0.isEmpty }) ?? false, level > .debug else { return [] }
     return ["KAFKA_DEBUG shows nothing at LOG_LEVEL=\(level.name): set LOG_LEVEL=debug, too"]
@@ -185,7 +185,8 @@ package struct EnvironmentReader {
       }
   }
 
-  /// A message holds the segment, in Base64 mostly, its name twice, escaped once, and the headers.
+  /// Checks that the largest message fits into the client's limit. A message contains the segment (usually in Base64),
+  /// its name twice (once escaped), and the headers.
   private mutating func checkSegments(_ producer: ProducerSettings, _ kafka: KafkaSettings) {
     let (bytes, format) = (producer.segmentBytes, producer.format)
     let limit = kafka.values["message.max.bytes"].flatMap(Int.init) ?? 1_000_000

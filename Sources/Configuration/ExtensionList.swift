@@ -3,10 +3,10 @@ import Wire
 
 /// The value of IMAGE_EXTENSIONS as people write it: `jpg,png`, `*.jpg, *.png`, `.jpg;.png`, `jpg png`.
 enum ExtensionList {
-  /// Why it cannot be meant, with the fix.
+  /// How to fix a value that cannot be what the user meant.
   struct Fault: Error { let fix: String }
 
-  /// - Returns: extensions without their dots; `*` for every file.
+  /// - Returns: the extensions without dots; `*` for every file.
   static func parse(_ text: String) throws(Fault) -> [String] {
     var extensions: [String] = []
     for item in text.split(whereSeparator: { $0 == "," || $0 == ";" || $0.isWhitespace }) {

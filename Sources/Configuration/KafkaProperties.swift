@@ -2,39 +2,39 @@ import Glibc
 import Kafka
 import Platform
 
-/// librdkafka's properties from the environment: `KAFKA_A_B` is `a.b`, as the Confluent images have it.
+/// librdkafka's properties from the environment: `KAFKA_A_B` sets `a.b`, as in the Confluent images.
 struct KafkaProperties {
   private(set) var producer = KafkaSettings()
   private(set) var consumer = KafkaSettings()
   private(set) var problems: [String] = []
   private(set) var warnings: [String] = []
-  /// The files that properties came from.
+  /// The files that values were read from, by property.
   private var files: [String: String] = [:]
 
-  /// What both sides are given where the user says nothing.
+  /// Defaults of both clients.
   private static let defaults = [
     ("client.id", "image-pipeline"), ("socket.keepalive.enable", "true"),
-    // How late a client learns of a topic's new partitions.
+    // The longest time until a client learns of a topic's new partitions.
     ("topic.metadata.refresh.interval.ms", "30000"),
-    // The topic is made by request, with the partitions that were asked for, not by being mentioned.
+    // A topic is created explicitly, with the configured partitions, and never just because a client names it.
     ("allow.auto.create.topics", "false"),
   ]
   private static let producerDefaults = [
     ("enable.idempotence", "true"), ("acks", "all"),
-    // A broker that is down for a day must not turn images into failures.
+    // An outage of the broker for a day must not turn images into failures.
     ("message.timeout.ms", "0"),
     ("queue.buffering.max.kbytes", "65536"), ("queue.buffering.max.messages", "100000"),
   ]
   private static let consumerDefaults = [
     ("check.crcs", "true"), ("session.timeout.ms", "10000"), ("queued.max.messages.kbytes", "6144"),
-    // What the broker sends at once is unpacked at once, however much it becomes: images of one colour, compressed with
-    // snappy, twenty times as much. A batch that is larger than this still comes, alone.
+    // Data that the broker sends together is decompressed together, however large it becomes. Single-colour images that
+    // are compressed with snappy become twenty times as large. A batch larger than this limit still arrives, alone.
     ("fetch.message.max.bytes", "131072"),
   ]
-  /// Of all partitions together.
+  /// The default of `fetch.max.bytes`, the limit for all partitions together.
   private static let fetchBytes = 1_000_000
 
-  /// What exactly-once rests on: the values that may be set, and what to do instead of another.
+  /// Properties that exactly-once depends on: the values that may be set, and the fix for any other value.
   private static let guarded: [String: (allowed: [String], cure: String)] = [
     "enable.auto.commit": (["false"], "leave it unset: a position is committed when its images are durable"),
     "enable.auto.offset.store": (["false"], "leave it unset: a position is stored when its images are durable"),
@@ -51,15 +51,15 @@ struct KafkaProperties {
     ),
   ]
 
-  /// Other names of properties that have a default here. Set under both, the library takes the last by alphabet, which
-  /// may be the default.
+  /// Aliases of properties that have a default here. If a property were set under both names, the alphabetically last
+  /// one would win, which may be the default.
   private static let aliases = [
     "metadata.broker.list": "bootstrap.servers", "compression.codec": "compression.type",
     "queue.buffering.max.ms": "linger.ms", "delivery.timeout.ms": "message.timeout.ms",
     "max.partition.fetch.bytes": "fetch.message.max.bytes",
   ]
 
-  /// The variable that names the servers, as it was set last.
+  /// The variable that set the servers last.
   private var servers = "KAFKA_BOOTSTRAP_SERVERS"
 
   init(_ everything: [String: String]) {
@@ -77,7 +77,7 @@ struct KafkaProperties {
     for (name, value) in environment.sorted(by: { $0.key < $1.key }) where !value.isEmpty { read(name, value) }
     checkServers()
     checkMechanism()
-    // The library wants it to be no less than the largest message.
+    // librdkafka requires that this is at least the largest message.
     let largest = Int(consumer.values["message.max.bytes"] ?? "") ?? 0
     consumer.setDefault("fetch.max.bytes", String(max(Self.fetchBytes, largest)))
     guard !files.isEmpty else { return }
@@ -88,7 +88,7 @@ struct KafkaProperties {
     consumer.reread = reread
   }
 
-  /// The variables that name properties, without what surrounds their values.
+  /// The variables that set properties, without white space and quotes around their values.
   private static func cleaned(_ environment: [String: String]) -> [String: String] {
     var cleaned: [String: String] = [:]
     for (name, value) in environment where name.hasPrefix("KAFKA_") && name.utf8.count > "KAFKA_".utf8.count {
@@ -111,7 +111,7 @@ struct KafkaProperties {
     problems.append("\(servers)=\(list) cannot be used: \(fix)")
   }
 
-  /// Without a mechanism librdkafka takes Kerberos, and speaks of its key tab.
+  /// Requires a SASL mechanism. Without one, librdkafka uses Kerberos, and its error is about a keytab.
   private mutating func checkMechanism() {
     let name = "KAFKA_SECURITY_PROTOCOL"
     guard let value = producer.values["security.protocol"], value.lowercased().hasPrefix("sasl_"),
@@ -124,7 +124,7 @@ struct KafkaProperties {
 
   private mutating func read(_ name: String, _ value: String) {
     let property = Self.property(name.dropFirst("KAFKA_".count))
-    // A secret in a file: `KAFKA_SASL_PASSWORD_FILE` holds the path of what `KAFKA_SASL_PASSWORD` would be.
+    // A secret in a file: `KAFKA_SASL_PASSWORD_FILE` is the path of a file with the value of `KAFKA_SASL_PASSWORD`.
     if name.hasSuffix("_FILE") {
       let direct = Self.property(name.dropFirst("KAFKA_".count).dropLast("_FILE".count))
       if KafkaSettings.check(direct, "") != .unknown {
@@ -146,7 +146,8 @@ struct KafkaProperties {
         problems.append("\(name)=\(given) cannot be used: \(rule.cure)")
         return
       }
-      // The value is what it would be anyhow, and consumer properties mean nothing to the producer.
+      // The value is not set, because consumer properties mean nothing to the producer. Each of these properties has an
+      // allowed value anyhow, by default or because the program sets it.
       return
     }
     if Self.isSecret(property), SettingText.unquoted(given) != given {
@@ -175,7 +176,7 @@ struct KafkaProperties {
     }
   }
 
-  /// `SSL_CA_LOCATION` → `ssl.ca.location`; two underscores are one, three a dash.
+  /// The property of a variable: `SSL_CA_LOCATION` → `ssl.ca.location`. Two underscores become one, three a dash.
   private static func property(_ name: Substring) -> String {
     var result: [UInt8] = []
     var underscores = 0
@@ -199,7 +200,8 @@ struct KafkaProperties {
     return String(decoding: result, as: UTF8.self)
   }
 
-  /// A secret is not repeated in an error, and what surrounds it may be part of it. A path to one is none.
+  /// Whether a property is a secret. Errors do not repeat a secret, and white space and quotes around it may be part of
+  /// it. The path of a secret is not a secret.
   private static func isSecret(_ property: String) -> Bool {
     let marks = ["password", "secret", "pem", "key", "jaas", "oauthbearer.config"]
     return marks.contains(where: property.contains) && !property.hasSuffix(".location")

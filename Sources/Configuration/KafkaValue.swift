@@ -3,11 +3,11 @@ import Kafka
 /// Values of librdkafka's properties as people write them: `TRUE`, `sasl_ssl`, `1_000`, `5s`.
 enum KafkaValue {
   enum Reading: Equatable {
-    /// As librdkafka is to have it.
+    /// The value to give to librdkafka.
     case value(String)
-    /// As if it were not set.
+    /// The property stays unset.
     case nothing
-    /// Cannot be meant; with the fix.
+    /// The value cannot be what the user meant; with the fix.
     case wrong(String)
   }
 
@@ -17,7 +17,7 @@ enum KafkaValue {
   static func read(_ property: String, _ value: String) -> Reading {
     switch property {
     case "debug":
-      // A list of contexts; what other programs of the Kafka world take under this name is a switch.
+      // librdkafka accepts a list of contexts. In other programs of the Kafka world, `debug` is a switch.
       let lower = value.lowercased()
       if yes.contains(lower) { return .value("all") }
       return no.contains(lower) ? .nothing : .value(ServerList.joined(lower) ?? "")
@@ -30,7 +30,7 @@ enum KafkaValue {
     }
   }
 
-  /// The spelling that librdkafka knows; nil if it knows none.
+  /// The spelling of a value that librdkafka accepts; nil if it accepts none.
   private static func spelled(_ property: String, _ value: String) -> String? {
     let lower = value.lowercased()
     var spellings = [value, lower, value.uppercased()]
@@ -39,7 +39,8 @@ enum KafkaValue {
     return spellings.first { KafkaSettings.check(property, $0) == .known }
   }
 
-  /// librdkafka reads the digits at a number's beginning and ignores the rest: `5s` would be 5 ms, and `010` is 8.
+  /// Corrects a number that librdkafka would misread. librdkafka reads the leading digits and ignores the rest: `5s`
+  /// would be 5 ms, and `010` is 8.
   private static func number(_ property: String, _ value: String) -> Reading {
     var settings = KafkaSettings()
     settings.set(property, value)

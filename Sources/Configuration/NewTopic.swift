@@ -1,19 +1,19 @@
 import Telemetry
 
-/// How a topic is made that is not there yet. One that is there stays as it is.
+/// How a topic is created if it does not exist. An existing topic stays as it is.
 package struct NewTopic: Sendable, Equatable {
   /// -1: the broker's default.
   package var partitions: Int32 = -1
   /// -1: the broker's default.
   package var replicationFactor: Int32 = -1
-  /// How long messages are kept, in ms; -1: for ever; nil: the broker's default.
+  /// The retention time, in ms; -1: forever; nil: the broker's default.
   var retentionMilliseconds: Int?
-  /// How many bytes of messages each partition keeps; -1: all; nil: the broker's default.
+  /// The retention size of each partition, in bytes; -1: unlimited; nil: the broker's default.
   var retentionBytes: Int?
 
   package init() {}
 
-  /// The topic's own settings, by Kafka's names.
+  /// The settings of the topic, by Kafka's names.
   package var settings: [String: String] {
     var settings: [String: String] = [:]
     settings["retention.ms"] = retentionMilliseconds.map { String($0) }
@@ -21,10 +21,11 @@ package struct NewTopic: Sendable, Equatable {
     return settings
   }
 
-  /// Kafka's names of the settings, and what they are called here.
+  /// The variable of each setting, by Kafka's name.
   package static let variables = ["retention.ms": "TOPIC_RETENTION_MS", "retention.bytes": "TOPIC_RETENTION_BYTES"]
 
-  /// What a topic that is there has otherwise than it would be made; empty where nothing was asked for.
+  /// The differences between an existing topic and one that would be created. Settings that are left to the broker are
+  /// not compared.
   package func differences(partitions found: Int, settings has: [String: String]) -> [String] {
     var differences: [String] = []
     if partitions >= 0, Int(partitions) != found {

@@ -1,10 +1,11 @@
-/// A whole number as people write it: `1000`, `1_000`, and with a unit where the setting has one: `10s`, `16 MiB`.
+/// A whole number as people write it: `1000`, `1_000`, or with a unit if the setting has one: `10s`, `16 MiB`.
 enum NumberSetting {
-  /// What the setting counts.
+  /// What a setting counts.
   enum Unit {
     case none, milliseconds, seconds, bytes
 
-    /// By the name in lower case: how many of what the setting counts, and how often one is in the other.
+    /// The factor of each unit, by its name in lower case: a unit is `numerator / denominator` of what the setting
+    /// counts.
     fileprivate var factors: [String: (numerator: Int, denominator: Int)] {
       switch self {
       case .none: [:]
@@ -14,7 +15,7 @@ enum NumberSetting {
       }
     }
 
-    /// For the end of an error's fix.
+    /// Examples of values with a unit, for the end of an error's fix.
     var examples: String {
       switch self {
       case .none: ""
@@ -29,7 +30,7 @@ enum NumberSetting {
       "minutes": 60_000, "h": 3_600_000, "hour": 3_600_000, "hours": 3_600_000, "d": 86_400_000, "day": 86_400_000,
       "days": 86_400_000,
     ]
-    /// Not K, M and G alone, which are 1,000 to some and 1,024 to others.
+    /// K, M and G alone are missing, because their factor is 1,000 for some people and 1,024 for others.
     private static let amounts = [
       "b": 1, "kb": 1_000, "mb": 1_000_000, "gb": 1_000_000_000, "tb": 1_000_000_000_000, "kib": 1 << 10,
       "mib": 1 << 20,
@@ -37,10 +38,10 @@ enum NumberSetting {
     ]
   }
 
-  /// - Returns: nil if it is no whole number, also not in the setting's unit, or too large.
+  /// - Returns: the number in the setting's unit; nil if it is not a whole number of that unit, or is too large.
   static func parse(_ text: String, _ unit: Unit) -> Int? {
     let number = text.prefix { $0.isASCII && ($0.isNumber || $0 == "_" || $0 == "-" || $0 == "+") }
-    // Between digits alone: `1_000`.
+    // An underscore is allowed only between digits: `1_000`.
     guard !number.hasPrefix("_"), !number.hasSuffix("_"), !number.contains("__"), !number.contains("-_"),
       let value = Int(number.filter { $0 != "_" })
     else { return nil }

@@ -1,5 +1,5 @@
-/// Paths, told apart by their bytes. As `String`s two names are equal that differ in composed and decomposed letters alone;
-/// on disk they are two files.
+/// A set of paths, which are compared by their bytes. As `String`s, two names are equal if they differ only in composed
+/// and decomposed letters. On disk they are two files.
 package struct PathSet: Sendable {
   private var keys: Set<[UInt8]> = []
 
@@ -9,7 +9,7 @@ package struct PathSet: Sendable {
 
   package mutating func insert(_ path: String) { keys.insert(path.pathKey) }
 
-  /// Returns true if it was there.
+  /// - Returns: true if the path was in the set.
   package mutating func remove(_ path: String) -> Bool { keys.remove(path.pathKey) != nil }
 
   package func contains(_ path: String) -> Bool { keys.contains(path.pathKey) }
@@ -17,6 +17,6 @@ package struct PathSet: Sendable {
   package var count: Int { keys.count }
   package var isEmpty: Bool { keys.isEmpty }
 
-  /// In no order.
+  /// The paths, in no particular order.
   package var paths: [String] { keys.map { String(decoding: $0, as: UTF8.self) } }
 }

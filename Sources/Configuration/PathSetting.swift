@@ -1,8 +1,8 @@
-/// The path of a folder or file, as settings hold it: nothing in it is expanded, as a shell would.
+/// The path of a folder or file in a setting. Nothing in it is expanded, unlike in a shell.
 enum PathSetting {
   /// - Parameters:
-  ///   - home: the user's own folder, where that is known.
-  /// - Returns: how to write it instead, where it cannot be meant as it is; otherwise nil.
+  ///   - home: the user's home folder, if it is known.
+  /// - Returns: how to correct a path that cannot be what the user meant; otherwise nil.
   static func fix(_ path: String, home: String?) -> String? {
     if path == "~" || path.hasPrefix("~/") {
       return "only a shell knows ~; use \(home ?? "the folder's whole path")\(home == nil ? "" : path.dropFirst())"
@@ -23,7 +23,7 @@ enum PathSetting {
     return nil
   }
 
-  /// A slash at the end says nothing.
+  /// The path without slashes at its end, which mean nothing.
   static func trimmed(_ path: String) -> String {
     var bytes = Array(path.utf8)
     while bytes.count > 1, bytes.last == UInt8(ascii: "/") { bytes.removeLast() }
@@ -32,7 +32,7 @@ enum PathSetting {
 }
 
 extension String {
-  /// Without Foundation.
+  /// The range of the first occurrence of a text. It exists because Foundation is not used.
   fileprivate func range(of text: String) -> Range<Index>? {
     indices.first { self[$0...].hasPrefix(text) }.map { $0..<index($0, offsetBy: text.count) }
   }

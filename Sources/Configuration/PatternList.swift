@@ -1,13 +1,14 @@
 import Platform
 
-/// The value of IMAGE_EXCLUDE: glob patterns, separated by commas or line ends. A `\` before a comma makes it part of a pattern.
+/// The value of IMAGE_EXCLUDE: glob patterns, separated by commas or line ends. A `\` before a comma makes the comma
+/// part of a pattern.
 enum PatternList {
   struct Fault: Error {
     let pattern: String
     let fix: String
   }
 
-  /// - Parameter input: the input folder, below which patterns match.
+  /// - Parameter input: the input folder. Patterns match paths below it.
   static func parse(_ text: String, input: String) throws(Fault) -> [PathPattern] {
     var patterns: [PathPattern] = []
     for item in split(text) {

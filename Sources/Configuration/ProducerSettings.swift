@@ -2,46 +2,47 @@ package import Kafka
 import Platform
 package import Wire
 
-/// What a producer is told. See `Configuration` for the environment's names and defaults.
+/// The settings of a producer. `Variable.groups` lists the environment variables and their defaults.
 package struct ProducerSettings: Sendable {
   /// The input folder.
   package var input: String
   package var topic: String
-  /// Where the ledger lies.
+  /// The folder of the ledger.
   package var stateFolder: String
-  /// librdkafka's properties, the servers among them.
+  /// librdkafka's properties, including the servers.
   package var kafka: KafkaSettings
-  /// How the topic is made where there is none.
+  /// How the topic is created if it does not exist.
   package var newTopic = NewTopic()
   package var extensions = ["*"]
-  /// Files and folders that are left alone.
+  /// Patterns of files and folders that are left alone.
   var excluded: [PathPattern] = []
   package var filter: FileFilter { FileFilter(extensions: extensions, excluding: excluded) }
-  /// Put before the path of a file below the input folder, it makes the image's name.
+  /// The prefix of every image's name. The file's path below the input folder follows it.
   package var namePrefix = ""
-  /// How long a file that a scan found must not change, in ms.
+  /// How long a file that a scan found must stay unchanged, in ms.
   package var settleMilliseconds = 1_000
   /// The time between two scans, in ms.
   package var rescanMilliseconds = 10_000
   package var afterSent = AfterSentAction.keep
-  /// Where `AFTER_SENT=move` takes files.
+  /// The folder that `AFTER_SENT=move` moves files to.
   package var sentFolder = ""
-  /// The most bytes of an image that one message carries.
+  /// The maximum bytes of an image in one message.
   package var segmentBytes = WireFormat.defaultSegmentBytes
   package var format = WireFormat.base64
-  /// The most bytes of messages that wait for the broker.
+  /// The maximum bytes of messages that wait for the broker.
   package var inFlightBytes = 8 << 20
-  /// Send what is there and end.
+  /// Whether to send the existing files and exit.
   package var once = false
-  /// Forget what has been sent.
+  /// Whether to forget at the start what has been sent.
   package var resend = false
-  /// Only these files, whatever the ledger says of them; nil: all.
+  /// The only files to send, even if the ledger has them as sent; nil: all files.
   package var only: PathSet?
-  /// Where a broker does not answer for so long the run fails, in ms; nil: waits for ever.
+  /// The time without an answer from a broker after which the run fails, in ms; nil: it waits forever.
   package var patience: Int?
-  /// The input as the user wrote it, if `input` is where it led at the start.
+  /// The input as the user wrote it, if `input` is the path that it led to at the start.
   package var namedInput: String?
-  /// Set if the cluster ends with this process: its identity, instead of what the broker says.
+  /// The identity of a cluster that ends with this process, used instead of the id that the broker reports. nil: the
+  /// cluster outlives the process.
   package var embeddedCluster: String?
 
   package init(input: String, topic: String, stateFolder: String, kafka: KafkaSettings) {

@@ -1,14 +1,14 @@
 import Platform
 
-/// The brokers to ask first, as people list them in `KAFKA_BOOTSTRAP_SERVERS`: `host:port`, separated by commas, semicolons or white
-/// space.
+/// The brokers to contact first, as people list them in `KAFKA_BOOTSTRAP_SERVERS`: `host:port`, separated by commas,
+/// semicolons or white space.
 ///
-/// librdkafka drops a server that it cannot parse, tries port 99999 as 34463, and says neither to anybody who does not read its
-/// log. So the list is checked before a client is created.
+/// librdkafka drops a server that it cannot parse, tries port 99999 as 34463, and reports both only in its log. So the
+/// list is checked before a client is created.
 enum ServerList {
   private static let protocols = ["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]
 
-  /// - Returns: separated by commas alone, as librdkafka reads them; nil if there is none.
+  /// - Returns: the servers separated by commas only, as librdkafka reads them; nil if there is none.
   static func joined(_ text: String) -> String? {
     let servers = servers(in: text)
     return servers.isEmpty ? nil : servers.joined(separator: ",")
@@ -33,7 +33,7 @@ enum ServerList {
       if let fix = fix(scheme: name, securityProtocol) { return fix }
       address = server[mark.upperBound...]
     }
-    // librdkafka ignores what looks like the path of a URL.
+    // librdkafka ignores the path of a URL.
     address = address.prefix { $0 != "/" }
     if address.contains(where: { "\"'@|".contains($0) }) {
       return "write each server as host:port, and separate them by commas: \(server) is neither"

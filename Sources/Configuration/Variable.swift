@@ -1,11 +1,11 @@
 import Platform
 import Telemetry
 
-/// An environment variable that configures the pipeline: the one list that `--help` prints and the reader reads.
+/// An environment variable that configures the pipeline. The list is the one for both `--help` and `EnvironmentReader`.
 package struct Variable: Sendable {
   package let name: String
   package let defaultValue: String
-  /// One sentence or two, without line breaks.
+  /// One or two sentences, without line breaks.
   package let help: String
 
   package struct Group: Sendable {

@@ -2,46 +2,47 @@ import Kafka
 import Platform
 import Synchronization
 
-/// Sends a few messages at a time and waits until the broker has each of them, or says why not. Used by one thread.
+/// Sends a few messages at a time, and waits until each is acknowledged or has failed. Used by one thread.
 final class AcknowledgedSender {
   let producer: KafkaProducer
   private let patience: Int
   private let reports = Reports()
   private var sent: UInt64 = 0
-  /// The last call found no topic.
+  /// Whether the topic did not exist in the last attempt.
   private(set) var missesTopic = false
 
-  /// What became of each message, by its number: written on the client's thread.
+  /// The outcome of each message, by its number. Written on the client's thread.
   private final class Reports: Sendable {
     let table = Mutex<[UInt64: KafkaError?]>([:])
   }
 
-  /// - Parameter patience: how long all of one call's messages may take, in ms.
+  /// - Parameter patience: the time limit for all messages of one call, in ms.
   init(_ settings: KafkaSettings, patience: Int) throws {
     self.patience = patience
     var settings = settings
-    // What was read from a topic has once been taken by one: the limits here must not refuse it. A message larger than
-    // the queue would find it full for ever; how much is sent at a time is the caller's to bound.
+    // A message that was read from a topic was accepted by one before, so the limits here must not refuse it. For a
+    // message larger than the queue, the queue would be full forever. The caller bounds how much is sent at a time.
     settings.set("message.max.bytes", "1000000000")
     settings.set("queue.buffering.max.kbytes", "2000000")
     settings.set("queue.buffering.max.messages", "1000000")
     settings.set("message.timeout.ms", String(max(1, patience - 1_000)))
     settings.set("enable.idempotence", "true")
-    // All are there at once: a batch has nothing to wait for.
+    // All messages are queued at once, so a batch has nothing to wait for.
     settings.set("linger.ms", "0")
     producer = try KafkaProducer(settings) { [reports] report in
       reports.table.withLock { $0[report.token] = .some(report.error) }
     }
   }
 
-  /// Nothing more can be sent with it.
+  /// Whether the client has failed for good and can send nothing more.
   var isDead: Bool { producer.fatalError != nil }
 
   func close() { producer.close() }
 
-  /// - Parameter whileWaiting: called every now and then; returns false to wait no longer.
-  /// - Returns: for each message why the broker does not have it, nil where it has; nil altogether where `whileWaiting`
-  ///   said so.
+  /// Sends messages and waits for their acknowledgements. A message whose arrival is only inferred is sent again.
+  /// - Parameter whileWaiting: called every now and then; returns false to stop waiting.
+  /// - Returns: for each message, why it is not acknowledged, or nil if it is; nil instead of the array if
+  ///   `whileWaiting` returned false.
   func send(_ records: [LetterRecord], to topic: String, whileWaiting: () -> Bool) -> [String?]? {
     let deadline = Clock.monotonicMilliseconds + Int64(patience)
     var reasons = [String?](repeating: nil, count: records.count)
@@ -64,7 +65,7 @@ final class AcknowledgedSender {
   private func attempt(
     _ records: [LetterRecord], _ topic: String, _ deadline: Int64, _ whileWaiting: () -> Bool
   ) -> [Failure?]? {
-    // Numbers go on, so that what is reported too late is not taken for another call's.
+    // Numbers continue across calls, so that a late report is not mistaken for one of another call.
     let first = sent
     sent += UInt64(records.count)
     reports.table.withLock { $0 = [:] }

@@ -7,12 +7,12 @@ extension DeadLetter {
       topic: message.topic, partition: message.partition, offset: message.offset, timestamp: message.timestamp)
   }
 
-  /// As it is sent, or written to disk.
+  /// The dead letter as it is sent, or written to disk.
   var record: LetterRecord {
     LetterRecord(key: message.key, value: message.value, headers: headers, owner: message)
   }
 
-  /// Kafka Connect's names, so that its tools understand them; behind the message's own headers.
+  /// The message's own headers, followed by error headers. These have Kafka Connect's names for the sake of its tools.
   var headers: [MessageHeader] {
     var added = [
       ("topic", message.topic), ("partition", String(message.partition)), ("offset", String(message.offset)),
@@ -20,7 +20,7 @@ extension DeadLetter {
       ("class.name", "image-pipeline"), ("exception.class.name", reason.kind),
       ("exception.message", reason.description),
     ]
-    // Not one of Kafka Connect's: a topic that was made anew has the same offsets again, and only the time differs.
+    // Not one of Kafka Connect's. A re-created topic has the same offsets again, and only the time differs.
     if let time = message.timestamp { added.append(("timestamp", String(time))) }
     return message.headers() + added.map { MessageHeader(name: LetterRecord.prefix + $0.0, value: Array($0.1.utf8)) }
   }

@@ -3,7 +3,7 @@ import Platform
 package import Telemetry
 import Wire
 
-/// What people are told of a dead letter, as fields of one line.
+/// A dead letter as it is listed for people: the fields of one line.
 package struct DeadLetterEntry: Sendable {
   package let fields: [(String, LogValue)]
   package let isReplayed: Bool
@@ -38,7 +38,7 @@ package struct DeadLetterEntry: Sendable {
 }
 
 extension LetterRecord {
-  /// As far as the value can be read.
+  /// The image's name; nil if it cannot be read.
   fileprivate var imageName: String? {
     try? ImageContent(value: value, key: key) { name in
       headers.last { $0.nameBytes.elementsEqual(name.utf8) }?.value

@@ -5,12 +5,15 @@ package import Platform
 package import Telemetry
 import Wire
 
-/// Lists the dead letters of a topic and of an output's disk, and sends them back.
+/// Lists the dead letters of a topic and of an output's disk, and replays them.
 ///
-/// Letters are sent at least once: of those with one identity (place, time and content of the message) the first counts.
-/// What was sent back is remembered, for the topic as offsets of the group `<CONSUMER_GROUP>-dead-letters`, on disk by
-/// moving the file to `dead-letters/replayed`. A crash in between, and offsets that the broker has forgotten (after
-/// `offsets.retention.minutes`), let letters be sent back twice, which changes nothing: an image that is there stays.
+/// Dead letters are delivered at least once. If several have the same identity (topic, partition, offset, time and
+/// content of the message), the first one counts.
+///
+/// Replayed dead letters are recorded: those of the topic as offsets of the group `<CONSUMER_GROUP>-dead-letters`,
+/// those on disk by moving the file to `dead-letters/replayed`. After a crash in between, or if the broker has
+/// forgotten the offsets (after `offsets.retention.minutes`), dead letters are replayed twice. That changes nothing: a
+/// stored image stays as it is.
 package final class DeadLetterService {
   let topic: String
   let letterTopic: String
@@ -25,27 +28,27 @@ package final class DeadLetterService {
   var counts = Counts()
 
   package struct Counts: Sendable {
-    /// Letters that wait, by where they are.
+    /// Dead letters that wait for a replay, in the topic and on disk.
     package var inTopic = 0
     package var onDisk = 0
-    /// Sent back before.
+    /// Replayed before.
     package var replayed = 0
-    /// Sent back by this run.
+    /// Replayed by this run.
     package var sent = 0
-    /// Could not be sent back.
+    /// Could not be replayed.
     package var failed = 0
-    /// What nobody can send back from here: no letter at all, or one of another topic.
+    /// Cannot be replayed here, because they are not dead letters, or are those of another topic.
     package var foreign = 0
     package var waiting: Int { inTopic + onDisk }
   }
 
-  /// A broker that does not answer for so long fails the run, in ms.
+  /// The time without an answer from a broker after which the run fails, in ms.
   private static let patience = 20_000
-  /// How long the letters that are sent together may wait for the broker, in ms.
+  /// How long dead letters that are sent together may wait for the broker, in ms.
   private static let sendingPatience = 60_000
   private static let answerMilliseconds = 30_000
 
-  /// - Parameter show: told of each letter that is found, once, those included that were sent back before.
+  /// - Parameter show: called once for each dead letter that is found, even if it was replayed before.
   package init(_ configuration: Configuration, log: Log, stop: StopFlag, show: @escaping (DeadLetterEntry) -> Void) {
     topic = configuration.consumer.topic
     letterTopic = DeadLetterTopic.name(of: topic)
@@ -58,14 +61,15 @@ package final class DeadLetterService {
     self.show = show
   }
 
-  /// - Throws: `NoBroker` where none answers, after what is on disk has been shown; `SystemError`, `KafkaError`.
+  /// Lists all dead letters.
+  /// - Throws: `NoBroker` if no broker answers, after the dead letters on disk are shown; `SystemError`, `KafkaError`.
   package func list() throws -> Counts {
     try visit { _ in }
     return counts
   }
 
-  /// Sends what waits back to the topic that it came from, where the key chooses the partition as it did before.
-  /// - Throws: as `list`.
+  /// Sends the waiting dead letters back to their topic. The key chooses the partition, as it did before.
+  /// - Throws: `NoBroker` if no broker answers; `TopicRefusal`, `SystemError`, `KafkaError`.
   package func replay() throws -> Counts {
     let sender = try AcknowledgedSender(producerSettings, patience: Self.sendingPatience)
     defer { sender.close() }
@@ -79,10 +83,10 @@ package final class DeadLetterService {
 
   // MARK: Finding them
 
-  /// A letter with what has to be remembered once it was sent back.
+  /// A dead letter, with what has to be recorded once it is replayed.
   package struct Found {
     let record: LetterRecord
-    /// Why it is not sent back; nil where it is to be.
+    /// Why it is not replayed; nil if it can be.
     let hindrance: String?
     let place: Place
     package enum Place {
@@ -97,7 +101,8 @@ package final class DeadLetterService {
     }
   }
 
-  /// - Parameter body: given each letter that was not sent back yet; nil at the end of a folder or partition.
+  /// - Parameter body: called with each dead letter that is not replayed yet, and with nil at the end of the folder and
+  ///   of each partition.
   private func visit(_ body: (Found?) throws -> Void) throws {
     if let folder = try LetterFolder.open(output: output) {
       try folder.each(replayed: true) { entry in _ = try found(entry, in: folder, isReplayed: true) }
@@ -107,7 +112,7 @@ package final class DeadLetterService {
       }
       try body(nil)
     }
-    // A name that is too long for Kafka: then all letters are on disk.
+    // If the name is too long for Kafka, all dead letters are on disk.
     guard !stop.isSet, letterTopic.utf8.count <= 249 else { return }
     let offsets = try LetterOffsets(readerSettings, topic: letterTopic)
     defer { offsets.close() }
@@ -141,7 +146,7 @@ package final class DeadLetterService {
 
   private func found(_ record: LetterRecord, _ place: Found.Place, time: String, isReplayed: Bool) -> Found? {
     let origin = record.origin
-    // Without an origin nothing tells one from another.
+    // Dead letters without an origin cannot be told apart.
     if let origin, !seen.insert(record.identity(origin)) { return nil }
     let hindrance: String? =
       if origin == nil {
@@ -158,7 +163,7 @@ package final class DeadLetterService {
     } else {
       counts.inTopic += 1
     }
-    // What is not sent back does not become so by being passed over.
+    // A dead letter with a hindrance was skipped, not replayed, even if it is before the group's offset.
     let state = isReplayed && hindrance == nil
     show(DeadLetterEntry(record, at: place.description, time: time, hindrance: hindrance, isReplayed: state))
     return isReplayed ? nil : Found(record: record, hindrance: hindrance, place: place)

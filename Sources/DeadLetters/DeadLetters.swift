@@ -5,34 +5,35 @@ package import Platform
 package import Telemetry
 import Wire
 
-/// Where dead letters go: to the topic `<topic>-dlq`, and to disk what Kafka does not take.
+/// Stores dead letters in the topic `<topic>-dlq`, and on disk those that Kafka does not accept.
 ///
-/// Never within the catalog's transaction: a broker that is slow would make all other consumers wait.
+/// They are never delivered within the catalog's transaction: a slow broker would make all other consumers wait.
 package final class DeadLetters: DeadLetterSink {
   private let topic: String
-  /// nil: everything goes to disk, as where the broker ends with the process.
+  /// nil: all dead letters are stored on disk, for example because the broker ends with the process.
   private let settings: KafkaSettings?
   private let folder: Folder
   private let incoming: Folder
   private let log: Log
   private var sender: AcknowledgedSender?
-  /// When the topic is to be made, where it is not known to be there; nil: never again.
+  /// When to create the topic, by the monotonic clock, in ms; nil: it is known to exist, or is not tried again.
   private var nextMaking: Int64? = 0
-  /// Messages whose letters are safe while the catalog's positions are before them: what is tried again, because another
-  /// letter's file cannot be written, say, must not send them each time.
+  /// Messages whose dead letters are safe, but which are not settled in the catalog yet. A retry, for example because
+  /// the file of another dead letter cannot be written, must not send them again each time.
   private var delivered: Set<LetterRecord.Origin> = []
-  /// Called every now and then while letters wait for the broker: their consumer must go on polling. Returns false to
-  /// wait no longer.
+  /// Called every now and then while dead letters wait for the broker, because the consumer must go on polling. Returns
+  /// false to stop waiting.
   package var whileWaiting: () -> Bool = { true }
-  /// After this long without an acknowledgement a letter goes to disk, so that bad messages never stop good ones. In ms.
+  /// The time without an acknowledgement after which a dead letter is stored on disk, in ms. Bad messages thus never
+  /// stop good ones.
   var patience = 30_000
-  /// How long each question about the letters' topic may take, in ms.
+  /// The timeout of each request about the dead-letter topic, in ms.
   var answerMilliseconds = 3_000
 
   package static let folderName = "dead-letters"
   /// - Parameters:
   ///   - reserved: the output's `.image-pipeline`.
-  ///   - incoming: a folder of the consumer's own, on the same file system, that is emptied at its next start.
+  ///   - incoming: the consumer's own folder on the same file system, which is emptied at its next start.
   package init(topic: String, settings: KafkaSettings?, reserved: Folder, incoming: Folder, log: Log) throws {
     self.topic = DeadLetterTopic.name(of: topic)
     self.settings = settings
@@ -41,8 +42,9 @@ package final class DeadLetters: DeadLetterSink {
     self.log = log
   }
 
-  /// Returns when every letter is safe. At least once: a crash before the position moves on sends them again.
-  /// - Returns: false where `whileWaiting` said so; some of them may be safe all the same.
+  /// Delivers dead letters, and returns when all are safe. Delivery is at least once: after a crash before the position
+  /// moves on, they are delivered again.
+  /// - Returns: false if `whileWaiting` returned false; some of them may be safe even so.
   package func deliver(_ letters: [DeadLetter]) throws -> Bool {
     let letters = letters.filter { !delivered.contains($0.origin) }
     guard !letters.isEmpty else { return true }
@@ -70,7 +72,7 @@ package final class DeadLetters: DeadLetterSink {
       ])
   }
 
-  /// To be called when what the letters were about is in the catalog.
+  /// Forgets the delivered messages. To be called when the catalog has recorded what happened to them.
   package func settled() { delivered = [] }
 
   package func close() { sender?.close() }
@@ -88,7 +90,7 @@ package final class DeadLetters: DeadLetterSink {
       self.sender = sender
       if let due = nextMaking, Clock.monotonicMilliseconds >= due { makeTopic(sender.producer) }
       defer {
-        // Deleted since it was made or found: the next letters make it again.
+        // The topic was deleted after it was created or found. The next dead letters re-create it.
         if sender.missesTopic { nextMaking = 0 }
       }
       return sender.send(records, to: topic, whileWaiting: whileWaiting)
@@ -97,14 +99,16 @@ package final class DeadLetters: DeadLetterSink {
     }
   }
 
-  /// What a letters' topic must not leave to the broker, which usually drops messages after a week.
+  /// The settings that a dead-letter topic must not leave to the broker, which usually drops messages after a week.
   package static let keeping = ["retention.ms": "-1", "retention.bytes": "-1", "cleanup.policy": "delete"]
 
-  /// The letters' topic takes what the source takes, and the headers on top of it. Where the broker does not answer, it
-  /// is asked again with the letters of a minute later: the question holds them up.
+  /// Creates the dead-letter topic if it does not exist. The topic accepts the source's largest messages with the
+  /// headers added. If the broker does not answer, the next try is at the earliest after a minute, because the request
+  /// delays the dead letters.
   private func makeTopic(_ client: KafkaClient) {
     nextMaking = nil
-    // What is there is not made: for that this user may have no right, and a broker under load takes seconds.
+    // An existing topic is not created again: this user may lack the right to do so, and a broker under load needs
+    // seconds.
     if let count = try? client.partitionCount(of: topic, timeoutMilliseconds: answerMilliseconds), count > 0 { return }
     let again = Clock.monotonicMilliseconds + 60_000
     let source = String(topic.dropLast("-dlq".count))
@@ -123,7 +127,7 @@ package final class DeadLetters: DeadLetterSink {
     do throws(KafkaError) {
       do throws(KafkaError) { try make(client, size.merging(Self.keeping) { $1 }) } catch {
         guard error.isInvalidRequest else { throw error }
-        // Some hosted brokers let nobody keep messages for ever.
+        // Some hosted brokers do not allow unlimited retention.
         try make(client, size)
         log.warning(
           "the dead letters' topic keeps its messages only for as long as the broker does: \(error)",
@@ -142,10 +146,11 @@ package final class DeadLetters: DeadLetterSink {
 
   // MARK: Disk
 
-  /// One file, renamed when it is whole; named after the message, so that the same letter is written once.
+  /// Writes one file, and renames it when it is complete. It is named after the message, so each dead letter exists
+  /// once.
   private func write(_ record: LetterRecord, _ origin: LetterRecord.Origin, because reason: String) throws {
     let identity = String(record.identity(origin), radix: 16)
-    // A topic's name may be as long as a file's: a part of it is for people, the identity tells letters apart.
+    // A topic's name may be as long as a file's. People get a part of it; the identity tells dead letters apart.
     let name = "\(origin.topic.prefix(100))-\(origin.partition)-\(origin.offset)-\(identity)" + LetterFile.suffix
     let file = try incoming.file("letter.part", .createEmpty)
     let written = Clock.iso8601(milliseconds: Clock.wallMilliseconds)

@@ -1,10 +1,10 @@
-/// A set of digests, in about half the memory that a `Set` of them takes: 24 MB for a million.
+/// A set of digests that needs about half the memory of a `Set`: 24 MB for a million.
 struct IdentitySet {
   private static let shardBits = 12
-  /// Each sorted. A digest's first bits say which: they are as good as random.
+  /// Sorted arrays of digests. The first bits of a digest, which are as good as random, select its array.
   private var shards = [[UInt128]](repeating: [], count: 1 << shardBits)
 
-  /// Returns whether it was new.
+  /// - Returns: true if the digest was new.
   mutating func insert(_ identity: UInt128) -> Bool {
     let shard = Int(identity >> (128 - Self.shardBits))
     var (low, high) = (0, shards[shard].count)

@@ -2,7 +2,7 @@ import Kafka
 import Messaging
 import Platform
 
-/// A dead letter on disk: one file that people can read and that loses nothing.
+/// A dead letter on disk: one lossless file that people can read.
 ///
 ///     image-pipeline dead letter 1
 ///     written: 2026-11-23T23:31:16.123Z
@@ -13,9 +13,9 @@ import Platform
 ///
 ///     {"image_name": "cat/001.jpg", ...
 ///
-/// Behind the empty line comes the value as it was sent, to the file's end. In all other places a byte that is not
-/// printable ASCII, and the percent sign, is written as `%` and two hexadecimal digits; in a header's name the colon too.
-/// A key that is null has no line, a header's value that is null no second colon, a null value is `value: null`.
+/// After the empty line, the file contains the value as it was sent. In the lines before it, a percent sign and each
+/// byte that is not printable ASCII are written as `%` and two hexadecimal digits, and so is a colon in a header's
+/// name. A null key has no line. A header with a null value has no second colon. A null value is `value: null`.
 package struct LetterFile {
   package static let suffix = ".letter"
   private static let title = "image-pipeline dead letter 1"
@@ -26,7 +26,7 @@ package struct LetterFile {
   var because: String
   let record: LetterRecord
 
-  /// Everything before the value.
+  /// The bytes before the value.
   var head: [UInt8] {
     var lines = [
       Self.title, "written: " + Self.encoded(written.utf8), "because: " + Self.encoded(because.utf8),
@@ -46,7 +46,7 @@ package struct LetterFile {
     if let value = record.value { try file.write(value, at: head.count) }
   }
 
-  /// - Throws: `Malformed` where the file is no letter of this form; `SystemError`.
+  /// - Throws: `Malformed` if the file is not a dead letter of this format; `SystemError`.
   static func read(_ file: File) throws -> LetterFile {
     let status = try file.status()
     guard status.kind == .regular else { throw Malformed(reason: "it is no regular file") }
@@ -62,7 +62,7 @@ package struct LetterFile {
     var description: String { "not a dead letter of this pipeline: \(reason)" }
   }
 
-  /// A file's bytes, at an address that stays.
+  /// Bytes at a fixed address.
   private final class Content {
     let bytes: UnsafeMutableRawBufferPointer
     init(_ count: Int) { bytes = .allocate(byteCount: count, alignment: 1) }
@@ -120,7 +120,7 @@ package struct LetterFile {
       nameBytes: try decoded(text[..<colon]), nullableValue: try decoded(text[(colon + 2)...]))
   }
 
-  /// The file's bytes and the key's, as long as the record lives.
+  /// Keeps the bytes of file and key in memory as long as the record.
   private final class Owner {
     private let content: Content
     private let keyContent: Content?

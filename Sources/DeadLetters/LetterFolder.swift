@@ -2,12 +2,12 @@ import Glibc
 import Platform
 import Wire
 
-/// The dead letters that lie on an output's disk, and those of them that were sent back, in `replayed`.
+/// The dead letters on an output's disk. Those that were replayed are in its sub-folder `replayed`.
 package struct LetterFolder {
   static let replayedName = "replayed"
   private let folder: Folder
 
-  /// nil where the output has none. Makes nothing.
+  /// Opens the folder without creating it; nil if the output has none.
   static func open(output: String) throws -> LetterFolder? {
     do {
       let reserved = try Folder.open(output).folder(ImageName.reserved, creating: false)
@@ -17,15 +17,15 @@ package struct LetterFolder {
     }
   }
 
-  /// One file of it.
+  /// One file of the folder.
   struct Entry {
     let name: String
     let path: String
-    /// The letter, or why it is none.
+    /// The dead letter, or why the file is not one.
     let content: Result<LetterFile, LetterFile.Malformed>
   }
 
-  /// One at a time, whatever their number.
+  /// Reads the files one at a time, however many there are.
   func each(replayed: Bool, _ body: (Entry) throws -> Void) throws {
     guard let folder = try replayed ? replayedFolder(creating: false) : folder else { return }
     let walker = try FolderWalker(root: folder.path) { _ in false }
@@ -37,7 +37,7 @@ package struct LetterFolder {
       } catch let malformed as LetterFile.Malformed {
         content = .failure(malformed)
       } catch let error as SystemError {
-        // Taken away in the meantime, as by another one who sends them back.
+        // The file was removed in the meantime, for example by another process that replays dead letters.
         if error.code == ENOENT { continue }
         content = .failure(LetterFile.Malformed(reason: "\(error)"))
       }
@@ -45,7 +45,7 @@ package struct LetterFolder {
     }
   }
 
-  /// These were sent back. Durable when it returns.
+  /// Records that dead letters were replayed. Durable when it returns.
   func setReplayed(_ names: [String]) throws {
     guard !names.isEmpty, let target = try replayedFolder(creating: true) else { return }
     for name in names { try folder.rename(name, to: target, as: name) }

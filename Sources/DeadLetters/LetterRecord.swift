@@ -2,12 +2,12 @@ import Kafka
 import Messaging
 import Platform
 
-/// A dead letter as it lies in a topic or on disk.
+/// A dead letter as it is stored in a topic or on disk.
 package struct LetterRecord {
-  /// What the headers begin with that make a message a letter.
+  /// The prefix of the headers that make a message a dead letter.
   static let prefix = "__connect.errors."
 
-  /// nil is Kafka's null, here and in the value.
+  /// The message's key and value; nil is Kafka's null.
   let key: UnsafeRawBufferPointer?
   let value: UnsafeRawBufferPointer?
   let headers: [MessageHeader]
@@ -26,34 +26,34 @@ package struct LetterRecord {
       key: message.key, value: message.value, headers: message.headers(), owner: message)
   }
 
-  /// Bytes of key, value and headers.
+  /// The bytes of key, value and headers.
   var size: Int {
     (key?.count ?? 0) + (value?.count ?? 0) + headers.reduce(0) { $0 + $1.nameBytes.count + $1.value.count }
   }
 
-  /// The message as it was before it became a letter.
+  /// The message as it was before it became a dead letter.
   var original: LetterRecord {
     LetterRecord(
       key: key, value: value, headers: headers.filter { !$0.nameBytes.starts(with: Self.prefix.utf8) }, owner: owner)
   }
 
-  /// What a header says that a letter has; of two the last counts, as the one that was added last.
+  /// The text of an error header. If two have the same name, the last one counts, because it was added last.
   func error(_ name: String) -> String? {
     headers.last { $0.nameBytes.elementsEqual((Self.prefix + name).utf8) && !$0.isNull }.map {
       String(decoding: $0.value, as: UTF8.self)
     }
   }
 
-  /// Where the message stood.
+  /// The topic, partition, offset and time of the original message.
   package struct Origin: Hashable {
     let topic: String
     let partition: Int32
     let offset: Int64
-    /// In ms since 1970; nil where the message had none, or another program made the letter.
+    /// In ms since 1970; nil if the message had none, or if another program created the dead letter.
     let timestamp: Int64?
   }
 
-  /// nil where the headers do not say it: somebody else's message.
+  /// The origin of the dead letter; nil if the headers do not name it, because another program sent the message.
   var origin: Origin? {
     guard let topic = error("topic"), !topic.isEmpty, let partition = error("partition").flatMap({ Int32($0) }),
       let offset = error("offset").flatMap({ Int64($0) }), partition >= 0, offset >= 0
@@ -62,12 +62,12 @@ package struct LetterRecord {
       topic: topic, partition: partition, offset: offset, timestamp: error("timestamp").flatMap { Int64($0) })
   }
 
-  /// The same for a letter however often it was sent, and another one for every other message: one at the same offset of
-  /// a topic that was made anew among them, which differs in its time or its content. 128 bits.
+  /// The identity of a dead letter: 128 bits that stay the same however often it was sent. Every other message has a
+  /// different one, even a message at the same offset of a re-created topic, which differs in its time or its content.
   func identity(_ origin: Origin) -> UInt128 {
     var hash = SHA256()
     func add(_ bytes: UnsafeRawBufferPointer?) {
-      // With its length before it, so that no two lists of fields run together to the same bytes.
+      // The length precedes each field, so that no two lists of fields make the same bytes.
       withUnsafeBytes(of: Int64(bytes?.count ?? -1)) { hash.update($0) }
       if let bytes { hash.update(bytes) }
     }

@@ -2,14 +2,14 @@ package import Kafka
 import Platform
 import Telemetry
 
-/// Sends letters back, some at a time: when all of them are acknowledged, they are remembered as sent back.
+/// Replays dead letters in groups. After each group, the acknowledged ones are recorded as replayed.
 final class LetterReplay {
   private let service: DeadLetterService
   private let sender: AcknowledgedSender
   private var pending: [DeadLetterService.Found] = []
   private var bytes = 0
 
-  /// Letters that are sent together: bytes of them, and how many.
+  /// The limits of a group: bytes and number of dead letters. A group that reaches one of them is sent.
   private static let mostBytes = 8 << 20
   private static let most = 500
 
@@ -18,7 +18,8 @@ final class LetterReplay {
     self.sender = sender
   }
 
-  /// - Parameter letter: nil at the end of what belongs together.
+  /// Adds a dead letter to the group, and sends the group if it is large enough.
+  /// - Parameter letter: nil at the end of a folder or partition, where the group is sent.
   func add(_ letter: DeadLetterService.Found?) throws {
     guard let letter else { return try flush() }
     if let hindrance = letter.hindrance {
@@ -59,7 +60,7 @@ final class LetterReplay {
       names.append(name)
     }
     try folder?.setReplayed(names)
-    // An offset says that everything before it was sent back: it stays before the first that was not.
+    // An offset means that no dead letter before it waits for a replay. It stays before the first one that failed.
     for letter in pending {
       guard case .topic(let offsets, let partition, let offset) = letter.place else { continue }
       offsets.passed(partition, offset, isDone: !failed.contains(letter.place.description))
@@ -68,7 +69,7 @@ final class LetterReplay {
   }
 }
 
-/// How far each partition of the letters' topic was sent back: offsets of a group that nobody is a member of.
+/// The replay positions in the dead-letter topic, one for each partition: offsets of a group without members.
 package final class LetterOffsets {
   let topic: String
   package let client: KafkaConsumer
@@ -86,7 +87,7 @@ package final class LetterOffsets {
 
   package func close() { client.unsubscribeAndClose() }
 
-  /// The offset to go on at.
+  /// The offset at which the replay continues.
   func next(_ partition: Int32) throws -> Int64 {
     try client.committed(partitions: [partition], timeoutMilliseconds: Self.answerMilliseconds)[partition] ?? 0
   }

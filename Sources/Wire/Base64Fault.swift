@@ -1,7 +1,7 @@
 import Platform
 
-/// Why a text is not Base64: the first character that is wrong, its offset in the text, and how to send it instead. Looked for
-/// only after the decoder has refused the text.
+/// Why a text is not Base64: the first wrong character, its offset in the text, and how to send the text correctly.
+/// Created only after the decoder has refused the text.
 package struct Base64Fault: CustomStringConvertible {
   package let description: String
 
@@ -11,7 +11,7 @@ package struct Base64Fault: CustomStringConvertible {
     description = Self.form(text) ?? Self.character(text) ?? Self.length(text) ?? "it does not decode"
   }
 
-  /// Texts that hold Base64 inside something else.
+  /// The fault of a text that contains Base64 within something else; nil if the text is no such text.
   private static func form(_ text: UnsafeRawBufferPointer) -> String? {
     let start = text.drop(while: Base64.isWhiteSpace).prefix(64)
     let beginning = String(decoding: start, as: UTF8.self)
@@ -25,14 +25,14 @@ package struct Base64Fault: CustomStringConvertible {
     return nil
   }
 
-  /// The first character that cannot be there.
+  /// The fault of the first character that is not allowed at its offset; nil if there is none.
   private static func character(_ text: UnsafeRawBufferPointer) -> String? {
     var count = 0
     var firstPadding: Int?
     for (offset, character) in text.enumerated() where !Base64.isWhiteSpace(character) {
       if character == padding {
         firstPadding = firstPadding ?? offset
-        // Of a group of four, only the last two may be padding.
+        // Only the last two characters of a group of four may be padding.
         if count % 4 < 2 {
           return "offset \(offset) holds '=', and padding is at most two characters that complete a four"
         }
@@ -68,7 +68,7 @@ package struct Base64Fault: CustomStringConvertible {
     }
   }
 
-  /// The character as a person reads it, or its byte.
+  /// The character as people read it, or its byte if it is not readable.
   private static func name(of text: UnsafeRawBufferPointer, at offset: Int) -> String {
     let byte = text[offset]
     if (0x21...0x7E).contains(byte) { return "'\(Unicode.Scalar(byte))'" }

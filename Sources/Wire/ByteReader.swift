@@ -1,4 +1,4 @@
-/// Numbers and texts at places in a buffer that comes from outside: nil wherever it ends too early.
+/// Reads numbers and texts at offsets of an untrusted buffer. A number is nil if the buffer ends too early.
 struct ByteReader {
   private let bytes: UnsafeRawBufferPointer
   init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
@@ -11,7 +11,7 @@ struct ByteReader {
     bytes.count >= prefix.count && bytes.prefix(prefix.count).elementsEqual(prefix)
   }
 
-  /// Empty where the buffer ends before.
+  /// The text of `count` bytes at an offset; empty if the buffer ends too early.
   func text(_ place: Int, _ count: Int) -> String {
     has(place, count) ? String(decoding: bytes[place..<place + count], as: UTF8.self) : ""
   }
@@ -32,12 +32,13 @@ struct ByteReader {
     return big ? part.reduce(0) { $0 << 8 | Int($1) } : part.reversed().reduce(0) { $0 << 8 | Int($1) }
   }
 
-  /// The boxes of an ISO base media file that lie in `range`, as far as they are whole.
+  /// The boxes of an ISO base media file in `range`, up to the first incomplete one.
   func boxes(_ range: Range<Int>) -> [(type: String, content: Range<Int>)] {
     var boxes: [(String, Range<Int>)] = []
     var place = range.lowerBound
     while place + 8 <= range.upperBound, let size = big32(place) {
-      // 0: to the end. 1: a 64-bit size follows, which only media data needs; nothing of interest comes behind it.
+      // Size 0: the box extends to the end. Size 1: a 64-bit size follows. Only media data needs that, and nothing of
+      // interest follows it.
       let end = size == 0 ? range.upperBound : place + size
       guard size == 0 || size >= 8, end <= range.upperBound else { break }
       boxes.append((text(place + 4, 4), place + 8..<end))

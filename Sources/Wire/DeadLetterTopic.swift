@@ -1,6 +1,6 @@
-/// The topic for messages that cannot be stored.
+/// The topic of dead letters: messages that cannot be stored.
 package enum DeadLetterTopic {
-  /// How much larger a dead letter may be than its message, in bytes: its headers.
+  /// Bytes by which a dead letter may exceed its message, because of the added headers.
   package static let extraBytes = 64 << 10
 
   package static func name(of source: String) -> String { source + "-dlq" }

@@ -1,21 +1,22 @@
 public import Messaging
 import Platform
 
-/// The message's value: a JSON object with the strings `image_name` and `image_content`, as the Python scripts write it; or,
-/// with nothing around it, the image as it is.
+/// The bytes around an image in a message's value. In Base64 format they make a JSON object with the strings
+/// `image_name` and `image_content`, as the Python scripts write it. In binary format there are none: the value is the
+/// image itself.
 ///
-/// The writer knows every byte around the content beforehand, so an image is encoded in place, inside the buffer that
-/// librdkafka takes over.
+/// All bytes around the content are known beforehand, so an image is encoded in place, in the buffer that librdkafka
+/// takes over.
 public struct Envelope: Sendable {
   public let format: WireFormat
-  /// What stands before the content: `{"image_name": "cat/001.jpg", "image_content": "`; of a binary one nothing.
+  /// The bytes before the content: `{"image_name": "cat/001.jpg", "image_content": "`. Empty in binary format.
   public let head: [UInt8]
-  /// What stands behind it.
+  /// The bytes after the content. Empty in binary format.
   public let tail: [UInt8]
-  /// What headers say of the value, so that it can be read.
+  /// The headers that a reader needs to interpret the value. Empty in Base64 format.
   public let headers: [MessageHeader]
 
-  /// - Parameter name: the image's name; characters that JSON wants escaped are, a slash is not.
+  /// - Parameter name: the image's name. Characters that JSON requires to be escaped are escaped; a slash is not.
   public init(name: String, format: WireFormat = .base64) {
     self.format = format
     guard format == .base64 else {
@@ -41,10 +42,10 @@ public struct Envelope: Sendable {
     self.head = head
   }
 
-  /// The size in bytes of a whole value that carries `count` bytes of an image.
+  /// The size in bytes of a complete value that carries `count` bytes of an image.
   public func size(carrying count: Int) -> Int { head.count + format.encodedCount(count) + tail.count }
 
-  /// Writes the whole value at `target`, which must have room for `size(carrying: content.count)` bytes.
+  /// Writes the complete value to `target`, which must have room for `size(carrying: content.count)` bytes.
   public func write(_ content: UnsafeRawBufferPointer, to target: UnsafeMutableRawPointer) {
     guard format == .base64 else {
       if let bytes = content.baseAddress { target.copyMemory(from: bytes, byteCount: content.count) }

@@ -1,8 +1,8 @@
-/// What a message's value holds, once read.
+/// The name and the encoded content that an envelope contains.
 public struct EnvelopeContent {
-  /// The image's name as it was sent; not yet checked for being a usable one.
+  /// The image's name as it was sent. It has not been checked yet.
   public let name: String
-  /// The Base64 characters, still encoded. They lie in the message itself, or in `unescaped`, and live as long as both.
+  /// The Base64 characters, still encoded. They are stored in the message or in `unescaped`, and valid as long as both.
   public var base64: UnsafeRawBufferPointer {
     unescaped.map { UnsafeRawBufferPointer(start: $0.base, count: $0.count) } ?? direct
   }
@@ -15,7 +15,7 @@ public struct EnvelopeContent {
     unescaped = text.hasEscapes ? OwnedBytes(try text.bytes(in: value)) : nil
   }
 
-  /// Bytes at an address that does not move, which an array does not promise.
+  /// Bytes at a fixed address, which an array does not guarantee.
   private final class OwnedBytes {
     let base: UnsafeMutableRawPointer
     let count: Int
@@ -28,16 +28,17 @@ public struct EnvelopeContent {
   }
 }
 
-/// Why a value is not an envelope. The sentence ends up in a dead letter's headers.
+/// Why a value is not an envelope. The description is stored in a dead letter's headers.
 public struct EnvelopeError: Error, Equatable, CustomStringConvertible, Sendable {
   public let description: String
   package init(_ description: String) { self.description = description }
 }
 
 public enum EnvelopeReader {
-  /// Reads a value without copying its Base64 (but where it holds JSON escapes, which no known writer produces).
+  /// Reads an envelope. Its Base64 is copied only if it contains JSON escapes.
   ///
-  /// Any key order, white space and unknown keys are accepted; of a key that comes twice the last counts, as in Python.
+  /// Any key order, white space and unknown keys are accepted. If a key occurs twice, the last one counts, as in
+  /// Python.
   /// - Parameter value: the message's value; must outlive the result.
   public static func read(_ value: UnsafeRawBufferPointer) throws(EnvelopeError) -> EnvelopeContent {
     var scanner = JSONScanner(value)

@@ -1,24 +1,24 @@
 public import Messaging
 public import Platform
 
-/// What a message says of its image beyond the envelope, in Kafka headers: text, so that every Kafka tool can show it.
-/// A message without any (a Python producer's) is a whole image by itself.
+/// The Kafka headers that describe a message's image. Their values are text, so that every Kafka tool can show them.
+/// A message without any of them, such as one of a Python producer, carries a whole image.
 public struct ImageHeaders: Sendable, Equatable {
   /// SHA-256 of the whole image: 64 hexadecimal digits on the wire.
   public var digest: Digest?
   /// Length in bytes of the whole image: decimal digits on the wire.
   public var length: Int?
-  /// Set where the message carries a part of an image.
+  /// Set if the message carries a segment of an image.
   public var segment: Segment?
 
-  /// One part of an image that is too large for a message.
+  /// A segment: a part of an image that is too large for one message.
   public struct Segment: Sendable, Equatable {
-    /// The same for all parts of one version of an image.
+    /// The same for all segments of one version of an image.
     public var id: String
     /// From 0 to `count - 1`.
     public var index: Int
     public var count: Int
-    /// Where in the image the part's first byte belongs.
+    /// The offset of the segment's first byte in the image.
     public var position: Int
 
     package init(id: String, index: Int, count: Int, position: Int) {
@@ -44,7 +44,7 @@ public struct ImageHeaders: Sendable, Equatable {
     self.segment = segment
   }
 
-  /// As they are sent.
+  /// The headers as they are sent.
   public var kafkaHeaders: [MessageHeader] {
     var headers: [MessageHeader] = []
     func add(_ name: String, _ value: String) { headers.append(MessageHeader(name: name, value: Array(value.utf8))) }
@@ -60,13 +60,13 @@ public struct ImageHeaders: Sendable, Equatable {
   }
 
   /// Reads a message's headers.
-  /// - Parameter header: a header's bytes by its name, nil where there is none.
-  /// - Throws: `EnvelopeError` where one is malformed, or where they contradict one another.
+  /// - Parameter header: returns a header's bytes by its name; nil if there is none.
+  /// - Throws: `EnvelopeError` if a header is malformed, or if the headers contradict each other.
   public init(_ header: (String) -> UnsafeRawBufferPointer?) throws(EnvelopeError) {
     func text(_ name: String) -> String? { header(name).map { String(decoding: $0, as: UTF8.self) } }
     func number(_ name: String) throws(EnvelopeError) -> Int? {
       guard let text = text(name) else { return nil }
-      // Digits alone: the standard library takes a sign, too.
+      // Only digits are allowed; the standard library accepts a sign, too.
       guard let number = Int(text), text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
         throw EnvelopeError("the header \(name) is \"\(text)\", not a number of 0 or more")
       }
@@ -94,7 +94,7 @@ public struct ImageHeaders: Sendable, Equatable {
 }
 
 extension ImageHeaders.Segment {
-  /// The id of an image's segments: name and content make it, so that a producer that starts again sends the same.
+  /// The id of an image's segments. It depends only on name and content, so a restarted producer sends the same id.
   public static func id(name: String, digest: Digest) -> String {
     var hash = SHA256()
     Array(name.utf8).withUnsafeBytes { hash.update($0) }

@@ -1,13 +1,13 @@
-/// What the first bytes of a file say of it: its format and, where they can be read, width and height in pixels.
+/// The format of a file and, if they can be read, its width and height in pixels, found from the file's first bytes.
 ///
-/// For the log's columns only: nothing is refused because it looks like no image.
+/// It fills columns of the CSV file. No file is refused because it does not look like an image.
 public struct ImageProbe: Sendable, Equatable {
-  /// Lower case, `jpeg`, `png`, ...; empty where the bytes tell nothing.
+  /// In lower case: `jpeg`, `png`, ...; empty if the format is not recognised.
   public var format = ""
   public var width: Int?
   public var height: Int?
 
-  /// - Parameter bytes: the file's beginning; the more of it, the surer a JPEG's or a HEIF's size is found.
+  /// - Parameter bytes: the beginning of the file. The longer it is, the more likely a JPEG's or HEIF's size is found.
   public init(_ bytes: UnsafeRawBufferPointer) {
     let reader = ByteReader(bytes)
     if reader.starts(with: [0xFF, 0xD8, 0xFF]) {
@@ -59,7 +59,7 @@ public struct ImageProbe: Sendable, Equatable {
   private mutating func readBMP(_ reader: ByteReader) {
     guard let header = reader.little32(14) else { return }
     if header == 12 { return set(reader.little16(18), reader.little16(20)) }
-    // A negative height only says that the rows come from the top.
+    // A negative height only means that the rows are stored from top to bottom.
     guard let width = reader.little32(18), let height = reader.little32(22) else { return }
     set(width, Int(Int32(truncatingIfNeeded: height).magnitude))
   }
@@ -96,8 +96,8 @@ public struct ImageProbe: Sendable, Equatable {
     set(size.width, size.height)
   }
 
-  /// AVIF and HEIC keep the size in `ispe` boxes within meta/iprp/ipco; the largest is the image, others are its tiles
-  /// or thumbnails. ISO/IEC 23008-12, 6.5.3
+  /// AVIF and HEIC store sizes in `ispe` boxes within meta/iprp/ipco. The largest is the image's; the others are those
+  /// of its tiles or thumbnails. ISO/IEC 23008-12, 6.5.3
   private mutating func readHEIF(_ reader: ByteReader) {
     switch reader.text(8, 4) {
     case "avif", "avis": format = "avif"

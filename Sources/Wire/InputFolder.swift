@@ -1,16 +1,16 @@
 import Glibc
 package import Platform
 
-/// What an input folder must not be.
+/// Finds an input folder, and refuses one that is an output or in one.
 package enum InputFolder {
-  /// An output is known by its catalog, whoever wrote it and whatever it is called.
+  /// Whether a folder is an output: it has a catalog, no matter which program wrote it and what the folder is called.
   package static func isOutput(_ path: String) -> Bool {
     let catalog = try? FileStatus.of("\(path)/\(ImageName.reserved)/\(ImageName.catalog)")
     return (catalog ?? nil) != nil
   }
 
-  /// The folder's path without links and dots; what the ledger knows it by.
-  /// - Throws: `Unusable` where there is none; `Refusal` where it is an output, or lies in one.
+  /// The folder's path without links and dots, by which the ledger identifies the folder.
+  /// - Throws: `Unusable` if the path does not lead to a folder; `Refusal` if the folder is an output or is in one.
   package static func resolve(_ path: String) throws -> String {
     let absolute: String
     do { absolute = try self.path(of: path) } catch { throw Unusable(path, error) }
@@ -22,8 +22,8 @@ package enum InputFolder {
     }
   }
 
-  /// Where a path leads now, without links and dots.
-  /// - Throws: as realpath(3); ENOTDIR if it leads to a file.
+  /// The folder that a path leads to now, as a path without links and dots.
+  /// - Throws: the error of realpath(3); ENOTDIR if the path leads to a file.
   package static func path(of path: String) throws(SystemError) -> String {
     guard let resolved = realpath(path, nil) else { throw SystemError("open", path) }
     defer { free(resolved) }
@@ -32,7 +32,7 @@ package enum InputFolder {
     return absolute
   }
 
-  /// The path of the input leads to another folder than when the run began: a symbolic link was changed.
+  /// The input's path leads to a different folder than at the start of the run, because a symbolic link was changed.
   package struct Moved: Error {
     package init() {}
   }

@@ -1,17 +1,17 @@
 import Glibc
 
-/// Walks over JSON text without building anything of it: what it finds are ranges.
+/// Scans JSON text without building values from it. The results are ranges of the text.
 struct JSONScanner {
-  /// A string's place, quotes excluded.
+  /// The range of a string, without its quotes.
   struct Text {
     let range: Range<Int>
     let hasEscapes: Bool
   }
 
   private let text: UnsafeRawBufferPointer
-  /// The offset of the next byte that is looked at.
+  /// The offset of the next byte to scan.
   private(set) var place = 0
-  /// Deep nesting is an attack on the stack, not an image.
+  /// The nesting limit. Deeper nesting is an attack on the stack, not an image.
   private static let deepest = 64
 
   init(_ text: UnsafeRawBufferPointer) { self.text = text }
@@ -46,7 +46,8 @@ struct JSONScanner {
     return try string()
   }
 
-  /// The string that starts here. Searched for with `memchr`: an image's content is one string of a megabyte.
+  /// Reads the string at the current offset. Its end is found with `memchr`, because an image's content is one string
+  /// of a megabyte.
   mutating func string() throws(EnvelopeError) -> Text {
     guard take("\"") else {
       let suspect =
@@ -59,7 +60,8 @@ struct JSONScanner {
     }
     let start = place
     var hasEscapes = false
-    // The first quote that no escape before `place` belongs to; not searched for again at each escape before it.
+    // The first quote that is not part of an escape before `place`. It is kept until `place` has passed it, so that it
+    // is not searched for again at each escape.
     var end = start - 1
     while true {
       if end < place {
@@ -68,7 +70,7 @@ struct JSONScanner {
         else { throw EnvelopeError("a string does not end (byte \(start))") }
         end = UnsafeRawPointer(quote) - base
       }
-      // A quote with an odd number of backslashes before it belongs to the string.
+      // A quote after an odd number of backslashes is part of the string.
       if let base = text.baseAddress, let backslash = memchr(base + place, 0x5C, end - place) {
         hasEscapes = true
         place = UnsafeRawPointer(backslash) - base + 2
@@ -103,7 +105,7 @@ struct JSONScanner {
     }
   }
 
-  /// A number, true, false or null. What exactly a number looks like is of no interest here, that it ends is.
+  /// Skips a number, true, false or null. The exact syntax of a number does not matter here; only its end does.
   private mutating func skipLiteral() throws(EnvelopeError) {
     let start = place
     while place < text.count {
@@ -125,7 +127,7 @@ struct JSONScanner {
 }
 
 extension JSONScanner.Text {
-  /// The string, which must be UTF-8 without half surrogate pairs.
+  /// The string. It must be UTF-8 without half surrogate pairs.
   func string(in text: UnsafeRawBufferPointer) throws(EnvelopeError) -> String {
     let bytes = try bytes(in: text)
     guard let string = String(validating: bytes, as: UTF8.self) else {
@@ -143,7 +145,7 @@ extension JSONScanner.Text {
     var place = raw.startIndex
     while place < raw.endIndex {
       guard raw[place] == UInt8(ascii: "\\") else {
-        // Base64 with line ends has an escape every 76 characters: what is between two is copied at once.
+        // Base64 with line ends has an escape every 76 characters. The text between two escapes is copied at once.
         let end = raw[place...].firstIndex(of: UInt8(ascii: "\\")) ?? raw.endIndex
         bytes += raw[place..<end]
         place = end
@@ -166,7 +168,7 @@ extension JSONScanner.Text {
     return bytes
   }
 
-  /// `\uXXXX`, or two of them where the first is the high half of a surrogate pair. `place` stands behind the `u`.
+  /// Reads `\uXXXX`, or two of them if the first is the high half of a surrogate pair. `place` is just after the `u`.
   private static func scalar(
     _ raw: Slice<UnsafeRawBufferPointer>, _ place: inout Int
   ) throws(EnvelopeError) -> Unicode.Scalar {
@@ -174,7 +176,7 @@ extension JSONScanner.Text {
     func unit() throws(EnvelopeError) -> UInt32 {
       guard place + 4 <= raw.endIndex,
         let value = UInt32(String(decoding: raw[place..<place + 4], as: UTF8.self), radix: 16),
-        // The standard library takes a sign, "-0" among them.
+        // The standard library accepts a sign, even in "-0".
         raw[place] != UInt8(ascii: "+"), raw[place] != UInt8(ascii: "-")
       else { throw EnvelopeError("a \\u escape without four hexadecimal digits (byte \(start))") }
       place += 4

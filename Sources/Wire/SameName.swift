@@ -1,7 +1,7 @@
-/// What becomes of an image whose name another image already has.
+/// What happens to an image if another image of its name is stored.
 package enum SameName: String, CaseIterable, Sendable {
   /// It replaces that image.
   case replace
-  /// It is stored next to that image, under the name that `ImageName.alternatives` makes of its own name and its hash.
+  /// It is stored next to that image, under a name that `ImageName.alternatives` derives from its name and hash.
   case keepBoth = "keep-both"
 }

@@ -1,7 +1,8 @@
-/// Names that storage and operating systems give to files and folders of their own, among those of the user.
+/// Names of files and folders that storage and operating systems create among those of the user.
 enum SystemNames {
-  /// Thumbnails, deleted files, snapshots (earlier copies of the whole share) and metadata. In lower case: file servers spell
-  /// some of them differently. Those that begin with a dot are hidden anyway.
+  /// Folders of thumbnails, deleted files, snapshots (earlier copies of the whole share) and metadata. They are in
+  /// lower case, because file servers spell some of them differently. Names that begin with a dot are missing, because
+  /// they are hidden anyway.
   private static let folders: Set<String> = [
     // Synology DSM.
     "@eadir", "@tmp", "@sharebin", "@sharesnap", "#recycle", "#snapshot",
@@ -11,14 +12,14 @@ enum SystemNames {
     "~snapshot",
     // Windows.
     "$recycle.bin", "system volume information",
-    // Linux' fsck.
+    // fsck on Linux.
     "lost+found",
     // macOS: its archives, and its file servers.
     "__macosx", "network trash folder", "temporary items",
   ]
 
   private static let files: Set<String> = ["thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon\r"]
-  /// Windows' mark of a downloaded file, where it has become a file of its own.
+  /// The suffix of Windows' mark of a downloaded file, if the mark has become a file of its own.
   private static let suffix = ":zone.identifier"
 
   /// - Parameter name: in lower case, without folders.

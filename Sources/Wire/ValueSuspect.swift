@@ -1,6 +1,7 @@
-/// What a value that is no JSON object probably is instead: what other people's serializers put around or in the place of it.
+/// Guesses what a value is if it is not a JSON object, such as what other serializers put around the object or send
+/// instead.
 enum ValueSuspect {
-  /// - Returns: the finding and how to send it instead; nil if the value resembles nothing known.
+  /// - Returns: the finding and how to send the value correctly; nil if the value resembles nothing known.
   static func finding(_ value: UnsafeRawBufferPointer) -> String? {
     func begins(_ bytes: UInt8...) -> Bool { value.starts(with: bytes) }
     if begins(0xEF, 0xBB, 0xBF) { return "it begins with a byte-order mark (EF BB BF); encode it as utf-8 without one" }

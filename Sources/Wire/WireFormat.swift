@@ -1,37 +1,39 @@
 package import Messaging
 import Platform
 
-/// How an image lies in a message's value. A consumer reads either, also in one topic; the messages themselves say which.
+/// How a message's value carries an image. A consumer reads both formats, even mixed in one topic: each message shows
+/// which one it uses.
 public enum WireFormat: String, CaseIterable, Sendable {
-  /// The envelope: JSON, the image in Base64. What every writer and reader of JSON can take.
+  /// The envelope: JSON with the image in Base64. Every program that handles JSON can write and read it.
   case base64
-  /// The value is the image, or its segment, as it is. Headers say so and name the image.
+  /// The value is the image or segment itself. Headers name the format and the image.
   case binary
 
-  /// The bytes that `count` bytes of an image have in a value, the envelope apart.
+  /// The bytes that `count` bytes of an image take up in a value, without the envelope.
   package func encodedCount(_ count: Int) -> Int { self == .base64 ? Base64.encodedCount(count) : count }
 
-  /// The most bytes of an image that so many bytes of a value hold; 0 for a negative number.
+  /// The maximum bytes of an image that fit into `bytes` bytes of a value; 0 for a negative number.
   package func contentCount(fitting bytes: Int) -> Int { max(0, self == .base64 ? bytes / 4 * 3 : bytes) }
 
-  /// What a message may hold beside its content, in bytes: the longest name, twice, once escaped, and the headers.
+  /// The maximum bytes of a message without its content: the longest name twice (once escaped), and the headers.
   package static let besideContent = 40_000
 
-  /// The most bytes of an image that one message carries, unless set otherwise. Base64 makes 960,000 bytes of it; with the longest name that can be stored, escaped, and the headers, a message
-  /// stays below the 1,000,000 bytes that client and broker take by default.
+  /// The default maximum bytes of an image in one message. In Base64 they take up 960,000 bytes. With the longest name
+  /// that can be stored, escaped, and the headers, a message stays within the 1,000,000 bytes that client and broker
+  /// accept by default.
   package static let defaultSegmentBytes = 720_000
 
   enum Header {
-    /// How the value is to be read: `binary`. Without it, it is an envelope.
+    /// The format of the value: `binary`. Without this header, the value is an envelope.
     static let encoding = "image-encoding"
-    /// The image's name, UTF-8, of a value that does not name it.
+    /// The image's name in UTF-8, if the value does not contain it.
     static let name = "image-name"
   }
 }
 
-/// What a message says in its value, once read. Lives as long as the message.
+/// An image's name and content, as read from a message. Valid as long as the message.
 package struct ImageContent {
-  /// As it was sent; not yet checked for being a usable one.
+  /// The name as it was sent. It has not been checked yet.
   package let name: String
   package let form: Form
 
@@ -40,8 +42,8 @@ package struct ImageContent {
     case bytes(UnsafeRawBufferPointer)
   }
 
-  /// - Parameter header: a header's bytes by its name, nil where there is none.
-  /// - Throws: `EnvelopeError` where it is neither.
+  /// - Parameter header: returns a header's bytes by its name; nil if there is none.
+  /// - Throws: `EnvelopeError` if the value is neither an envelope nor a binary image with a name.
   package init(
     value: UnsafeRawBufferPointer?, key: UnsafeRawBufferPointer?, header: (String) -> (some Collection<UInt8>)?
   ) throws(EnvelopeError) {
