@@ -3,21 +3,22 @@ import Platform
 import SQLite
 import Wire
 
-/// Puts images together from their segments, on disk. Runs within the catalog's transaction, but for the letters.
+/// Assembles images from their segments, on disk. Runs within the catalog's transaction, except for the delivery of
+/// dead letters.
 package final class Assembler {
   private let output: OutputFolder
   private let catalog: Catalog
   private let letters: any DeadLetterSink
-  /// Reads a message again by its offset, for the dead letters; nil where the topic has it no more. Throws where that
-  /// cannot be known at the moment.
+  /// Reads a message again by its offset, for its dead letter; returns nil if the topic no longer has it. Throws if
+  /// that cannot be determined at the moment.
   package var reread: (_ topic: String, _ partition: Int32, _ offset: Int64) throws -> (any Message)? = { _, _, _ in nil
   }
 
-  /// Whether older versions of images are to be passed over.
+  /// Whether older versions of images are to be skipped.
   var hasPast = false
-  /// How often long work polls, in ms.
+  /// The interval at which long work polls, in ms.
   var beatMilliseconds = 1_000
-  /// How many letters are sent together.
+  /// The most dead letters that are delivered together.
   var mostLetters = 500
 
   init(output: OutputFolder, catalog: Catalog, letters: any DeadLetterSink) {
@@ -28,17 +29,18 @@ package final class Assembler {
 
   enum Outcome {
     case incomplete
-    /// The image stands under its name. The files in `leftovers` are of no use once the transaction is committed.
+    /// The image has its name. The files in `leftovers` are not needed once the transaction is committed.
     case complete(ImageProbe, FileStatus, leftovers: [Catalog.SegmentFile])
-    /// It is an older version, which has its row; its file is among the leftovers.
+    /// The image is an older version, which has its row. Its file is among the leftovers.
     case past(leftovers: [Catalog.SegmentFile])
     case obstacle(Obstacle)
   }
 
-  /// - Throws: `SegmentFileGone` where the part has to be written again.
+  /// Records a part. If it is the last one, verifies the image and renames it to its name.
+  /// - Throws: `SegmentFileGone` if the part has to be written again.
   /// - Parameters:
-  ///   - name: what the image is to be stored under.
-  ///   - mayComplete: false where the name was taken in this transaction: see `Obstacle.transaction`.
+  ///   - name: the name to store the image under.
+  ///   - mayComplete: false if this transaction has already stored an image under the name; see `Obstacle.transaction`.
   func add(
     _ part: PreparedPart, as name: ImageName, _ message: any Message, _ topic: Catalog.Topic, mayComplete: Bool,
     _ heart: Heartbeat
@@ -59,21 +61,21 @@ package final class Assembler {
     let added = Catalog.Part(
       number: segment.index, size: part.size, partition: message.partition, offset: message.offset)
     let have = try catalog.add(added, to: assembly, of: topic, time: Clock.wallMilliseconds)
-    // By its bytes too: parts that claim far places make a file with holes, which would be read to its end.
+    // Their bytes count too: parts that claim distant positions make a sparse file, which would be read to its end.
     guard have.parts == assembly.count, have.bytes >= assembly.length else { return .incomplete }
     if try isPast(part, message, topic) { return .past(leftovers: try forget(assembly)) }
     return mayComplete ? try complete(assembly, name, heart) : .obstacle(.transaction)
   }
 
-  /// Parts are written without the lock: another consumer may have put the image together meanwhile, or given it up, or
-  /// taken a part that waited for too long for nobody's.
+  /// Parts are written without the lock. Meanwhile another consumer may have assembled the image, given it up, or
+  /// removed the part's file as an orphan because it waited for too long.
   private func check(_ part: PreparedPart) throws {
     guard let status = try output.segments.status(part.segment.file.name), status.isSameFile(as: part.status),
       status.size >= part.segment.position + part.size
     else { throw SegmentFileGone(name: part.name.value) }
   }
 
-  /// Asked once the image is whole: what was begun before another version may be completed after it.
+  /// Checked only when the image is complete: an assembly that began before another version may be completed after it.
   private func isPast(_ part: PreparedPart, _ message: any Message, _ topic: Catalog.Topic) throws -> Bool {
     try hasPast && catalog.isPast(part.name.value, part.digest, from: message.origin, topic)
   }
@@ -89,7 +91,7 @@ package final class Assembler {
     } catch let refusal as ImageName.Refusal {
       return .obstacle(.image(assembly, BadMessage(refusal)))
     }
-    // A batch that was interrupted between rename and commit has placed it already.
+    // An interrupted batch may have renamed the image without committing that.
     if let status = try output.status(name), status.size == assembly.length, let placed = try output.openFile(name),
       try placed.digest(heart) == assembly.digest
     {
@@ -102,7 +104,8 @@ package final class Assembler {
     return .obstacle(.image(assembly, reason))
   }
 
-  /// - Returns: nil where its bytes are not those of the image.
+  /// Verifies the assembled file, and renames it to its name.
+  /// - Returns: nil if its bytes are not those of the image.
   private func placeIfVerified(
     _ assembly: Catalog.Assembly, _ name: ImageName, _ heart: Heartbeat
   ) throws -> (ImageProbe, FileStatus)? {
@@ -114,12 +117,13 @@ package final class Assembler {
     )
   }
 
-  /// Letters that are sent together: bytes of messages.
+  /// The size at which pending dead letters are delivered, in bytes of their messages.
   private static let letterBytes = 8 << 20
 
-  /// Delivers the letters of all of an image's messages, some at a time, whatever the image's size. Outside of any
-  /// transaction.
-  /// - Returns: how many were found, and the offsets that the topic has no more; nil where the delivery was given up.
+  /// Delivers dead letters for all of an image's messages, a limited number at a time, whatever the image's size. To be
+  /// called outside of any transaction.
+  /// - Returns: how many messages were found, and the offsets that the topic no longer has; nil if the delivery was
+  ///   given up.
   func deliverLetters(
     of assembly: Catalog.Assembly, _ reason: BadMessage, _ topic: String, having messages: [any Message] = []
   ) throws -> (found: Int, gone: [Int64])? {
@@ -131,12 +135,12 @@ package final class Assembler {
       defer { (pending, bytes) = ([], 0) }
       return try letters.deliver(pending)
     }
-    // Each may have to be read again, for seconds where the broker is slow.
+    // Each message may have to be read again, which takes seconds if the broker is slow.
     let heart = Heartbeat(every: beatMilliseconds, goesOn: letters.whileWaiting)
     for part in try catalog.parts(of: assembly) {
       do { try heart.beat() } catch { return nil }
       let atHand = messages.first { $0.partition == part.partition && $0.offset == part.offset }
-      // Where the topic was made anew, another message stands there.
+      // If the topic was re-created, another message may have this offset.
       guard let message = try atHand ?? reread(topic, part.partition, part.offset),
         Self.isPart(message, part.number, of: assembly)
       else {
@@ -154,8 +158,9 @@ package final class Assembler {
     return (count, gone)
   }
 
-  /// Forgets an image and all other cuts of it, which have lost their purpose too. Within the transaction.
-  /// - Returns: files among the segments that are of no use once that is committed.
+  /// Forgets an image, including all other cuts of it, which are not needed any more either. To be called within the
+  /// transaction.
+  /// - Returns: segment files that are not needed once the transaction is committed.
   func forget(_ assembly: Catalog.Assembly) throws -> [Catalog.SegmentFile] {
     let all = try catalog.assemblies(segmentID: assembly.segmentID)
     for other in all { try catalog.remove(other) }
@@ -168,7 +173,7 @@ package final class Assembler {
   }
 }
 
-/// A part of an image was removed before the transaction could record it.
+/// The file of a part was removed before the transaction could record the part.
 package struct SegmentFileGone: Error, CustomStringConvertible {
   let name: String
   package var description: String {

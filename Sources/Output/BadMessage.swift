@@ -1,6 +1,6 @@
 import Wire
 
-/// Why a message cannot be used: what a dead letter says.
+/// The reason why a message cannot be used, as its dead letter states it.
 package struct BadMessage: Error, Sendable, CustomStringConvertible {
   package enum Stage: String, Sendable {
     case conversion = "VALUE_CONVERTER"
@@ -10,8 +10,8 @@ package struct BadMessage: Error, Sendable, CustomStringConvertible {
   package let kind: String
   package let description: String
 
-  /// In bytes. What is said of a message may repeat parts of it, of any length; it goes into the log and into the letter's
-  /// headers, whose topic takes 64 KiB more than the message's own.
+  /// In bytes. A description may quote parts of the message, which may have any length. It is logged, and it is stored
+  /// in the dead letter's headers. The dead-letter topic accepts 64 KiB more per message than the message's own topic.
   private static let longest = 8_000
 
   init(stage: Stage, kind: String, description: String) {

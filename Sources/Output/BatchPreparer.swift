@@ -1,22 +1,22 @@
 import Messaging
 package import Platform
 
-/// Everything that can be done for a batch without the catalog: its messages' bytes into files, verified and synced.
-/// While one batch is stored, which is mostly waiting for the disk, the next is prepared.
+/// Prepares batches, as far as that is possible without the catalog: writes the messages' bytes to files, verifies them
+/// and syncs them. While one batch is stored, which is mostly waiting for the disk, the next one is prepared.
 final class BatchPreparer: Sendable {
   private let decoder: MessageDecoder
   private let incoming: Folder
   private let segments: Folder
   private let root: Folder
   private let syncsAsAWhole: Bool
-  /// Batches are written one after another; while one is synced, which is waiting, the next is written.
+  /// Batches are written one at a time. While one is synced, which is waiting, the next one is written.
   private let writing = Turnstile()
 
-  /// Below this many files a sync of each costs less than one of the whole file system, which also waits for what
-  /// others wrote there.
+  /// Below this number of files, syncing each of them costs less than syncing the whole file system, which also waits
+  /// for what other programs wrote.
   private static let fewFiles = 32
   private static let decodingThreads = 2
-  /// Syncing one by one is waiting: more threads than processors.
+  /// Syncing files one by one is mostly waiting, so more threads than processors are useful.
   private static let syncingThreads = 16
 
   init(_ output: OutputFolder, incoming: Folder) {
@@ -27,9 +27,9 @@ final class BatchPreparer: Sendable {
     syncsAsAWhole = output.fileSystem.syncsAsAWhole
   }
 
-  /// Begins it on a thread of its own.
-  /// - Parameter releasing: gives back what is in files by then: see `Message.releaseContent`. Not where it fails because
-  ///   something could not be written.
+  /// Starts to prepare a batch, on a thread of its own.
+  /// - Parameter releasing: frees the content of messages that are in files by then; see `Message.releaseContent`.
+  ///   Nothing is freed if writing a file fails.
   func begin(_ messages: [any Message], releasing: Bool) -> Preparation {
     let number = writing.number()
     return Preparation { [self] in
@@ -37,8 +37,9 @@ final class BatchPreparer: Sendable {
     }
   }
 
-  /// - Parameter isSettled: messages that are not looked at, since it is known what becomes of them.
-  /// - Throws: `SystemError` where the system is at fault. What is wrong with a message is a result.
+  /// Prepares a batch, and returns when its files are synced.
+  /// - Parameter isSettled: true for messages that are skipped, because their outcome is known.
+  /// - Throws: `SystemError` if the system is at fault. A fault of a message is a result.
   func prepare(_ messages: [any Message], isSettled: (any Message) -> Bool) throws -> [Prepared] {
     try prepare(messages, messages.map(isSettled), writing.number(), releasing: false)
   }
@@ -48,10 +49,10 @@ final class BatchPreparer: Sendable {
   ) throws -> [Prepared] {
     let together = messages.count >= Self.fewFiles && syncsAsAWhole
     let results = ResultSlots<MessageDecoder.Written>(count: messages.count)
-    // Of names of its own: the files of the batches before wait to be renamed.
+    // The batch's number makes the names unique: the files of earlier batches are still waiting to be renamed.
     let name = { @Sendable (index: Int) in "\(number)-\(index).part" }
     var isPrepared = false
-    // On a disk that is full, each attempt would leave some.
+    // Otherwise, each attempt on a full disk would leave some files.
     defer { if !isPrepared { for index in messages.indices { try? incoming.remove(name(index)) } } }
     try writing.pass(number) {
       try parallel(messages.count, threads: Self.decodingThreads) { [decoder] index in
@@ -71,7 +72,7 @@ final class BatchPreparer: Sendable {
         results[index].file = nil
       }
       if results.all.contains(where: { if case .part = $0.prepared { true } else { false } }) {
-        // A file that waits for the rest of its image has its name from now on.
+        // The file keeps this name until its image is complete, so the name must be durable.
         try segments.sync()
       }
     }
@@ -80,7 +81,7 @@ final class BatchPreparer: Sendable {
     return results.all.map(\.prepared)
   }
 
-  /// Letters are made of the rest.
+  /// Frees the content of messages that are in files. Dead letters need the content of the others.
   private static func release(_ messages: [any Message], _ results: [MessageDecoder.Written]) {
     for (message, result) in zip(messages, results) {
       switch result.prepared {
@@ -90,7 +91,7 @@ final class BatchPreparer: Sendable {
     }
   }
 
-  /// Removes the files of images that were there already, could not be had under their name, or were another consumer's to
+  /// Removes the files of images that were already stored, were refused under their name, or are another consumer's to
   /// store.
   func drop(_ prepared: ArraySlice<Prepared>) {
     for case .image(let image) in prepared { try? incoming.remove(image.temporary) }
@@ -100,7 +101,7 @@ final class BatchPreparer: Sendable {
 /// A batch that is being prepared.
 package typealias Preparation = BackgroundTask<[Prepared]>
 
-/// Results that several threads write, each its own.
+/// Results that several threads write, each to its own slots.
 private final class ResultSlots<Element: Sendable>: @unchecked Sendable {
   private let slots: UnsafeMutableBufferPointer<Element?>
 

@@ -2,8 +2,9 @@ import Glibc
 import Platform
 
 extension CSVFile {
-  /// Renames the file; or copies and empties it, where it is mounted alone or its folder must not be changed. The copy then
-  /// lies beside it, or else among what the consumer keeps for itself. Returns where it is now.
+  /// Moves the file aside by renaming it. If it is mounted by itself, or its folder must not be changed, it is copied
+  /// and emptied instead. The copy is next to it, or in `.image-pipeline` if no file can be created there.
+  /// - Returns: the path of the file that was moved aside.
   func moveAside(_ file: File, _ heart: Heartbeat?) throws -> String {
     let suffix = ".aside-" + String(Clock.wallMilliseconds)
     if Glibc.rename(path, path + suffix) == 0 { return path + suffix }
@@ -13,7 +14,7 @@ extension CSVFile {
     }
     let copy = try makeCopy(suffix)
     do { try fill(copy, from: file, heart) } catch {
-      // A part of it is of no use to anybody, and takes the room that the next attempt needs.
+      // A partial copy is of no use to anybody, and takes the space that the next attempt needs.
       unlink(copy.path)
       throw error
     }
@@ -40,10 +41,10 @@ extension CSVFile {
     try copy.sync()
   }
 
-  /// True for the CSV file itself and for what was moved aside, where they lie among the images.
+  /// True for the CSV file itself and for the files that were moved aside, if they are in the output folder.
   /// - Parameters:
-  ///   - name: below the output's folder.
-  ///   - path: the CSV file's.
+  ///   - name: relative to the output folder.
+  ///   - path: the CSV file's path.
   static func isItsOwn(_ name: String, at path: String, output: String) -> Bool {
     let leaf = path.lastComponent
     guard name.lastComponent == leaf || name.lastComponent.hasPrefix(leaf + ".aside-") else { return false }

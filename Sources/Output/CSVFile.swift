@@ -2,12 +2,13 @@ import Platform
 import SQLite
 import Telemetry
 
-/// The CSV file, a projection of the catalog. It is the user's too: what is not ours is moved aside, never cut.
+/// The CSV file, a projection of the catalog. It also belongs to the user: content that is not ours is moved aside,
+/// never cut off.
 ///
-/// Each call of `synchronize` runs within the catalog's transaction, so one consumer at a time writes.
+/// Each call of `synchronize` runs within the catalog's transaction, so one consumer writes at a time.
 final class CSVFile {
   private let place: CSVPlace
-  /// What each of our rows begins with.
+  /// The beginning of each of our rows.
   private let outputPath: String
   let catalog: Catalog
   private let log: Log
@@ -15,8 +16,8 @@ final class CSVFile {
   var path: String { place.path }
 
   /// - Parameters:
-  ///   - slot: the consumer's place among those of the output; nil where it is the only one.
-  ///   - health: told where what is written goes to nobody.
+  ///   - slot: the consumer's slot at the output; nil if it has no other consumers.
+  ///   - health: receives a report if the file was deleted or replaced, so that nobody sees what is written.
   init(
     path: String, outputPath: String, catalog: Catalog, slot: ConsumerSlot? = nil, log: Log, health: Health = Health()
   ) {
@@ -26,17 +27,17 @@ final class CSVFile {
     self.log = log
   }
 
-  /// What the catalog remembers of the file: as long as these hold, it is as we left it.
+  /// What the catalog remembers of the file. As long as these values match, the file is as we left it.
   private struct Record {
     var length = 0
     var lastStored: Int64 = 0
     var lastLine: [UInt8] = []
   }
 
-  /// Brings the file up to the catalog: appends what it lacks, and syncs.
+  /// Brings the file up to date with the catalog: appends the missing rows, and syncs.
   ///
-  /// What an interrupted batch appended is cut off first; a file that is shorter or other than recorded is moved aside
-  /// and written anew.
+  /// Rows that an interrupted batch appended are cut off first. A file that is shorter than recorded, or different, is
+  /// moved aside and rewritten.
   func synchronize(_ heart: Heartbeat? = nil) throws {
     let known = try catalog.prepared(
       "SELECT length, last_stored, last_line FROM csv_files WHERE path = ?"
@@ -70,7 +71,8 @@ final class CSVFile {
       FaultPoint.rowsSynced.reached()
       try write(record)
     } catch {
-      // The beginning of a new file would be taken for somebody's, and moved aside, with each attempt another one.
+      // Otherwise the next attempt takes the beginning of a new file for somebody else's and moves it aside, each time
+      // one more.
       if isNew { try? file.truncate(to: 0) }
       throw error
     }
@@ -110,7 +112,7 @@ final class CSVFile {
 
   // MARK: For repair
 
-  /// True where every byte of the file is as the catalog says.
+  /// True if every byte of the file is as the catalog says.
   func isWhole() throws -> Bool {
     guard let file = try? File.open(path, .read) else { return false }
     var hash = SHA256()
@@ -119,7 +121,7 @@ final class CSVFile {
     return try file.digest() == hash.finish()
   }
 
-  /// Takes the file for what this output has written, with all rows of the catalog: to be called where it is whole.
+  /// Records the file as written by this output, with all rows of the catalog. To be called only if `isWhole`.
   func adopt() throws {
     let length = try place.open().status().size
     var record = Record(length: length, lastStored: 0, lastLine: CSVLine.header)
@@ -130,12 +132,12 @@ final class CSVFile {
     try write(record)
   }
 
-  /// Takes the file for a stranger's, which the next `synchronize` moves aside.
+  /// Forgets the file, so that the next `synchronize` treats it as somebody else's and moves it aside.
   func disown() throws {
     try catalog.prepared("DELETE FROM csv_files WHERE path = ?").run(.text(path))
   }
 
-  /// True where the file begins with our header and a row of this output.
+  /// True if there is a row of this output after the first line, within the first 64 KiB.
   var hasOwnRows: Bool {
     get throws {
       guard let status = try FileStatus.of(path), status.kind == .regular else { return false }
@@ -152,11 +154,11 @@ final class CSVFile {
     }
   }
 
-  // MARK: Is it still ours?
+  // MARK: State of the file
 
   private enum State {
     case asRecorded
-    /// Longer, by rows of ours that were never committed.
+    /// Longer than recorded, by rows of ours that were never committed.
     case interrupted
     /// Deleted or emptied: there is nothing to save.
     case gone
@@ -166,7 +168,7 @@ final class CSVFile {
   private func state(of file: File, _ record: Record) throws -> State {
     let size = try file.status().size
     if record.length == 0 {
-      // A crash may have left the header of the very first batch, or a part of it.
+      // A crash during the very first batch may have left the header, or a part of it.
       if size == 0 { return .asRecorded }
       return CSVLine.header.starts(with: try bytes(of: file, 0..<min(size, CSVLine.header.count + 1)))
         ? .interrupted : .foreign("it is not in this output's catalog")
@@ -182,7 +184,7 @@ final class CSVFile {
       ? .interrupted : .foreign("rows that are not this pipeline's were added")
   }
 
-  /// How much of a tail is looked at, in bytes.
+  /// The most bytes of a tail that are checked.
   private static let longestTail = 4 << 20
 
   private func bytes(of file: File, _ range: Range<Int>) throws -> [UInt8] {
@@ -191,7 +193,7 @@ final class CSVFile {
     return Array(bytes.prefix(count))
   }
 
-  /// True where each whole row has our columns, a hash among them. The last one may be cut short.
+  /// True if each complete row has our columns, with a hash and a path in this output. The last row may be cut short.
   private func isOurs(_ file: File, _ range: Range<Int>) throws -> Bool {
     var parser = CSVParser()
     var ours = true

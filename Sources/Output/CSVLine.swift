@@ -1,6 +1,7 @@
 import Platform
 
-/// The CSV file's form: RFC 4180 quoting, LF line ends (as the scripts' pandas writes them), UTF-8, one header row.
+/// The format of the CSV file: RFC 4180 quoting, LF line ends (as the scripts' pandas writes them), UTF-8, one header
+/// row.
 package enum CSVLine {
   static let columns = [
     "file_path", "image_label", "sha256", "size", "format", "width", "height", "topic", "partition", "offset",
@@ -18,7 +19,7 @@ package enum CSVLine {
     return Array((fields.map(quoted).joined(separator: ",") + "\n").utf8)
   }
 
-  /// Reads what `bytes` writes; nil where the fields are no row of ours.
+  /// Parses what `bytes` writes; nil if the fields are not a row of ours.
   static func row(_ fields: [String]) -> StoredRow? {
     func isOptionalNumber(_ text: String) -> Bool { text.isEmpty || Int64(text) != nil }
     let sent = fields.count == columns.count && !fields[10].isEmpty ? Clock.milliseconds(iso8601: fields[10]) : nil
@@ -33,9 +34,9 @@ package enum CSVLine {
       sentTime: sent, storedTime: stored)
   }
 
-  /// A label as a spreadsheet may open it: what it would take for a formula gets an apostrophe before it (OWASP, "CSV
-  /// injection"). A label is a name that came in a message; plain numbers, as data sets have them, stay as they are, and
-  /// so does the path, which begins with the folder that is configured.
+  /// A label that is safe to open in a spreadsheet: one that would be taken for a formula gets an apostrophe before it
+  /// (OWASP, "CSV injection"). A label is a name from a message. Plain numbers, which data sets have, stay as they are.
+  /// So does the path, which begins with the configured folder.
   private static func harmless(_ label: String) -> String {
     switch label.utf8.first {
     case UInt8(ascii: "="), UInt8(ascii: "@"), 0x09, 0x0D: "'" + label
@@ -44,14 +45,14 @@ package enum CSVLine {
     }
   }
 
-  /// The label that `harmless` made this of.
+  /// The label from which `harmless` made this one.
   private static func original(_ label: String) -> String {
     guard label.utf8.first == UInt8(ascii: "'") else { return label }
     let bare = String(Substring(label.utf8.dropFirst()))
     return harmless(bare) == label ? bare : label
   }
 
-  /// Digits with one decimal point among them at most.
+  /// Digits with at most one decimal point among them.
   private static func isPlainNumber(_ text: Substring.UTF8View) -> Bool {
     let digits = text.filter { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
     return !digits.isEmpty && text.allSatisfy { digits.contains($0) || $0 == UInt8(ascii: ".") }
@@ -59,7 +60,7 @@ package enum CSVLine {
   }
 
   private static func quoted(_ field: String) -> String {
-    // By bytes: as a character, a quote with a combining accent behind it is not a quote.
+    // By bytes: to Swift, a quote followed by a combining accent is another character.
     guard field.utf8.contains(where: { [UInt8(ascii: ","), UInt8(ascii: "\""), 0x0A, 0x0D].contains($0) }) else {
       return field
     }

@@ -1,24 +1,24 @@
 import Platform
 
-/// Reads records of a CSV text as it comes in, a piece at a time, in bounded memory whatever the text.
+/// Parses the records of a CSV text one piece at a time, in bounded memory whatever the text.
 ///
-/// A quote that opens a field and is not closed within 1 MB is a character like any other: its line ends where the line
-/// ends. A line of more than that is a record without fields.
+/// A quote that opens a field and is not closed within 1 MB is an ordinary character: its line ends at the next line
+/// end. A line of more than 1 MB is a record without fields.
 struct CSVParser {
   private var fields: [String] = []
   private var field: [UInt8] = []
   private var quoted = false
   private var sawQuote = false
-  /// What has come behind an opening quote, to be read again where that turns out to be none.
+  /// The bytes after an opening quote. They are parsed again if the quote turns out to be an ordinary character.
   private var behindQuote: [UInt8] = []
-  /// Bytes of the fields that have ended.
+  /// Bytes of the fields that are complete.
   private var endedBytes = 0
   private var isTooLong = false
 
   private static let limit = 1 << 20
   private static let quote = UInt8(ascii: "\"")
 
-  /// The first field, as far as it goes, of a record that has not ended.
+  /// The first field, as far as it has arrived, of a record that is not complete.
   var unfinishedStart: String { fields.first ?? String(decoding: field, as: UTF8.self) }
 
   var bytesHeld: Int { endedBytes + field.count + behindQuote.count }
@@ -28,7 +28,7 @@ struct CSVParser {
     for byte in bytes { try take(byte, record) }
   }
 
-  /// Reads all records of a file, the header among them.
+  /// Reads all records of a file, including the header. A last line without a line end is not a record.
   static func read(_ file: File, _ record: ([String]) throws -> Void) throws {
     var parser = CSVParser()
     try file.eachPiece { try parser.read($0, record) }
@@ -72,14 +72,15 @@ struct CSVParser {
   private mutating func takeQuoteForACharacter(_ record: ([String]) throws -> Void) rethrows {
     let bytes = behindQuote
     (quoted, sawQuote, behindQuote, field) = (false, false, [], [Self.quote])
-    // A quote among them that opens a field is closed among them: what does not close the first one comes in pairs.
+    // A quote in these bytes that opens a field is also closed in them: quotes that do not close the first one come in
+    // pairs.
     for byte in bytes { try take(byte, record) }
   }
 
   private mutating func endField() {
     guard !isTooLong else { return }
     fields.append(String(decoding: field, as: UTF8.self))
-    // An empty one takes memory too.
+    // An empty field takes memory too.
     endedBytes += field.count + MemoryLayout<String>.size
     field = []
     if endedBytes > Self.limit { giveUpLine() }

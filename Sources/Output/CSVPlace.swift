@@ -1,17 +1,17 @@
 import Platform
 import Telemetry
 
-/// The file that a CSV path leads to, for one output and all of its consumers: those of another output, and those who find
-/// another file under the same path, would move each other's rows aside in turn.
+/// The file at a CSV path, for one output and all of its consumers. Consumers of another output, and consumers that
+/// find another file at the same path, would move each other's rows aside in turn.
 ///
 /// Used within the catalog's transaction, so by one consumer at a time.
 final class CSVPlace {
   let path: String
-  /// What claims the file for its output.
+  /// The number by which this output claims the file.
   private let owner: UInt64
-  /// nil: no other consumer is there.
+  /// nil if there are no other consumers.
   private let slot: ConsumerSlot?
-  /// The file that this output has claimed: users delete it, and another one stands there then.
+  /// The file that this output has claimed. Users may delete it, and then another file may be at the path.
   private var claimed: (file: File, status: FileStatus)?
   private let log: Log
   private let health: Health
@@ -27,16 +27,17 @@ final class CSVPlace {
     owner = hash.bytes.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
   }
 
-  /// Opens the file; where there is none, makes it.
-  /// - Throws: `CatalogError.csvDivided` where a consumer that runs finds another file; `CSVInUse`; `SystemError`.
+  /// Opens the file, or creates it if it does not exist.
+  /// - Throws: `CatalogError.csvDivided` if a running consumer finds another file; `CSVInUse`; `CSVNotAFile`;
+  ///   `SystemError`.
   func open() throws -> File {
     let file = try openAgreed()
     try lookForName(of: file)
     return file
   }
 
-  /// A file that is mounted into a container stays the one that it was, whatever becomes of it outside: deleted or replaced
-  /// there, it is written for nobody.
+  /// Reports if the file has lost its name, or has one again. A file that is mounted into a container stays the same
+  /// whatever happens outside: once it is deleted or replaced there, nobody sees what is written to it.
   private func lookForName(of file: File) throws {
     let wasNameless = isNameless
     isNameless = try file.linkCount() == 0
@@ -58,9 +59,9 @@ final class CSVPlace {
       return try File.open(path, .create)
     }
     let found = try FileStatus.of(path)
-    // A pipe would be waited for, and a device cannot be cut.
+    // Opening a pipe would block, and a device cannot be cut.
     if found?.kind == .other { throw CSVNotAFile(path: path) }
-    // Before one is made where none should be.
+    // Checked before a file is created where there should be none.
     try agree(on: Finding(path: path, file: found, folder: folderStatus()))
     let file = try File.open(path, .create)
     let status = try file.status()
@@ -83,16 +84,16 @@ final class CSVPlace {
         return try other.isTaken()
       }
       guard try contradicts() else { continue }
-      // Who has just taken a slot may not have removed yet what its last holder announced.
+      // A consumer that has just taken a slot may not have removed its predecessor's announcement yet.
       Clock.sleep(milliseconds: 100)
       if try contradicts() { throw CatalogError.csvDivided(path: path, slot: other.number) }
     }
   }
 
-  /// What a consumer finds under its CSV path.
+  /// What a consumer finds at its CSV path.
   private struct Finding: Equatable {
     private let path: String
-    /// Device and inode.
+    /// Device and inode; empty if the file does not exist.
     private let file: [UInt64]
     private let folder: [UInt64]
 
@@ -102,7 +103,7 @@ final class CSVPlace {
       self.folder = folder.map { [$0.device, $0.inode] } ?? []
     }
 
-    /// nil for a text that is none.
+    /// Parses an announcement; nil if the text is not a finding.
     init?(_ text: String) {
       let parts = text.split(separator: "\n", maxSplits: 2, omittingEmptySubsequences: false)
       guard parts.count == 3 else { return nil }
@@ -115,8 +116,9 @@ final class CSVPlace {
       return line(file) + "\n" + line(folder) + "\n" + path
     }
 
-    /// One of the two may be seen in two places: a file that is mounted alone lies in a folder of each container's own, and
-    /// in one folder the file is another one after it was deleted, the same for all who look.
+    /// True if both the file and its folder differ for the same path. A difference in one of them is no contradiction:
+    /// a file that is mounted by itself is in a different folder in each container, and a file that was re-created in
+    /// the same folder is the same for all consumers.
     func contradicts(_ other: Finding) -> Bool {
       path.utf8.elementsEqual(other.path.utf8) && file != other.file && folder != other.folder
     }

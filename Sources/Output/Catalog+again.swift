@@ -1,18 +1,18 @@
 import Platform
 import SQLite
 
-/// Reading a topic again into an output that has its images.
+/// Reading a topic again into an output that already has its images.
 extension Catalog {
-  /// Forgets how far a topic is stored, so that it is read from its beginning, and takes note of what its rows tell of the
-  /// messages before: an older version of an image must not replace the newer one, nor get a second row.
+  /// Forgets how far a topic is stored, so that it is read from its beginning. First notes what the stored rows say
+  /// about its messages: without that, an older version of an image would replace the newer one and get a second row.
   ///
   /// - Parameters:
-  ///   - name: the topic's.
-  ///   - imageName: the name of a row's image, by its `file_path`; nil for one of another output.
+  ///   - name: the topic's name.
+  ///   - imageName: returns the name of a row's image, by its `file_path`; nil for an image of another output.
   func readAgain(_ name: String, _ topic: Topic, imageName: (String) throws -> String?) throws {
     try transaction {
       let ends = try notePast(name, topic)
-      // In their order: what a partition's last row says of a name counts, since older ones may be of an earlier topic.
+      // In order, so that a partition's last row for a name wins: earlier rows may be of an earlier topic.
       try rows(after: 0) { _, row in
         guard row.topic == name, let end = ends[row.partition], row.offset >= 0, row.offset <= end,
           let image = try imageName(row.filePath)
@@ -25,7 +25,7 @@ extension Catalog {
     }
   }
 
-  /// Partitions that are to be read again and of which nothing has been stored since.
+  /// Partitions that are to be read again, and from which nothing has been stored since.
   package func unread(_ name: String, _ topic: Topic) throws -> Set<Int32> {
     let found = try offsets(
       """
@@ -35,11 +35,12 @@ extension Catalog {
     return Set(found.keys)
   }
 
-  /// Makes the message before each position the one that the partition is to be recognised by.
-  /// - Returns: its offset, by partition.
+  /// Records the message before each position as the one by which the partition is to be recognised.
+  /// - Returns: the offset of that message, by partition.
   private func notePast(_ name: String, _ topic: Topic) throws -> [Int32: Int64] {
     let incarnation: [Statement.Value] = [.integer(topic.id), .integer(topic.generation)]
-    // Read again before, and not to that end since: what is noted reaches further than the position does.
+    // Partitions that were already being read again and have not reached the recorded end yet: what is noted extends
+    // further than their position.
     var ends = try offsets(
       """
       SELECT past.partition, past.last_offset FROM past_partitions AS past LEFT JOIN positions AS at
@@ -65,7 +66,7 @@ extension Catalog {
     return ends
   }
 
-  /// Partitions and offsets.
+  /// Runs a query whose rows are a partition and an offset.
   private func offsets(_ sql: String, _ values: [Statement.Value]) throws -> [Int32: Int64] {
     var found: [Int32: Int64] = [:]
     try prepared(sql).each(values) { row in
@@ -77,15 +78,15 @@ extension Catalog {
 }
 
 extension ImageStore {
-  /// Has the topic read again from its beginning, by all consumers of the output.
-  /// - Throws: `OthersAtWork` while others store into it: they would go on where they are.
+  /// Makes all consumers of the output read the topic again from its beginning.
+  /// - Throws: `OthersAtWork` while other consumers store into the output: they would continue at their own positions.
   package func readAgain(_ name: String, _ topic: Catalog.Topic) throws {
     guard try !slot.others().contains(where: { try $0.isTaken() }) else { throw OthersAtWork(path: output.path) }
     let start = output.filePathStart.utf8
     try catalog.readAgain(name, topic) { [catalog] path in
-      // By bytes: as characters, a slash with a combining accent behind it is no slash.
+      // By bytes: to Swift, a slash followed by a combining accent is another character.
       if path.utf8.starts(with: start) { return String(path.utf8.dropFirst(start.count)) }
-      // Stored when the output was called otherwise.
+      // The row was stored when the output had another path.
       var rest = path.utf8[...]
       while let slash = rest.firstIndex(of: UInt8(ascii: "/")) {
         rest = rest[rest.index(after: slash)...]

@@ -3,7 +3,7 @@ import SQLite
 import Wire
 
 extension Catalog {
-  /// An image of which some segments have come.
+  /// An image of which some segments have arrived.
   package struct Assembly {
     let id: Int64
     let segmentID: String
@@ -11,19 +11,19 @@ extension Catalog {
     let name: String
     let digest: Digest
     let length: Int
-    /// The topic's, when a segment came last.
+    /// The topic's generation when the most recent segment arrived.
     let generation: Int64
 
     var file: SegmentFile { SegmentFile(segmentID: segmentID, count: count) }
     var fileName: String { file.name }
   }
 
-  /// The file, among the segments, in which an image is put together.
+  /// The file in the `segments` folder in which an image is assembled.
   package struct SegmentFile: Hashable {
     let segmentID: String
     let count: Int
 
-    /// Ids come from messages: a hash of one cannot leave the folder.
+    /// A hash, because ids come from messages: no id can lead outside of the folder.
     var name: String { Array("\(segmentID) \(count)".utf8).withUnsafeBytes { SHA256.hash($0) }.hex + ".part" }
   }
 
@@ -47,17 +47,17 @@ extension Catalog {
       .first(.text(segmentID), .integer(Int64(count)), row: Self.assembly)
   }
 
-  /// All of one image's, whatever the size of their segments.
+  /// All assemblies with this id: the same image, cut into different numbers of segments.
   func assemblies(segmentID: String) throws -> [Assembly] {
     try list("segment_id = ?", .text(segmentID))
   }
 
-  /// Those of a topic, whatever its incarnation, to which nothing was added since `time` (ms since 1970).
+  /// Assemblies of a topic, of any generation, to which nothing was added since `time` (ms since 1970).
   func assemblies(of topic: Topic, untouchedSince time: Int64) throws -> [Assembly] {
     try list("topic = ? AND updated < ?", .integer(topic.id), .integer(time))
   }
 
-  /// True where segments of this version of an image have come.
+  /// True if segments of this version of an image have arrived.
   func awaits(_ name: String, _ digest: Digest) throws -> Bool {
     try prepared("SELECT 1 FROM assemblies WHERE name = ? AND digest = ?")
       .first(.text(name), .blob(digest.bytes)) { _ in true } ?? false
@@ -91,8 +91,9 @@ extension Catalog {
       length: length, generation: topic.generation)
   }
 
-  /// Records a part; one that comes again counts as it came last: its producer may cut the image otherwise by now.
-  /// Returns how many parts and how many bytes are there now.
+  /// Records a part. A part that arrives again replaces the earlier one: its producer may cut the image differently by
+  /// now.
+  /// - Returns: how many parts and how many bytes are recorded now.
   func add(_ part: Part, to assembly: Assembly, of topic: Topic, time: Int64) throws -> (parts: Int, bytes: Int) {
     try prepared("REPLACE INTO parts VALUES (?, ?, ?, ?, ?)").run(
       .integer(assembly.id), .integer(Int64(part.number)), .integer(Int64(part.size)),

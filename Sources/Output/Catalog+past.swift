@@ -2,21 +2,21 @@ import Platform
 import SQLite
 import Wire
 
-/// What a catalog knows of messages that are to be read again, because `repair` made it and its positions are lost, or because
-/// somebody wants it (`readAgain`). An image that stands is a no-op, but one of its older versions would replace it and get a
-/// second row, and then so would the version that stands.
+/// What a catalog knows about messages that are to be read again, because `repair` rebuilt it and its positions are
+/// lost, or because an operator wants it (`readAgain`). A message with the stored version of an image changes nothing.
+/// But a message with an older version would replace it and get a second row, and then so would the stored version.
 ///
-/// A row says that its partition's messages of that image had been dealt with up to there. That is worth something as long
-/// as the topic is the one that the rows came from, which only a message of it can tell.
+/// A row shows that its partition's messages of that image were processed up to the row's offset. This holds only as
+/// long as the topic is the one that the rows came from, and only a message of the topic can show that.
 extension Catalog {
-  /// A partition that rows came from and that is still to be recognised in a topic.
+  /// A partition that rows came from, and that has yet to be recognised in a topic.
   package struct PastPartition: Equatable {
     package let partition: Int32
-    /// The last of its messages that the output knows of.
+    /// The last message of the partition that the output knows.
     package let last: Mark
   }
 
-  /// Takes note of a row and of the image that stands by it. Rows come in the order in which they were stored.
+  /// Records a row and the image that it names. Rows are passed in the order in which they were stored.
   func recall(_ row: StoredRow, name: String) throws {
     try set(Entry(digest: row.digest, size: row.size, modified: 0, inode: 0), name: name)
     guard row.offset >= 0, row.partition >= 0 else { return }
@@ -40,8 +40,8 @@ extension Catalog {
     ).run(.text(name), .text(row.topic), .integer(Int64(row.partition)), .integer(row.offset))
   }
 
-  /// Partitions that were not recognised, or of which nothing is stored since they were: another topic may have taken the
-  /// name meanwhile.
+  /// Partitions that were not recognised, or from which nothing has been stored since they were: another topic may have
+  /// taken the name meanwhile.
   package func unboundPast(_ topic: String) throws -> [PastPartition] {
     var found: [PastPartition] = []
     try prepared(
@@ -61,7 +61,8 @@ extension Catalog {
     return found
   }
 
-  /// The rows of that partition came from this topic; nil: not from the one that has its name.
+  /// Records which topic the rows of a partition came from.
+  /// - Parameter topic: nil if they did not come from the topic that has the name now.
   package func bindPast(_ name: String, partition: Int32, to topic: Topic?) throws {
     try transaction {
       try prepared("UPDATE past_partitions SET bound_topic = ?, bound_generation = ? WHERE topic = ? AND partition = ?")
@@ -71,7 +72,7 @@ extension Catalog {
     }
   }
 
-  /// Forgets what lies before the positions by now.
+  /// Deletes the notes about offsets that the positions have passed.
   package func prunePast() throws {
     try transaction {
       try prepared(
@@ -90,9 +91,9 @@ extension Catalog {
     get throws { try prepared("SELECT EXISTS (SELECT 1 FROM past_images)").first { $0.integer(0) } == 1 }
   }
 
-  /// True for an older version of an image: one that has its row, and whose successor stands.
+  /// True for an older version of an image: it already has its row, and a newer version is stored.
   func isPast(_ name: String, _ digest: Digest, from origin: Origin, _ topic: Topic) throws -> Bool {
-    // The version that stands is welcome: where its file is gone, it comes back.
+    // The version that is stored now is accepted: if its file is gone, the message restores it.
     guard let entry = try entry(name), entry.digest != digest else { return false }
     let time: Statement.Value = origin.timestamp.map { .integer($0) } ?? .null
     return try prepared(
@@ -107,7 +108,7 @@ extension Catalog {
     ) { _ in true } ?? false
   }
 
-  /// Where and when a message came.
+  /// Where a message was read from, and its timestamp in ms since 1970.
   package struct Origin {
     let topic: String
     let partition: Int32

@@ -2,25 +2,28 @@ import Platform
 import SQLite
 import Wire
 
-/// The truth of an output folder: what stands in it, from which message, and how far each partition has been stored.
+/// The SQLite database of an output: which image is stored under each name, the message that each one came from, and
+/// the position of each partition. It is authoritative; the CSV file is derived from it.
 ///
-/// One SQLite file among the images, shared by all consumers of the output. Its transaction is the fence between them:
-/// whoever finds a position that it did not expect has lost. Used by one thread.
+/// All consumers of an output share one catalog file, which is stored in the output. Its transaction is the fence
+/// between them: a consumer that finds a position that it did not expect discards its batch. A `Catalog` is used by one
+/// thread.
 package final class Catalog {
   package static let fileName = ImageName.catalog
 
   let database: Database
   package let path: String
-  /// Made once with the catalog; part of the consumers' `group.instance.id`.
+  /// The catalog's identity, created with it; part of the consumers' `group.instance.id`.
   package let id: String
 
   /// The output's `.image-pipeline`.
   let folder: Folder
   private let wait: LockWait?
 
+  /// Opens the catalog in `folder`, and creates or migrates it if necessary.
   /// - Parameters:
-  ///   - exclusive: where the file system has no memory that processes could share; then one consumer only.
-  ///   - wait: says when another consumer keeps the lock, and ends the wait with the run.
+  ///   - exclusive: true if the file system has no memory that processes can share. Then only one consumer can use it.
+  ///   - wait: logs that another consumer holds the lock, and ends the wait when the run is to stop.
   init(in folder: Folder, exclusive: Bool, wait: LockWait? = nil) throws {
     self.folder = folder
     self.wait = wait
@@ -69,12 +72,12 @@ package final class Catalog {
 
   func transaction<T>(_ body: () throws -> T) throws -> T { try Self.waiting(wait) { try database.transaction(body) } }
 
-  /// - Throws: `CatalogError.gone` where the file was removed or replaced since it was opened.
+  /// - Throws: `CatalogError.gone` if the file was removed or replaced after it was opened.
   func checkPlace() throws {
     if database.hasMoved { throw CatalogError.gone(path: path) }
   }
 
-  /// True as long as no consumer has finished its start with it.
+  /// True until a consumer has completed its first start with this catalog.
   var isNew: Bool {
     get throws {
       try prepared(
@@ -86,7 +89,7 @@ package final class Catalog {
 
   private var statements: [String: Statement] = [:]
 
-  /// A statement that is kept for the next time.
+  /// A prepared statement, kept for the next use.
   func prepared(_ sql: String) throws -> Statement {
     if let statement = statements[sql] { return statement }
     let statement = try database.prepare(sql)
@@ -96,18 +99,18 @@ package final class Catalog {
 
   // MARK: Topics and positions
 
-  /// A topic's incarnation, as this catalog counts them.
+  /// One generation of a topic. The catalog counts the topics that had this name in this cluster.
   package struct Topic: Equatable { let id: Int64, generation: Int64 }
 
   /// How far a partition is stored.
   package struct Position: Equatable {
-    /// The offset to go on at.
+    /// The offset at which to continue.
     package var next: Int64
-    /// The message before it: where the topic shows another one there, it is another topic.
+    /// The message before `next`. If the topic has another message at that offset, it is a different topic.
     package var last: Mark?
   }
 
-  /// What identifies a message well enough to tell a topic from one that was made anew under its name.
+  /// What identifies a message well enough to distinguish a topic from one that was re-created under its name.
   package struct Mark: Equatable {
     package let offset: Int64
     let timestamp: Int64?
@@ -132,8 +135,8 @@ package final class Catalog {
     try prepared("SELECT generation FROM topics WHERE id = ?").first(.integer(topic.id)) { $0.integer(0) } ?? 0
   }
 
-  /// The topic was made anew: its positions are void from here on. Where another consumer has said so already,
-  /// nothing changes.
+  /// Begins a new generation of the topic, because it was re-created: the positions of the old one no longer apply.
+  /// Nothing changes if another consumer has already done this.
   package func advance(_ topic: Topic) throws {
     try transaction {
       try prepared("UPDATE topics SET generation = generation + 1 WHERE id = ? AND generation = ?")
@@ -163,7 +166,7 @@ package final class Catalog {
 
   // MARK: Images
 
-  /// What stands under a name now.
+  /// The image that is stored under a name now.
   package struct Entry: Equatable {
     let digest: Digest
     let size: Int
@@ -177,7 +180,7 @@ package final class Catalog {
     ).first(.text(name)) { try Self.entry($0) }
   }
 
-  /// Entries in the order of their names' bytes.
+  /// At most `count` entries, in the order of their names' bytes.
   func entries(after name: String?, atMost count: Int) throws -> [(name: String, entry: Entry)] {
     var found: [(name: String, entry: Entry)] = []
     try prepared(
@@ -216,7 +219,7 @@ package final class Catalog {
       .integer(row.offset), row.sentTime.map { .integer($0) } ?? .null, .integer(row.storedTime))
   }
 
-  /// The rows behind `id`, oldest first, each with its own id.
+  /// Calls `body` with the rows after `id`, oldest first, each with its own id.
   func rows(after id: Int64, _ body: (Int64, StoredRow) throws -> Void) throws {
     let statement = try prepared("SELECT * FROM stored WHERE id > ? ORDER BY id")
     try statement.each(.integer(id)) { row in
@@ -233,7 +236,7 @@ package final class Catalog {
   }
 }
 
-/// One image that was stored: a line of the CSV file.
+/// One stored version of an image: a line of the CSV file.
 package struct StoredRow: Equatable {
   var filePath: String
   var label: String
@@ -242,11 +245,11 @@ package struct StoredRow: Equatable {
   var format: String
   var width: Int?
   var height: Int?
-  /// Empty, with -1 for partition and offset, where `repair` found the image and nothing else.
+  /// Empty, with -1 for partition and offset, if `repair` found the image and nothing else.
   var topic: String
   var partition: Int32
   var offset: Int64
-  /// The message's time in ms since 1970, where it has one.
+  /// The message's time in ms since 1970; nil if it has none.
   var sentTime: Int64?
   var storedTime: Int64
 }

@@ -1,16 +1,16 @@
 import Platform
 import SQLite
 
-/// Why a catalog, or the CSV file beside it, cannot be used, and what to do. None of these passes by itself.
+/// Why a catalog, or its CSV file, cannot be used, and what to do about it. None of these errors goes away by itself.
 package enum CatalogError: Error, CustomStringConvertible {
   case foreignVersion(Int, path: String)
-  /// It is not what was written.
+  /// The content is not what was written.
   case damaged(path: String, reason: String)
-  /// It was there, and is not under its name any more.
+  /// The file was removed or replaced while it was in use.
   case gone(path: String)
-  /// It is new, and what lies around it is not.
+  /// The catalog is missing or empty, but the output has images, and the CSV file has rows of this output.
   case lost(path: String, csv: String)
-  /// Another consumer of the output finds another CSV file under the same path.
+  /// Another consumer of the output finds a different CSV file at the same path.
   case csvDivided(path: String, slot: Int)
 
   package var description: String {
@@ -34,7 +34,8 @@ package enum CatalogError: Error, CustomStringConvertible {
     }
   }
 
-  /// What an error says of the catalog itself; nil where it is about something else, which may pass.
+  /// The permanent fault of the catalog that an error reports; nil if the error is about something else, which may be
+  /// temporary.
   package static func final(_ error: any Error, path: String) -> CatalogError? {
     switch error {
     case let error as CatalogError: error
@@ -45,7 +46,7 @@ package enum CatalogError: Error, CustomStringConvertible {
   }
 }
 
-/// SQLite finds no fault with it, but what it holds is not what a catalog holds.
+/// SQLite finds no fault in the catalog, but the content is not valid.
 struct UnreadableCatalog: Error, CustomStringConvertible {
   let reason: String
   init(_ reason: String) { self.reason = reason }

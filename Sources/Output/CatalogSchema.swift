@@ -1,13 +1,13 @@
 import SQLite
 
-/// The catalog's tables. It lies among the images, so that whoever has the output has its truth.
+/// The catalog's tables. The catalog is stored inside the output, so anyone who has the images has the catalog too.
 package enum CatalogSchema {
   package static let version = 2
 
   static let creation = first + "\n" + second
 
-  /// What an older catalog lacks.
-  /// - Parameter version: 1 or more.
+  /// The statements that bring an older catalog up to date.
+  /// - Parameter version: the catalog's version, 1 or more.
   static func migration(from version: Int) -> String { version < 2 ? second : "" }
 
   private static let first = """
@@ -51,8 +51,9 @@ package enum CatalogSchema {
     ) WITHOUT ROWID;
     """
 
-  /// Empty but in a catalog that `repair` made: what the CSV file's rows tell of the messages behind them. It has no
-  /// positions, so that every topic is read again, older versions of images too.
+  /// The tables with what is known about messages that are read again. They are empty unless `repair` rebuilt the
+  /// catalog from the CSV file's rows, or a topic is read again (`Catalog.readAgain`). In both cases the positions are
+  /// missing, so the topic is read from its beginning, including older versions of images.
   private static let second = """
     -- The last row that each partition has, which tells whether a topic of that name is the same one; then it is bound.
     CREATE TABLE past_partitions (

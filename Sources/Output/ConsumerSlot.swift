@@ -1,9 +1,9 @@
 import Platform
 
-/// One consumer's place at an output that several may share: a folder that it alone holds, by `flock`.
+/// One consumer's slot at an output that several may share: a folder that it alone holds, by `flock`.
 ///
-/// The kernel frees a killed process's slot at once, so its successor takes the same one, with its number: it cleans
-/// what was left there, and Kafka sees the group member come back.
+/// The kernel frees a killed process's slot at once, so its successor takes the same slot and number. It removes what
+/// was left there, and Kafka sees the group member come back.
 package final class ConsumerSlot: Sendable {
   package let number: Int
   /// Temporary files. Only the holder touches them.
@@ -19,7 +19,7 @@ package final class ConsumerSlot: Sendable {
 
   /// Takes the first free slot.
   /// - Parameter reserved: the output's `.image-pipeline`.
-  /// - Parameter alone: take the first slot or none, on a file system that other hosts may use.
+  /// - Parameter alone: take the first slot or none, because other hosts may use the file system.
   static func claim(in reserved: Folder, alone: Bool) throws -> ConsumerSlot {
     for number in 1...(alone ? 1 : most) {
       let folder = try reserved.folder(name(number), creating: true)
@@ -42,20 +42,20 @@ package final class ConsumerSlot: Sendable {
 
   package static func name(_ number: Int) -> String { "consumer-\(number)" }
 
-  // MARK: What consumers tell each other
+  // MARK: Announcements between consumers
 
-  /// Tells the others something for as long as this consumer runs, in place of what it told them before.
+  /// Shows a text to the other consumers for as long as this one runs, in place of the previous text.
   func announce(_ text: String) throws {
     try lock.truncate(to: 0)
     try Array(text.utf8).withUnsafeBytes { try lock.write($0, at: 0) }
   }
 
-  /// Another place at the output, which a consumer holds or has held.
+  /// Another slot of the output, which a consumer holds or has held.
   package struct Other {
     package let number: Int
     fileprivate let lock: File
 
-    /// What its holder announced; empty where that is nothing.
+    /// The text that its holder announced; empty if there is none.
     func announced() throws -> String {
       try withUnsafeTemporaryAllocation(byteCount: longestAnnouncement, alignment: 1) { buffer in
         let count = try lock.read(into: buffer, at: 0)

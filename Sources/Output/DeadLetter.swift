@@ -9,13 +9,13 @@ package struct DeadLetter {
 /// Keeps dead letters: in Kafka, or on disk.
 package protocol DeadLetterSink: AnyObject {
   /// Returns when every dead letter is safe. Each is kept at least once.
-  /// - Returns: false if `whileWaiting` said so; some of them may be safe all the same.
-  /// - Throws: if they can be kept nowhere at the moment.
+  /// - Returns: false if `whileWaiting` returned false; some of the dead letters may be safe all the same.
+  /// - Throws: if they cannot be stored anywhere at the moment.
   func deliver(_ letters: [DeadLetter]) throws -> Bool
-  /// To be called when the catalog has what the dead letters were about.
+  /// To be called when the catalog has recorded what happened to the messages of the delivered dead letters.
   func settled()
-  /// Called every now and then during a wait, for a broker or for a lock. Returns false to give up.
+  /// Called periodically during a wait for a broker or for a lock. Returns false to give up.
   var whileWaiting: () -> Bool { get set }
-  /// Nothing more will be delivered.
+  /// Closes the sink. Nothing more will be delivered.
   func close()
 }

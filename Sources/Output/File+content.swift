@@ -3,11 +3,11 @@ import Wire
 
 extension File {
   private static let pieceSize = 256 << 10
-  /// Before an image's size in pixels there may be a preview, a colour profile and more.
+  /// A preview, a colour profile and more may precede an image's size in pixels.
   private static let probedSize = 1 << 20
 
   /// SHA-256 of the whole file, read a piece at a time.
-  /// - Throws: `Heartbeat.GivenUp` where the heartbeat says so.
+  /// - Throws: `Heartbeat.GivenUp` if the work is to stop.
   func digest(_ heart: Heartbeat? = nil) throws -> Digest {
     var hash = SHA256()
     try eachPiece {
@@ -17,7 +17,7 @@ extension File {
     return hash.finish()
   }
 
-  /// - Parameter body: called with the file's bytes in order, some at a time.
+  /// - Parameter body: called with the file's bytes in order, one piece at a time.
   func eachPiece(_ body: (UnsafeRawBufferPointer) throws -> Void) throws {
     var place = 0
     try withUnsafeTemporaryAllocation(byteCount: Self.pieceSize, alignment: 64) { buffer in
@@ -30,7 +30,7 @@ extension File {
     }
   }
 
-  /// What the file's first bytes say.
+  /// The format and the size in pixels, as far as the file's first bytes show them.
   func probe() throws -> ImageProbe {
     try withUnsafeTemporaryAllocation(byteCount: Self.probedSize, alignment: 64) { buffer in
       let count = try read(into: buffer, at: 0)

@@ -1,11 +1,11 @@
 import Platform
 
-/// Shows in the midst of long work that its consumer lives, and ends the work where nobody wants its outcome any more.
+/// Shows during long work that its consumer is alive, and ends the work if its result is not needed any more.
 ///
-/// An image of 30 GB is read for minutes within one transaction. A consumer that says nothing for a minute is taken for
-/// dead, and one that does not poll for `max.poll.interval.ms` is put out of its group.
+/// Reading an image of 30 GB takes minutes within one transaction. A consumer that shows nothing for a minute is
+/// considered dead, and one that does not poll for `max.poll.interval.ms` is removed from its group.
 package final class Heartbeat {
-  /// The work is to end.
+  /// The work is to stop.
   struct GivenUp: Error {}
 
   private let interval: Int64
@@ -13,15 +13,15 @@ package final class Heartbeat {
   private var next: Int64
 
   /// - Parameters:
-  ///   - milliseconds: between two calls of `goesOn`, which takes its time itself.
-  ///   - goesOn: polls; returns false where the work is to end.
+  ///   - milliseconds: the pause between the end of one call of `goesOn` and the next call.
+  ///   - goesOn: polls; returns false if the work is to stop.
   init(every milliseconds: Int, goesOn: @escaping () -> Bool) {
     interval = Int64(milliseconds)
     self.goesOn = goesOn
     next = Clock.monotonicMilliseconds + interval
   }
 
-  /// To be called often.
+  /// Calls `goesOn` if it is due. To be called often.
   func beat() throws(GivenUp) {
     guard Clock.monotonicMilliseconds >= next else { return }
     defer { next = Clock.monotonicMilliseconds + interval }

@@ -4,16 +4,16 @@ import Wire
 extension ImageName {
   /// Digits of the hash in each alternative.
   private static let digits = [8, 16, 64]
-  /// An extension that is longer than this, in bytes with its dot, belongs to the part that may be shortened.
+  /// An extension that is longer than this, in bytes including its dot, belongs to the part that may be shortened.
   private static let longestExtension = 16
 
-  /// Names for an image whose own name another image has, in the order in which to try them: `cat/001~0a1b2c3d.jpg`, then
-  /// with more digits of the hash.
+  /// Names for an image whose own name is taken by another image, in the order in which to try them:
+  /// `cat/001~0a1b2c3d.jpg`, then with more digits of the hash.
   ///
-  /// They depend on name and hash alone, so that an image that arrives again finds its own file.
+  /// They depend on name and hash alone, so an image that arrives again finds its own file.
   func alternatives(_ digest: Digest) -> [ImageName] { Self.digits.map { alternative(digest, digits: $0) } }
 
-  /// The name that an image was sent under, if this is one of that name's alternatives; else this name.
+  /// The name that an image was sent under, if this is one of that name's alternatives; otherwise this name.
   func original(_ digest: Digest) -> ImageName {
     for digits in Self.digits {
       let mark = "~\(digest.hex.prefix(digits))"
@@ -26,7 +26,7 @@ extension ImageName {
   }
 
   private func alternative(_ digest: Digest, digits: Int) -> ImageName {
-    // By bytes: as characters, a dot with a combining accent behind it is no dot.
+    // By bytes: to Swift, a dot followed by a combining accent is another character.
     let bytes = Array(leaf.utf8)
     let dot = bytes.lastIndex(of: UInt8(ascii: ".")) ?? bytes.count
     let end = dot > 0 && bytes.count - dot <= Self.longestExtension ? dot : bytes.count
@@ -34,16 +34,16 @@ extension ImageName {
     let folder = value.utf8.count - bytes.count
     let room = max(0, min(Self.longestComponent, Self.longestName - folder) - mark.count)
     var stem = bytes[..<end].prefix(room)
-    // No half of a character is left.
+    // Never keep half of a character.
     while String(validating: stem, as: UTF8.self) == nil { stem.removeLast() }
     let name = String(decoding: value.utf8.prefix(folder) + stem + mark, as: UTF8.self)
-    // It is as sound as this one: the same folders, and a leaf that is neither empty nor too long.
+    // The new name is as valid as this one: it has the same folders, and a leaf that is neither empty nor too long.
     return (try? ImageName(name)) ?? self
   }
 }
 
 extension ImageStore {
-  /// The name that an image is stored under. Within the transaction.
+  /// The name that an image is stored under. To be called within the transaction.
   func nameToStore(_ name: ImageName, _ digest: Digest) throws -> ImageName {
     guard sameName == .keepBoth, try !isFree(name, for: digest) else { return name }
     let alternatives = name.alternatives(digest)

@@ -2,32 +2,33 @@ import Messaging
 import Platform
 import Telemetry
 
-/// What keeps a message from being stored in the transaction that is open. Letters wait until it is closed: while a
-/// consumer holds the catalog's lock no other one can store.
+/// What keeps a message from being stored in the open transaction. Dead letters wait until the transaction is closed,
+/// because no other consumer can store while this one holds the catalog's lock.
 package enum Obstacle {
-  /// These messages cannot be stored, the first of them here and now.
+  /// These messages cannot be stored. The first of them is the one at which the transaction stopped.
   case messages([DeadLetter])
-  /// With this message an image is together that cannot be stored: all of its messages are letters.
+  /// This message completes an image that cannot be stored: all of the image's messages become dead letters.
   case image(Catalog.Assembly, BadMessage)
-  /// Nothing is wrong with it, but it must not share a transaction with another one of its name: an image that is put
-  /// together takes its bytes with it when it gets its name, and after a crash could not be put together again.
+  /// Nothing is wrong with the message, but it must not share a transaction with another one of the same name. An
+  /// assembled image has no other copy of its bytes once it has its name. If another image replaced it there, it could
+  /// not be assembled again after a crash.
   case transaction
 }
 
-/// Which of a batch's messages have their letters; shared by all attempts, so that what is tried again does not send them
-/// again.
+/// Which of a batch's messages have their dead letters. All attempts share this object, so that a further attempt does
+/// not send them again.
 package final class Findings {
-  /// A message that is only passed over, since its letters are safe.
+  /// A message that is only skipped, because its dead letters are safe.
   struct Finding {
     var letters = 1
-    /// What was being put together with it, and is forgotten now.
+    /// The assembly that the message completed, which the transaction forgets.
     var image: Catalog.Assembly?
   }
 
   var settled: [MessagePlace: Finding] = [:]
 }
 
-/// Where a message of a topic is.
+/// The partition and offset of a message, which identify it within its topic.
 package struct MessagePlace: Hashable {
   let partition: Int32
   let offset: Int64
@@ -38,7 +39,8 @@ extension Message {
 }
 
 extension ImageStore {
-  /// - Returns: false where that was given up.
+  /// Delivers dead letters, and notes that their messages have them.
+  /// - Returns: false if the delivery was given up.
   func deliver(_ refused: [DeadLetter], _ findings: Findings) throws -> Bool {
     guard try letters.deliver(refused) else { return false }
     if !refused.isEmpty { FaultPoint.lettersDelivered.reached() }
@@ -46,8 +48,8 @@ extension ImageStore {
     return true
   }
 
-  /// Delivers what the transaction before could not.
-  /// - Returns: false where that was given up.
+  /// Delivers the dead letters that the previous transaction could not.
+  /// - Returns: false if the delivery was given up.
   func deliverLetters(of batch: Batch) throws -> Bool {
     switch batch.obstacle {
     case .messages(let refused):
@@ -64,7 +66,7 @@ extension ImageStore {
     }
   }
 
-  /// The part of a batch that the open transaction leaves for the next one.
+  /// The part of a batch that the open transaction leaves to the next one.
   func rest(
     of batch: Batch, from number: Int, _ obstacle: Obstacle, _ prepared: [Prepared],
     _ positions: [Int32: Catalog.Position]
@@ -73,7 +75,7 @@ extension ImageStore {
       topic: batch.topic, messages: Array(batch.messages[number...]),
       base: batch.base.merging(positions.mapValues { .some($0) }) { $1 }, findings: batch.findings, obstacle: obstacle)
     if case .messages(var refused) = obstacle {
-      // Where one name cannot be had, others may be the same: all letters of a batch are sent together.
+      // If one name is refused, others may be refused too. All dead letters of a batch are sent together.
       for (message, result) in zip(batch.messages, prepared).dropFirst(number + 1) {
         guard case .image(let image) = result else { continue }
         let name = try nameToStore(image.name, image.digest)

@@ -3,26 +3,27 @@ import SQLite
 import Telemetry
 
 extension ImageStore {
-  /// An image that was given up because the rest of its segments did not come.
+  /// An image that was given up because the rest of its segments did not arrive.
   package struct Expired {
     package let name: String
     package let parts: Int
     package let count: Int
     package let letters: Int
-    /// Offsets of parts that the topic has no more.
+    /// Offsets of parts that are no longer in the topic.
     package let gone: [Int64]
   }
 
-  /// Makes dead letters of images to which no segment was added for `milliseconds`. To be called at the end of the
-  /// topic only: what is still to be read may hold the rest.
+  /// Turns images into dead letters if no segment was added to them for `milliseconds`. To be called only at the end of
+  /// the topic: messages that are still to be read may hold the missing segments.
   ///
-  /// The letters are delivered first and without the lock. Where the image goes on in the midst of it, they are there
-  /// besides: sent back, they change nothing.
+  /// The dead letters are delivered first, and without the lock. If a missing segment arrives meanwhile, the dead
+  /// letters exist in addition to the image. Replaying them changes nothing.
   /// - Parameters:
-  ///   - partitions: this consumer's. What lies in none of them is another one's to give up.
-  ///   - partitionCount: how many the topic has; nil where that is not known. Nobody's are those that a larger one had before
-  ///     it was made anew.
-  /// - Returns: nil where another consumer holds the lock at the moment, or where the wait for the broker was given up.
+  ///   - partitions: this consumer's. An image without a segment in any of them is left to another consumer.
+  ///   - partitionCount: how many partitions the topic has; nil if that is unknown. If a topic was re-created with
+  ///     fewer partitions, the ones that are gone belong to nobody, so any consumer gives up their images.
+  /// - Returns: the images that were given up. nil if none was, because another consumer held the lock, a segment
+  ///   arrived meanwhile, or the wait for the broker or for the lock was given up.
   package func expire(
     _ topic: Catalog.Topic, _ topicName: String, after milliseconds: Int, in partitions: Set<Int32>,
     partitionCount: () -> Int? = { nil }
@@ -30,15 +31,16 @@ extension ImageStore {
     let due = Clock.wallMilliseconds - Int64(milliseconds)
     let waiting = try catalog.assemblies(of: topic, untouchedSince: due)
     guard !waiting.isEmpty else { return [] }
-    // Letters whose image then could not be forgotten would be sent again and again.
+    // If the lock is taken, the image cannot be forgotten afterwards, and its dead letters would be sent again and
+    // again.
     guard try catalog.database.tryBegin() else { return nil }
     catalog.database.rollback()
     var expired: [Expired] = []
     lazy var existing = partitionCount().map { Int32(clamping: $0) } ?? .max
     for assembly in waiting {
       let parts = try catalog.parts(of: assembly)
-      // Of an older incarnation of the topic nothing is still to come. Where segments of one image lie in several
-      // consumers' partitions, each may give it up: the letters count once.
+      // Nothing more arrives of an older generation of the topic. If the segments of one image are in the partitions of
+      // several consumers, each of them may give it up: the dead letters count once.
       guard
         assembly.generation != topic.generation || parts.contains(where: { partitions.contains($0.partition) })
           || parts.allSatisfy({ $0.partition >= existing })
@@ -57,7 +59,8 @@ extension ImageStore {
     return expired
   }
 
-  /// - Returns: false where the wait for the lock was given up, or where a segment has come after all.
+  /// Removes an expired image from the catalog.
+  /// - Returns: false if the wait for the lock was given up, or if a segment has arrived after all.
   private func forget(_ assembly: Catalog.Assembly, _ topic: Catalog.Topic, untouchedSince due: Int64) throws -> Bool {
     while try !catalog.database.tryBegin() {
       guard letters.whileWaiting() else { return false }
@@ -79,9 +82,9 @@ extension ImageStore {
     }
   }
 
-  /// Removes segment files that no image of the catalog waits for: a batch that was interrupted wrote them. Young ones
-  /// may be another consumer's, in the midst of its batch.
-  /// - Returns: false where another consumer holds the lock at the moment: what is there may be about to be recorded.
+  /// Removes segment files that no image in the catalog needs: an interrupted batch wrote them. Recent files are kept,
+  /// because they may be part of another consumer's current batch.
+  /// - Returns: false if another consumer holds the lock at the moment: it may be about to record some of the files.
   package func removeOrphans(olderThan milliseconds: Int) throws -> Bool {
     guard try catalog.database.tryBegin() else { return false }
     defer { catalog.database.rollback() }

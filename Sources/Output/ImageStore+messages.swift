@@ -2,25 +2,25 @@ package import Messaging
 import Platform
 import Wire
 
-/// What becomes of each message within the transaction.
+/// How each message is handled within the transaction.
 extension ImageStore {
   /// What one transaction has done so far.
   package struct Attempt {
     var stored = Stored()
-    /// Files among the segments that are of no use once it is committed.
+    /// Segment files that are not needed once the transaction is committed.
     var leftovers: [Catalog.SegmentFile] = []
-    /// Images whose temporary files stay where they are.
+    /// Images whose temporary files were not renamed, and are removed after the commit.
     var unused: [Prepared] = []
-    /// Names that stand by now, by their bytes, and whether they were put together from segments.
+    /// Names that this transaction has stored, by their bytes; true if the image was assembled from segments.
     var placed: [[UInt8]: Bool] = [:]
   }
 
-  /// - Returns: what keeps the message from being stored in this transaction; nil where nothing does.
+  /// - Returns: what keeps the message from being stored in this transaction; nil if nothing does.
   func apply(
     _ result: Prepared, _ message: any Message, _ batch: Batch, _ attempt: inout Attempt, _ heart: Heartbeat
   ) throws -> Obstacle? {
     switch result {
-    // Its letter has been delivered just before.
+    // Its dead letter was delivered just before this transaction.
     case .refused: attempt.stored.letters += 1
     case .settled:
       guard let finding = batch.findings.settled[message.place] else { break }
@@ -38,7 +38,7 @@ extension ImageStore {
         attempt.unused.append(result)
         break
       }
-      // Renamed over one that was put together, it would leave nothing to repeat that from after a crash.
+      // Renaming this image over an assembled one would leave nothing to assemble that from again after a crash.
       if attempt.placed[name.value.pathKey] == true { return .transaction }
       let status: FileStatus
       do {
@@ -63,7 +63,7 @@ extension ImageStore {
     if try catalog.assembly(segmentID: part.segment.id, count: part.segment.count) == nil,
       try isThere(name, part.digest, heart)
     {
-      // A re-sent part of an image that is complete.
+      // A part that was sent again, of an image that is complete.
       if part.segment.index == part.segment.count - 1 { attempt.stored.unchanged += 1 }
       attempt.leftovers.append(part.segment.file)
       return nil
@@ -86,20 +86,21 @@ extension ImageStore {
     }
   }
 
-  /// True where the very same image stands under the name, as the catalog and the disk have it.
+  /// True if exactly this image is stored under the name, according to the catalog and the disk.
   private func isThere(_ name: ImageName, _ digest: Digest, _ heart: Heartbeat) throws -> Bool {
     guard let entry = try catalog.entry(name.value), entry.digest == digest, let status = try output.status(name),
       status.size == entry.size
     else { return false }
     if entry.isStampOf(status) { return true }
-    // Moved, restored or altered: its bytes decide.
+    // The file was moved, restored or altered: its bytes decide.
     guard let file = try output.openFile(name), try file.digest(heart) == digest else { return false }
     try catalog.set(Catalog.Entry(digest, status), name: name.value)
     return true
   }
 
+  /// Records an image that was renamed to its name: its entry, and its row unless it has one.
   /// - Parameters:
-  ///   - name: what it is stored under.
+  ///   - name: the name that it is stored under.
   ///   - sent: its name in the message.
   private func record(
     _ name: ImageName, _ sent: ImageName, _ digest: Digest, _ probe: ImageProbe, _ status: FileStatus,
@@ -108,7 +109,7 @@ extension ImageStore {
     let before = try catalog.entry(name.value)?.digest
     try catalog.set(Catalog.Entry(digest, status), name: name.value)
     stored.images.append((name.value, status.size, message.timestamp))
-    // A file that was removed by hand and came again has its row.
+    // The file was removed by hand, and the image arrived again: it already has its row.
     guard before != digest else { return }
     if before != nil { stored.replaced.append(name.value) }
     if name != sent { stored.keptBoth.append((sent.value, name.value)) }
@@ -125,7 +126,7 @@ extension Catalog.Entry {
     self.init(digest: digest, size: status.size, modified: status.modified, inode: status.inode)
   }
 
-  /// Whether it is the very file that was stored, unaltered as far as its status tells.
+  /// Whether this is the file that was stored, unaltered as far as size, modification time and inode show.
   func isStampOf(_ status: FileStatus) -> Bool {
     status.size == size && status.modified == modified && status.inode == inode
   }

@@ -4,14 +4,16 @@ import SQLite
 package import Telemetry
 package import Wire
 
-/// An output: images, catalog and CSV file. Stores batches of messages so that a kill at any instant loses nothing and
-/// doubles nothing:
+/// An output: images, catalog and CSV file. It stores batches of messages so that a kill at any instant loses nothing
+/// and stores nothing twice:
 ///
-/// 1. images into temporary files, hash and length verified, synced;
-/// 2. the catalog's lock, and each partition's position compared with what this process last saw there;
-/// 3. renames in offset order, folders synced; the CSV file brought up to the catalog and synced; commit.
+/// 1. The images are written to temporary files. Their hash and length are verified, and the files are synced.
+/// 2. The catalog's lock is taken. Each partition's position is compared with what this process last saw there.
+/// 3. The files are renamed in offset order, and the folders are synced. The CSV file is brought up to date with the
+///    catalog and synced. The transaction is committed.
 ///
-/// Whoever finds another position has lost: nothing of its batch is seen. A crash after the renames repeats them.
+/// A consumer that finds a different position discards its batch; none of it becomes visible. After a crash between the
+/// renames and the commit, the next attempt repeats the renames.
 package final class ImageStore {
   package let output: OutputFolder
   package let catalog: Catalog
@@ -23,18 +25,19 @@ package final class ImageStore {
   private let wait: LockWait
   package let assembler: Assembler
   package var sameName = SameName.replace
-  /// Files among the segments that are to be removed where no image needs them any more.
+  /// Segment files to be removed if no image needs them any more.
   private var leftovers: Set<Catalog.SegmentFile> = []
 
-  /// How often a batch is written whose segments somebody removes.
+  /// The most times that a batch is prepared if its segment files are removed each time.
   private static let mostPreparations = 4
 
+  /// Opens an output: takes a slot, opens the catalog, and brings the CSV file up to date.
   /// - Parameters:
-  ///   - deadLetters: keeps them. It is given the output's `.image-pipeline`, and a folder on the same file system that
-  ///     is this consumer's own and is emptied at its next start.
-  ///   - health: told of the CSV file's; of the rest its user tells.
-  ///   - stop: ends the wait for a lock that another consumer keeps.
-  /// - Throws: `LockWait.Ended` then.
+  ///   - deadLetters: creates the sink for dead letters. It receives the output's `.image-pipeline`, and a folder on
+  ///     the same file system that only this consumer uses and that is emptied at its next start.
+  ///   - health: receives the state of the CSV file. The caller reports everything else.
+  ///   - stop: ends the wait for a lock that another consumer holds.
+  /// - Throws: `LockWait.Ended` in that case.
   package init(
     outputPath: String, csvPath: String, log: Log, health: Health = Health(), stop: StopFlag = StopFlag(),
     deadLetters: (_ reserved: Folder, _ incoming: Folder) throws -> any DeadLetterSink
@@ -55,16 +58,17 @@ package final class ImageStore {
     }
   }
 
-  /// Messages of partitions whose positions are known, in offset order within each.
+  /// Messages of partitions whose positions are known, in offset order within each partition.
   package struct Batch {
     let topic: Catalog.Topic
     package var messages: [any Message]
-    /// What each partition's position must be in the catalog for the batch to be ours to store.
+    /// The position that each partition must have in the catalog for this consumer to store the batch.
     package var base: [Int32: Catalog.Position?]
-    /// What is known of its messages by now.
+    /// What is known about the messages so far.
     var findings = Findings()
-    /// Concerns the first message, and needs its letters. A value: a transaction that comes to nothing leaves the batch
-    /// that is tried again as it was.
+    /// What kept the first message from being stored in the previous transaction. Any dead letters for it are delivered
+    /// before the next one. This is a value, so a transaction that fails leaves the batch unchanged for the next
+    /// attempt.
     var obstacle: Obstacle?
 
     package init(
@@ -78,69 +82,69 @@ package final class ImageStore {
       self.obstacle = obstacle
     }
 
-    /// Whether it holds messages that are nothing any more but the files which were prepared of them.
+    /// Whether the content of some messages was freed, so that only their prepared files still have it.
     package var isReleased: Bool { messages.contains(where: \.isReleased) }
   }
 
   package struct Stored {
-    /// New images: name, bytes, and when it was sent, in ms since 1970, where its message says so.
+    /// New images: name, bytes, and the message's time in ms since 1970; nil if it has none.
     package var images: [(name: String, bytes: Int, sent: Int64?)] = []
-    /// Images that were there already, the same to the byte.
+    /// The number of images that were already stored with the same bytes.
     package var unchanged = 0
-    /// Names of images that replaced another image.
+    /// Names under which an image replaced another one.
     package var replaced: [String] = []
-    /// Images that were stored next to another image of their name: names as sent and as stored.
+    /// Images that were stored next to another image of their name: the names as sent and as stored.
     package var keptBoth: [(name: String, storedAs: String)] = []
-    /// Older versions of images, which have their rows.
+    /// The number of older versions of images that were skipped, because they already have their rows.
     package var past = 0
     package var letters = 0
     package var positions: [Int32: Catalog.Position] = [:]
     package var remainder = Remainder.nothing
   }
 
-  /// What a transaction has left of its batch: a message of it turned out to be unusable.
+  /// The part of a batch that its transaction did not store, because of an obstacle.
   package enum Remainder {
     case nothing
-    /// To be stored next. Its first message's dead letter comes first.
+    /// To be stored next, after any dead letters for its first message.
     case batch(Batch)
-    /// The same, but that takes messages whose content was given back: read them again.
+    /// The content of some of its messages was freed, but is needed: read them again.
     case unreadable
 
     package var isUnreadable: Bool { if case .unreadable = self { true } else { false } }
-    /// What is to be stored next.
+    /// The batch that is to be stored next; nil if there is none, or if its messages must be read again.
     package var rest: Batch? { if case .batch(let rest) = self { rest } else { nil } }
   }
 
   package enum Outcome {
     case stored(Stored)
-    /// Another consumer has moved a position, or has found the topic to be made anew: read the catalog again.
+    /// Another consumer has moved a position, or has found that the topic was re-created: read the catalog again.
     case fenced
-    /// `whileWaiting` said so.
+    /// `whileWaiting` returned false: that of `store`, or that of the dead-letter sink.
     case givenUp
   }
 
-  /// Begins what can be done for a batch before it is stored.
-  /// - Parameter releasing: gives back what need not be kept where all goes well. Where it does not, such a batch cannot be
-  ///   tried again: its messages must be read again.
+  /// Starts to do what can be done for a batch before it is stored.
+  /// - Parameter releasing: frees content that is not needed if all goes well. If something fails after that, the
+  ///   batch cannot be tried again: its messages must be read again.
   package func begin(_ batch: Batch, releasing: Bool = false) -> Preparation {
     preparer.begin(batch.messages, releasing: releasing)
   }
 
-  /// A batch that was begun is not to be stored.
+  /// Removes the temporary files of a batch that is not to be stored. Waits until its preparation has ended.
   package func abandon(_ preparation: Preparation) {
     if let prepared = try? preparation.finish() { preparer.drop(prepared[...]) }
   }
 
-  /// Stores the batch in one transaction, or the part of it before a message that turns out to be unusable only there: no
-  /// letter is sent while the lock is held.
+  /// Stores the batch in one transaction. If a message turns out to be unusable only there, the part before it is
+  /// stored, because no dead letter is sent while the lock is held.
   /// - Parameters:
-  ///   - preparations: what `begin` gave for it, or for the batches that it consists of; used once. Empty where it has not
-  ///     begun.
-  ///   - whileWaiting: called while another consumer holds the lock, and now and then while this one does and reads
-  ///     large files. It must use neither the catalog nor the output: what it learns is acted upon after the transaction.
-  ///     Returns false to give the batch up.
-  /// - Throws: what the system is at fault for (a full disk), and the same batch can be tried again, unless it is released;
-  ///   or what `CatalogError.final` knows, and it cannot.
+  ///   - preparations: what `begin` returned for the batch, or for the batches that it was joined from; used once.
+  ///     Empty if preparation has not begun.
+  ///   - whileWaiting: called while another consumer holds the lock, and periodically while this consumer holds it and
+  ///     reads large files. It must use neither the catalog nor the output: what it learns is acted upon after the
+  ///     transaction. Returns false to give the batch up.
+  /// - Throws: an error that is the system's fault, such as a full disk: the same batch can be tried again, unless it
+  ///   is released. Or an error that `CatalogError.final` recognises: the batch cannot be tried again.
   package func store(_ batch: Batch, _ preparations: [Preparation] = [], whileWaiting: @escaping () -> Bool) throws
     -> Outcome
   {
@@ -181,14 +185,14 @@ package final class ImageStore {
         return .fenced
       }
       FaultPoint.lockTaken.reached()
-      // Where both are kept, an older version replaces nothing.
+      // If both versions are kept, an older one replaces nothing.
       assembler.hasPast = try sameName == .replace && catalog.hasPast
       var attempt = Attempt()
       let heart = Heartbeat(every: assembler.beatMilliseconds, goesOn: whileWaiting)
       var count = 0
       for (message, result) in zip(batch.messages, prepared) {
         if let obstacle = try apply(result, message, batch, &attempt, heart) {
-          // Letters are made of messages.
+          // Dead letters need the content of their messages.
           attempt.stored.remainder =
             batch.messages[count...].contains(where: \.isReleased)
             ? .unreadable : .batch(try rest(of: batch, from: count, obstacle, prepared, attempt.stored.positions))
@@ -197,7 +201,7 @@ package final class ImageStore {
         count += 1
         attempt.stored.positions[message.partition] = Catalog.Position(next: message.offset + 1, last: message.mark)
       }
-      // Two files of two folders: the disk can do both at once.
+      // The folders and the CSV file are synced at the same time: the disk can do both at once.
       let syncing = BackgroundTask(output.takeTouched())
       do { try csv.synchronize(heart) } catch {
         try? syncing.finish()
@@ -211,15 +215,15 @@ package final class ImageStore {
       FaultPoint.positionsRecorded.reached()
       try catalog.database.commit()
       FaultPoint.transactionCommitted.reached()
-      // What is read again must not have its letters twice.
+      // Messages that are read again must not get their dead letters twice, so the sink has to remember those.
       if !attempt.stored.remainder.isUnreadable { letters.settled() }
-      // It is stored, whatever becomes of these.
+      // The batch is stored even if these files cannot be removed.
       try? removeLeftovers(attempt.leftovers)
       preparer.drop(attempt.unused[...])
       preparer.drop(prepared[count...])
       return .stored(attempt.stored)
     } catch {
-      // What has its name already is found again, as after a crash.
+      // Images that already have their names are found again, as after a crash.
       catalog.database.rollback()
       guard error is Heartbeat.GivenUp else { throw error }
       return givingUp(prepared)
@@ -231,11 +235,11 @@ package final class ImageStore {
     return .givenUp
   }
 
-  /// Removes segment files, but for those that an image waits for, by now, too. What cannot be removed at the moment, since
-  /// another consumer has the lock, is with the next ones.
+  /// Removes segment files, except those that an image needs again by now. If another consumer holds the lock, the
+  /// files are remembered, and a later call removes them.
   func removeLeftovers(_ files: [Catalog.SegmentFile]) throws {
     leftovers.formUnion(files)
-    // Within the lock: without it another consumer may record a part in one that it has found to be there.
+    // Within the lock: without it, another consumer may record a part in a file that it has just found to exist.
     guard !leftovers.isEmpty, try catalog.database.tryBegin() else { return }
     defer { catalog.database.rollback() }
     for file in leftovers where try catalog.assembly(segmentID: file.segmentID, count: file.count) == nil {

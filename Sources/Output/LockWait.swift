@@ -1,8 +1,8 @@
 import Platform
 import Telemetry
 
-/// The wait for a catalog's lock, which another consumer may hold for as long as a large batch takes; one that is stopped,
-/// for ever. Says so after a while, and ends with the run.
+/// The wait for a catalog's lock. Another consumer may hold it for as long as a large batch takes, or for ever if it is
+/// suspended. The wait is logged after 5 s and then every 60 s, and ends when the run is to stop.
 package final class LockWait {
   private let path: String
   private let log: Log
@@ -10,21 +10,21 @@ package final class LockWait {
   private var since: Int64?
   private var nextWord: Int64 = 0
 
-  /// The run was told to end before the lock was free.
+  /// The run was told to stop before the lock was free.
   package struct Ended: Error {}
 
   private static let patience: Int64 = 5_000
   private static let interval: Int64 = 60_000
 
-  /// - Parameter path: of the catalog.
+  /// - Parameter path: the catalog's path.
   init(path: String, log: Log, stop: StopFlag) {
     self.path = path
     self.log = log
     self.stop = stop
   }
 
-  /// To be called each time that the lock was not to be had.
-  /// - Throws: `Ended` where the run is told to end.
+  /// To be called each time that the lock could not be taken.
+  /// - Throws: `Ended` if the run is to stop.
   func isBusy() throws(Ended) {
     if stop.isSet { throw Ended() }
     let now = Clock.monotonicMilliseconds
@@ -39,6 +39,6 @@ package final class LockWait {
       ["catalog": .string(path), "seconds": .of((now - since) / 1000)])
   }
 
-  /// To be called when it was.
+  /// To be called when the lock was taken.
   func isOver() { since = nil }
 }

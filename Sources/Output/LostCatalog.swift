@@ -2,13 +2,13 @@ import Platform
 import Telemetry
 import Wire
 
-/// What a consumer does that finds no catalog, or an empty one, in a folder that is not empty.
+/// The check for a consumer that finds no catalog, or an empty one, in a folder that is not empty.
 enum LostCatalog {
-  /// - Throws: `CatalogError.lost` where it is this output's own catalog that is missing: a new one would move the CSV
-  ///   file aside, and make rows only for what the topic still has.
+  /// - Throws: `CatalogError.lost` if it is this output's own catalog that is missing: a new one would move the CSV
+  ///   file aside, and would get rows only for what the topic still has.
   static func check(_ catalog: Catalog, _ output: OutputFolder, _ csv: CSVFile, log: Log) throws {
     guard try catalog.isNew, let image = try firstImage(output, csv) else { return }
-    // Without images there is nothing that could be lost: everything is stored again.
+    // Without images nothing can be lost: everything is stored again.
     if try csv.hasOwnRows { throw CatalogError.lost(path: catalog.path, csv: csv.path) }
     log.warning(
       "the output has files that this pipeline has not logged: one whose name comes in a message is replaced",

@@ -3,12 +3,13 @@ import Messaging
 import Platform
 import Wire
 
-/// A message, as far as it can be handled without the catalog: its bytes are in a file, verified, not yet under their name.
+/// A message, processed as far as possible without the catalog. Its bytes are in a file, but not yet under their final
+/// name. A whole image is also verified.
 package enum Prepared: Sendable {
   case image(PreparedImage)
   case part(PreparedPart)
   case refused(BadMessage)
-  /// Not looked at: it is known from an earlier attempt what becomes of it.
+  /// Skipped: its outcome is known from an earlier attempt.
   case settled
 }
 
@@ -18,19 +19,19 @@ package struct PreparedImage: Sendable {
   let digest: Digest
   let size: Int
   let probe: ImageProbe
-  /// The file's name in the slot's folder.
+  /// The file's name in the slot's `incoming` folder.
   let temporary: String
   let status: FileStatus
 }
 
-/// A part of an image, written at its place in the image's file among the segments.
+/// A part of an image, written at its position in the image's segment file.
 package struct PreparedPart: Sendable {
   let name: ImageName
   let digest: Digest
   let length: Int
   let size: Int
   let segment: ImageHeaders.Segment
-  /// Of the image's file, with this part in it.
+  /// The status of the image's segment file, with this part in it.
   let status: FileStatus
 }
 
@@ -38,7 +39,8 @@ extension ImageHeaders.Segment {
   var file: Catalog.SegmentFile { Catalog.SegmentFile(segmentID: id, count: count) }
 }
 
-/// From a message to verified bytes in a file. Called from several threads at once.
+/// Writes the bytes of messages to files, those of whole images once they are verified. Called from several threads at
+/// once.
 final class MessageDecoder: Sendable {
   private let incoming: Folder
   private let segments: Folder
@@ -51,14 +53,15 @@ final class MessageDecoder: Sendable {
     self.segmentWrites = segmentWrites
   }
 
-  /// A message's result, and the file that is still to be synced.
+  /// A message's result, and the file that must still be synced.
   struct Written: Sendable {
     let prepared: Prepared
     var file: File?
   }
 
-  /// - Parameter temporary: the name of a whole image's file.
-  /// - Throws: `SystemError` where the system is at fault. What is wrong with the message is a result.
+  /// Decodes a message and writes its bytes to a file, without syncing it.
+  /// - Parameter temporary: the file name for a whole image.
+  /// - Throws: `SystemError` if the system is at fault. A fault of the message is a result.
   func prepare(_ message: any Message, as temporary: String) throws -> Written {
     do {
       let headers = try ImageHeaders(message.header)
@@ -89,13 +92,13 @@ final class MessageDecoder: Sendable {
     _ envelope: EnvelopeContent, _ body: (UnsafeRawBufferPointer) throws -> Written
   ) throws -> Written {
     try buffers.withBuffer(Base64.decodedCapacity(envelope.base64.count)) { buffer in
-      // An empty image needs no room; the buffer has an address all the same.
+      // An empty image needs no memory, but decoding needs an address.
       let target = buffer.baseAddress ?? UnsafeMutableRawPointer(bitPattern: 1)!
-      // The characters may lie in the envelope, which nothing else would keep.
+      // The text may be part of the envelope, which nothing else keeps alive.
       let count = try withExtendedLifetime(envelope) { () throws(EnvelopeError) in
         let text = envelope.base64
         if let count = Base64.decode(text, to: target) { return count }
-        // Python's encodebytes breaks lines, and its b64decode reads them.
+        // Python's `encodebytes` inserts line breaks, and its `b64decode` accepts them.
         if let count = Base64.decodeSkippingWhiteSpace(text, to: target) { return count }
         throw EnvelopeError("image_content is not Base64: \(Base64Fault(text))")
       }
@@ -144,7 +147,7 @@ final class MessageDecoder: Sendable {
       }
     } catch {
       guard error.code == EFBIG || error.code == EINVAL else { throw error }
-      // Tried again it would fail again, and nothing behind it would ever be stored.
+      // Another attempt would fail too, and nothing after this message would ever be stored.
       throw BadMessage(
         stage: .storing, kind: "TooLarge",
         description: "no file can have \(bytes.count) bytes at byte \(segment.position), as here: \(error)")

@@ -2,30 +2,30 @@ import Glibc
 import Platform
 import Wire
 
-/// The folder that images are stored in. Names are walked a component at a time and never through a symbolic link, so
-/// that nothing that comes in a message can leave it.
+/// The folder that images are stored in. Names are resolved one component at a time and never through a symbolic link,
+/// so no name in a message can lead outside of the folder.
 package final class OutputFolder {
-  /// As configured: the beginning of every `file_path`.
+  /// The path as configured, without trailing slashes: the beginning of every `file_path`.
   package let path: String
   let root: Folder
-  /// `.image-pipeline` within it.
+  /// `.image-pipeline` within the output.
   let reserved: Folder
-  /// `.image-pipeline/segments`: images of which parts are still to come.
+  /// `.image-pipeline/segments`: images of which some parts have not arrived yet.
   let segments: Folder
   let segmentWrites = SegmentWrites()
   let fileSystem: FileSystemKind
 
-  /// Whether the file system takes several spellings for one name.
+  /// Whether the file system treats several spellings as one name.
   let foldsNames: Bool
 
   private let csvPath: String
   private let csvLeaf: String
   private let csvFolder: FileStatus
   private let reservedStatus: FileStatus
-  /// Both by `pathKey`.
+  /// Open folders, and folders with renames that are not synced yet; both by `pathKey`.
   private var open: [[UInt8]: Folder] = [:]
   private var touched: [[UInt8]: Folder] = [:]
-  /// Open folders cost a descriptor each; a soft limit of 1,024 is common.
+  /// Each open folder costs a descriptor, and a soft limit of 1,024 is common.
   private static let mostOpen = 200
 
   init(path: String, csvPath: String) throws {
@@ -47,10 +47,10 @@ package final class OutputFolder {
 
   func filePath(_ name: ImageName) -> String { filePathStart + name.value }
 
-  /// What every `file_path` begins with.
+  /// The beginning of every `file_path`.
   var filePathStart: String { path == "/" ? "/" : path + "/" }
 
-  /// What stands under a name now; nil where nothing does, or no regular file.
+  /// The status of the file under a name; nil if there is none, or if it is not a regular file.
   func status(_ name: ImageName) throws -> FileStatus? {
     do {
       guard let folder = try folder(of: name, creating: false),
@@ -58,7 +58,7 @@ package final class OutputFolder {
       else { return nil }
       return status
     } catch let error as SystemError {
-      // A name that this file system does not take: nothing stands under it, and `place` says why nothing can.
+      // The file system does not accept this name, so nothing is stored under it. `place` reports the reason.
       if error.isEnvironmental { throw error }
       return nil
     } catch is ImageName.Refusal { return nil }
@@ -68,19 +68,19 @@ package final class OutputFolder {
     try folder(of: name, creating: false)?.file(name.leaf, .read)
   }
 
-  /// Moves a finished file to its name, in the place of what stood there.
+  /// Renames a finished file to its name, replacing a file that has the name.
   /// - Parameters:
-  ///   - status: the file's, where that is known.
-  ///   - own: what the catalog has for the name.
-  /// - Returns: its status, with the time of change (ctime) that it had before.
-  /// - Throws: `ImageName.Refusal` where the name cannot be had here; `SystemError` where the system is at fault.
+  ///   - status: the file's status, if it is known.
+  ///   - own: the catalog's entry for the name.
+  /// - Returns: the file's status, with the time of change (ctime) from before the rename.
+  /// - Throws: `ImageName.Refusal` if the name cannot be used here; `SystemError` if the system is at fault.
   func place(
     _ temporary: String, in folder: Folder, as name: ImageName, _ status: FileStatus? = nil,
     over own: @autoclosure () throws -> Catalog.Entry?
   ) throws -> FileStatus {
     try refusing(name) {
       let target = try self.folder(of: name, creating: true)!
-      // Most names are free, which the rename itself can see.
+      // Most names are free, and the rename itself can detect that.
       if let status, fileSystem.syncsAsAWhole, !foldsNames, name.leaf != csvLeaf {
         do {
           try folder.rename(temporary, to: target, as: name.leaf, replacing: false)
@@ -89,7 +89,7 @@ package final class OutputFolder {
         } catch let error as SystemError where error.code == EEXIST {}
       }
       try check(name, in: target, own)
-      // Before: under its name somebody may have taken it away at once.
+      // Before the rename: after it, another program may remove the file at once.
       guard let status = try folder.status(temporary) else {
         throw SystemError("rename", folder.path + "/" + temporary, code: ENOENT)
       }
@@ -99,7 +99,7 @@ package final class OutputFolder {
     }
   }
 
-  /// Why `place` would refuse a name as things are now; nil where that shows only when it is tried, or not at all.
+  /// Why `place` would refuse a name at the moment; nil if it would not, or if only an attempt shows it.
   func refusal(of name: ImageName, over own: @autoclosure () throws -> Catalog.Entry?) throws -> ImageName.Refusal? {
     do {
       try refusing(name) {
@@ -111,7 +111,8 @@ package final class OutputFolder {
 
   private func check(_ name: ImageName, in target: Folder, _ own: () throws -> Catalog.Entry?) throws {
     func refuse(_ reason: String) -> ImageName.Refusal { ImageName.Refusal(name: name.value, reason: reason) }
-    // By its name, since it may not be there at the moment; and whatever it is called.
+    // The CSV file is recognised by its name here, because it may not exist at the moment, and by its inode below,
+    // because it may have another name.
     if name.leaf == csvLeaf || foldsNames && FoldedNames.mayBeOne(name.leaf, csvLeaf),
       try target.status().isSameFile(as: csvFolder)
     {
@@ -130,11 +131,11 @@ package final class OutputFolder {
     )
   }
 
-  /// Tells the errors that a name is at fault for from the system's.
+  /// Turns errors that the name causes into refusals, and leaves those that the system causes as they are.
   private func refusing<T>(_ name: ImageName, _ body: () throws -> T) throws -> T {
     func refuse(_ reason: String) -> ImageName.Refusal { ImageName.Refusal(name: name.value, reason: reason) }
     do { return try body() } catch let error as SystemError where !error.isEnvironmental || isMounted(error) {
-      // One of them may have been removed since it was opened: the next attempt looks anew.
+      // One of the folders may have been removed since it was opened: the next attempt opens them again.
       open = [:]
       switch error.code {
       case ENOTDIR, EEXIST: throw refuse("a file or a link stands where a folder is needed")
@@ -152,13 +153,13 @@ package final class OutputFolder {
   private static let mountPoint =
     "a mount point or a subvolume of its own is on its way, into which no file can be renamed"
 
-  /// A disk that is read-only may be writable again; something read-only that is mounted in an output stays as it is.
+  /// A read-only disk may become writable again; a read-only mount inside an output stays read-only.
   private func isMounted(_ error: SystemError) -> Bool { error.code == EROFS && !root.isReadOnly }
 
   /// Makes the renames since the last call durable.
   func syncTouched() throws { try takeTouched()() }
 
-  /// What makes the renames since the last call durable, on whatever thread.
+  /// Returns a closure that makes the renames since the last call durable, on any thread.
   func takeTouched() -> @Sendable () throws -> Void {
     let (folders, root, together) = (Array(touched.values), root, touched.count > 8 && fileSystem.syncsAsAWhole)
     touched = [:]
@@ -169,7 +170,7 @@ package final class OutputFolder {
     }
   }
 
-  /// What a file or a link is where a folder should be.
+  /// How to treat a file or a link that has the name of a folder.
   private enum Stranger { case nothing, refuse }
 
   private func folder(of name: ImageName, creating: Bool, orElse stranger: Stranger = .nothing) throws -> Folder? {
@@ -188,12 +189,12 @@ package final class OutputFolder {
         }
       }
       folder = try folder.folder(component, creating: creating)
-      // Under whatever spelling, or mounted there once more.
+      // It may be the reserved folder, under another spelling or mounted a second time.
       let status = try folder.status()
       if status.isSameFile(as: reservedStatus) {
         throw ImageName.Refusal(name: name.value, reason: "\(ImageName.reserved) belongs to the consumer")
       }
-      // Before folders are made there for nothing.
+      // Checked before folders are created there for nothing.
       if creating, status.device != reservedStatus.device {
         throw ImageName.Refusal(name: name.value, reason: Self.mountPoint)
       }

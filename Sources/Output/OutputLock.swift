@@ -1,6 +1,6 @@
 import Platform
 
-/// Keeps `repair` and the consumers of an output apart. Consumers share it; `repair` has it alone.
+/// Keeps `repair` and the consumers of an output apart. Consumers share the lock; `repair` holds it alone.
 package struct OutputLock {
   private let file: File
 

@@ -24,7 +24,7 @@ extension Repair {
     try CSVParser.read(try File.open(csvPath, .read)) { fields in
       try goOn()
       if fields == CSVLine.columns { return }
-      // By bytes: as characters, a slash with a combining accent behind it is no slash.
+      // By bytes: to Swift, a slash followed by a combining accent is another character.
       guard let row = CSVLine.row(fields), row.filePath.utf8.starts(with: prefix),
         let text = String(row.filePath.utf8.dropFirst(prefix.count)), let name = try? ImageName(text)
       else {

@@ -2,12 +2,12 @@ import Platform
 import Wire
 
 extension Repair {
-  /// Looks at the bytes of every image of the catalog. The entry of one that is missing or altered is made such that the
-  /// image is stored when it comes again, without a second row.
+  /// Compares the bytes of every image in the catalog. If an image is missing or altered, its entry is changed so that
+  /// the image is stored when it arrives again, without a second row.
   func compareImages(_ catalog: Catalog) throws {
     var last: String?
     while true {
-      // Some at a time: they are changed on the way, and a data set may have more than memory should.
+      // Read in portions: the entries change on the way, and a data set may have more than memory should hold.
       let entries = try catalog.entries(after: last, atMost: 1_000)
       guard let end = entries.last else { return }
       last = end.name
@@ -27,7 +27,7 @@ extension Repair {
         result.sound += 1
         correct = Catalog.Entry(entry.digest, status)
       } else if try catalog.awaits(text, digest) {
-        // Put together and not committed: its last message comes again and finds it.
+        // The image was assembled, but that was not committed. Its last message arrives again and finds it.
         result.sound += 1
       } else {
         remains(text, "it has other bytes than those that were stored")
@@ -38,8 +38,8 @@ extension Repair {
     if correct != entry { try catalog.set(correct, name: text) }
   }
 
-  /// True where an image that the catalog still waits for stands under its name: a consumer that was killed between rename
-  /// and commit leaves it so, and the next one heals it.
+  /// True if an image that is still an assembly in the catalog already has its name. A consumer that is killed between
+  /// rename and commit leaves this state, and the next one completes it.
   func isPlaced(_ assembly: Catalog.Assembly) throws -> Bool {
     guard let name = try? ImageName(assembly.name), try output.status(name)?.size == assembly.length,
       let file = try output.openFile(name)
@@ -47,8 +47,8 @@ extension Repair {
     return try file.digest() == assembly.digest
   }
 
-  /// Logs the images of which no row tells: what a file says of itself, and no message.
-  /// - Returns: how many they are.
+  /// Adds images that have no row. Their rows hold what the file itself shows, and no message.
+  /// - Returns: the number of images that were added.
   func logUnknownImages(_ catalog: Catalog, _ csv: CSVFile) throws -> Int {
     var added = 0
     let walker = try FolderWalker(root: output.path) { [filter] path in

@@ -3,10 +3,10 @@ import SQLite
 package import Telemetry
 package import Wire
 
-/// Brings an output back into agreement whose catalog, CSV file or images were lost or damaged, from what is left of them:
-/// a catalog that is sound is the truth; where there is none, the CSV file's rows are, and then the images themselves.
+/// Restores an output whose catalog, CSV file or images were lost or damaged, from what is left of them. A sound
+/// catalog is authoritative. If there is none, the CSV file's rows are used, and then the images themselves.
 ///
-/// Works with no consumer running. Interrupted at any instant, it is simply run again.
+/// No consumer may run meanwhile. It can be interrupted at any instant and is then simply run again.
 package final class Repair {
   let output: OutputFolder
   let csvPath: String
@@ -18,28 +18,28 @@ package final class Repair {
   package internal(set) var result = Result()
 
   package enum Finding: Sendable {
-    /// What was wrong and is not any more, or has been found.
+    /// A problem that was fixed, or something that was found.
     case done(String)
-    /// An image that has a row and cannot be had from here.
+    /// An image that has a row and cannot be restored from here.
     case remains(image: String, reason: String)
   }
 
   package struct Result: Sendable {
-    /// Images that stand as the catalog and the CSV file say.
+    /// Images that are as the catalog and the CSV file say.
     package var sound = 0
     /// Images that are missing or altered.
     package var remaining = 0
-    /// Things that were put right.
+    /// Problems that were fixed.
     package var repairs = 0
     /// The positions were lost: the next consumer reads the topic from its beginning.
     package var isCatalogNew = false
   }
 
   /// - Parameters:
-  ///   - filter: says which files are images, where no row does.
-  ///   - stop: looked at between two images.
-  ///   - report: called with each finding as it comes.
-  /// - Throws: where there is no output, or a consumer uses it.
+  ///   - filter: decides which files without a row are images.
+  ///   - stop: checked between two images.
+  ///   - report: called with each finding as soon as it is found.
+  /// - Throws: if there is no output, or if a consumer or another repair uses it.
   package init(
     output path: String, csvPath: String, filter: FileFilter, log: Log, stop: StopFlag = StopFlag(),
     report: @escaping (Finding) -> Void
@@ -78,7 +78,7 @@ package final class Repair {
     report(.done(text))
   }
 
-  /// What was begun is undone, with its transaction, or done anew by the next run.
+  /// Throws if the run is to stop. Unfinished work is rolled back with its transaction, or repeated by the next run.
   func goOn() throws { try stop.check("run it again") }
 
   func found(_ text: String) { report(.done(text)) }
@@ -92,7 +92,7 @@ package final class Repair {
 
   private enum Condition {
     case sound(Catalog)
-    /// Not there, or empty; damaged where there is a reason.
+    /// Missing or empty; damaged if there is a reason.
     case lost(reason: String?)
   }
 
@@ -106,7 +106,7 @@ package final class Repair {
       return try catalog.isNew ? .lost(reason: nil) : .sound(catalog)
     } catch {
       if case .damaged(_, let reason)? = CatalogError.final(error, path: path) { return .lost(reason: reason) }
-      // A table that is not there, or has other columns. What the host is at fault for is not the catalog's.
+      // A table is missing or has other columns. An error that is the host's fault says nothing about the catalog.
       if let error = error as? SQLiteError, !error.isBusy, !error.isEnvironmental {
         return .lost(reason: error.message)
       }
@@ -114,10 +114,10 @@ package final class Repair {
     }
   }
 
-  /// Renames the catalog and what SQLite keeps beside it, so that its tools find them together.
+  /// Renames the catalog and SQLite's files next to it, so that SQLite's tools find them together.
   private func setAside() throws -> String {
     let aside = "\(Catalog.fileName).aside-\(Clock.wallMilliseconds)"
-    // The database first: SQLite drops a log that it finds without one.
+    // The database first: SQLite deletes a WAL that it finds without a database.
     for suffix in ["", "-wal", "-shm"] where try output.reserved.status(Catalog.fileName + suffix) != nil {
       try output.reserved.rename(Catalog.fileName + suffix, to: output.reserved, as: aside + suffix)
       FaultPoint.catalogSetAside.reached()
@@ -128,8 +128,8 @@ package final class Repair {
 
   // MARK: CSV file
 
-  /// Unlike a consumer, which looks at its beginning and end, this looks at every byte. Nothing is cut: rows that the
-  /// catalog does not have are moved aside with the file.
+  /// Checks every byte of the CSV file, unlike a consumer, which checks its beginning and its end. Nothing is cut off:
+  /// rows that are not in the catalog are moved aside with the file.
   private func repairCSV(_ catalog: Catalog) throws {
     let csv = CSVFile(path: csvPath, outputPath: output.path, catalog: catalog, log: log)
     try catalog.transaction {
@@ -142,7 +142,7 @@ package final class Repair {
 
   // MARK: Leftovers
 
-  /// Temporary files, and parts of images that nobody waits for.
+  /// Removes temporary files, and segment files that no image needs.
   private func removeLeftovers(_ catalog: Catalog) throws {
     var removed = 0
     func remove(from folder: Folder, _ isLeftover: (String) -> Bool) throws {
@@ -179,7 +179,8 @@ package final class Repair {
 }
 
 extension Catalog {
-  /// - Throws: where something in it is not what a catalog holds.
+  /// Reads all of the catalog.
+  /// - Throws: if something in it is not what a catalog holds.
   fileprivate func readEverything() throws {
     try rows(after: 0) { _, _ in }
     var last: String?

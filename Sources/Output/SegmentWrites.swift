@@ -1,19 +1,20 @@
 import Synchronization
 
-/// Keeps those who write a part of an image from writing while it is put together.
+/// Keeps parts of an image from being written while the image is assembled.
 ///
-/// Images' parts are written by whoever prepares the batches that come next. What a broken sender sends a second time, with
-/// other bytes, must not get into a file whose bytes have been verified: it comes before that, or into a new file.
+/// Parts are written by the threads that prepare the next batches. If a faulty sender sends a part a second time with
+/// other bytes, these must not get into a file whose bytes have been verified. They are written before the
+/// verification, or into a new file.
 final class SegmentWrites: Sendable {
   private final class Stripe: Sendable {
     let lock = Mutex(())
   }
 
-  /// Each for some of the files: many images may be under way at once.
+  /// Each lock is for some of the files, because many images may be in progress at once.
   private let stripes = (0..<16).map { _ in Stripe() }
 
-  /// Returns what `body` does, in which nobody else deals with that file.
-  /// - Parameter file: its name among the segments.
+  /// Runs `body` while no other thread works on that file, and returns its result.
+  /// - Parameter file: the file's name in the `segments` folder.
   func exclusively<Result: Sendable, Failure: Error>(
     _ file: String, _ body: () throws(Failure) -> Result
   ) throws(Failure) -> Result {

@@ -18,13 +18,13 @@ package final class Verifier {
   package private(set) var result = Result()
 
   package enum Fault: String, CaseIterable, Sendable {
-    /// In the input, not in the output or not in the CSV file.
+    /// In the input, but not in the output or not in the CSV file.
     case missing
-    /// Its bytes in input, output or CSV file differ.
+    /// The bytes in input, output and CSV file differ.
     case altered
-    /// Twice in the CSV file, in a row with the same hash.
+    /// Twice in the CSV file: two rows for the name, one after the other, have the same hash.
     case doubled
-    /// In the output or the CSV file, not in the input.
+    /// In the output or the CSV file, but not in the input.
     case extra
   }
 
@@ -43,11 +43,11 @@ package final class Verifier {
   }
 
   /// - Parameters:
-  ///   - filter: the producer's, which says what counts as an image.
-  ///   - namePrefix: what the producer put before the names. Images whose names begin otherwise are not looked at: they are
-  ///     another producer's.
-  ///   - stop: looked at between two images.
-  ///   - report: called with each finding as it comes.
+  ///   - filter: the producer's filter, which defines what counts as an image.
+  ///   - namePrefix: the prefix that the producer put before the names. Images whose names begin differently are
+  ///     ignored: they are another producer's.
+  ///   - stop: checked between two images.
+  ///   - report: called with each finding as soon as it is found.
   package init(
     input: String, output: String, csvPath: String, filter: FileFilter, namePrefix: String = "",
     stop: StopFlag = StopFlag(), report: @escaping (Finding) -> Void
@@ -65,7 +65,7 @@ package final class Verifier {
 
   deinit { scratch.remove() }
 
-  /// - Throws: `SystemError` where a folder or the CSV file cannot be read at all; `Interruption`.
+  /// - Throws: `SystemError` if a folder or the CSV file cannot be read at all; `Interruption`.
   package func run() throws {
     try index.database.transaction {
       try readCSV()
@@ -92,7 +92,7 @@ package final class Verifier {
       defer { isHeader = false }
       guard !isHeader, let path = fields.first else { return }
       let name = names.name(of: path)
-      // A file of the Python scripts' has no hashes: then only the row counts.
+      // A CSV file of the Python scripts has no hashes. Then only the row counts.
       let digest = fields.count > 2 ? fields[2] : ""
       if try index.add(name, digest) { found(.doubled, name, "two rows in the CSV file") }
     }
@@ -114,7 +114,7 @@ package final class Verifier {
     }
   }
 
-  /// - Parameter path: below the input folder.
+  /// - Parameter path: relative to the input folder.
   private func compare(_ path: String) throws {
     let name = namePrefix + path
     var row = try index.visit(name)
@@ -134,23 +134,23 @@ package final class Verifier {
     result.bytes += try sent.status().size
   }
 
-  /// nil where no regular file has the name.
+  /// The hash of the stored file; nil if no regular file has the name.
   private func storedDigest(_ name: String) throws -> Digest? {
     guard try FileStatus.of(output + "/" + name, followingLinks: false)?.kind == .regular else { return nil }
     return try File.open(output + "/" + name, .read).digest()
   }
 
-  /// The name under which `SAME_NAME=keep-both` has stored an image whose own name another one has.
+  /// The name under which `SAME_NAME=keep-both` stored an image whose own name another image has; nil if there is none.
   private func alternative(to name: String, _ digest: Digest) throws -> String? {
     guard let name = try? ImageName(name) else { return nil }
     return try name.alternatives(digest).map(\.value).first { try storedDigest($0) == digest }
   }
 
-  // MARK: What nobody sent
+  // MARK: Extra images
 
   private func findExtra() throws {
     let walker = try FolderWalker(root: output) { $0 != ImageName.reserved }
-    // It may lie there, and be written in another way.
+    // The CSV file may be in the output, under another spelling of its path.
     let csv = try FileStatus.of(csvPath)
     while let entry = walker.next() {
       try goOn()
@@ -162,7 +162,7 @@ package final class Verifier {
       }
       let status = try FileStatus.of(output + "/" + name, followingLinks: false)
       guard status?.inode != csv?.inode || status?.device != csv?.device else { continue }
-      // Without a row, nobody has stored it: a NAS's thumbnail of an image, say.
+      // No consumer stored a system file that has no row: it may be a NAS's thumbnail of an image.
       guard try index.visit(name) != nil || !FileFilter.isOfSystem(name) else { continue }
       found(.extra, name, "in the output, not in the input")
     }
@@ -171,10 +171,10 @@ package final class Verifier {
     }
   }
 
-  // By bytes: as characters, a slash with a combining accent behind it is no slash.
+  // By bytes: to Swift, a slash followed by a combining accent is another character.
   private func isOurs(_ name: String) -> Bool { name.utf8.starts(with: namePrefix.utf8) }
 
-  /// The names, on disk: a data set may have more than memory should.
+  /// The names, on disk, because a data set may have more of them than memory should hold.
   private final class Index {
     let database: Database
     private let select: Statement
@@ -191,14 +191,14 @@ package final class Verifier {
         "INSERT INTO names VALUES (?, NULL, 1) ON CONFLICT (name) DO UPDATE SET visited = 1")
     }
 
-    /// A row of the CSV file. Returns true where the row before it for this name was the same.
+    /// Adds a row of the CSV file. Returns true if the previous row for this name has the same hash.
     func add(_ name: String, _ digest: String) throws -> Bool {
       let before = try select.first(.text(name)) { $0.text(0) }
       try replace.run(.text(name), .text(digest))
       return before == digest
     }
 
-    /// Returns the hash in the name's last row; nil where it has none.
+    /// Marks a name as visited. Returns the hash in its last row; nil if it has none.
     func visit(_ name: String) throws -> String? {
       let digest = try select.first(.text(name)) { $0.isNull(0) ? nil : $0.text(0) } ?? nil
       try mark.run(.text(name))
@@ -216,8 +216,8 @@ package final class Verifier {
   }
 }
 
-/// Finds an image's name in the CSV file's paths, which begin with the output's folder as the consumer had it: that
-/// need not be how it is called now.
+/// Finds an image's name in the paths of the CSV file. They begin with the output's path as the consumer had it, which
+/// may not be its path now.
 struct CSVNames {
   let output: String
   private var prefix: String.UTF8View
@@ -227,7 +227,7 @@ struct CSVNames {
     prefix = (output + "/").utf8
   }
 
-  // By bytes: as characters, a slash with a combining accent behind it is no slash.
+  // By bytes: to Swift, a slash followed by a combining accent is another character.
   mutating func name(of path: String) -> String {
     let bytes = path.utf8
     if bytes.starts(with: prefix), let name = String(bytes.dropFirst(prefix.count)) { return name }
