@@ -6,22 +6,22 @@ import Synchronization
 struct AfterSent: Sendable {
   let action: AfterSentAction
   let input: String
-  /// Where `move` takes files, under their names.
+  /// The folder that `move` moves files to. They keep their paths below it.
   let sentFolder: String
   private let failures = RecentFailures()
 
   enum Outcome: Equatable {
-    /// The file is where it was.
+    /// Nothing was moved or deleted.
     case stays
-    /// It is out of the input folder.
+    /// The file was moved or deleted.
     case gone
-    /// It is not what was sent any more: it is to be looked at again.
+    /// The file is no longer the version that was sent, and is to be looked at again.
     case again
-    /// A program has it open for writing, or may have. It is to be tried again later.
+    /// A program has the file open for writing, or may have. It is to be tried again later.
     case unfinished(UnfinishedFile)
   }
 
-  /// - Throws: `SystemError`, or `MoveRefusal` where files could not be moved as is asked.
+  /// - Throws: `SystemError`, or `MoveRefusal` if files cannot be moved as configured.
   func check() throws {
     guard action == .move else { return }
     let (target, source) = (try Folder.create(sentFolder).status(), try Folder.open(input).status())
@@ -35,17 +35,18 @@ struct AfterSent: Sendable {
     }
   }
 
-  /// Moves or deletes the version of a file that was sent, and no other. Its caller has seen it unchanged for `SETTLE_MS`.
+  /// Moves or deletes the version of a file that was sent, and no other. The caller has seen it unchanged for
+  /// `SETTLE_MS`.
   ///
-  /// 1. The file is what was sent, and no program has it open for writing.
-  /// 2. It is set aside, under a name that no writer uses. A newer version may be renamed over its own name meanwhile.
-  /// 3. It is looked at again: a writer may have opened it between 1 and 2.
+  /// 1. Check that the file is the version that was sent, and that no program has it open for writing.
+  /// 2. Set it aside, under a name that no writer uses. A newer version may take its own name in the meantime.
+  /// 3. Check it again: a writer may have opened it between 1 and 2.
   ///
   /// - Parameter looks: how often it was found unchanged before, `SETTLE_MS` apart.
   func perform(_ path: String, _ stamp: FileStamp, looks: Int = 0) throws -> Outcome {
     guard action != .keep, try FileStatus.of(input + "/" + path) != nil else { return .stays }
     let (folder, leaf) = try split(path, below: input, creating: false)
-    // The link before what it leads to: it is the link that is moved or deleted.
+    // The status of a link itself, not of its target: the link is what is moved or deleted.
     let before = try folder.status(leaf)
     guard let before, let status = try folder.status(leaf, followingLinks: true), FileStamp(status) == stamp else {
       return .again
@@ -61,7 +62,8 @@ struct AfterSent: Sendable {
     guard let file = try setAside(path, leaf, in: folder) else { return .again }
     FaultPoint.sentFileSetAside.reached()
     guard let now = try file.status(), FileStamp(now).isRenamed(from: FileStamp(before)) else {
-      // If another version has its name by now, the file's writer has replaced it, as if nobody had moved it.
+      // If another version has the name by now, the writer has replaced this one. It is removed, as if it had never
+      // been moved.
       if try !file.putBack() { try file.remove() }
       return .again
     }
@@ -86,16 +88,17 @@ struct AfterSent: Sendable {
     }
   }
 
-  /// Deals with a file that a kill has left set aside.
-  /// - Parameter path: its own.
+  /// Handles a file that was left set aside when a producer was killed.
+  /// - Parameter path: the file's original path.
   func recover(_ path: String) throws {
     let (folder, leaf) = try split(path, below: input, creating: false)
     guard let file = try SetAside.left(leaf, in: folder), try !file.putBack() else { return }
-    // A newer version has come, so this one was sent, or replaced by its writer. To keep is to delete nothing, though.
+    // A newer version exists, so this one was sent, or its writer has replaced it: it can go. `keep` deletes nothing,
+    // though.
     if action != .keep { try finish(file, target(of: path)) }
   }
 
-  /// nil where the file is gone.
+  /// Sets a file aside, after recovering one that was left there; nil if the file is gone.
   private func setAside(_ path: String, _ leaf: String, in folder: Folder) throws -> SetAside? {
     do { return try SetAside.take(leaf, in: folder) } catch {
       guard error.code == EEXIST else { throw error }
@@ -108,13 +111,13 @@ struct AfterSent: Sendable {
     action == .move ? try split(path, below: sentFolder, creating: true).0 : nil
   }
 
-  /// - Parameter target: nil: the file goes.
+  /// - Parameter target: the folder to move the file to; nil: the file is deleted.
   private func finish(_ file: SetAside, _ target: Folder?) throws(SystemError) {
     if let target { try file.move(to: target) } else { try file.remove() }
   }
 
   private func split(_ path: String, below root: String, creating: Bool) throws(SystemError) -> (Folder, String) {
-    // By bytes: as characters, a slash with a combining accent behind it is no slash.
+    // By bytes: as a Character, a slash with a combining accent after it is not a slash.
     let components = path.utf8.split(separator: UInt8(ascii: "/")).map { String($0)! }
     var folder = creating ? try Folder.create(root) : try Folder.open(root)
     for component in components.dropLast() { folder = try folder.folder(component, creating: creating) }
@@ -122,8 +125,8 @@ struct AfterSent: Sendable {
   }
 }
 
-/// The folders whose files could be set aside and then neither moved nor removed. To put such a file back is an event,
-/// upon which it would be set aside again at once, and for ever.
+/// The folders in which a file was set aside and could then neither be moved nor removed. Putting such a file back
+/// raises an event. Without this pause, that event would set the file aside again at once, forever.
 private final class RecentFailures: Sendable {
   private let byFolder = Mutex<[String: (error: SystemError, until: Int64)]>([:])
   private static let milliseconds: Int64 = 10_000
@@ -136,7 +139,7 @@ private final class RecentFailures: Sendable {
     }
   }
 
-  /// - Throws: what went wrong there a moment ago.
+  /// - Throws: the error that occurred in this folder a moment ago.
   func check(_ folder: String) throws(SystemError) {
     let failure = byFolder.withLock { $0[folder] }
     if let failure, Clock.monotonicMilliseconds < failure.until { throw failure.error }

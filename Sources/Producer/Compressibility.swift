@@ -1,11 +1,13 @@
-/// Whether a general compressor could make an image smaller. What JPEG, PNG, WebP and the like have compressed, it cannot.
+/// Whether a general compressor could make an image smaller. It cannot if JPEG, PNG, WebP or the like has compressed it
+/// already.
 ///
-/// Told by the bytes, not by the format: TIFF and raw formats are either. Of a few samples it is counted how often two of them are
-/// the same byte, which of random bytes one pair in 256 is: some 0.3 µs, where compressing in vain takes 2 µs and more.
+/// The bytes decide, not the format, because TIFF and raw formats may be compressed or not. The check counts how often
+/// two of a few samples are the same byte. In random bytes, one pair in 256 is. The check takes about 0.3 µs;
+/// compressing in vain takes 2 µs and more.
 enum Compressibility {
-  /// Bytes that are looked at: so many pieces, evenly spread, of so many bytes.
+  /// The samples: `pieces` pieces, evenly spread, of `pieceBytes` bytes each.
   private static let (pieces, pieceBytes) = (4, 128)
-  /// Below this, in bytes, the envelope's own words are much of a message, and compress well.
+  /// Below this size, in bytes, the envelope's own words are a large part of a message, and compress well.
   private static let least = 2_048
 
   /// - Parameter image: all of it, or a large piece.
@@ -13,7 +15,7 @@ enum Compressibility {
     guard image.count >= least else { return true }
     return withUnsafeTemporaryAllocation(of: UInt16.self, capacity: 256) { counts in
       counts.update(repeating: 0)
-      // Not at the very start: there is the header.
+      // The very start is left out, because the header is there.
       let step = image.count / (pieces + 1)
       for piece in 1...pieces {
         let start = min(piece * step, image.count - pieceBytes)
@@ -22,7 +24,7 @@ enum Compressibility {
       var pairs = 0
       for count in counts { pairs += Int(count) * (Int(count) - 1) }
       let samples = pieces * pieceBytes
-      // Half as many again as of random bytes, from which chance strays by a twentieth.
+      // More than 1.5 times as many pairs as in random bytes, whose number varies by about 5% by chance.
       return pairs * 256 * 2 > samples * (samples - 1) * 3
     }
   }

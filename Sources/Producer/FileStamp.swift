@@ -1,11 +1,11 @@
 import Platform
 
-/// What tells one version of a file from another without reading it. The ledger keeps it.
+/// The attributes that tell one version of a file from another without reading it. Stored in the ledger.
 struct FileStamp: Equatable, Sendable {
   let size: Int
-  /// mtime, in ns since 1970. Users and tools can set it, so it does not suffice.
+  /// mtime, in ns since 1970. It is not sufficient, because users and tools can set it.
   let modified: Int64
-  /// ctime, in ns since 1970. Only the kernel sets it: at each change of bytes, times, rights or name.
+  /// ctime, in ns since 1970. Only the kernel sets it, at each change of content, times, rights or name.
   let changed: Int64
   let inode: UInt64
 
@@ -20,7 +20,7 @@ struct FileStamp: Equatable, Sendable {
     self.inode = inode
   }
 
-  /// Whether only the name or the rights can have changed in between. A rename changes ctime.
+  /// Whether only the name or the rights can have changed since `other`. A rename changes ctime.
   func isRenamed(from other: FileStamp) -> Bool {
     size == other.size && modified == other.modified && inode == other.inode
   }

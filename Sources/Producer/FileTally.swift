@@ -2,27 +2,28 @@ package import Platform
 import Telemetry
 package import Wire
 
-/// Files of the input folder by what their names make of them: how many are images, and what is passed by.
+/// Counts the files of the input folder by their names: how many are images, and how many are passed by.
 package struct FileTally: Sendable, Equatable {
   private(set) var images = 0
   /// Files whose extension is not among those that count as images.
   package private(set) var passedBy = 0
-  /// Files and folders that a pattern of `IMAGE_EXCLUDE` matches; what is in the folders is not counted.
+  /// Files and folders that match a pattern of `IMAGE_EXCLUDE`. The files in such folders are not counted.
   package private(set) var excluded = 0
-  /// Hidden and unfinished files, and those of storage and operating systems.
+  /// Hidden and unfinished files, and files of storage and operating systems.
   package private(set) var leftAlone = 0
   private var endings: [String: Int] = [:]
 
-  /// More extensions than these are no extensions, but names with dots: memory is bounded.
+  /// Further endings are names with dots rather than extensions. They are not listed, because memory is bounded.
   private static let mostExtensions = 1_000
   private static let mostNamed = 5
 
   package init() {}
 
-  /// Nothing is sent, although there are files.
+  /// Whether nothing is sent although there are files.
   var isFruitless: Bool { images == 0 && passedBy + excluded > 0 }
 
-  /// - Parameter kind: of the entry itself. Links count only if they are images by name: others may lead to folders.
+  /// - Parameter kind: of the entry itself. A link counts only if its name is that of an image: any other may lead to a
+  ///   folder.
   package mutating func add(_ path: String, _ kind: FileStatus.Kind, by filter: FileFilter) {
     switch kind {
     case .folder: if filter.isExcluded(path, isFolder: true) { excluded += 1 }
@@ -44,12 +45,12 @@ package struct FileTally: Sendable, Equatable {
     }
   }
 
-  /// Extensions of files that are passed by, the most frequent first; empty for files without one.
+  /// Extensions of files that are passed by, the most frequent first. An empty string means files without an extension.
   private var mostFrequent: [(ending: String, count: Int)] {
     endings.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(Self.mostNamed).map { ($0.key, $0.value) }
   }
 
-  /// `passed by 16 files (.txt 12, .cr2 3, without extension 1)`; nil if none were.
+  /// For example `passed by 16 files (.txt 12, .cr2 3, without extension 1)`; nil if there are none.
   package var summary: String? {
     let parts = [
       passedBy > 0 ? "passed by \(Quantity.count(passedBy, "file")) (\(named))" : nil,
@@ -58,12 +59,12 @@ package struct FileTally: Sendable, Equatable {
     return parts.isEmpty ? nil : parts.joined(separator: ", ")
   }
 
-  /// What IMAGE_EXTENSIONS is if the most frequent of the others count, too.
+  /// The value of IMAGE_EXTENSIONS that also includes the most frequent of the other extensions.
   package func extensions(besides known: [String]) -> String {
     (known + mostFrequent.map(\.ending).filter { !$0.isEmpty }).joined(separator: ",")
   }
 
-  /// `.txt 12, .cr2 3, without extension 1`
+  /// For example `.txt 12, .cr2 3, without extension 1`.
   package var named: String {
     mostFrequent.map { ($0.ending.isEmpty ? "without extension" : ".\($0.ending)") + " \(Quantity.grouped($0.count))" }
       .joined(separator: ", ")

@@ -1,21 +1,22 @@
 import Platform
 
-/// What events tell of the programs that write to files of the input. A pure state machine; times come from its caller.
+/// What events tell about the programs that write to files of the input. A pure state machine; the caller passes in the
+/// time.
 ///
-/// It complements `File.writers()`: the kernel answers that only for files of this user, and events reach only a producer that
-/// watches.
+/// It complements `File.writers()`: the kernel answers that only for files of this user, and events reach only a
+/// producer that watches.
 struct FileWriters {
   /// How long a close is remembered, in ms.
   private let quiet: Int64
-  /// When each file was last written to that has not been closed since, in monotonic ms. By `pathKey`.
+  /// When each file was last written to, if it has not been closed since, in monotonic ms. By `pathKey`.
   private var written: [[UInt8]: Int64] = [:]
-  /// When each file was last closed. By `pathKey`.
+  /// When each file was last closed, in monotonic ms. By `pathKey`.
   private var closed: [[UInt8]: Int64] = [:]
-  /// The closes in their order, to be forgotten.
+  /// The closes in order, so that the oldest are forgotten first.
   private var closings: [(key: [UInt8], time: Int64)] = []
   private var head = 0
 
-  /// More files than these are forgotten: memory is bounded, and scans still wait until a file is quiet.
+  /// If there are more files, some are forgotten, because memory is bounded. Scans still wait until a file is quiet.
   static let most = 100_000
 
   init(quietMilliseconds: Int) { quiet = Int64(quietMilliseconds) }
@@ -26,7 +27,7 @@ struct FileWriters {
   }
 
   /// A writer has closed a file, or moved a complete one to its path.
-  /// - Returns: false if the file was closed within the last `quiet` ms, too: somebody writes it in several steps.
+  /// - Returns: false if the file was also closed within the `quiet` ms before: somebody writes it in several steps.
   @discardableResult
   mutating func closed(_ path: String, now: Int64) -> Bool {
     let key = path.pathKey
@@ -52,7 +53,7 @@ struct FileWriters {
     }
   }
 
-  /// When a file was last written to that has not been closed since; nil if none is known.
+  /// When a file was last written to, if it has not been closed since; nil if no such write is known.
   func lastWrite(_ path: String) -> Int64? { written[path.pathKey] }
 
   /// When a file was last closed, if that was within the last `quiet` ms.
@@ -60,13 +61,13 @@ struct FileWriters {
     closed[path.pathKey].flatMap { now - $0 < quiet ? $0 : nil }
   }
 
-  /// The file has no writer after all, or is gone.
+  /// Forgets the writes to a file that has no writer after all, or is gone.
   mutating func forgetWrites(_ path: String) { written[path.pathKey] = nil }
 
-  /// Events were lost, a close among them perhaps.
+  /// Forgets all writes: events were lost, perhaps a close among them.
   mutating func forgetWrites() { written = [:] }
 
-  /// Folders have left: their files are not at these paths any more.
+  /// Forgets the files below folders that have left: they are no longer at these paths.
   mutating func forget(below folders: [String]) {
     let keys = Set(folders.map(\.pathKey))
     for key in written.keys where key.isBelow(keys) { written[key] = nil }

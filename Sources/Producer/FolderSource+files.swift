@@ -1,23 +1,23 @@
 import Platform
 
-/// What is done with one file of the input.
+/// How the source handles one file of the input.
 extension FolderSource {
   /// Why a file is looked at.
   enum Cause: Equatable {
     case scan
-    /// It has settled, as far as nothing changed since.
+    /// The file has settled, unless it has changed since.
     case due
-    /// An event: a writer has closed it.
+    /// An event: a writer has closed the file.
     case closed
-    /// An event: it was moved in, and is complete.
+    /// An event: the file was moved in, and is complete.
     case movedIn
-    /// One of these events came while it was being worked on.
+    /// One of these events arrived while the file was in progress.
     case finished
-    /// It was given back, to be looked at again.
+    /// The file was given back to be looked at again.
     case again
-    /// It was taken too early. `tries`: how often.
+    /// The file was taken too early. `tries`: how often.
     case unfinished(UnfinishedFile, tries: Int)
-    /// It was to be moved or deleted too early. `looks`: how often.
+    /// The file was to be moved or deleted too early. `looks`: how often.
     case unsettled(UnfinishedFile, looks: Int)
 
     init(_ reason: Outbox.Recheck.Reason) {
@@ -43,7 +43,7 @@ extension FolderSource {
       return events.refused(path, error, wasFound: false)
     }
     guard let status, status.kind == .regular else {
-      // Gone; or a link to a folder, which is not followed: it might lead in a circle.
+      // Gone, or a link to a folder. Such a link is not followed, because it might lead in a circle.
       if let status, status.kind == .folder { events.skippedLink(path) }
       events.gone(path)
       settling.forget(path)
@@ -58,7 +58,8 @@ extension FolderSource {
     }
   }
 
-  /// An event tells that a writer is done with the file. A writer that comes back within `SETTLE_MS` is not done.
+  /// Handles an event that reports that a writer is done with the file. A writer that comes back within `SETTLE_MS` is
+  /// not done.
   private func takeClosed(_ path: String, _ status: FileStatus, _ cause: Cause) throws {
     let now = Clock.monotonicMilliseconds
     let isFirst = writers.closed(path, now: now)
@@ -68,19 +69,20 @@ extension FolderSource {
 
   private func takeFinished(_ path: String, _ status: FileStatus) throws {
     settling.forget(path)
-    // The claim before the ledger: what is in flight now may get there in between.
+    // The claim comes before the ledger is read. In the other order: 1. the line is read; 2. the version in flight gets
+    // to the ledger and its claim ends; 3. this claim succeeds, with an outdated line.
     guard outbox.claim(path) else { return }
-    // Whatever its stamp says: where clocks are coarse, other bytes come under the same one.
+    // The stamp does not matter: if clocks are coarse, other bytes may have the same stamp.
     take(Candidate(path: path, stamp: nil, sent: try ledger.line(path)?.digest, hasSettled: false))
   }
 
-  /// Takes a file that no event has called finished, once it has settled: to be sent, or to be moved or deleted.
+  /// Takes a file that no event has reported as finished, once it has settled: to send it, or to move or delete it.
   private func takeSettled(_ path: String, _ status: FileStatus, _ cause: Cause, _ kind: FileStatus.Kind) throws {
     guard !events.isRefused(path, status) else { return settling.forget(path) }
     guard !outbox.isClaimed(path) else {
       guard cause == .due else { return }
       settling.forget(path)
-      // It is looked at again after the version that is being sent.
+      // The path is looked at again after the version that is being sent.
       if outbox.claim(path) { outbox.release(path, again: .finished) }
       return
     }
@@ -103,8 +105,8 @@ extension FolderSource {
     }
   }
 
-  /// With `once`, counts the versions of a file that changes again after each sending: the run must end.
-  /// - Returns: false if it is one too many; the file is refused then.
+  /// With `once`, counts the versions of a file that changes again each time it was sent, because the run must end.
+  /// - Returns: false if there are too many versions; then the file is refused.
   private func countVersion(_ path: String, _ cause: Cause, wasSent: Bool) -> Bool {
     guard settings.once, wasSent, cause != .scan else { return true }
     versions[path.pathKey, default: 0] += 1
@@ -114,12 +116,12 @@ extension FolderSource {
     return false
   }
 
-  /// Whether a file has settled: to be sent, or, if it looks as it was sent, to be moved or deleted.
+  /// Whether a file has settled and can be sent or, if it looks as it did when it was sent, moved or deleted.
   private func settled(_ path: String, _ status: FileStatus, _ cause: Cause, _ kind: FileStatus.Kind, looksSent: Bool)
     -> Settling.Verdict
   {
     let now = Clock.monotonicMilliseconds
-    // What is written to through a link raises its events elsewhere.
+    // Writes through a link raise their events at another path.
     if kind != .symbolicLink, let since = writers.lastWrite(path) {
       if isBeingWritten(path, since: since, now: now) {
         settling.wait(path, status, since: now)
@@ -138,8 +140,8 @@ extension FolderSource {
     return verdict
   }
 
-  /// An event said that the file was written to, and none that it was closed since. The kernel knows whether it is open.
-  /// If it does not tell, the file has to stay unchanged for longer.
+  /// Whether a file is still being written to. An event reported a write, and no event has reported a close since. The
+  /// kernel knows whether the file is open. If the kernel does not tell, the file has to stay unchanged for longer.
   private func isBeingWritten(_ path: String, since: Int64, now: Int64) -> Bool {
     let writers = (try? File.open(settings.input + "/" + path, .read).writers()) ?? .unknown
     let quiet = Int64(settings.settleMilliseconds * UnfinishedFile.looks)
@@ -154,7 +156,7 @@ extension FolderSource {
     return isLocal
   }
 
-  /// Lets a file wait that was taken, moved or deleted too early.
+  /// Makes a file wait that was taken, moved or deleted too early.
   private func postpone(_ path: String, _ status: FileStatus, _ reason: UnfinishedFile, tries: Int, isSent: Bool) {
     let now = Clock.monotonicMilliseconds
     settling.wait(
@@ -162,7 +164,7 @@ extension FolderSource {
     giveUpIfLate(path, reason, tries: tries, isSent: isSent)
   }
 
-  /// After many tries a person is told. With `--once` the run does not wait any longer for the file.
+  /// Reports a file that is still unfinished after many tries. With `once`, the run stops waiting for it.
   private func giveUpIfLate(_ path: String, _ reason: UnfinishedFile, tries: Int, isSent: Bool) {
     guard tries >= UnfinishedFile.mostTries, reason == .isOpen || reason == .changes else { return }
     if isSent {
@@ -175,7 +177,7 @@ extension FolderSource {
     if settings.once { settling.forget(path) }
   }
 
-  /// A link that is no image by its name may still be a folder that somebody waits for.
+  /// Reports a link to a folder. Its name is not that of an image, but somebody may be waiting for the images in it.
   private func reportLinkedFolder(_ path: String) {
     guard filter.enters(path),
       let status = (try? FileStatus.of(settings.input + "/" + path)) ?? nil, status.kind == .folder

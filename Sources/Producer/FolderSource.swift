@@ -3,8 +3,8 @@ import Glibc
 import Platform
 import Wire
 
-/// Finds the files that are to be sent: by inotify's events at once, and by scans, because bind mounts and network file
-/// systems deliver no events. Runs on its own thread; memory does not grow with the folder.
+/// Finds the files to send. inotify events report them at once. Scans find the others, because bind mounts and network
+/// file systems deliver no events. Runs on its own thread. Memory use does not grow with the folder.
 final class FolderSource {
   let settings: ProducerSettings
   let filter: FileFilter
@@ -18,26 +18,29 @@ final class FolderSource {
 
   var settling: Settling
   var writers: FileWriters
-  /// Whether files of a device get their ctime from this host's kernel.
+  /// Whether this host's kernel sets the ctime of the files on a device.
   var localDevices: [UInt64: Bool] = [:]
   private var watches: FolderWatches?
-  /// A walk that is under way, of the whole input or of a folder that has just appeared (with a slash behind).
+  /// The walk in progress, of the whole input or of a folder that has just appeared. A folder's prefix ends with a
+  /// slash.
   private var walk: (walker: FolderWalker, prefix: String, begun: Int64)?
   private var nextScan: Int64 = 0
   private var scans = 0
   private var tally = FileTally()
   private var appeared: [String] = []
-  /// How often a file was sent in this run and then changed again, by `pathKey`. With `once` alone, which ends some time.
+  /// How often each file changed again after it was sent, by `pathKey`. Only counted with `once`, because that run must
+  /// end.
   var versions: [[UInt8]: Int] = [:]
-  /// Everything is to be scanned again, as soon as the scan that is under way has ended.
+  /// Whether to scan everything again as soon as the current scan is complete.
   private var isScanWanted = false
   private var nextRecheck: Int64 = 0
 
-  /// A scan looks at so many entries, then at events and at files that have settled.
+  /// A scan visits this many entries before it turns to events and to files that have settled.
   private static let stride = 256
-  /// What the broker refuses at once would otherwise be sent again at once, in ms.
+  /// The shortest time between two rounds of rechecks, in ms. Without it, an image that the broker refuses at once
+  /// would be sent again at once.
   private static let recheckInterval: Int64 = 200
-  /// More new folders than these at once are found by a scan of everything.
+  /// If more new folders than these appear at once, a scan of everything finds them.
   private static let mostAppeared = 1_000
 
   init(
@@ -57,7 +60,7 @@ final class FolderSource {
     writers = FileWriters(quietMilliseconds: settings.settleMilliseconds)
   }
 
-  /// Returns when `stop` is set, or with `once` when every file that is there has been dealt with.
+  /// Runs until `stop` is set. With `once`, returns when every existing file has been dealt with.
   /// - Throws: `InputFolder.Moved` when the input's path leads to another folder.
   func run() throws {
     if !settings.once { watches = FolderWatches(root: settings.input, events: events) }
@@ -91,7 +94,7 @@ final class FolderSource {
     case .folderAppeared: isScanWanted = true
     case .foldersGone(let folders):
       writers.forget(below: folders)
-      // A folder that was moved within the input is found under its new name.
+      // The scan finds a folder that was moved within the input under its new name.
       isScanWanted = true
     case .eventsLost:
       writers.forgetWrites()
@@ -99,7 +102,7 @@ final class FolderSource {
     }
   }
 
-  /// How long nothing is to be done but to wait for events, in ms.
+  /// How long to wait for events before something else has to be done, in ms.
   private var waiting: Int {
     if isScanWanted { return 0 }
     let next = min(nextScan, settling.nextDue ?? .max, Clock.monotonicMilliseconds + 100)
@@ -122,13 +125,13 @@ final class FolderSource {
         events.inputIsReadable()
       } catch let error as SystemError {
         if settings.once { throw error }
-        // A folder that is not mounted at the moment, say.
+        // For example, the folder is not mounted at the moment.
         events.inputIsUnreadable(error)
         nextScan = Clock.monotonicMilliseconds + Int64(settings.rescanMilliseconds)
       }
       scans += 1
     } else if let folder = appeared.popLast(), try !liesInOutput(folder), mayEnter(folder) {
-      // Where it is gone again, its parent's next scan knows.
+      // If the folder is gone again, the next scan of its parent notices.
       if let walker = try? walker(folder + "/") { walk = (walker, folder + "/", Clock.monotonicMilliseconds) }
     }
   }
@@ -139,17 +142,18 @@ final class FolderSource {
 
   private func mayEnter(_ path: String) -> Bool {
     guard filter.enters(path), !isSentFolder(path) else { return false }
-    // An output has images that came out of Kafka: sending them would go round in a circle.
+    // An output has images that came out of Kafka. Sending them would create a loop.
     guard !InputFolder.isOutput(settings.input + "/" + path) else {
       events.skippedOutput(path)
       return false
     }
-    // Watched before it is listed: what comes in between is seen twice, never not at all.
+    // The folder is watched before it is listed. A file that appears in between is seen twice instead of never.
     watches?.watch(path)
     return true
   }
 
-  /// A watched folder may become an output at any time. A scan leaves it out from then on; what is stored is an event.
+  /// Whether a path is in an output. A watched folder may become an output at any time. From then on scans leave it
+  /// out, but each file that is stored in it still raises an event.
   private func liesInOutput(_ path: String) throws -> Bool {
     for slash in path.utf8.indices where path.utf8[slash] == UInt8(ascii: "/") {
       let folder = String(path[..<slash])
@@ -160,8 +164,9 @@ final class FolderSource {
     return false
   }
 
-  /// Where sent files are moved to may be written in another way than the input, which has been resolved. What was moved
-  /// there would be sent and moved again, a folder deeper each time.
+  /// Whether a path is the folder that sent files are moved to. Compared by inode, because that setting may be spelled
+  /// differently from the input, which has been resolved. Otherwise the moved files would be sent and moved again, one
+  /// folder deeper each time.
   private func isSentFolder(_ path: String) -> Bool {
     guard let sent = (try? FileStatus.of(settings.sentFolder)) ?? nil,
       let folder = (try? FileStatus.of(settings.input + "/" + path)) ?? nil
@@ -169,7 +174,7 @@ final class FolderSource {
     return sent.inode == folder.inode && sent.device == folder.device
   }
 
-  /// Goes on with the walk, by a bounded number of entries.
+  /// Continues the walk by a bounded number of entries.
   private func step() throws {
     guard let (walker, prefix, begun) = walk else { return }
     for _ in 0..<Self.stride where !settling.isFull {
@@ -179,7 +184,7 @@ final class FolderSource {
         watches?.scanEnded()
         events.scanEnded()
         if settings.only == nil { events.scanned(tally, extensions: settings.extensions) }
-        // A folder so large that a scan takes long is not scanned all the time.
+        // A large folder is not scanned all the time: the next scan waits at least ten times as long as this one took.
         let now = Clock.monotonicMilliseconds
         nextScan = now + max(Int64(settings.rescanMilliseconds), 10 * (now - begun))
         return
@@ -199,15 +204,16 @@ final class FolderSource {
     }
   }
 
-  /// A file that an earlier producer was about to move or to delete. The claim keeps this run's own out of it. Whoever
-  /// sends single files only may do so beside another producer, whose they would be.
+  /// Recovers a file that an earlier producer was about to move or delete. The claim keeps the other threads of this
+  /// run away from it. A run that sends only single files leaves such files alone: another producer may be running, and
+  /// they would be that producer's.
   private func recover(_ path: String) {
     guard settings.only == nil, outbox.claim(path) else { return }
     defer { outbox.release(path, again: .again) }
     do { try afterSent.recover(path) } catch { events.afterSentFailed(path, error) }
   }
 
-  /// A name that is not UTF-8: said where an image, or a folder that may hold some, is passed by for it.
+  /// Reports a name that is not UTF-8, if it belongs to an image or to a folder that may hold images.
   private func refuseName(_ bytes: [UInt8], _ kind: FileStatus.Kind) {
     let readable = String(decoding: bytes, as: UTF8.self)
     switch kind {

@@ -1,10 +1,10 @@
 import Glibc
 import Platform
 
-/// The inotify watches on the input and its sub-folders. Each watch is known by the path of its folder, so a watch is
-/// dropped as soon as its folder has left that path. Otherwise events of a moved folder would be taken for files of the input.
+/// The inotify watches on the input and its subfolders. Each watch is known by the path of its folder, so it is dropped
+/// as soon as the folder leaves that path. Otherwise events of a moved folder would be taken for files of the input.
 final class FolderWatches {
-  /// An event as it concerns the input.
+  /// A change in the input.
   enum Event {
     /// A file was created or written to. The path is relative to the root.
     case written(String)
@@ -14,11 +14,11 @@ final class FolderWatches {
     case movedIn(String)
     /// A file was closed or moved in under a name that is not UTF-8.
     case unreadableName([UInt8])
-    /// A folder is new. Its files raised no events.
+    /// A new folder has appeared. Files that were already in it raised no events.
     case folderAppeared(String)
     /// Watched folders have left these paths. Their watches and those below them are dropped.
     case foldersGone([String])
-    /// Events were lost: only a scan of everything tells what happened.
+    /// Events were lost: only a scan of everything shows what happened.
     case eventsLost
   }
 
@@ -79,12 +79,13 @@ final class FolderWatches {
   /// A scan of the whole input begins: it calls `watch` for each folder that it meets.
   func scanBegins() {
     scan += 1
-    // Folders that have left may have made room.
+    // Folders that are gone may have freed watches.
     isExhausted = false
     watch("")
   }
 
-  /// The scan is complete: folders that it did not meet are not in the input any more, or not entered any more.
+  /// A scan of the whole input is complete. Folders that it did not meet lose their watches: they are no longer in the
+  /// input, or are no longer entered.
   func scanEnded() {
     for (number, watch) in watches where watch.scan < scan { drop(number) }
   }
@@ -95,14 +96,14 @@ final class FolderWatches {
     inotify?.unwatch(number)
   }
 
-  /// Drops the watches of folders and of everything below them: only the folder that was moved raises an event.
+  /// Drops the watches of folders and of everything below them, because only the folder that was moved raises an event.
   private func drop(below gone: Set<[UInt8]>) {
     for (number, watch) in watches where watch.path.isBelow(gone) { drop(number) }
   }
 
   // MARK: Events
 
-  /// Waits for events and hands them on in their order.
+  /// Waits for events and passes them on in order.
   func next(timeoutMilliseconds: Int, _ body: (Event) throws -> Void) throws {
     guard let inotify else {
       Clock.sleep(milliseconds: min(timeoutMilliseconds, 100))
@@ -138,13 +139,13 @@ final class FolderWatches {
 }
 
 extension String {
-  /// As that of its `pathKey`.
+  /// The same as `isBelow` of the path's `pathKey`.
   func isBelow(_ folders: Set<[UInt8]>) -> Bool { pathKey.isBelow(folders) }
 }
 
 extension [UInt8] {
   /// Whether a path is one of these folders, or in one of them.
-  /// - Parameter folders: keys of paths with a slash at the end; an empty one is the root, which everything is below.
+  /// - Parameter folders: keys of paths with a slash at the end. An empty key is the root, and everything is below it.
   func isBelow(_ folders: Set<[UInt8]>) -> Bool {
     folders.contains([]) || indices.contains { self[$0] == UInt8(ascii: "/") && folders.contains(Array(self[...$0])) }
   }

@@ -2,18 +2,18 @@ import Platform
 import SQLite
 import Synchronization
 
-/// What has been sent: a file counts once the broker has acknowledged all of it and the ledger has it.
+/// The record of what was sent. A file counts once the broker has acknowledged all of it and the ledger has its line.
 ///
-/// SQLite in the producer's state folder. A ledger's lines belong to a scope: cluster, topic and input folder.
-/// Safe to be used by several threads.
+/// An SQLite database in the producer's state folder. Each line belongs to a scope: cluster, topic and input folder.
+/// Safe to use from several threads.
 package final class Ledger: Sendable {
   package static let fileName = "ledger.sqlite"
 
-  // Two, because a line is read for each file of a scan, and must not wait for the sync of a transaction.
+  // Two connections: a line is read for each file of a scan, and must not wait for the sync of a transaction.
   private let path: String
   private let reader: Mutex<Connection>
   private let writer: Mutex<Connection>
-  /// Transactions of `writer`.
+  /// The number of transactions of `writer`.
   private let changes = Atomic<Int>(0)
 
   package struct Line: Equatable {
@@ -21,7 +21,7 @@ package final class Ledger: Sendable {
     let digest: Digest
   }
 
-  /// - Parameter folder: made where it is missing.
+  /// - Parameter folder: created if it is missing.
   init(in folder: String, cluster: String, topic: String, input: String) throws {
     _ = try Folder.create(folder)
     let path = folder + "/" + Self.fileName
@@ -39,13 +39,14 @@ package final class Ledger: Sendable {
   }
 
   func line(_ path: String) throws -> Line? {
-    // Before the reading: whoever is told that a file is not being worked on any more finds its line.
+    // Loaded before the read: a caller that knows that a file is no longer in progress finds its line.
     let changes = changes.load(ordering: .acquiring)
     return try using(reader) { try $0.line(path, changes) }
   }
 
-  /// Reads many lines in one go, as long as nothing is written: to begin with each anew costs more than to read it. What
-  /// another process writes is seen after it.
+  /// Keeps one read transaction open for all reads in `body`, because beginning one for each line costs more than
+  /// reading the line. A write through this ledger starts a new one. Writes of another process may become visible only
+  /// afterwards.
   func reading<T>(_ body: () throws -> T) throws -> T {
     reader.withLock { $0.keepsReading = true }
     defer { reader.withLock { $0.keepsReading = false } }
@@ -57,11 +58,13 @@ package final class Ledger: Sendable {
     return try using(writer, body)
   }
 
-  /// - Throws: where another file stands under its name, or none: what is written to it then, nobody finds again.
+  /// Checks that the open file is still the one at the ledger's path.
+  /// - Throws: `LedgerError.gone` if the file was removed or replaced: nobody would find what is written to it then.
   func checkPlace() throws { try using(reader) { try $0.checkPlace() } }
 
   /// Records files, in one durable transaction.
-  /// - Parameter marks: for the partitions that have none: another one shows whether the topic is still the same.
+  /// - Parameter marks: stored for partitions that have none. An existing mark stays, because it shows whether the
+  ///   topic is still the same.
   func record(_ lines: [(path: String, line: Line)], marks: [Int32: SentMark] = [:]) throws {
     try writing { try $0.record(lines, marks) }
   }
@@ -69,16 +72,16 @@ package final class Ledger: Sendable {
   /// Forgets files that are no longer in the input folder.
   func remove(_ paths: [String]) throws { try writing { try $0.remove(paths) } }
 
-  /// Forgets the whole scope, and that its topic was found to be another one.
+  /// Forgets the whole scope, including that its topic was found to be a different one.
   func forget() throws { try writing { try $0.forget() } }
 
-  /// A message of each partition that the topic has acknowledged.
+  /// The mark of each partition: a message that the topic has acknowledged.
   func marks() throws -> [Int32: SentMark] { try using(writer) { try $0.marks() } }
 
-  /// Puts newer ones in their place.
+  /// Replaces marks with newer ones.
   func advance(_ marks: [Int32: SentMark]) throws { try using(writer) { try $0.advance(marks) } }
 
-  /// The topic was found to be another one than was sent to.
+  /// Whether the topic was found to be a different one from the one that images were sent to.
   func isTopicNew() throws -> Bool { try using(writer) { try $0.isTopicNew() } }
 
   func setTopicNew() throws { try using(writer) { try $0.setTopicNew() } }
@@ -92,9 +95,9 @@ package final class Ledger: Sendable {
     private let delete: Statement
     private let addMark: Statement
     private let replaceMark: Statement
-    /// The changes that the transaction which is open for reading has seen; nil where none is.
+    /// The number of write transactions that the open read transaction includes; nil if none is open.
     private var snapshot: Int?
-    /// Whether one is left open.
+    /// Whether a read transaction stays open between reads.
     var keepsReading = false { didSet { if !keepsReading { endReading() } } }
 
     init(_ path: String, cluster: String, topic: String, input: String) throws {
@@ -131,7 +134,8 @@ package final class Ledger: Sendable {
       snapshot = nil
     }
 
-    /// - Parameter changes: what there have been before; older ones are not good enough.
+    /// - Parameter changes: the number of write transactions so far. A read transaction with another number is
+    ///   replaced.
     func line(_ path: String, _ changes: Int) throws -> Line? {
       if keepsReading, snapshot != changes {
         endReading()
@@ -215,10 +219,10 @@ package final class Ledger: Sendable {
 enum LedgerError: Error, CustomStringConvertible {
   case foreignVersion(Int, path: String)
   case damaged(path: String, reason: String)
-  /// It was there, and is not under its name any more.
+  /// The file existed, and is no longer at its path.
   case gone(path: String)
 
-  /// The error itself, or what it says of the ledger.
+  /// `damaged` if SQLite reports corruption; any other error stays as it is.
   static func of(_ error: any Error, path: String) -> any Error {
     guard let error = error as? SQLiteError, error.isCorrupt else { return error }
     return LedgerError.damaged(path: path, reason: error.message)

@@ -4,7 +4,7 @@ package enum LedgerSchema {
 
   static let creation = first + "\n" + second + "\n" + third
 
-  /// What an older ledger lacks.
+  /// The statements that bring an older ledger up to date.
   /// - Parameter version: 1 or more.
   static func migration(from version: Int) -> String { (version < 2 ? second + "\n" : "") + third }
 
@@ -23,7 +23,7 @@ package enum LedgerSchema {
     ) WITHOUT ROWID;
     """
 
-  /// What tells a topic from another one of its name.
+  /// What distinguishes a topic from another topic of the same name.
   private static let second = """
     ALTER TABLE offsets ADD COLUMN last_time INTEGER;
     ALTER TABLE offsets ADD COLUMN last_key BLOB;

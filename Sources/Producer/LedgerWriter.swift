@@ -1,14 +1,14 @@
 import Platform
 import Synchronization
 
-/// Writes the ledger for many images at a time, and moves or deletes the files of earlier ones. Runs on its own thread.
+/// Records many images at a time in the ledger, and moves or deletes the files of earlier ones. Runs on its own thread.
 final class LedgerWriter: Sendable {
   enum Entry: Sendable {
-    /// The broker has all of it.
+    /// The broker has acknowledged all of the image.
     case sent(Outbox.Flight)
-    /// Its bytes were sent before, under another stamp or this one.
+    /// The same bytes were sent before, with this stamp or another one.
     case known(path: String, stamp: FileStamp, digest: Digest)
-    /// The ledger has it, and the file has been quiet since: it may be moved or deleted now.
+    /// The ledger has the file, and the file has been quiet since. It may be moved or deleted now.
     /// - Parameter looks: how often it was found unchanged before.
     case settled(path: String, stamp: FileStamp, looks: Int)
   }
@@ -17,17 +17,17 @@ final class LedgerWriter: Sendable {
   private let ledger: Ledger
   private let outbox: Outbox
   private let afterSent: AfterSent
-  /// The last message of each partition that was acknowledged.
+  /// The last acknowledged message of each partition.
   private let marks: @Sendable () -> [Int32: SentMark]
   private let events: ProducerEvents
   private let stop: StopFlag
-  /// What ended the run: a ledger that cannot be written any more.
+  /// The error that ended the run: the ledger cannot be written any more.
   let failure = Mutex<(any Error)?>(nil)
 
-  /// A transaction costs a sync: as many images as are there share one.
+  /// The most images in one transaction. A transaction costs a sync, so all images that are ready share one.
   private static let batch = 1_000
   private static let retryMilliseconds = 1_000
-  /// How long a transaction waits for more of them, in ms. Nobody waits for it but a file's next version.
+  /// How long a transaction waits for more images, in ms. Only the next version of a file is delayed by it.
   private static let gathering = 20
 
   init(
@@ -43,12 +43,12 @@ final class LedgerWriter: Sendable {
     queue = BoundedQueue(capacity: 100_000)
   }
 
-  /// Never blocks in practice: the queue holds more than can be in flight.
+  /// Adds an entry. Never blocks in practice: the queue holds more than can be in flight.
   func add(_ entry: Entry) { _ = queue.push(entry) }
 
   func close() { queue.close() }
 
-  /// Returns when the queue is closed and empty.
+  /// Writes entries until the queue is closed and empty.
   func run() {
     while true {
       let entries = queue.popAll(atMost: Self.batch, gatheringMilliseconds: Self.gathering)
@@ -77,14 +77,14 @@ final class LedgerWriter: Sendable {
           return stop.set()
         }
         events.ledgerFailed(error)
-        // Given back, these files would be sent again and again. Kept, they hold the producer up until there is room.
-        // Once more at the end: there may be room by now.
+        // If these files were given back, they would be sent again and again. Kept here, they hold the producer up
+        // until there is room. A stop during the wait leaves one last try: there may be room by then.
         if stop.isSet { return }
         _ = stop.wait(milliseconds: Self.retryMilliseconds)
       }
     }
     FaultPoint.ledgerCommitted.reached()
-    // What may be moved or deleted is looked at once more for that, when it has settled.
+    // A file that may be moved or deleted is looked at once more for that, after it has settled.
     let next: Outbox.Recheck.Reason? = afterSent.action == .keep ? nil : .again
     var gone: [String] = []
     var released: [(path: String, again: Outbox.Recheck.Reason?)] = []
@@ -103,7 +103,7 @@ final class LedgerWriter: Sendable {
       }
     }
     FaultPoint.sentFileHandled.reached()
-    // What is not in the folder any more need not be remembered, or a camera's ledger would grow for ever.
+    // Files that are no longer in the folder need no line. Otherwise the ledger of a camera would grow forever.
     if !gone.isEmpty { do { try ledger.remove(gone) } catch { events.ledgerFailed(error) } }
     outbox.release(released)
   }

@@ -2,9 +2,9 @@ import Kafka
 import Platform
 import Synchronization
 
-/// The files that are being worked on, from the moment they are taken to their line in the ledger.
+/// The files in progress, from the moment they are taken until the ledger has their line.
 ///
-/// A path is here at most once, so that two versions of a file never overtake each other.
+/// Each path is in it at most once, so that two versions of a file never overtake each other.
 final class Outbox: Sendable {
   private let state = Mutex(State())
 
@@ -22,16 +22,16 @@ final class Outbox: Sendable {
 
   fileprivate struct Claim { var changed = false }
 
-  /// A path that is to be looked at again.
+  /// A path to look at again.
   struct Recheck: Equatable, Sendable {
     enum Reason: Equatable, Sendable {
-      /// An event came while it was being worked on: its writer has closed it.
+      /// An event arrived while the file was in progress: its writer has closed it.
       case finished
-      /// It may have changed, or it is to be tried again.
+      /// The file may have changed, or is to be tried again.
       case again
-      /// It is not finished. `tries`: how often it was taken too early.
+      /// The file is not finished. `tries`: how often it was taken too early.
       case unfinished(UnfinishedFile, tries: Int)
-      /// It was sent, and may not be moved or deleted yet. `looks`: how often that was tried too early.
+      /// The file was sent, and may not be moved or deleted yet. `looks`: how often that was tried too early.
       case unsettled(UnfinishedFile, looks: Int)
     }
 
@@ -39,22 +39,22 @@ final class Outbox: Sendable {
     let reason: Reason
   }
 
-  /// An image whose messages are on their way.
+  /// An image whose messages are in flight.
   struct Flight {
     let path: String
     let stamp: FileStamp
     let digest: Digest
-    /// By the monotonic clock, in ms.
+    /// When the flight began, in ms of the monotonic clock.
     let begun = Clock.monotonicMilliseconds
     var unacknowledged = 0
-    /// False while more messages of it are to come.
+    /// False as long as more messages of the image will follow.
     var isWhole = false
     var failure: (any Error)?
   }
 
   // MARK: Paths
 
-  /// Takes a path. False where it is being worked on: then it will be looked at again once that is done.
+  /// Claims a path. Returns false if the path is in progress: then it is looked at again after that.
   func claim(_ path: String) -> Bool {
     state.withLock { state in
       if state.claims[path.pathKey] != nil {
@@ -68,11 +68,13 @@ final class Outbox: Sendable {
 
   func isClaimed(_ path: String) -> Bool { state.withLock { $0.claims[path.pathKey] != nil } }
 
-  /// Whether a path was given back to be looked at again, and is not yet. Until then a scan leaves it alone.
+  /// Whether a path was given back to be looked at again, and that has not happened yet. Until then scans ignore the
+  /// path.
   func isReturning(_ path: String) -> Bool { state.withLock { $0.returning.contains(path.pathKey) } }
 
   /// Gives a path back.
-  /// - Parameter again: why to look at it once more, even if no event comes; nil: not before.
+  /// - Parameter again: why to look at the path again, even if no event arrives. nil: only if somebody else has tried
+  ///   to claim it in the meantime.
   func release(_ path: String, again: Recheck.Reason? = nil) { release([(path, again)]) }
 
   func release(_ paths: [(path: String, again: Recheck.Reason?)]) {
@@ -86,7 +88,7 @@ final class Outbox: Sendable {
     }
   }
 
-  /// The paths that are to be looked at again.
+  /// Returns the paths to look at again, and forgets them.
   func takeRechecks() -> [Recheck] {
     state.withLock { state in
       defer { (state.recheck, state.returning) = ([], []) }
@@ -94,11 +96,11 @@ final class Outbox: Sendable {
     }
   }
 
-  /// Nothing is being worked on and nothing is to be looked at again.
+  /// Whether nothing is in progress and nothing is to be looked at again.
   var isEmpty: Bool { state.withLock { $0.claims.isEmpty && $0.recheck.isEmpty } }
   /// Messages without an acknowledgement.
   var inFlight: Int { state.withLock { $0.messages.count } }
-  /// Messages that the broker has taken so far.
+  /// Messages that the broker has acknowledged so far.
   var acknowledged: Int { state.withLock { $0.acknowledged } }
 
   // MARK: Flights
@@ -111,7 +113,7 @@ final class Outbox: Sendable {
     }
   }
 
-  /// Announces an image that is one message. Returns its token.
+  /// Announces an image that fits into one message. Returns its token.
   func announce(_ path: String, _ stamp: FileStamp, _ digest: Digest, bytes: Int) -> UInt64 {
     state.withLock { state in
       state.lastToken += 1
@@ -132,9 +134,9 @@ final class Outbox: Sendable {
     }
   }
 
-  /// No more messages of this flight will come.
-  /// - Parameter failure: why it is not the whole image.
-  /// - Returns: the flight where it has ended.
+  /// Marks a flight as complete: no more messages of it will follow.
+  /// - Parameter failure: why the image is not complete.
+  /// - Returns: the flight if all of its messages have their reports; otherwise nil.
   func end(_ flight: UInt64, failure: (any Error)? = nil) -> Flight? {
     state.withLock { state in
       state.flights[flight]!.isWhole = true
@@ -143,16 +145,16 @@ final class Outbox: Sendable {
     }
   }
 
-  /// What is known of a message that has its report.
+  /// A message that has its delivery report.
   struct Settled {
     let bytes: Int
-    /// Its image's.
+    /// The path of the message's image.
     let path: String
-    /// Where that has ended with it.
+    /// The image's flight, if this report ended it.
     let flight: Flight?
   }
 
-  /// A message has its report.
+  /// Records the delivery report of a message. Returns nil if the token is unknown.
   func settle(_ token: UInt64, failure: (any Error)? = nil) -> Settled? {
     state.withLock { state in
       guard let message = state.messages.removeValue(forKey: token) else { return nil }

@@ -1,7 +1,7 @@
 import Platform
 import Telemetry
 
-/// What scans and events tell of the input folder.
+/// Events of the input folder, as scans and inotify report them.
 extension ProducerEvents {
   func refusedName(_ bytes: [UInt8]) {
     let name = String(decoding: bytes, as: UTF8.self)
@@ -15,8 +15,8 @@ extension ProducerEvents {
     log.error("a folder could not be read: \(error)")
   }
 
-  /// Counts what keeps images from being found.
-  /// - Returns: whether it is to be logged.
+  /// Counts a problem that keeps images from being found.
+  /// - Returns: whether to log it.
   private func noteTrouble(_ text: String) -> Bool {
     let isNew = troubles.withLock { $0.note(text) }
     if isNew {
@@ -29,7 +29,7 @@ extension ProducerEvents {
     return isNew && isNews(text)
   }
 
-  /// Everything has been looked at: what the scan did not meet again has passed.
+  /// A scan of the whole input is complete. Problems that it did not meet again have passed.
   func scanEnded() {
     let passed = troubles.withLock { $0.scanEnded() }
     counts.withLock {
@@ -38,7 +38,7 @@ extension ProducerEvents {
     }
   }
 
-  /// A scan of the whole input is over.
+  /// Reports what a scan of the whole input has counted.
   func scanned(_ tally: FileTally, extensions: [String]) {
     counts.withLock { $0.tally = tally }
     guard tally.isFruitless, isNews("nothing matches") else { return }
@@ -53,7 +53,7 @@ extension ProducerEvents {
       ])
   }
 
-  /// The input itself cannot be scanned: it is not mounted at the moment, say.
+  /// The input itself cannot be scanned, for example because it is not mounted at the moment.
   func inputIsUnreadable(_ error: SystemError) {
     health.trouble(.input, "\(error)")
     unreadableFolder(error)

@@ -1,7 +1,7 @@
 package import Telemetry
 
 extension ProducerEvents {
-  /// - Parameter disks: the paths that are written to, by what is written there.
+  /// - Parameter disks: the paths that the producer writes to, each with the role of what is written there.
   package func addMetrics(to text: inout MetricsText, disks: [(role: String, path: String)]) {
     let now = now
     text.counter(

@@ -6,19 +6,19 @@ import Platform
 import Synchronization
 package import Telemetry
 
-/// What happens in a producer: each event counts and says so in one place.
+/// The events of a producer. Each event is counted and logged in one place.
 package final class ProducerEvents: Sendable {
   let log: Log
   private let input: String
   let health: Health
-  /// From a file's being read to its line in the ledger, in seconds.
+  /// The time from reading a file until its line is in the ledger, in seconds.
   let sendSeconds = Histogram(bounds: Histogram.seconds)
   let counts = Mutex(Counts())
   private let refusals = Refusals()
   let troubles = Mutex(ScanTroubles())
-  /// Found before, given back unsent, and not found again yet: they still count as found.
+  /// Files that were found, given back unsent, and not found again yet. They still count as found.
   private let returning = Mutex(PathSet())
-  /// Images that the broker did not take, until it has, or they have gone.
+  /// Images that the broker did not accept. They stay here until it does, or until they are gone.
   private let unacknowledged = Mutex(PathSet())
   private let said = Mutex<Set<String>>([])
   private let failures = Repetitions(intervalMilliseconds: 10_000)
@@ -29,18 +29,18 @@ package final class ProducerEvents: Sendable {
     package var found = 0
     /// Images that the broker and the ledger have.
     package var sent = 0
-    /// Their bytes.
+    /// The bytes of these images.
     package var bytes = 0
     /// Files that turned out to have been sent before.
     var known = 0
-    /// Files whose line was in the ledger already, counted anew by each scan.
+    /// Files whose line was already in the ledger. Each scan counts them again.
     var alreadySent = 0
-    /// Files that could not be sent, less those that could in the end.
+    /// Files that could not be sent, without those that were sent or disappeared later.
     package var refused = 0
-    /// All of them.
+    /// All files that could not be sent, including those that were sent or disappeared later.
     var everRefused = 0
     var vanished = 0
-    /// Messages that the broker did not take, of images that are sent again.
+    /// Images that were not acknowledged and are sent again, counted at each attempt.
     var failed = 0
     var ledgerFailures = 0
     /// Sent files that could not be moved or deleted.
@@ -49,11 +49,11 @@ package final class ProducerEvents: Sendable {
     var inFlight = 0
     /// Found files that wait to be read.
     var waiting = 0
-    /// Of the last scan.
+    /// The tally of the last scan.
     package var tally = FileTally()
-    /// Of the refused ones, those that the broker refused: they are tried again.
+    /// Files that the broker refused. They are part of `refused`, and are tried again.
     var heldBack = 0
-    /// Taken and not yet done with.
+    /// Files that were taken and are not yet done with.
     fileprivate var open: Int { max(0, found - sent - known - refused - vanished) }
     /// Images that wait: taken and not yet done with, or to be tried again later.
     package var left: Int { open + heldBack }
@@ -72,7 +72,7 @@ package final class ProducerEvents: Sendable {
     return now
   }
 
-  /// Whether images that the broker did not take are to be sent again.
+  /// Whether images that the broker did not accept are to be sent again.
   var isWaiting: Bool { unacknowledged.withLock { !$0.isEmpty } }
 
   func found(_ path: String) {
@@ -82,19 +82,19 @@ package final class ProducerEvents: Sendable {
   /// A file that was given back is here again. Returns true if it still counts as found.
   private func takeBack(_ path: String) -> Bool { returning.withLock { !$0.isEmpty && $0.remove(path) } }
 
-  /// It does not wait for the broker any more.
+  /// The file no longer waits for the broker.
   private func markSettled(_ path: String) {
     unacknowledged.withLock { if !$0.isEmpty { _ = $0.remove(path) } }
   }
 
-  /// A file is not there. If it was refused before, it is not one of those that could not be sent any more.
+  /// A file does not exist. If it was refused before, it no longer counts as one that could not be sent.
   func gone(_ path: String) {
     markSettled(path)
     wasDone(path)
     if takeBack(path) { counts.withLock { $0.vanished += 1 } }
   }
 
-  /// The threads go on, with so much to do.
+  /// Reports that the threads are alive, and how much they have to do.
   func beat(waiting: Int, inFlight: Int) {
     health.beat()
     counts.withLock {
@@ -103,7 +103,7 @@ package final class ProducerEvents: Sendable {
     }
   }
 
-  /// - Parameter since: when it was read, by the monotonic clock, in ms.
+  /// - Parameter since: when the image was read, in ms of the monotonic clock.
   func sent(_ path: String, bytes: Int, since: Int64) {
     markSettled(path)
     wasDone(path)
@@ -116,7 +116,7 @@ package final class ProducerEvents: Sendable {
     log.debug("sent", ["image": .string(path), "bytes": .of(bytes)])
   }
 
-  /// It may have been refused before.
+  /// Removes a file from the refused ones if it was refused before.
   private func wasDone(_ path: String) {
     guard refusals.remove(path) else { return }
     counts.withLock {
@@ -126,12 +126,12 @@ package final class ProducerEvents: Sendable {
     lookAtRefusals()
   }
 
-  /// Whether images remain that the broker refused.
+  /// Clears the trouble in health if no image remains that the broker refused.
   private func lookAtRefusals() {
     if refusals.byBroker == 0 { health.well(.refusals) }
   }
 
-  /// To be called now and then: files that the broker refused may have been removed.
+  /// Forgets files that the broker refused and that have been removed. To be called periodically.
   func review() {
     let gone = refusals.forgetMissing { ((try? FileStatus.of(input + "/" + $0)) ?? nil) != nil }
     guard gone > 0 else { return }
@@ -158,7 +158,7 @@ package final class ProducerEvents: Sendable {
     }
   }
 
-  /// It was taken too early, and will be taken again.
+  /// A file was taken too early, and will be taken again.
   func unfinished(_ path: String, _ reason: UnfinishedFile) {
     markSettled(path)
     returning.withLock { $0.insert(path) }
@@ -172,9 +172,9 @@ package final class ProducerEvents: Sendable {
     log.debug("gone before it was read", ["image": .string(path)])
   }
 
-  /// A file that will not be sent before it changes; before a while has passed where the system or the broker was at fault,
-  /// whose rights and limits an operator may set right.
-  /// - Parameter wasFound: it counts as found.
+  /// A file could not be sent. It is tried again when it changes. If the system or the broker was at fault, or the file
+  /// was unfinished, it is also tried again after a while: an operator may have corrected rights or limits.
+  /// - Parameter wasFound: whether the file counts as found.
   func refused(_ path: String, _ error: any Error, wasFound: Bool = true) {
     let status = (try? FileStatus.of(input + "/" + path)) ?? nil
     let isPassing = (error as? SystemError).map { $0.isEnvironmental && ![EACCES, EPERM].contains($0.code) }
@@ -191,13 +191,13 @@ package final class ProducerEvents: Sendable {
     let reason = refusal.map { KafkaErrorFix.described($0) } ?? "\(error)"
     if refusal != nil { health.trouble(.refusals, reason) }
     guard news != .none else { return }
-    // What concerns every image is not said of every image.
+    // A problem that concerns every image is not logged for every image.
     let isOfAll = refusal?.nature == .needsPerson || refusal?.name == "INVALID_RECORD"
     guard let unsaid = isOfAll ? refusalsOfAll.unsaid(of: refusal?.name ?? "") : 0 else { return }
     log.error("not sent: \(reason)", ["image": .string(path), "others_before": .of(unsaid)])
   }
 
-  /// The broker takes nothing until a person changes something. The image is sent again later, like all others.
+  /// The broker accepts nothing until a person changes something. The image is sent again later, like all others.
   func heldBack(_ path: String, _ error: KafkaError) {
     markUnacknowledged(path)
     counts.withLock { $0.failed += 1 }
@@ -214,19 +214,19 @@ package final class ProducerEvents: Sendable {
     unacknowledged.withLock { $0.insert(path) }
   }
 
-  /// The broker takes images again.
+  /// The broker accepts images again.
   func sendingGoesOn() {
     health.well(.sending)
     log.info("the broker takes images again")
   }
 
-  /// A file that is being written for long. It is sent when it is finished.
+  /// A file has been written to for a long time. It is sent when it is finished.
   func waitsForWriter(_ path: String, _ reason: UnfinishedFile) {
     guard isNews("unfinished \(path)") else { return }
     log.warning("not sent yet: \(reason)", ["image": .string(path)])
   }
 
-  /// Nothing is on its way any more: what was not done with will be found again.
+  /// Nothing is in flight any more. Files that were not done with will be found again.
   func ended() {
     returning.withLock { $0 = PathSet() }
     unacknowledged.withLock { $0 = PathSet() }
@@ -235,11 +235,12 @@ package final class ProducerEvents: Sendable {
 
   func isRefused(_ path: String, _ status: FileStatus) -> Bool { refusals.contains(path, status) }
 
-  /// It will be tried again.
+  /// An image was not acknowledged, and will be sent again.
   func failed(_ path: String, _ error: any Error) {
     markUnacknowledged(path)
     counts.withLock { $0.failed += 1 }
-    // If the topic is gone, this is every image each second. By the kind of error, of which there are few.
+    // If the topic is gone, this happens for every image each second. Repeated log lines are suppressed by the kind of
+    // error, because there are few kinds.
     let kind = (error as? KafkaError)?.name ?? "\(type(of: error))"
     guard let unsaid = failures.unsaid(of: kind) else { return }
     log.warning(
@@ -255,13 +256,13 @@ package final class ProducerEvents: Sendable {
   }
 
   func afterSentFailed(_ path: String, _ error: any Error) {
-    // Each scan tries again.
+    // Each scan tries again, so each failure is counted and logged once.
     guard isNews("after sent \(path): \(error)") else { return }
     counts.withLock { $0.unhandled += 1 }
     log.error("sent, but its file stays where it is: \(error)", ["image": .string(path)])
   }
 
-  /// Another topic stands under the name than was sent to. Said once in a run.
+  /// The topic is a different one from the one that images were sent to. Logged once in a run.
   func topicIsNew(_ topic: String, because reason: String) {
     guard isNews("topic is new") else { return }
     log.warning(
@@ -269,7 +270,7 @@ package final class ProducerEvents: Sendable {
         + "producer --resend", ["topic": .string(topic), "because": .string(reason)])
   }
 
-  /// True for the first time that something is to be said. What was said is remembered up to a bound.
+  /// True the first time that a text is to be logged. The number of remembered texts is bounded.
   func isNews(_ text: String) -> Bool {
     said.withLock { said in
       if said.count >= 10_000 { said = [] }

@@ -1,11 +1,12 @@
 import Configuration
 import Platform
 
-/// Keeps two producers from sending one folder to one topic out of one ledger: each would send everything.
+/// A lock that keeps two producers with the same ledger from sending the same folder to the same topic. Without it,
+/// each would send everything.
 struct ProducerLock {
   private let file: File
 
-  /// - Throws: `InUse` where another one runs.
+  /// - Throws: `InUse` if another producer is running.
   init(_ settings: ProducerSettings, cluster: String) throws {
     let scope = Array("\(cluster) \(settings.topic) \(settings.input)".utf8).withUnsafeBytes { SHA256.hash($0) }
     file = try File.open("\(settings.stateFolder)/producer-\(scope.hex.prefix(16)).lock", .create)

@@ -6,7 +6,8 @@ import Synchronization
 package import Telemetry
 import Wire
 
-/// Folder → topic: one thread finds files, two read and send them, one writes the ledger; librdkafka has its own.
+/// Sends the images of a folder to a topic. One thread finds files, two read and send them, one writes the ledger and
+/// one watches the topic. librdkafka has its own threads.
 package final class ProducerService: Sendable {
   private let settings: ProducerSettings
   private let budget: (any SendBudget)?
@@ -15,21 +16,22 @@ package final class ProducerService: Sendable {
   private let stop: StopFlag
 
   private static let senders = 2
-  /// Candidates that wait for a sender: names only.
+  /// The most candidates that wait for a sender. Candidates hold names, not the bytes of files.
   private static let queued = 512
-  /// After `stop`, how long acknowledgements are waited for: below the 10 s after which Docker kills.
+  /// How long to wait for acknowledgements after `stop`: less than the 10 s after which Docker kills the container.
   private static let graceMilliseconds = 4_000
-  /// How long the topic is compared with what was sent to it, at the start and at the end, in ms.
+  /// How long the topic is compared with what was sent to it, at the start and at the end of a run, in ms.
   private static let comparingMilliseconds = 5_000
   private static let finishingMilliseconds = 1_000
-  /// Between two clients, of which the first can do nothing more: at first, and at most.
+  /// The wait before a new client replaces one that has given up, in ms: the first wait and the longest.
   private static let restartMilliseconds = 1_000...60_000
-  /// How often files are looked for that the broker refused and that have gone, in ms.
+  /// How often to look for files that the broker refused and that are gone, in ms.
   private static let reviewMilliseconds: Int64 = 10_000
-  /// How long a client has to live before an earlier one's fatal error is over though nothing waits to be sent, in ms.
+  /// If nothing waits to be sent, a client has to run this long before the fatal error of an earlier client counts as
+  /// over, in ms.
   private static let calmMilliseconds: Int64 = 15_000
 
-  /// - Parameter budget: bounds what is sent and not yet done with; nil: `settings.inFlightBytes`.
+  /// - Parameter budget: limits what is sent and not yet done with; nil: a limit of `settings.inFlightBytes`.
   package init(
     _ settings: ProducerSettings, budget: (any SendBudget)? = nil, log: Log, events: ProducerEvents, stop: StopFlag
   ) {
@@ -40,9 +42,9 @@ package final class ProducerService: Sendable {
     self.stop = stop
   }
 
-  /// Runs until `stop` is set, or until everything is sent where only what is there is wanted.
-  /// - Throws: what cannot be helped by waiting: a folder that cannot be used, a right that is missing at the start, and, where
-  ///   only what is there is wanted, a fatal error of the client.
+  /// Runs until `stop` is set. With `once`, also returns when every existing file is sent.
+  /// - Throws: errors that waiting does not fix: a folder that cannot be used, a right that is missing at the start
+  ///   and, with `once`, a fatal error of the client.
   package func run() throws {
     var settings = try resolved(self.settings)
     var delay = Self.restartMilliseconds.lowerBound
@@ -58,14 +60,15 @@ package final class ProducerService: Sendable {
         log.warning("\(error): what is in the folder and was not sent there is sent now")
         settings.resend = false
       } catch let error as KafkaError where isSending && !settings.once {
-        // A topic that was re-created, a right that was withdrawn for a while: librdkafka gives up, a new client does not.
+        // After a topic is re-created or a right is withdrawn for a while, librdkafka gives up. A new client does not.
         if Clock.monotonicMilliseconds - begun > Int64(Self.restartMilliseconds.upperBound) {
           delay = Self.restartMilliseconds.lowerBound
         }
         log.error(
           "the Kafka client has given up, a new one takes over: \(KafkaErrorFix.described(error))",
           ["wait_ms": .of(delay)])
-        // Until a message is acknowledged: that the next client finds a broker is no success.
+        // The trouble lasts until a message is acknowledged, or until nothing has to be sent (`calmMilliseconds`). A
+        // new client that finds a broker is no success yet.
         events.health.trouble(.sending, "\(error)")
         guard !isStopped(withinMilliseconds: delay) else { return }
         delay = min(2 * delay, Self.restartMilliseconds.upperBound)
@@ -74,7 +77,7 @@ package final class ProducerService: Sendable {
     }
   }
 
-  /// With the folders that the input's path leads to now.
+  /// The settings with the folders that the input's path leads to now.
   private func resolved(_ named: ProducerSettings) throws -> ProducerSettings {
     var settings = named
     settings.input = try InputFolder.resolve(named.input)
@@ -92,12 +95,13 @@ package final class ProducerService: Sendable {
     return stop.isSet
   }
 
-  /// One life of a client.
-  /// - Parameter isSending: set once everything is there that sending needs.
+  /// Runs one client, from its creation until it is closed.
+  /// - Parameter isSending: set to true when everything that sending needs is available.
   private func serve(_ settings: ProducerSettings, _ isSending: inout Bool) throws {
     let outbox = Outbox()
     let sender = Mutex<Sender?>(nil)
-    // The sender holds the producer, whose reports hold the sender: without this, neither would ever go.
+    // The sender retains the clients, and their report closures retain the sender. Without this, neither would ever be
+    // freed.
     defer { sender.withLock { $0 = nil } }
     let clients = try SendingClients(settings.kafka, format: settings.format) { report, way in
       sender.withLock { $0 }?.report(report, by: way)
@@ -115,7 +119,7 @@ package final class ProducerService: Sendable {
     }
     let ledger = try Ledger(
       in: settings.stateFolder, cluster: cluster, topic: settings.topic, input: settings.input)
-    // `verify --resend` may send beside a producer that runs.
+    // `verify --resend` may send while a producer is running.
     let lock = settings.only == nil ? try ProducerLock(settings, cluster: cluster) : nil
     defer { withExtendedLifetime(lock) {} }
     if settings.resend { try ledger.forget() }
@@ -124,7 +128,7 @@ package final class ProducerService: Sendable {
     try sentTopic.compare(withinMilliseconds: Self.comparingMilliseconds)
     let afterSent = AfterSent(action: settings.afterSent, input: settings.input, sentFolder: settings.sentFolder)
     try afterSent.check()
-    // Of this client's life: set when the run is to end, or the client has.
+    // Belongs to this client: set when the run is to end, or when the client has failed.
     let ending = StopFlag()
     let writer = LedgerWriter(
       ledger: ledger, outbox: outbox, afterSent: afterSent, marks: { sentTopic.last }, events: events,
@@ -150,7 +154,7 @@ package final class ProducerService: Sendable {
     try runThreads(settings, outbox, ledger, writer, afterSent, made, clients, sentTopic, hold, restorer, ending)
   }
 
-  /// Returns true once a topic that was missing is there again.
+  /// Looks for a missing topic and has it created again. Returns true once it exists.
   private func restore(
     _ restorer: inout TopicRestorer?, _ hold: SendingHold, _ clients: SendingClients, _ settings: ProducerSettings
   ) throws -> Bool {
@@ -195,7 +199,7 @@ package final class ProducerService: Sendable {
         isWaiting: isWaiting, acknowledged: outbox.acknowledged, events.health
       ) { BrokerTrouble(clients.lastTrouble()) }
       let isCalm = !isWaiting && Clock.monotonicMilliseconds - begun > Self.calmMilliseconds
-      // What the broker refused may have been taken away meanwhile.
+      // Files that the broker refused may have been removed in the meantime.
       if isCalm { _ = hold.end() }
       if hold.refusal == nil, isCalm || outbox.acknowledged > 0 { events.health.well(.sending) }
       if Clock.monotonicMilliseconds >= nextReview {
@@ -209,13 +213,13 @@ package final class ProducerService: Sendable {
         if hold.endsRun, hold.refusal != nil { ending.set() }
         if try restore(&restorer, hold, clients, settings) { hold.topicIsThere() }
         if let fatal = clients.fatalError { throw fatal }
-        // Where nothing is sent nobody else would notice.
+        // As long as nothing is sent, nothing else would notice that the ledger was removed or replaced.
         try ledger.checkPlace()
       } catch {
         failure.withLock { $0 = $0 ?? error }
         ending.set()
       }
-      // A full queue holds the finder up, and nobody empties it any more.
+      // The finder may be blocked by a full queue that no sender empties any more.
       if ending.isSet { candidates.close() }
     }
     candidates.close()
@@ -235,12 +239,12 @@ package final class ProducerService: Sendable {
     clients.close()
     writer.close()
     writing.join()
-    // What was given back for a fatal error looks like the end.
+    // Images that are given back because of a fatal error look like the end of a run.
     if let error = failure.withLock({ $0 }) ?? writer.failure.withLock({ $0 }) ?? clients.fatalError { throw error }
   }
 }
 
-/// A run that only sends what is there does not wait for a broker for ever.
+/// The error of a run with `once` when the broker acknowledges nothing: such a run does not wait forever.
 struct NoAcknowledgement: Error, CustomStringConvertible {
   let seconds: Int
   /// What keeps the client from a broker, if anything is known.

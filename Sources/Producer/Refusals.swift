@@ -1,17 +1,17 @@
 import Platform
 import Synchronization
 
-/// The files that could not be sent. Each is tried again when it changes; after a while, too, if the system or the broker was at
-/// fault.
+/// The files that could not be sent. Each is tried again when it changes. If the system or the broker was at fault, it
+/// is also tried again after a while.
 final class Refusals: Sendable {
   private struct Refusal {
-    /// How the file looked; nil if it could not be inspected.
+    /// The file's status when it was refused; nil if it could not be inspected.
     let status: FileStatus?
-    /// Monotonic ms; nil: not before it changes.
+    /// When to try again, in monotonic ms; nil: not before the file changes.
     var retry: Int64?
-    /// How long was waited for that, in ms.
+    /// The wait before that, in ms.
     var delay: Int64
-    /// The broker refused it.
+    /// Whether the broker refused the file.
     let isByBroker: Bool
   }
 
@@ -28,7 +28,7 @@ final class Refusals: Sendable {
   }
 
   private let state = Mutex(State())
-  /// If there are more, all are forgotten, tried and reported again: memory is bounded.
+  /// If there are more, all are forgotten, and are tried and reported again, because memory is bounded.
   private static let most = 100_000
   private static let firstDelay: Int64 = 10_000
   private static let longestDelay: Int64 = 60_000
@@ -36,15 +36,15 @@ final class Refusals: Sendable {
   enum News: Equatable {
     /// The file was not refused before.
     case first
-    /// An earlier version of it was.
+    /// An earlier version of the file was refused.
     case otherVersion
-    /// Nothing has changed.
+    /// This version of the file was refused before.
     case none
   }
 
   /// - Parameters:
-  ///   - isPassing: the disk, the system or the broker was at fault, and may not be the next time.
-  ///   - isByBroker: the broker refused it: it waits for a person.
+  ///   - isPassing: the disk, the system or the broker was at fault, so a later try may succeed.
+  ///   - isByBroker: the broker refused the file, which waits for a person.
   func add(
     _ path: String, _ status: FileStatus?, isPassing: Bool = false, isByBroker: Bool = false,
     now: Int64 = Clock.monotonicMilliseconds
@@ -61,8 +61,8 @@ final class Refusals: Sendable {
     }
   }
 
-  /// Whether this version of a file is not to be tried at the moment. The refusal of an earlier version stays until the file is
-  /// sent or gone: until then it is one that could not be sent.
+  /// Whether this version of a file is not to be tried at the moment. The refusal of an earlier version stays until the
+  /// file is sent or gone: until then the file counts as one that could not be sent.
   func contains(_ path: String, _ status: FileStatus, now: Int64 = Clock.monotonicMilliseconds) -> Bool {
     state.withLock { state in
       guard let known = state.files[path.pathKey], known.status == status else { return false }
@@ -70,15 +70,15 @@ final class Refusals: Sendable {
     }
   }
 
-  /// Returns true if it was there.
+  /// Returns true if the file was refused before.
   func remove(_ path: String) -> Bool { state.withLock { $0.put(nil, path.pathKey) } }
 
   var count: Int { state.withLock { $0.files.count } }
 
-  /// How many of them the broker refused.
+  /// The number of files that the broker refused.
   var byBroker: Int { state.withLock { $0.byBroker } }
 
-  /// Forgets those that the broker refused and that do not exist any more. Returns how many.
+  /// Forgets files that the broker refused and that no longer exist. Returns how many.
   func forgetMissing(_ exists: (_ path: String) -> Bool) -> Int {
     let keys = state.withLock { state in
       state.byBroker == 0 ? [] : state.files.filter(\.value.isByBroker).map(\.key)

@@ -1,17 +1,18 @@
 import Platform
 import Synchronization
 
-/// Bounds what is sent and not yet done with, in bytes of messages.
+/// A limit on the bytes of messages that are sent and not yet done with.
 package protocol SendBudget: Sendable {
-  /// Waits until `bytes` fit, at most so long. An item larger than the whole budget goes alone.
+  /// Waits until `bytes` fit, at most `timeoutMilliseconds`. An item that is larger than the whole budget is sent
+  /// alone.
   func acquire(_ bytes: Int, timeoutMilliseconds: Int) -> Bool
-  /// A message has its place in the topic.
+  /// A message was delivered and has its offset in the topic.
   func delivered(_ bytes: Int, partition: Int32, offset: Int64)
-  /// A message will not get one.
+  /// A message will not be delivered.
   func failed(_ bytes: Int)
 }
 
-/// What is in flight to the broker: memory.
+/// A limit on the messages in flight to the broker, and so on memory.
 final class InFlightBudget: SendBudget {
   private let gate: Gate
 
@@ -24,8 +25,8 @@ final class InFlightBudget: SendBudget {
   func failed(_ bytes: Int) { gate.release(bytes) }
 }
 
-/// What is sent and not yet *stored*. The embedded broker keeps 5 MiB a partition and forgets the oldest without a
-/// word, so that no more may be on the way.
+/// A limit on what is sent and not yet *stored*. The embedded broker keeps 5 MiB per partition and silently drops the
+/// oldest messages, so no more than that may be on the way.
 package final class UnstoredBudget: SendBudget {
   private let gate: Gate
   private let partitions = Mutex<[Int32: Partition]>([:])
@@ -35,7 +36,8 @@ package final class UnstoredBudget: SendBudget {
     var waiting: [(offset: Int64, bytes: Int)] = []
   }
 
-  /// Below what one partition keeps, for all partitions together: which one a message goes to is not known before.
+  /// The limit for all partitions together, in bytes. It is less than one partition keeps, because the partition of a
+  /// message is not known in advance.
   static let embeddedLimit = 4 << 20
 
   package init(limit: Int = UnstoredBudget.embeddedLimit) { gate = Gate(limit: limit) }
@@ -45,7 +47,7 @@ package final class UnstoredBudget: SendBudget {
   }
 
   package func delivered(_ bytes: Int, partition: Int32, offset: Int64) {
-    // The consumer may have stored it before this thread was told of its delivery.
+    // The consumer may have stored the message before this thread learns of its delivery.
     let isStored = partitions.withLock { partitions in
       if offset < partitions[partition, default: Partition()].stored { return true }
       partitions[partition, default: Partition()].waiting.append((offset, bytes))
@@ -56,10 +58,10 @@ package final class UnstoredBudget: SendBudget {
 
   package func failed(_ bytes: Int) { gate.release(bytes) }
 
-  /// Nothing is on its way.
+  /// Whether nothing is on the way.
   package var isEmpty: Bool { gate.used == 0 }
 
-  /// Everything before `next` is stored.
+  /// Everything before the offset `next` is stored.
   package func stored(_ partition: Int32, next: Int64) {
     let freed = partitions.withLock { partitions in
       partitions[partition, default: Partition()].stored = next

@@ -3,21 +3,21 @@ import Kafka
 import Platform
 import Wire
 
-/// A file that is taken: finished, as far as anybody can tell.
+/// A file that was taken to be sent: it is finished, as far as anybody can tell.
 struct Candidate: Sendable {
   let path: String
-  /// How it looked when it was found finished; nil if an event said so, whatever it looks like.
+  /// The stamp with which the file was found finished; nil if an event said so, whatever its stamp.
   let stamp: FileStamp?
-  /// The hash of the version that was sent last, if any was.
+  /// The hash of the version that was sent last; nil if none was.
   let sent: Digest?
-  /// It was quiet for a while, so it is what it is, even if it is empty.
+  /// Whether the file was quiet for a while. Then it is sent as it is, even if it is empty.
   let hasSettled: Bool
-  /// How often it was taken before, too early.
+  /// How often the file was taken too early before.
   var tries = 0
 }
 
-/// Bytes of a file → message. Reads, hashes, encodes into the buffer that librdkafka takes over. Several threads run one
-/// `send` each; the segments of an image are sent by one, in order.
+/// Turns files into messages: reads a file, hashes it and encodes it into the buffer that librdkafka takes over.
+/// Several threads call `run`; the segments of an image are sent by one thread, in order.
 final class Sender: Sendable {
   private let input: String
   private let topic: String
@@ -77,7 +77,7 @@ final class Sender: Sendable {
     }
   }
 
-  /// The next candidate; nil at the end. Where none is there, what lingers for company is sent on its way at once.
+  /// The next candidate; nil at the end. If none is available, messages that linger to fill a batch are sent at once.
   private func next(_ candidates: BoundedQueue<Candidate>) -> Candidate? {
     if let candidate = candidates.pop(timeoutMilliseconds: 0) { return candidate }
     while !candidates.isFinished {
@@ -87,8 +87,8 @@ final class Sender: Sendable {
     return nil
   }
 
-  /// When it returns, the outbox or the ledger's writer has the path.
-  /// - Throws: `UnfinishedFile` if it was taken too early.
+  /// Sends a file. When this returns, the path is with the outbox or with the ledger's writer.
+  /// - Throws: `UnfinishedFile` if the file was taken too early.
   private func send(_ candidate: Candidate) throws {
     let name = try ImageName(namePrefix + candidate.path)
     let file = try File.open(input + "/" + candidate.path, .read)
@@ -105,12 +105,13 @@ final class Sender: Sendable {
   }
 
   private func isUnchanged(_ file: File, _ before: FileStatus) throws -> Bool {
-    // By its path: whoever renames another file over it leaves this one as it was.
-    // That it is this one its inode tells.
+    // By path, because a rename of another file over this one leaves the open file as it was. The inode in the stamp
+    // shows whether it is still the same file.
     try FileStatus.of(file.path).map { FileStamp($0) } == FileStamp(before)
   }
 
-  /// True where these very bytes were sent under the name: the file was only touched, or restored.
+  /// Whether exactly these bytes were already sent under this name: the file was only touched, or restored. If so, this
+  /// records it in the ledger.
   private func wasSent(_ candidate: Candidate, _ before: FileStatus, _ digest: Digest) -> Bool {
     guard candidate.sent == digest else { return false }
     writer.add(.known(path: candidate.path, stamp: FileStamp(before), digest: digest))
@@ -118,7 +119,7 @@ final class Sender: Sendable {
   }
 
   private func sendWhole(_ file: File, _ before: FileStatus, _ name: ImageName, _ candidate: Candidate) throws {
-    // One byte more, to see the end of the file.
+    // One extra byte shows whether the file is longer by now.
     try buffers.withBuffer(segmentBytes + 1) { buffer in
       let count = try file.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<(before.size + 1)]), at: 0)
       let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count])
@@ -137,7 +138,7 @@ final class Sender: Sendable {
     }
   }
 
-  /// Reads the file twice: every segment names the hash of the whole.
+  /// Sends a file in segments. Reads it twice, because every segment names the hash of the whole.
   private func sendSegments(_ file: File, _ before: FileStatus, _ name: ImageName, _ candidate: Candidate) throws {
     try buffers.withBuffer(segmentBytes + 1) { buffer in
       let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<segmentBytes])
@@ -151,18 +152,18 @@ final class Sender: Sendable {
       var failure: (any Error)?
       do {
         var hash = SHA256()
-        // One for all of them: they stay in their order.
+        // One client for all segments, so that they stay in order.
         var client: KafkaProducer?
         for index in 0..<count {
           if stop.isSet { throw SendingStopped() }
-          // Its other segments are refused, too.
+          // The other segments would be refused, too.
           if let refusal = hold.refusal, hold.isHeld() { throw refusal }
           let position = index * segmentBytes
           let length = try file.read(into: piece, at: position)
           guard length == min(segmentBytes, before.size - position) else { throw FileChanged(tries: candidate.tries) }
           let bytes = UnsafeRawBufferPointer(rebasing: piece[..<length])
           hash.update(bytes)
-          // Before the last segment is out, not after: what has changed must not look whole.
+          // Checked before the last segment is sent, not after: an image that has changed must not look complete.
           if index == count - 1, try hash.finish() != digest || !isUnchanged(file, before) {
             throw FileChanged(tries: candidate.tries)
           }
@@ -181,7 +182,7 @@ final class Sender: Sendable {
     }
   }
 
-  /// nil if the run ends.
+  /// nil if `stop` is set.
   private func digest(of file: File, _ piece: UnsafeMutableRawBufferPointer) throws -> Digest? {
     var hash = SHA256()
     var place = 0
@@ -194,7 +195,7 @@ final class Sender: Sendable {
     }
   }
 
-  /// Hands one message to the client. Waits while too much is on its way.
+  /// Hands one message to the client. Waits while too much is in flight.
   /// - Parameter announce: takes the message's size, and returns its token.
   private func produce(
     _ bytes: UnsafeRawBufferPointer, _ headers: ImageHeaders, _ envelope: Envelope, _ name: ImageName,
@@ -206,7 +207,7 @@ final class Sender: Sendable {
     let total = size + key.count + kafkaHeaders.reduce(0) { $0 + $1.name.utf8.count + $1.value.count }
     while !budget.acquire(total, timeoutMilliseconds: 100) {
       if stop.isSet { throw SendingStopped() }
-      // Over many partitions, the whole budget may be in batches that wait to be filled.
+      // With many partitions, the whole budget may be in batches that wait to be filled.
       clients.flush(timeoutMilliseconds: 1)
     }
     let payload = PayloadBuffer(capacity: size)
@@ -228,12 +229,12 @@ final class Sender: Sendable {
     }
   }
 
-  /// A client has a message's report. Called on that client's thread.
+  /// Handles the delivery report of a message. Called on the client's thread.
   func report(_ report: DeliveryReport, by way: SendingClients.Way) {
     guard let settled = outbox.settle(report.token, failure: report.error) else { return }
     if report.error == nil {
       if hold.end() { events.sendingGoesOn() }
-      // Before the image gets to the ledger: its mark goes with it.
+      // Before the image gets to the ledger, because its mark is recorded with it.
       sentTopic.acknowledged(report, key: namePrefix + settled.path, by: way)
       budget.delivered(settled.bytes, partition: report.partition, offset: report.offset)
     } else {
@@ -242,7 +243,7 @@ final class Sender: Sendable {
     finish(settled.flight)
   }
 
-  /// All of an image is acknowledged, or something of it never will be.
+  /// Handles the end of a flight: all of the image is acknowledged, or some of it never will be.
   private func finish(_ flight: Outbox.Flight?) {
     guard let flight else { return }
     if let failure = flight.failure { return gaveUp(flight.path, failure) }
@@ -259,7 +260,7 @@ final class Sender: Sendable {
     switch failure {
     case let error as FileChanged: releaseUnfinished(path, .changes, tries: error.tries)
     case is SendingStopped: outbox.release(path)
-    // That ends the client, and not for this image alone.
+    // A fatal error ends the client, and does not concern this image alone.
     case let error as KafkaError where error.isFatal: outbox.release(path)
     case let error as KafkaError: gaveUp(path, error)
     default:
@@ -290,7 +291,7 @@ final class Sender: Sendable {
   }
 }
 
-/// The file was altered while its segments were sent.
+/// The file changed while its segments were sent.
 private struct FileChanged: Error {
   let tries: Int
 }

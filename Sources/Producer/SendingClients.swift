@@ -2,22 +2,25 @@ import Kafka
 import Synchronization
 import Wire
 
-/// The clients that images are sent by: librdkafka compresses all that a client sends or nothing, and to compress in vain costs a
-/// tenth of what sending costs. One that does not compress is there always, one that does is made with the first image that
-/// is worth it. Versions of one image never overtake each other: the next is not sent before the last is in the ledger.
+/// The Kafka clients that send images. A librdkafka client compresses everything that it sends or nothing, and
+/// compressing in vain costs a tenth of what sending costs. So there are two clients. One does not compress and always
+/// exists. One compresses, and is created for the first image that is worth it.
+///
+/// Versions of one image never overtake each other: the next one is not sent before the last one is in the ledger.
 final class SendingClients: Sendable {
-  /// Which of the two sent a message.
+  /// The client that sent a message.
   enum Way: Sendable { case main, compressing }
   typealias Report = @Sendable (DeliveryReport, Way) -> Void
 
-  /// Answers questions, too. Compresses nothing, but where it sends everything.
+  /// Also answers queries. Compresses nothing, unless it is the only client.
   let main: KafkaProducer
-  /// Of the one that compresses; nil where there is none.
+  /// The settings of the client that compresses; nil if there is none.
   private let compressing: KafkaSettings?
   private let second = Mutex<KafkaProducer?>(nil)
   private let report: Report
 
-  /// These have codes for single bytes and win back what Base64 adds, of any image. snappy and lz4 only find repetitions.
+  /// Codecs that have codes for single bytes, so they save what Base64 adds, for any image. snappy and lz4 only find
+  /// repetitions.
   private static let shrinkingBase64: Set = ["gzip", "zstd"]
 
   /// - Throws: an error that names the property when the library refuses a setting.
@@ -31,8 +34,8 @@ final class SendingClients: Sendable {
     self.report = report
   }
 
-  /// The client for an image. Not to be called any more once `close` is.
-  /// - Parameter image: its bytes, or of a large one the first piece.
+  /// The client for an image. Must not be called after `close`.
+  /// - Parameter image: its bytes, or the first segment of a large image.
   func client(for image: UnsafeRawBufferPointer) throws(KafkaError) -> KafkaProducer {
     guard let compressing, Compressibility.isWorthwhile(image) else { return main }
     return try second.withLock { [report] (second) throws(KafkaError) in
@@ -45,21 +48,21 @@ final class SendingClients: Sendable {
 
   private var made: [KafkaProducer] { [main] + second.withLock { $0.map { [$0] } ?? [] } }
 
-  /// As `KafkaProducer.flush`, of all of them.
+  /// Like `KafkaProducer.flush`, for all clients. They share the timeout.
   func flush(timeoutMilliseconds: Int) {
     let clients = made
     for client in clients { _ = client.flush(timeoutMilliseconds: max(1, timeoutMilliseconds / clients.count)) }
   }
 
-  /// Has each of them look at the topic now, which takes up a new one at once.
+  /// Makes each client look up the topic now, so that it uses a new one at once.
   func lookAt(_ topic: String, timeoutMilliseconds: Int) throws(KafkaError) {
     for client in made { _ = try client.partitionCount(of: topic, timeoutMilliseconds: timeoutMilliseconds) }
   }
 
-  /// What ended one of them.
+  /// The fatal error of one of the clients, if any.
   var fatalError: KafkaError? { made.lazy.compactMap(\.fatalError).first }
 
-  /// The newest of what keeps them from a broker.
+  /// The newest trouble that keeps a client from a broker.
   func lastTrouble() -> ClientTrouble? { made.compactMap { $0.lastTrouble() }.max { $0.time < $1.time } }
 
   func close() { for client in made { client.close() } }

@@ -2,19 +2,19 @@ import Kafka
 import Platform
 import Synchronization
 
-/// Holds the senders back while nothing of what they send is taken: the topic is missing, or the broker refuses all messages
-/// until a person changes something. A refusal is tried again after a while, longer each time.
+/// Holds the senders back while nothing that they send is accepted: the topic is missing, or the broker refuses all
+/// messages until a person changes something. After a refusal, sending is tried again after a while, longer each time.
 final class SendingHold: Sendable {
   private struct State {
     var isTopicMissing = false
     /// The last refusal since the last acknowledgement.
     var refusal: KafkaError?
-    /// Nothing is sent before, by the monotonic clock, in ms.
+    /// Nothing is sent before this time, in ms of the monotonic clock.
     var until: Int64 = 0
     var delay: Int64 = 0
   }
 
-  /// Whether a refusal ends the run instead: one that only sends what is there does not wait for a person.
+  /// Whether a refusal ends the run: a run that sends only existing files does not wait for a person.
   let endsRun: Bool
   private let state = Mutex(State())
   private static let firstDelay: Int64 = 10_000
@@ -27,12 +27,13 @@ final class SendingHold: Sendable {
     state.withLock { $0.isTopicMissing || now < $0.until }
   }
 
-  /// Why the broker takes nothing at the moment; nil if it takes messages, as far as is known.
+  /// Why the broker accepts nothing at the moment; nil if it accepts messages, as far as is known.
   var refusal: KafkaError? { state.withLock { $0.refusal } }
 
   var isTopicMissing: Bool { state.withLock { $0.isTopicMissing } }
 
-  /// The broker refuses everything. Refusals of what was sent before the first one was known are the same refusal.
+  /// The broker refuses everything. Messages that were sent before the first refusal was known may be refused, too;
+  /// these count as the same refusal.
   func refused(_ error: KafkaError, now: Int64 = Clock.monotonicMilliseconds) {
     state.withLock { state in
       state.refusal = error
@@ -46,8 +47,8 @@ final class SendingHold: Sendable {
 
   func topicIsThere() { state.withLock { $0.isTopicMissing = false } }
 
-  /// The broker has accepted a message, or no image waits any more.
-  /// - Returns: true if it refused before.
+  /// Ends the refusal: the broker has accepted a message, or no image is waiting any more.
+  /// - Returns: true if the broker refused messages before.
   func end() -> Bool {
     state.withLock { state in
       guard state.refusal != nil else { return false }

@@ -4,24 +4,24 @@ import Kafka
 import Platform
 import Synchronization
 
-/// Whether the topic is still the one that images were sent to. Deleted and made anew, it holds nothing of what the ledger
-/// has as sent, and nothing else would tell: librdkafka before 2.4 knows no topic ids.
+/// Checks whether the topic is still the one that images were sent to. A topic that was deleted and re-created holds
+/// nothing of what the ledger has as sent. Nothing else would show this: librdkafka before 2.4 does not know topic ids.
 ///
-/// For each partition the ledger has a message that the topic acknowledged. Where that is found at its place, everything
-/// that was acknowledged before the look went to the same topic, and a newer mark takes its place. So no image that is sent
-/// to the new topic hides the old one.
+/// For each partition the ledger has a mark: a message that the topic has acknowledged. If the topic still has it at
+/// its offset, everything that was acknowledged before the check went to the same topic, and a newer mark replaces the
+/// old one. So images that are sent to a new topic never hide the change.
 final class SentTopic: Sendable {
   private struct State {
-    /// As the ledger has them.
+    /// The marks as the ledger has them.
     var marks: [Int32: SentMark] = [:]
-    /// Where these were when the run began.
+    /// The offsets of the ledger's marks when the run began.
     var first: [Int32: Int64] = [:]
-    /// The last message of each partition that was acknowledged in this run.
+    /// The last acknowledged message of each partition in this run.
     var last: [Int32: SentMark] = [:]
-    /// Its offset by each client: these do not wait for each other.
+    /// The last acknowledged offset of each partition, per client: the clients do not wait for each other.
     var order: [SendingClients.Way: [Int32: Int64]] = [:]
     var isNew = false
-    /// The ledger says so.
+    /// Whether the ledger has recorded `isNew`.
     var isRecorded = false
   }
 
@@ -31,12 +31,12 @@ final class SentTopic: Sendable {
   private let events: ProducerEvents
   private let rereader: Mutex<Rereader>
   private let state = Mutex(State())
-  /// False where the topic lasts as long as the run.
+  /// False if the topic lasts only as long as the run.
   private let canBeMadeAnew: Bool
 
-  /// How often a partition is looked at, each in turn, in ms.
+  /// The time between two checks, in ms. Each check looks at one partition, in turn.
   private static let interval: Int64 = 10_000
-  /// How long one look may take, in ms.
+  /// The time limit of one check, in ms.
   private static let patience = 2_000
 
   init(_ settings: ProducerSettings, client: KafkaClient, ledger: Ledger, events: ProducerEvents) {
@@ -45,19 +45,20 @@ final class SentTopic: Sendable {
     self.ledger = ledger
     self.events = events
     var reading = settings.kafka
-    // To be allowed to write is not to be allowed to read: that needs no word each time.
+    // A user that may write may still not be allowed to read. That is not worth a log line each time.
     reading.onLog = nil
     reading.set("fetch.message.max.bytes", "1")
-    // What is asked for is there.
+    // The requested message exists, so the broker has nothing to wait for.
     reading.set("fetch.wait.max.ms", "20")
     rereader = Mutex(Rereader(reading))
     canBeMadeAnew = settings.embeddedCluster == nil
   }
 
-  /// The marks for what is written to the ledger.
+  /// The marks to record with the next lines of the ledger.
   var last: [Int32: SentMark] { state.withLock { $0.last } }
 
-  /// A message is in the topic. Called on the client's thread, for each partition in the order of its client's messages.
+  /// A message is in the topic. Called on the client's thread. For each partition, the messages of one client arrive in
+  /// order.
   func acknowledged(_ report: DeliveryReport, key: String, by way: SendingClients.Way = .main) {
     guard canBeMadeAnew, report.offset >= 0 else { return }
     let digest = Array(key.utf8).withUnsafeBytes { SHA256.hash($0) }
@@ -74,8 +75,8 @@ final class SentTopic: Sendable {
     }
   }
 
-  /// To be called before anything is sent.
-  /// - Parameter milliseconds: a broker that does not answer is not waited for any longer.
+  /// Compares the topic with the ledger's marks. To be called before anything is sent.
+  /// - Parameter milliseconds: the longest wait for a broker that does not answer.
   func compare(withinMilliseconds milliseconds: Int) throws {
     let (marks, isNew) = (try ledger.marks(), try ledger.isTopicNew())
     state.withLock {
@@ -88,7 +89,7 @@ final class SentTopic: Sendable {
     record()
   }
 
-  /// Looks now and then until `ending` is set.
+  /// Checks the topic periodically until `ending` is set.
   func watch(until ending: StopFlag) {
     var next = Clock.monotonicMilliseconds + Self.interval
     var turn = 0
@@ -103,7 +104,8 @@ final class SentTopic: Sendable {
     }
   }
 
-  /// To be called when everything is acknowledged, so that the ledger has the newest marks.
+  /// Checks the topic once more and updates the ledger's marks. To be called when everything is acknowledged, so that
+  /// the ledger has the newest marks.
   func finish(withinMilliseconds milliseconds: Int) {
     let moved = state.withLock { state in state.last.keys.filter { state.marks[$0] != state.last[$0] } }
     look(at: moved.sorted(), Deadline(milliseconds))
@@ -123,13 +125,13 @@ final class SentTopic: Sendable {
   private func look(at partitions: [Int32], _ deadline: Deadline) {
     guard canBeMadeAnew, !partitions.isEmpty else { return }
     do {
-      // Gone at the moment, it is not another one yet.
+      // A topic that is missing at the moment is not a different topic yet.
       guard let count = try client.partitionCount(of: topic, timeoutMilliseconds: deadline.left) else { return }
       for partition in partitions where deadline.left > 0 && !state.withLock({ $0.isNew }) {
         try look(at: partition, count: count, deadline)
       }
     } catch {
-      // A broker that is away is of no concern here, nor is a ledger that cannot be written just now: the mark stays.
+      // An unreachable broker does not matter here, nor does a ledger that cannot be written just now: the mark stays.
     }
   }
 
@@ -148,7 +150,8 @@ final class SentTopic: Sendable {
     state.withLock { $0.marks[partition] = newest }
   }
 
-  /// True, too, where nobody can say: the message was compacted away, this user may not read, or the ledger is an old one.
+  /// Whether the topic still has the message of a mark. Also true if nobody can tell: the message was compacted away,
+  /// this user may not read, or the ledger is an old one.
   private func isThere(_ mark: SentMark, _ partition: Int32, _ deadline: Deadline) throws -> Bool {
     guard let key = mark.key else { return true }
     do {
@@ -171,7 +174,7 @@ final class SentTopic: Sendable {
     events.topicIsNew(topic, because: reason)
   }
 
-  /// Where that fails, the mark in the ledger still shows it.
+  /// Records in the ledger that the topic is new. If that fails, the mark in the ledger still shows it.
   private func record() {
     guard state.withLock({ $0.isNew && !$0.isRecorded }) else { return }
     guard (try? ledger.setTopicNew()) != nil else { return }

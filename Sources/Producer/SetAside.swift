@@ -2,30 +2,31 @@ import Glibc
 import Kafka
 import Platform
 
-/// A file under a name of our own, where nobody renames another version over it: what is looked at there is what is
-/// acted upon. Scans leave the name alone, and a kill in between leaves it to the next producer.
+/// A file under a temporary name that only this program uses. No writer renames another version over it, so the file
+/// that is checked is the file that is moved or deleted. Scans ignore the name. If the program is killed in between,
+/// the next producer takes care of the file.
 struct SetAside {
   private let folder: Folder
   private let leaf: String
   private let place: Folder
   private let name: String
 
-  /// Behind a dot and the file's own name.
+  /// Follows a dot and the file's own name.
   private static let suffix = ".image-pipeline-sent"
-  /// A name that is too long for the suffix is kept as it is, in a folder beside it.
+  /// A folder next to files whose names are too long for the suffix. They are set aside in it, under their own names.
   private static let shelter = ".image-pipeline-sent"
   private static let longest = 255
 
-  /// Takes a file out of the way of its writers.
-  /// - Returns: nil where it is gone.
-  /// - Throws: EEXIST where an earlier one was left there.
+  /// Renames a file so that its writers do not reach it any more.
+  /// - Returns: nil if the file is gone.
+  /// - Throws: EEXIST if an earlier file was left under the temporary name.
   static func take(_ leaf: String, in folder: Folder) throws(SystemError) -> SetAside? {
     let name = "." + leaf + suffix
     let isLong = name.utf8.count > longest
     let file = SetAside(
       folder: folder, leaf: leaf, place: isLong ? try folder.folder(shelter, creating: true) : folder,
       name: isLong ? leaf : name)
-    // A look is enough: the name is this producer's alone.
+    // Checking first is enough, because only this producer uses the name.
     guard try file.status() == nil else { throw SystemError("set aside", folder.path + "/" + leaf, code: EEXIST) }
     do { try folder.rename(leaf, to: file.place, as: file.name) } catch {
       file.leave()
@@ -35,7 +36,7 @@ struct SetAside {
     return file
   }
 
-  /// One that was left; nil where there is none.
+  /// A file that was left set aside; nil if there is none.
   static func left(_ leaf: String, in folder: Folder) throws(SystemError) -> SetAside? {
     var file = SetAside(folder: folder, leaf: leaf, place: folder, name: "." + leaf + suffix)
     if file.name.utf8.count > longest {
@@ -45,12 +46,12 @@ struct SetAside {
     return try file.status() == nil ? nil : file
   }
 
-  /// The names that files had in a folder before they were set aside.
+  /// The original paths of files that are set aside; empty if the entry is none of them.
   /// - Parameters:
-  ///   - path: what a scan has found, relative to `root`.
+  ///   - path: the path of an entry that a scan has found, relative to `root`.
   static func originals(_ path: String, _ kind: FileStatus.Kind, root: String) -> [String] {
     let leaf = path.lastComponent
-    // By bytes: as characters, a dot with a combining accent behind it is no dot.
+    // By bytes: as a Character, a dot with a combining accent after it is not a dot.
     guard leaf.utf8.first == UInt8(ascii: ".") else { return [] }
     let folder = String(path[..<leaf.startIndex])
     if kind == .folder, leaf == shelter[...] {
@@ -61,18 +62,19 @@ struct SetAside {
     return [folder + String(leaf.utf8.prefix(length).dropFirst())!]
   }
 
-  /// Of the file itself, not of what a link leads to.
+  /// The status of the file itself, not of a link's target.
   func status() throws(SystemError) -> FileStatus? { try place.status(name) }
 
-  /// The file itself, for reading.
+  /// Opens the file itself for reading.
   func open() throws(SystemError) -> File { try place.file(name, .read) }
 
-  /// Gives it its name back. False where another file has that by now: its writer has replaced this one.
+  /// Gives the file its name back. Returns false if another file has that name by now: its writer has replaced this
+  /// one.
   func putBack() throws(SystemError) -> Bool {
     defer { leave() }
     do { try place.rename(name, to: folder, as: leaf, replacing: false) } catch {
       if error.code == EEXIST { return false }
-      // Somebody else has put it back.
+      // Somebody else has already put it back.
       if error.code != ENOENT { throw error }
     }
     return true
@@ -83,7 +85,7 @@ struct SetAside {
     try place.remove(name)
   }
 
-  /// Moves it to a folder of the same file system, where an earlier version may be: both are kept.
+  /// Moves the file to a folder on the same file system. If an earlier version is there, both are kept.
   func move(to target: Folder) throws(SystemError) {
     defer { leave() }
     var number = 1
@@ -96,6 +98,6 @@ struct SetAside {
     }
   }
 
-  /// Leaves nothing behind in the folder of the user's.
+  /// Removes the shelter folder if it is empty, so that nothing is left in the user's folder.
   private func leave() { if place !== folder { try? folder.removeFolder(Self.shelter) } }
 }

@@ -1,43 +1,44 @@
 import Platform
 
 /// Decides when a file is finished if no event says so: once it has not changed for a while.
-/// A pure state machine; times come from its caller.
+/// A pure state machine; the caller passes in the time.
 struct Settling {
   private struct Entry {
     let status: FileStatus
-    /// Since when the file is known to look like this, monotonic ms.
+    /// Since when the file has looked like this, as far as is known, in monotonic ms.
     let since: Int64
-    /// Since when it waits, monotonic ms.
+    /// Since when the file has been waiting, in monotonic ms.
     let begun: Int64
-    /// How often it was taken before, and was not finished.
+    /// How often the file was taken too early before.
     let tries: Int
     let isClosed: Bool
-    /// `queue` has it.
+    /// Whether `queue` has the path.
     var isQueued = true
   }
 
   enum Verdict: Equatable {
-    /// The file is finished, as far as this shows. It was taken too early that many times before. `isClosed`: an event has told
-    /// that it was closed since it was last taken, so it may be another version though it looks the same.
+    /// The file is finished, as far as its status shows. `tries`: how often it was taken too early before. `isClosed`:
+    /// an event has reported a close since the file was last taken, so it may be another version although it looks the
+    /// same.
     case finished(tries: Int, isClosed: Bool)
-    /// `due` returns the file when it is to be looked at again. Each `quiet` ms of waiting counts as one try, too.
+    /// `due` returns the file when it is time to look at it again. Each `quiet` ms of waiting counts as one try, too.
     case waiting(tries: Int)
   }
 
-  /// How long a file must not change, in ms.
+  /// How long a file must stay unchanged, in ms.
   private let quiet: Int64
   /// By `pathKey`.
   private var entries: [[UInt8]: Entry] = [:]
-  /// When each file is to be looked at again. `quiet` is the same for all, so the order of arrival will do: an entry that
-  /// is due earlier than the one before it waits for at most `quiet` longer.
+  /// When to look at each file again. `quiet` is the same for all files, so the order of arrival is good enough: an
+  /// entry that is due earlier than the one before it waits at most `quiet` longer.
   private var queue: [(path: String, due: Int64)] = []
   private var head = 0
 
-  /// A file system of another host has a clock of its own. A file on it is believed to be old only beyond this, in ns.
+  /// Another host's file system has its own clock. A file on it counts as old only with this additional margin, in ns.
   private static let clockTolerance: Int64 = 60_000_000_000
-  /// The kernel stamps files with a time that may be one tick old, in ns.
+  /// The kernel's file times may be one tick old. In ns.
   private static let tick: Int64 = 10_000_000
-  /// The scan pauses while so many files settle: memory is bounded.
+  /// The scan pauses while this many files are settling, because memory is bounded.
   static let most = 100_000
 
   init(quietMilliseconds: Int) { quiet = Int64(quietMilliseconds) }
@@ -47,9 +48,9 @@ struct Settling {
 
   func contains(_ path: String) -> Bool { entries[path.pathKey] != nil }
 
-  /// Looks at a file as it is now.
+  /// Observes the current status of a file.
   /// - Parameters:
-  ///   - isLocal: whether this host's kernel stamps its ctime.
+  ///   - isLocal: whether this host's kernel sets the file's ctime.
   ///   - now: monotonic ms.
   ///   - wall: ns since 1970.
   mutating func observe(_ path: String, _ status: FileStatus, isLocal: Bool, now: Int64, wall: Int64) -> Verdict {
@@ -73,15 +74,15 @@ struct Settling {
   private func tries(of entry: Entry, now: Int64) -> Int { entry.tries + Int((now - entry.begun) / max(1, quiet)) }
 
   private func isOld(_ status: FileStatus, isLocal: Bool, wall: Int64) -> Bool {
-    // Wrapping: a file system may claim any time.
+    // Wrapping, because a file system may report any time.
     let age = wall &- (isLocal ? status.changed : max(status.modified, status.changed))
     return age >= quiet * 1_000_000 + (isLocal ? Self.tick : Self.clockTolerance)
   }
 
-  /// Makes a file wait, however old it is: a program has it open for writing, or may come back to it.
+  /// Makes a file wait, however old it is, because a program has it open for writing or may come back to it.
   /// - Parameters:
-  ///   - since: the last sign of a writer, monotonic ms.
-  ///   - isClosed: an event tells that a writer has just closed it.
+  ///   - since: the last sign of a writer, in monotonic ms.
+  ///   - isClosed: an event has reported that a writer has just closed the file.
   mutating func wait(_ path: String, _ status: FileStatus, since: Int64, tries: Int = 0, isClosed: Bool = false) {
     let entry = entries[path.pathKey]
     if let entry, entry.status == status, entry.since >= since, !isClosed, entry.isQueued { return }
@@ -92,26 +93,26 @@ struct Settling {
         isClosed: isClosed || entry?.isClosed ?? false))
   }
 
-  /// As `Verdict.waiting` has it.
+  /// The tries that `Verdict.waiting` has for the file.
   func tries(_ path: String, now: Int64) -> Int { entries[path.pathKey].map { tries(of: $0, now: now) } ?? 0 }
 
   private mutating func add(_ path: String, _ entry: Entry) {
     var entry = entry
     entry.isQueued = true
-    // Once is enough: a file that is written to for long is seen by many scans.
+    // One entry is enough: many scans see a file that is written to for a long time.
     if entries.updateValue(entry, forKey: path.pathKey)?.isQueued != true { queue.append((path, entry.since + quiet)) }
   }
 
-  /// For tests: how much `due` has to look at.
+  /// For tests: how many entries `due` has to look at.
   var queued: Int { queue.count - head }
 
-  /// The file is gone, or something else has settled its case.
+  /// Forgets a file that is gone, or that was handled in another way.
   mutating func forget(_ path: String) { entries[path.pathKey] = nil }
 
-  /// When `due` has something next; nil if nothing waits.
+  /// When `due` has the next entry to look at, in monotonic ms; nil if nothing waits.
   var nextDue: Int64? { head < queue.count ? queue[head].due : nil }
 
-  /// A file that has waited long enough to be looked at again.
+  /// Returns a file that has waited long enough to be looked at again; nil if there is none.
   mutating func due(now: Int64) -> String? {
     while head < queue.count, queue[head].due <= now {
       let path = queue[head].path
@@ -120,7 +121,7 @@ struct Settling {
         queue.removeFirst(head)
         head = 0
       }
-      // Forgotten files are passed over.
+      // Forgotten files are skipped.
       guard let entry = entries[path.pathKey] else { continue }
       if now - entry.since >= quiet {
         entries[path.pathKey]!.isQueued = false

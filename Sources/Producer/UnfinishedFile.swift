@@ -21,8 +21,8 @@ package enum UnfinishedFile: Error, CustomStringConvertible {
     }
   }
 
-  /// After so many tries, `SETTLE_MS` apart, a person is told, and `--once` does not wait any longer.
+  /// After this many tries, `SETTLE_MS` apart, the file is reported, and `--once` stops waiting for it.
   static let mostTries = 10
-  /// A file that may be open is moved or deleted after so many looks, `SETTLE_MS` apart, at which it was unchanged.
+  /// A file that may be open is moved or deleted after this many looks, `SETTLE_MS` apart, that found it unchanged.
   static let looks = 10
 }
