@@ -1,7 +1,7 @@
 // swift-tools-version: 6.0
 import PackageDescription
 
-/// What may be used of another target is `package`; an import does not pass on what it brings.
+/// API for other targets is `package`. An import does not re-export what it imports.
 let settings: [SwiftSetting] = [.enableUpcomingFeature("InternalImportsByDefault")]
 
 func layer(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -21,7 +21,7 @@ let package = Package(
   products: [
     .executable(name: "image-pipeline", targets: ["image-pipeline"]),
     .executable(name: "integration-test", targets: ["integration-test"]),
-    // For the packages Fuzz and Benchmarks.
+    // Used by the packages Fuzz and Benchmarks.
     .library(name: "Wire", targets: ["Wire", "Output", "Messaging", "Platform"]),
   ],
   targets: [
@@ -36,7 +36,7 @@ let package = Package(
     .systemLibrary(name: "CSystem", path: "Sources/C/CSystem"),
     .target(name: "CBase64", path: "Sources/C/CBase64"),
 
-    // What a topic holds, as those see it who know no broker.
+    // A topic's messages, as seen by code that knows no broker.
     layer("Messaging"),
     // Files, threads, time, processes.
     layer("Platform", ["CBase64", "CCrypto", "CSystem"]),
@@ -45,15 +45,15 @@ let package = Package(
     layer("Kafka", ["Crdkafka", "Messaging", "Platform"]),
     // Log, metrics, health, progress, the HTTP server.
     layer("Telemetry", ["CEvent", "Platform"]),
-    // What travels: envelope, headers, segments, image names.
+    // The message format: envelope, headers, segments, image names.
     layer("Wire", ["Messaging", "Platform"]),
-    // The environment's variables, and settings as plain values.
+    // Environment variables, and settings as plain values.
     layer("Configuration", ["Kafka", "Platform", "Telemetry", "Wire"]),
-    // What stands on disk: images, catalog, CSV file. Knows no Kafka.
+    // The stored data: images, catalog, CSV file. Knows no Kafka.
     layer("Output", ["Messaging", "Platform", "SQLite", "Telemetry", "Wire"]),
-    // Connecting to a cluster, creating a topic, what to do about Kafka's errors.
+    // Connecting to a cluster, creating a topic, handling Kafka's errors.
     layer("Cluster", ["Configuration", "Kafka", "Messaging", "Platform", "Telemetry", "Wire"]),
-    // Messages that cannot be stored: sending, listing, replay.
+    // Dead letters, messages that cannot be stored: sending, listing, replay.
     layer(
       "DeadLetters", ["Cluster", "Configuration", "Kafka", "Messaging", "Output", "Platform", "Telemetry", "Wire"]),
     // Folder → topic.
@@ -65,7 +65,7 @@ let package = Package(
         "Cluster", "Configuration", "DeadLetters", "Kafka", "Messaging", "Output", "Platform", "SQLite", "Telemetry",
         "Wire",
       ]),
-    // Checks, above all of it.
+    // Checks of everything, so it depends on all other layers.
     layer(
       "Doctor",
       [
@@ -79,10 +79,10 @@ let package = Package(
         "Cluster", "Configuration", "Consumer", "DeadLetters", "Doctor", "Kafka", "Output", "Platform", "Producer",
         "Telemetry", "Wire",
       ], swiftSettings: settings),
-    // Judges the pipeline from outside, so it knows nothing of its code but how to reach Kafka and files.
+    // Tests the pipeline from outside. It uses the pipeline's code only to reach Kafka and files.
     .executableTarget(name: "integration-test", dependencies: ["Kafka", "Platform"], swiftSettings: settings),
 
-    // A process that tests start; no product.
+    // A process that tests start. It is not a product.
     .executableTarget(
       name: "EmbeddedBroker", dependencies: ["Kafka", "Platform"], path: "Tests/EmbeddedBroker", swiftSettings: settings
     ),
@@ -111,9 +111,9 @@ let package = Package(
         "Cluster", "Configuration", "Consumer", "DeadLetters", "Kafka", "Output", "Platform", "Producer", "SQLite",
         "Telemetry", "Wire",
       ]),
-    // Links, and what the documents say of variables, metrics, columns and fault points.
+    // Tests of the documents: links, and what they say about variables, metrics, columns and fault points.
     .testTarget(name: "DocumentTests", dependencies: ["Configuration", "Platform"], swiftSettings: settings),
-    // These start the programs.
+    // Tests that start the programs.
     .testTarget(
       name: "ProgramTests",
       dependencies: [

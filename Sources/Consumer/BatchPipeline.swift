@@ -4,9 +4,9 @@ import Output
 import Platform
 import Telemetry
 
-/// One life as a member of the group: polls, prepares batches, stores them one after another, commits. One thread does all of it,
-/// but for what needs neither the topic nor the catalog: while a batch is stored, the next ones are prepared, and librdkafka
-/// fetches more.
+/// One membership of the group: polls, prepares batches, stores them one after another, and commits. All of it runs on
+/// one thread, except work that needs neither the topic nor the catalog: while a batch is stored, the next ones are
+/// prepared, and librdkafka fetches more.
 final class BatchPipeline {
   private let driver: SessionDriver
   private let store: ImageStore
@@ -18,18 +18,18 @@ final class BatchPipeline {
   private var ahead = PreparedBatches()
   private let prepare: (ImageStore.Batch, _ releasing: Bool) -> Preparation
 
-  /// How long the first message is waited for, and how long others while there is something else to do, in ms.
+  /// The poll timeouts, in ms: for the first message, and while there is something else to do.
   private static let patience = 200
   private static let moment = 2
-  /// A transaction's messages are prepared in as many batches. More of them would be waiting longer for a disk that is slower
+  /// A transaction's messages are prepared in this many batches. More would only wait longer for a disk that is slower
   /// than the broker.
   private static let mostAhead = 4
-  /// If images are small, more of them at once would only make the first one wait.
+  /// The most images in a prepared batch. If images are small, more of them would only make the first one wait.
   private static let mostImages = 256
   /// Bytes of messages above which a batch has memory to itself.
   private static let large = 12 << 20
 
-  /// - Parameter prepare: begins to prepare a batch; nil: the store does.
+  /// - Parameter prepare: begins to prepare a batch; nil to have the store do it.
   init(
     _ driver: SessionDriver, _ store: ImageStore, _ settings: ConsumerSettings, log: Log, events: ConsumerEvents,
     stop: StopFlag, prepare: ((ImageStore.Batch, _ releasing: Bool) -> Preparation)? = nil
@@ -51,7 +51,7 @@ final class BatchPipeline {
 
   /// Returns when `stop` is set, or when `count` or `untilIdle` is reached.
   /// - Parameter patience: how long to wait for an assignment.
-  /// - Throws: `NoPlace` after that.
+  /// - Throws: `NoPlace` if none arrives in that time.
   func run(patience: Duration) throws {
     while !stop.isSet {
       if let fatal = driver.fatalError { throw fatal }
@@ -65,7 +65,7 @@ final class BatchPipeline {
     try finish(downTo: 0)
   }
 
-  /// Looks once for messages, and stores what is to be stored. Returns true if the run has reached its end.
+  /// Polls once, and stores what is due. Returns true if the run has reached its end.
   private func turn() throws -> Bool {
     let left = settings.count.map { $0 - events.stored } ?? Int.max
     if left <= 0 { return true }
@@ -78,17 +78,17 @@ final class BatchPipeline {
     let came = try driver.pump(
       maximum: min(room - driver.session.waiting.count, 32), timeoutMilliseconds: timeout(isBusy))
     if came { upkeep.somethingCame() }
-    // One message may be far larger than a batch of ours: memory has no room for another batch next to it.
+    // One message may be far larger than a batch. Then memory has no room for another batch.
     let isLarge = driver.session.waiting.bytes > max(Self.large, 2 * batchBytes)
     if isLarge, try !finish(downTo: 0) { return false }
     let isFull = driver.session.waiting.isFull(count: room, bytes: batchBytes)
     let isDue = isFull || !came && !isBusy || driver.session.waiting.isOverdue(at: .now)
     if isDue, !driver.session.waiting.isEmpty {
       let isCareful = handOut(room)
-      // What is there is not kept for more that may not come soon.
+      // Waiting messages are not held back for others that may not arrive soon.
       try finish(downTo: isLarge ? 0 : isFull && !isCareful ? Self.mostAhead - 1 : 1)
     } else if !came, !isBusy {
-      // What is ready is not kept for company that is not there yet: while it is stored, more gathers by itself.
+      // A ready batch is not held back for others that do not exist yet. More messages gather while it is stored.
       try finishFirst()
     }
     return try driver.session.waiting.isEmpty && ahead.isEmpty && upkeep.run(driver, store)
@@ -108,8 +108,8 @@ final class BatchPipeline {
     return next.keepsContent
   }
 
-  /// Stores what is ahead until no more than so many batches are.
-  /// - Returns: as `finishFirst`.
+  /// Stores prepared batches until at most `count` are left.
+  /// - Returns: false if one of them is not stored: see `finishFirst`.
   @discardableResult
   private func finish(downTo count: Int) throws -> Bool {
     while ahead.count > count {
@@ -118,11 +118,11 @@ final class BatchPipeline {
     return true
   }
 
-  /// Stores the first of what is ahead, if anything is, and what is ready after it.
-  /// - Returns: false if it is not stored: then nothing that comes after it is, and all of it is read again.
+  /// Stores the first of the prepared batches, if there is one, together with the ready ones after it.
+  /// - Returns: false if it is not stored. Then the batches after it are not stored either, and all are read again.
   @discardableResult
   private func finishFirst() throws -> Bool {
-    // Their assignment, position or topic is not the one that is read now.
+    // The assignment, position or topic of these batches is no longer current.
     abandon(ahead.takeAll { [session = driver.session] in !session.isCurrent($0) })
     guard let first = ahead.takeFirst(upTo: settings.batchImages, settings.batchBytes) else { return true }
     let isStored: Bool
@@ -137,7 +137,8 @@ final class BatchPipeline {
     return isStored
   }
 
-  /// What the system is at fault for is tried again until it works, the batch is void, or the run ends.
+  /// A batch that fails through a fault of the system is tried again until it succeeds, the batch is void, or the run
+  /// ends.
   /// - Returns: whether all of it is stored.
   private func storeAll(of entry: PreparedBatches.Entry) throws -> Bool {
     var (batch, preparations, begun) = (entry.batch, entry.preparations, entry.begun)
@@ -183,8 +184,8 @@ final class BatchPipeline {
   }
 
   /// Waits after a failure that may pass.
-  /// - Returns: false if the batch is void, or cannot be tried again since its messages are not there any more.
-  /// - Throws: what does not pass.
+  /// - Returns: false if the batch is void, or if it cannot be tried again because its messages' content is gone.
+  /// - Throws: errors that do not pass.
   private func isRetried(_ batch: ImageStore.Batch, after error: any Error) throws -> Bool {
     if CatalogError.final(error, path: store.catalog.path) != nil { throw error }
     if !(error is SegmentFileGone && batch.isReleased) {
@@ -197,7 +198,7 @@ final class BatchPipeline {
     return false
   }
 
-  /// - Returns: false if the batch that waits is void.
+  /// - Returns: false if the waiting batch is void, or if the run ends.
   private func waits(_ duration: Duration) -> Bool {
     let end = ContinuousClock.now + duration
     while ContinuousClock.now < end {

@@ -14,10 +14,10 @@ struct ClientReports {
   }
 
   /// - Parameter isWaiting: whether the group has assigned nothing yet.
-  /// - Throws: the error itself if the client cannot go on after it.
+  /// - Throws: the error itself if the client cannot continue after it.
   func report(_ error: KafkaError, isWaiting: Bool) throws {
     if error.isFatal { throw error }
-    // What keeps it out of the group is why it is not ready.
+    // An error that keeps the consumer out of the group is the reason why it is not ready.
     if isWaiting { health.trouble(.partitions, KafkaErrorFix.described(error)) }
     guard let unsaid = repetitions.unsaid(of: error.name + error.context) else { return }
     log.warning(

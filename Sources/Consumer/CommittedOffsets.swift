@@ -2,24 +2,25 @@ import Kafka
 import Output
 import Telemetry
 
-/// The offsets that the group has on record: written for those who watch it, never used as positions.
+/// The offsets that the group has committed: written for those who watch the group, never used as positions.
 ///
-/// Operators reset them to have a topic read again, or in part not at all. Each commit of ours says so in its note, so that
-/// anybody else's can be told from one of ours that a crash has left behind the catalog.
+/// Operators reset them to have a topic read again, or to skip a part of it. The note of each of our commits says that
+/// it is ours. So an offset committed by another client can be told from one of ours that is behind the catalog because
+/// of a crash.
 enum CommittedOffsets {
   private static let mark = "image-pipeline "
-  /// Within a rebalance nobody else is waited for any longer, in ms.
+  /// The longest wait for the coordinator's answer, in ms: a rebalance is under way.
   private static let patience = 1_000
   private static let mostShown = 20
 
   static func note(of catalog: Catalog) -> String { mark + catalog.id }
 
-  /// Logs the offsets that somebody else has recorded and that are not where this output goes on. To be called at each
-  /// assignment, before anything is committed over them.
+  /// Logs the offsets that another client committed, if they differ from the positions at which this output continues.
+  /// To be called at each assignment, before anything is committed over them.
   static func review(
     of partitions: [Int32], _ positions: [Int32: Catalog.Position], _ consumer: KafkaConsumer, _ log: Log
   ) {
-    // A coordinator that does not answer just now is no reason to wait with the work.
+    // The work does not wait for a coordinator that does not answer now.
     guard let commits = try? consumer.commits(partitions: partitions, timeoutMilliseconds: patience) else { return }
     let ignored = commits.filter { partition, commit in
       !commit.note.hasPrefix(mark) && commit.offset != positions[partition]?.next ?? 0

@@ -1,7 +1,7 @@
 package import Telemetry
 
 extension ConsumerEvents {
-  /// - Parameter disks: the paths that are written to, by what is written there.
+  /// - Parameter disks: the paths that the consumer writes to, each with its role.
   package func addMetrics(to text: inout MetricsText, disks: [(role: String, path: String)]) {
     let now = now
     text.counter("image_pipeline_images_stored_total", "New images that are durable.", Double(now.images))

@@ -4,44 +4,45 @@ package import Platform
 import Synchronization
 package import Telemetry
 
-/// What happens in a consumer: each event counts and says so in one place.
+/// The events of a consumer. Each event is counted and logged in one place.
 package final class ConsumerEvents: Sendable {
   private let log: Log
   private let sameNames: SameNameNotices
   let health: Health
-  /// From the first message of a batch to its being durable, in seconds.
+  /// From handing out a batch to its being durable, in seconds.
   let batchSeconds = Histogram(bounds: Histogram.seconds)
-  /// From the producer's sending of an image to its being durable, in seconds.
+  /// From the producer's sending an image to its being durable, in seconds.
   let endToEndSeconds = Histogram(bounds: Histogram.seconds)
   private let counts = Mutex(Counts())
   private let fetching = Mutex(FetchTroubles())
-  /// Whether there is any.
+  /// Whether `fetching` has any troubles. Read without the lock.
   private let hasFetchTroubles = Atomic(false)
-  /// Set once partitions have been assigned, or the run has ended.
+  /// Set once partitions are assigned. The demo also sets it when the consumer returns.
   package let ready = StopFlag()
 
   package struct Counts: Sendable {
     /// New images.
     package var images = 0
     package var bytes = 0
-    /// Images that came again and were there already.
+    /// Images that arrived again and were stored already.
     package var unchanged = 0
-    /// Images that replaced another image of their name.
+    /// Images that replaced another image of the same name.
     package var replaced = 0
     /// Images that were stored under another name, because another image has theirs.
     package var keptBoth = 0
-    /// Older versions of images, known to a catalog that `repair` made or whose topic is read again.
+    /// Older versions of images that have their rows already: in a catalog that `repair` rebuilt, or whose topic is
+    /// read again.
     package var past = 0
     package var letters = 0
-    /// Batches that the system was at fault for, each to be tried again.
+    /// Failed attempts to store a batch through a fault of the system. Each batch is tried again.
     var failedBatches = 0
-    /// How often the group has shut this consumer out, because another one has its identity.
+    /// How often the group has fenced this consumer because another one has its identity.
     var fenced = 0
-    /// Members of the group that belong to another output or client, when last looked at.
+    /// Members of the group that belonged to another output or client at the last look.
     var strangers = 0
-    /// Messages that have come and are not in a batch yet.
+    /// Messages that wait for a batch. Between two transactions this includes those in prepared batches.
     var waiting = 0
-    /// Messages of the topic that are not stored yet, when last asked.
+    /// Messages of the assigned partitions that were not stored at the last look; nil before the first look.
     package var lag: Int?
   }
 
@@ -59,7 +60,8 @@ package final class ConsumerEvents: Sendable {
     set { counts.withLock { $0.lag = newValue } }
   }
 
-  /// The loop goes on, with so many messages waiting for their batch.
+  /// Called on each turn of the loop.
+  /// - Parameter waiting: the value of `Counts.waiting`.
   func beat(waiting: Int) {
     health.beat()
     counts.withLock { $0.waiting = waiting }
@@ -72,7 +74,7 @@ package final class ConsumerEvents: Sendable {
     health.started()
   }
 
-  /// Somebody has looked who else is in the group.
+  /// The result of a look at the group's members.
   func groupHas(_ strangers: [GroupStranger]) {
     let before = counts.withLock { counts in
       defer { counts.strangers = strangers.count }
@@ -91,8 +93,8 @@ package final class ConsumerEvents: Sendable {
   }
 
   /// - Parameters:
-  ///   - isRepeated: another consumer takes turns with this one.
-  ///   - holder: that consumer, where the group's coordinator says so.
+  ///   - isRepeated: true if another consumer takes turns with this one.
+  ///   - holder: that consumer, if the group's coordinator names it.
   func fenced(isRepeated: Bool, holder: KafkaClient.GroupMember?, output: (path: String, id: String), delay: Int) {
     counts.withLock { $0.fenced += 1 }
     guard isRepeated else { return }
@@ -108,13 +110,14 @@ package final class ConsumerEvents: Sendable {
 
   func revoked() { health.trouble(.partitions, "none at the moment: the group is being arranged anew") }
 
-  /// - Parameter since: when the batch was begun, by the monotonic clock, in ms.
+  /// - Parameter since: when the batch was handed out, or, for the rest of a batch, when its first part was stored; by
+  ///   the monotonic clock, in ms.
   func stored(_ stored: ImageStore.Stored, since: Int64) {
     health.well(.output)
     batchSeconds.observe(Double(Clock.monotonicMilliseconds - since) / 1000)
     let now = Clock.wallMilliseconds
     for image in stored.images {
-      // The clocks of two hosts may differ by more than the way takes.
+      // The clocks of two hosts may differ by more than the image takes to travel.
       if let sent = image.sent { endToEndSeconds.observe(Double(max(0, now - sent)) / 1000) }
     }
     let counts = counts.withLock {
@@ -162,16 +165,17 @@ package final class ConsumerEvents: Sendable {
     }
   }
 
-  /// The messages of a partition, or nil: of all, cannot be read until a person changes something.
+  /// The messages of a partition cannot be read until a person changes something.
+  /// - Parameter partition: nil for all partitions.
   func fetchingFailed(_ partition: Int32?, _ reason: String) {
     fetching.withLock { $0.failed(partition, reason) }
     hasFetchTroubles.store(true, ordering: .relaxed)
     health.trouble(.fetching, reason)
   }
 
-  /// A message of a partition has arrived, or its end.
+  /// A message of a partition, or its end, has arrived.
   func fetchingGoesOn(_ partition: Int32) {
-    // For each message: not worth a lock each time.
+    // Called for each message: an atomic flag is cheaper than a lock.
     if hasFetchTroubles.load(ordering: .relaxed) { changeFetching { $0.goesOn(partition) } }
   }
 

@@ -7,15 +7,15 @@ package import Platform
 package import Telemetry
 import Wire
 
-/// Topic → folder: joins the group, stores what comes until the run ends, and joins anew where that is needed.
+/// Topic → folder: joins the group, stores what arrives until the run ends, and joins again when that is needed.
 package final class ConsumerService: Sendable {
   private let settings: ConsumerSettings
   private let log: Log
   private let events: ConsumerEvents
   private let stop: StopFlag
 
-  /// librdkafka 2.0.2 may never join again where its commits fail while its partitions are taken from it, as when a
-  /// broker crashes. After so many sessions without a place in the group, a new client takes over.
+  /// librdkafka 2.0.2 may never join again if its commits fail while its partitions are revoked, for example when a
+  /// broker crashes. A new client takes over after this many session timeouts without an assignment.
   private static let sessionsWithoutPlace = 6
 
   package init(_ settings: ConsumerSettings, log: Log, events: ConsumerEvents, stop: StopFlag) {
@@ -26,7 +26,7 @@ package final class ConsumerService: Sendable {
   }
 
   /// Runs until `stop` is set, or until `count` or `untilIdle` is reached.
-  /// - Throws: what cannot be helped by waiting: an output that cannot be used, a fatal error of the client.
+  /// - Throws: errors that waiting does not fix, such as an output that cannot be used or a fatal error of the client.
   package func run() throws {
     do { try serve() } catch is LockWait.Ended {} catch {
       let catalog = "\(settings.outputPath)/\(ImageName.reserved)/\(Catalog.fileName)"
@@ -70,11 +70,11 @@ package final class ConsumerService: Sendable {
     }
   }
 
-  /// One life as a member of the group.
-  /// - Parameter instance: set to its `group.instance.id`.
+  /// One membership of the group, from joining to leaving.
+  /// - Parameter instance: set to the consumer's `group.instance.id`.
   private func join(_ store: ImageStore, isFirst: Bool, _ instance: inout String) throws {
     var kafka = settings.kafka
-    // It asks, and joins nothing.
+    // This client only asks questions. It joins no group.
     let client = try KafkaConsumer(kafka, topic: settings.topic)
     defer { client.unsubscribeAndClose() }
     let connection = BrokerConnection(
@@ -85,8 +85,8 @@ package final class ConsumerService: Sendable {
     else { return }
     if isFirst { connection.review(settings.topic, settings.newTopic) }
     let partitions = try connection.partitionCount(of: settings.topic, stop: stop) ?? 0
-    // With their number: a member that comes back under its name is given what it had, and nobody looks at the topic, which
-    // may have other partitions by now.
+    // The id includes the number of partitions. A member that returns under its old id gets its old assignment back,
+    // and nobody looks at the topic, which may have other partitions by now.
     let own = ConsumerInstance(output: store.catalog.id, slot: store.slot.number, partitions: partitions)
     kafka.setDefault("group.instance.id", own.id)
     instance = kafka.values["group.instance.id"] ?? own.id
@@ -100,7 +100,7 @@ package final class ConsumerService: Sendable {
       ])
     let rereading = Rereader(settings.kafka)
     store.assembler.reread = { try rereading.read(topic: $0, partition: $1, offset: $2) }
-    // An embedded broker's topic lasts as long as it does.
+    // An embedded broker's topic lasts as long as the broker.
     let isLasting = settings.embeddedCluster != nil
     let driver = try SessionDriver(
       consumer: consumer, catalog: store.catalog, cluster: cluster, topic: settings.topic,
@@ -127,7 +127,7 @@ package final class ConsumerService: Sendable {
     }
     try store.catalog.prunePast()
     client.unsubscribeAndClose()
-    // An embedded broker has this consumer alone, and would let a group's first member wait for 3 s.
+    // An embedded broker serves this consumer alone. It would make the first member of a group wait for 3 s.
     if isLasting { try driver.readAll(partitions: partitions) } else { try driver.subscribe() }
     let session = Int(kafka.values["session.timeout.ms"] ?? "") ?? 10_000
     try BatchPipeline(driver, store, settings, log: log, events: events, stop: stop)
@@ -136,7 +136,7 @@ package final class ConsumerService: Sendable {
   }
 }
 
-/// The client has waited in vain for the group to give it partitions, or none.
+/// The group has assigned nothing to the client for too long, not even an empty set of partitions.
 struct NoPlace: Error, CustomStringConvertible {
   let milliseconds: Int
   var description: String {

@@ -1,4 +1,4 @@
-/// How far a session has come.
+/// The progress of a session.
 extension ConsumerSession {
   /// How long the group has assigned nothing, not even an empty set of partitions.
   func waited(at now: Instant) -> Duration? {
@@ -8,8 +8,8 @@ extension ConsumerSession {
     }
   }
 
-  /// True if everything in the assigned partitions is stored, to the end that the broker has shown. So it is, too, between two
-  /// assignments.
+  /// True if everything in the assigned partitions is stored, up to the end that the broker has shown. Between two
+  /// assignments it is true as well.
   var isCaughtUp: Bool {
     switch state {
     case .reading: waiting.isEmpty && partitions.values.allSatisfy(\.isAtEnd)
@@ -18,6 +18,6 @@ extension ConsumerSession {
     }
   }
 
-  /// Of each partition of which anything is known.
+  /// The offset to commit for each partition of which anything is known.
   var committable: [Int32: Int64] { partitions.compactMapValues(\.committable) }
 }

@@ -1,14 +1,14 @@
 import Kafka
 import Output
 
-/// The states of a session, what it asks for, and what it answers.
+/// The states of a session, the actions that it asks for, and the answers that it gives.
 extension ConsumerSession {
   enum State: Equatable {
-    /// The group was not joined yet.
+    /// The group has not been joined yet.
     case new
     /// The group has assigned nothing yet, not even an empty set of partitions.
     case waiting(since: Instant, wasAssigned: Bool)
-    /// The catalog's positions are to be read: of a new assignment, or again.
+    /// The catalog's positions are to be read: for a new assignment, or again.
     case unread(due: Instant, isNewAssignment: Bool)
     /// The topic was re-created: its generation is to be advanced in the catalog.
     case recreated(due: Instant)
@@ -18,9 +18,9 @@ extension ConsumerSession {
 
   enum Work: Equatable {
     case none
-    /// From a batch's dead letters to the end of its transaction, and the waits between its attempts.
+    /// A batch is stored: from its dead letters to the end of its transaction, including the waits between attempts.
     case storing(BatchTicket, RetryDelay)
-    /// Images whose segments did not all come are given up.
+    /// Images whose segments did not all arrive are given up.
     case upkeep(epoch: Int)
   }
 
@@ -29,18 +29,18 @@ extension ConsumerSession {
   enum Action: Equatable {
     /// Answer: `generationAdvanced` or `catalogFailed`.
     case advanceGeneration(Catalog.Topic)
-    /// Of these partitions. Answer: `positionsRead` or `catalogFailed`.
+    /// For these partitions. Answer: `positionsRead` or `catalogFailed`.
     case readPositions([Int32], isNewAssignment: Bool)
     /// Answer: `placed` or `seekFailed`.
     case seek(Int32, KafkaConsumer.StartOffset)
-    /// All partitions. Answered by itself.
+    /// All partitions. Answer: `paused`, and `resumed` for `resume`.
     case pause
     case resume
   }
 
-  /// What became of a message or an end.
+  /// What the session did with a message or an end.
   enum Reception: Equatable {
-    /// It says nothing of the partition: it comes from another offset, or from before a change.
+    /// It says nothing about the partition: it comes from another offset, or from before a change.
     case ignored
     case noted(PartitionSession.Loss?)
   }
@@ -48,8 +48,8 @@ extension ConsumerSession {
   struct Batch {
     let ticket: BatchTicket
     let messages: [Message]
-    /// Whether the messages' content is needed until they are stored: something stood in the way of storing what is prepared
-    /// and nothing else.
+    /// Whether the messages' content is needed until they are stored: earlier, something prevented storing the prepared
+    /// files alone.
     let keepsContent: Bool
   }
 
@@ -57,24 +57,24 @@ extension ConsumerSession {
     case begun
     /// It belongs to another epoch.
     case void
-    /// Something that was handed out before it is not stored. All positions are read again.
+    /// A batch that was handed out earlier is not stored. All positions are read again.
     case outOfOrder
   }
 
   enum Permission: Equatable {
     /// Store it if the catalog still has these positions.
     case store(Catalog.Topic, expecting: [Int32: Catalog.Position?])
-    /// Look first whether the topic still has these messages. Answer: `confirmed` or `topicRecreated`, or `failed`.
+    /// Check first whether the topic still has these messages. Answer: `confirmed` or `topicRecreated`, or `failed`.
     case confirm([Int32: Catalog.Mark])
     case void
   }
 
-  /// What a transaction has left of its batch.
+  /// What a transaction left of its batch.
   enum Remainder: Equatable {
     case nothing
-    /// It is stored by another transaction.
+    /// The rest is stored by another transaction.
     case rest
-    /// It cannot be stored without its messages' content, which was given back.
+    /// The rest cannot be stored without its messages' content, which was given back.
     case unreadable
   }
 }

@@ -1,11 +1,11 @@
 import Kafka
 import Output
 
-/// The one place that knows where a consumer stands: which partitions it has, where each is read and stored up to, which
-/// batches are handed out, and what may be done next. A pure state machine: no I/O, and time comes with the events.
+/// The state of a consumer: which partitions it has, up to which offsets each is read and stored, which batches are
+/// handed out, and what may be done next. It is a pure state machine: no I/O, and time comes with the events.
 ///
-/// A driver tells it what happens, one method an event, and asks it with `nextAction` what is to be done. Each action is
-/// answered by one event. What the driver does by itself, it asks first: `begin`, `permission`, `isWorkVoid`.
+/// A driver calls one method for each event, and asks `nextAction` what to do. Each action is answered by one event.
+/// Before the driver does something on its own, it asks: `begin`, `permission`, `isWorkVoid`.
 ///
 /// ```
 ///                        joined              assigned
@@ -33,20 +33,21 @@ import Output
 /// | `recreated` | assigned              | ignored      | void                        | advance the generation      |
 /// | `reading`   | each as its own state | taken        | stored in their order       | seek what is not placed     |
 ///
-/// Each change of the state but `unread` → `reading` begins a new *epoch*. A batch belongs to the epoch that it was handed out
-/// in, so that nothing of an old assignment, an old position or an old topic is ever stored.
+/// Each change of the state except `unread` → `reading` begins a new *epoch*. A batch belongs to the epoch in which it
+/// was handed out, so nothing of an old assignment, an old position or an old topic is ever stored.
 ///
-/// **Work** is what may hold the catalog's lock, wait for it, or wait for the broker: storing a batch, and upkeep. The client
-/// must be polled all the while. What it brings changes the state, but nothing is due before the work has ended, except that
-/// fetching pauses: the catalog is neither read nor written, and no partition is placed. `isWorkVoid` says whether the work
-/// has lost its purpose. After it, what has become due is done, and fetching goes on.
+/// **Work** is anything that may hold the catalog's lock, wait for it, or wait for the broker: storing a batch, and
+/// upkeep. The client must be polled all the while. What the poll brings changes the state. But until the work has
+/// ended, the only action due is to pause fetching: the catalog is neither read nor written for the session, and no
+/// partition is placed. `isWorkVoid` tells whether the work has lost its purpose. After the work, the actions that have
+/// become due are carried out, and fetching resumes.
 struct ConsumerSession<Message: SessionMessage> {
   typealias Instant = ContinuousClock.Instant
 
   private(set) var state = State.new
-  /// Grows whenever what was handed out becomes void.
+  /// Grows whenever the batches that were handed out become void.
   private(set) var epoch = 0
-  /// As the catalog had it when positions were read last.
+  /// The topic as the catalog had it when positions were last read.
   private(set) var topic: Catalog.Topic
   private(set) var partitions: [Int32: PartitionSession] = [:]
   private(set) var waiting = WaitingMessages<Message>()
@@ -55,26 +56,26 @@ struct ConsumerSession<Message: SessionMessage> {
   private var fetching = Fetching.running
   private var commits: OffsetCommits
   private var catalogRetry = RetryDelay()
-  /// So many batches are still to keep their messages' content.
+  /// How many more batches are to keep their messages' content.
   private var carefulBatches = 0
   private let doubtsTopic: Bool
   private var look = TopicLook()
 
-  /// After something stood in the way: it may be the same with the next ones.
+  /// How many batches keep their content after something prevented storing one: it may also prevent the next ones.
   static var carefulAfterwards: Int { 16 }
 
   /// - Parameters:
   ///   - doubtsTopic: false if the topic cannot be re-created while this runs.
-  ///   - commitRetry: until a commit that was refused is repeated.
+  ///   - commitRetry: the delay before a refused commit is repeated.
   init(topic: Catalog.Topic, doubtsTopic: Bool, commitRetry: Duration = .seconds(5)) {
     self.topic = topic
     self.doubtsTopic = doubtsTopic
     commits = OffsetCommits(retry: commitRetry)
   }
 
-  // MARK: What is to be done
+  // MARK: Actions
 
-  /// What is to be done now; nil: nothing. To be called until then, after each poll.
+  /// The action to carry out now; nil if there is none. To be called after each poll, until it returns nil.
   func nextAction(at now: Instant) -> Action? {
     guard work == .none else { return fetching == .running ? .pause : nil }
     switch state {
@@ -105,8 +106,8 @@ struct ConsumerSession<Message: SessionMessage> {
     enter(.unread(due: now, isNewAssignment: true))
   }
 
-  /// The answer to an assignment: where its partitions are to be read, which places them. Empty as long as their positions are
-  /// not known; then they are placed later.
+  /// The answer to an assignment: the offsets at which the client is to read its partitions. It marks them as placed.
+  /// Empty if their positions are not known yet; then the partitions are placed later.
   mutating func takeStarts() -> [Int32: KafkaConsumer.StartOffset] {
     guard state == .reading else { return [:] }
     for partition in partitions.keys { partitions[partition]?.placed() }
@@ -119,14 +120,14 @@ struct ConsumerSession<Message: SessionMessage> {
     enter(.waiting(since: now, wasAssigned: true))
   }
 
-  /// There was no topic, and now there is: nothing could be assigned before.
+  /// The missing topic exists now. Nothing could be assigned before, so the wait for an assignment begins again.
   mutating func topicFound(at now: Instant) {
     if case .waiting(_, let wasAssigned) = state { state = .waiting(since: now, wasAssigned: wasAssigned) }
   }
 
   // MARK: Catalog
 
-  /// - Returns: true if that had failed before.
+  /// - Returns: true if reading had failed before.
   mutating func positionsRead(_ topic: Catalog.Topic, _ positions: [Int32: Catalog.Position], at now: Instant) -> Bool {
     guard case .unread = state else { return false }
     self.topic = topic
@@ -142,7 +143,7 @@ struct ConsumerSession<Message: SessionMessage> {
   }
 
   /// The catalog could not be read or written.
-  /// - Returns: after how long that is tried again.
+  /// - Returns: the delay before the next attempt.
   mutating func catalogFailed(at now: Instant) -> Duration {
     let delay = catalogRetry.failed()
     switch state {
@@ -185,7 +186,8 @@ struct ConsumerSession<Message: SessionMessage> {
   }
 
   mutating func outOfRange(_ partition: Int32, at now: Instant) {
-    // One that is to be placed rests, and is started again where it is to be read.
+    // While the partition is not placed, the client does not fetch it. The seek that is due starts it again at the
+    // right offset.
     guard state == .reading, partitions[partition]?.isPlaced == true else { return }
     partitions[partition]!.outOfRange(at: now)
   }
@@ -193,7 +195,7 @@ struct ConsumerSession<Message: SessionMessage> {
   mutating func placed(_ partition: Int32) { partitions[partition]?.placed() }
   mutating func seekFailed(_ partition: Int32, at now: Instant) { partitions[partition]?.seekFailed(at: now) }
 
-  /// Fetches of these partitions were refused, and nothing else would tell that they are not refused any more.
+  /// Seeks these partitions again: their fetches were refused, and nothing else would reveal that they no longer are.
   mutating func refetch(_ partitions: [Int32], at now: Instant) {
     guard state == .reading else { return }
     for partition in partitions { self.partitions[partition]?.readAgain(at: now) }
@@ -207,8 +209,8 @@ struct ConsumerSession<Message: SessionMessage> {
   /// The topic still has the message that was asked about.
   mutating func confirmed(_ partition: Int32) { partitions[partition]?.confirmed() }
 
-  /// A message that is to be looked at: nothing else would tell that the topic was re-created and ends where it did. To be called
-  /// every now and then while `isCaughtUp`.
+  /// A message to look at again: nothing else would reveal that the topic was re-created and ends at the same offset as
+  /// before. To be called at intervals while `isCaughtUp`.
   mutating func messageToLookAt(at now: Instant) -> (partition: Int32, mark: Catalog.Mark)? {
     guard doubtsTopic, state == .reading else { return nil }
     return look.next(of: partitions.compactMapValues { $0.stored?.last }, at: now)
@@ -216,7 +218,7 @@ struct ConsumerSession<Message: SessionMessage> {
 
   // MARK: Batches
 
-  /// - Parameter room: the most messages.
+  /// - Parameter room: the maximum number of messages.
   mutating func handOut(_ room: Int) -> Batch {
     let messages = waiting.take(room)
     let ticket = handedOut.append(Set(messages.map(\.partition)), epoch: epoch)
@@ -239,7 +241,7 @@ struct ConsumerSession<Message: SessionMessage> {
     return .begun
   }
 
-  /// Whether the batch may be stored, now.
+  /// Whether the batch may be stored now.
   func permission() -> Permission {
     guard case .storing(let ticket, _) = work, isCurrent(ticket) else { return .void }
     let own = partitions.filter { handedOut.partitions(of: ticket).contains($0.key) }
@@ -248,7 +250,7 @@ struct ConsumerSession<Message: SessionMessage> {
     return .store(topic, expecting: own.mapValues(\.stored))
   }
 
-  /// True if the work that is done has lost its purpose: the assignment or the topic changed.
+  /// True if the current work has lost its purpose: the assignment or the topic changed.
   var isWorkVoid: Bool {
     switch work {
     case .none: false
@@ -260,7 +262,7 @@ struct ConsumerSession<Message: SessionMessage> {
   /// The catalog has these positions now.
   mutating func stored(_ positions: [Int32: Catalog.Position], leaving remainder: Remainder, at now: Instant) {
     guard case .storing(let ticket, _) = work else { return }
-    // If it is void, its positions are part of those that are read next.
+    // The positions of a void batch are among those that are read next.
     if isCurrent(ticket) {
       for (partition, position) in positions { partitions[partition]?.stored(position) }
     }
@@ -274,22 +276,22 @@ struct ConsumerSession<Message: SessionMessage> {
     }
   }
 
-  /// Something that may pass kept the batch from being stored: a full disk, a broker that does not answer.
-  /// - Returns: how long to wait before `isRetried` is asked.
+  /// A temporary fault prevented storing the batch: a full disk, or a broker that does not answer.
+  /// - Returns: how long to wait before the next attempt.
   mutating func failed() -> Duration {
     guard case .storing(let ticket, var retry) = work else { return .zero }
     defer { work = .storing(ticket, retry) }
     return retry.failed()
   }
 
-  /// Its messages' content was given back: they are read again, and kept.
+  /// The messages' content was given back. They are read again, and their content is kept.
   mutating func giveBack(at now: Instant) {
     carefulBatches = Self.carefulAfterwards
     gaveUp(at: now)
   }
 
-  /// The batch is not stored, nor is what was handed out after it: another consumer was quicker, it is void, or the run ends. All of
-  /// it is read again. Does nothing once the work has ended.
+  /// Neither the batch nor any batch handed out after it is stored: another consumer was quicker, the batch is void, or
+  /// the run ends. All of them are read again. Does nothing once the work has ended.
   mutating func gaveUp(at now: Instant) {
     guard case .storing(let ticket, _) = work else { return }
     work = .none
@@ -302,11 +304,11 @@ struct ConsumerSession<Message: SessionMessage> {
     if case .upkeep = work { work = .none }
   }
 
-  // MARK: What Kafka is told
+  // MARK: Committed offsets
 
-  /// What Kafka is to be told, for those who watch the group; nil: nothing new. To be called after `stored`, and every now and then
-  /// while `isCaughtUp`: behind the last message there may be control records, and whoever waits for the group's end wants to
-  /// see it reached.
+  /// The offsets to commit to Kafka, for those who watch the group; nil if there is nothing to commit now. To be called
+  /// after `stored`, and at intervals while `isCaughtUp`: control records may follow the last message, and an observer
+  /// that waits for the end of the topic wants to see the group reach it.
   mutating func offsetsToCommit(at now: Instant) -> [Int32: Int64]? { commits.due(committable, at: now) }
 
   mutating func commitRefused(at now: Instant) { commits.refused(at: now) }

@@ -3,8 +3,8 @@ import Kafka
 import Output
 import Platform
 
-/// What a consumer does between batches, now and then: gives up on segments that do not come, removes what nobody waits
-/// for, and says when a batch run has reached its end.
+/// Periodic work of a consumer between batches. It gives up on segments that do not arrive, removes segment files that
+/// no image waits for, and detects that a run with `untilIdle` is over.
 struct ConsumerUpkeep {
   private let settings: ConsumerSettings
   private let events: ConsumerEvents
@@ -14,7 +14,7 @@ struct ConsumerUpkeep {
   private var nextCleaning: Int64 = 0
 
   private static let interval: Int64 = 500
-  /// After a failure, which will not have passed a moment later.
+  /// The delay after a failure, in ms. A failure does not pass within a moment.
   private static let retryMilliseconds = 5_000
 
   init(_ settings: ConsumerSettings, events: ConsumerEvents) {
@@ -26,7 +26,7 @@ struct ConsumerUpkeep {
 
   mutating func somethingCame() { idle.reset() }
 
-  /// To be called with nothing waiting to be stored. Returns true if the topic has been stored for long enough.
+  /// To be called when nothing waits to be stored. Returns true if the whole topic has been stored for `untilIdle`.
   mutating func run(_ driver: SessionDriver, _ store: ImageStore) throws -> Bool {
     guard Clock.monotonicMilliseconds >= next else { return false }
     next = Clock.monotonicMilliseconds + Self.interval
@@ -50,7 +50,7 @@ struct ConsumerUpkeep {
     return idle.isOver(allStored: isStored)
   }
 
-  /// Only at the topic's end: what is still to be read may hold the missing segments.
+  /// To be called only at the topic's end: messages that are still to be read may hold the missing segments.
   private mutating func tidy(_ driver: SessionDriver, _ store: ImageStore) throws {
     if Clock.monotonicMilliseconds >= nextCleaning, try store.removeOrphans(olderThan: settings.segmentTimeout) {
       nextCleaning = Clock.monotonicMilliseconds + Int64(settings.segmentTimeout)

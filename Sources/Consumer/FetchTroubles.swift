@@ -1,4 +1,5 @@
-/// Why partitions cannot be read: each goes on for itself, and what concerns the whole topic has passed when any of them does.
+/// The reasons why partitions cannot be read. A partition's reason is gone once that partition can be read again. A
+/// reason that concerns the whole topic is gone once any partition can be read again.
 struct FetchTroubles {
   private var ofAll: String?
   private var reasons: [Int32: String] = [:]
@@ -6,10 +7,10 @@ struct FetchTroubles {
   var isEmpty: Bool { ofAll == nil && reasons.isEmpty }
   var partitions: [Int32] { reasons.keys.sorted() }
 
-  /// One of them; nil if there is none.
+  /// One of the reasons; nil if there is none.
   var reason: String? { ofAll ?? reasons.min { $0.key < $1.key }?.value }
 
-  /// - Parameter partition: nil: all.
+  /// - Parameter partition: nil for all partitions.
   mutating func failed(_ partition: Int32?, _ reason: String) {
     if let partition { reasons[partition] = reason } else { ofAll = reason }
   }

@@ -2,25 +2,26 @@ import Kafka
 import Output
 import Platform
 
-/// Looks after every assignment whether somebody else is in the consumers' group. A new member brings a new assignment, so
-/// nobody gets in unseen.
+/// Checks after every assignment whether a stranger is in the consumers' group. A new member brings a new assignment,
+/// so nobody joins unseen.
 ///
-/// On a thread of its own, by a connection that lasts as long as a look: the answer takes a while, and nothing waits for it.
+/// The check has a thread of its own and a connection that lasts as long as one look. The answer takes a while, and
+/// nothing waits for it.
 final class GroupCensus: Sendable {
   private let wishes = BoundedQueue<Void>(capacity: 1)
   private let isOver = StopFlag()
   private let thread: BackgroundThread
 
-  /// How long one question waits for its answer, in ms, and how often it is asked.
+  /// How long one question waits for its answer, in ms, and how often it is asked at most.
   private static let patience = 1_000
   private static let attempts = 10
   private static let pause = 100
-  /// Longer than the group keeps a member that is gone, by so much, in ms.
+  /// Added to the session timeout, in ms. By then the group has dropped a member that is gone.
   private static let margin = 2_000
 
   /// - Parameters:
   ///   - kafka: the consumer's own settings.
-  ///   - output: the output's id.
+  ///   - output: the id of the output.
   init(_ kafka: KafkaSettings, topic: String, output: String, slot: ConsumerSlot, events: ConsumerEvents) {
     let look = Look(kafka: kafka, topic: topic, output: output, slot: slot, events: events, isOver: isOver)
     thread = BackgroundThread.start("group") { [wishes] in
@@ -28,17 +29,17 @@ final class GroupCensus: Sendable {
     }
   }
 
-  /// Waits for a look that is under way, which takes about a second at most.
+  /// Ends the thread. Waits for a look that is under way, which takes about a second at most.
   func end() {
     isOver.set()
     wishes.close()
     thread.join()
   }
 
-  /// There is a new assignment. Does not wait.
+  /// Requests a look after a new assignment. Does not wait.
   func assigned() { _ = wishes.tryPush(()) }
 
-  /// Who has the instance id of a consumer that was fenced: the one that took its place. nil where nobody says it.
+  /// The member that has the instance id of a fenced consumer, because it took its place; nil if nobody tells.
   static func holder(of instance: String, _ kafka: KafkaSettings, topic: String) -> KafkaClient.GroupMember? {
     members(kafka, topic: topic, attempts: 2, until: StopFlag())?.first { $0.id.hasPrefix(instance + "-") }
   }
@@ -47,7 +48,7 @@ final class GroupCensus: Sendable {
     -> [KafkaClient.GroupMember]?
   {
     var settings = kafka
-    // What is wrong with the broker the consumer itself says.
+    // The consumer's own client already reports the broker's troubles.
     settings.onLog = nil
     guard let client = try? KafkaConsumer(settings, topic: topic) else { return nil }
     defer { client.unsubscribeAndClose() }
@@ -72,16 +73,16 @@ final class GroupCensus: Sendable {
     func run() {
       guard !isOver.isSet, let first = strangers() else { return }
       let certain = first.filter { $0.kind != .copy }
-      // Nothing is certain yet of the others.
+      // The suspected copies are not certain yet.
       if !certain.isEmpty || first.isEmpty { events.groupHas(certain) }
       guard certain.count < first.count else { return }
-      // One of ours that has ended is a member for as long as a session lasts, and holds no slot either.
+      // A consumer of ours that has exited remains a member until its session times out, and holds no slot either.
       let session = Int(kafka.values["session.timeout.ms"] ?? "") ?? 10_000
       guard !isOver.wait(milliseconds: session + GroupCensus.margin), let second = strangers() else { return }
       events.groupHas(second.filter { $0.kind != .copy || first.contains($0) })
     }
 
-    /// nil where nobody says who is there: this user may not see it, or the broker does not know the question.
+    /// nil if the members are not known: this user may not see them, or the broker does not support the question.
     private func strangers() -> [GroupStranger]? {
       let members = GroupCensus.members(kafka, topic: topic, attempts: GroupCensus.attempts, until: isOver)
       return members.map {
@@ -91,7 +92,7 @@ final class GroupCensus: Sendable {
 
     private func isHeld(_ number: Int) -> Bool {
       if number == slot.number { return true }
-      // Where that cannot be seen, nobody is accused.
+      // If the lock cannot be checked, nobody is accused.
       guard let others = try? slot.others() else { return true }
       return (try? others.first { $0.number == number }?.isTaken() ?? false) ?? true
     }

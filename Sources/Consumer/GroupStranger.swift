@@ -1,11 +1,11 @@
 package import Kafka
 
-/// A member of the consumers' group that does not store into this output: what it is given is missing here.
+/// A member of the consumers' group that does not store into this output. Images that it receives are missing here.
 package struct GroupStranger: Equatable {
   package enum Kind: Equatable {
     /// A consumer of this product with another output, by that output's id.
     case otherOutput(String)
-    /// A consumer whose output has this output's id, and which is not one of its consumers: a copy of the output.
+    /// A consumer whose output has this output's id although it is not one of this output's consumers: it uses a copy.
     case copy
     /// Any other client.
     case otherClient
@@ -14,7 +14,7 @@ package struct GroupStranger: Equatable {
   let kind: Kind
   let member: KafkaClient.GroupMember
 
-  /// How people find it: what it is, and where.
+  /// What the member is, and on which host, so that people can find it.
   var description: String {
     let what =
       switch kind {
@@ -27,8 +27,9 @@ package struct GroupStranger: Equatable {
 
   /// The members of a group that are strangers to an output.
   /// - Parameters:
-  ///   - output: the output's id; nil where it is not known: then that of any of the members' outputs is.
-  ///   - instance: this consumer's own `group.instance.id`, whatever it looks like; nil where it has none.
+  ///   - output: the output's id; nil if it is not known. Then the alphabetically first one of the members' output ids
+  ///     counts as it.
+  ///   - instance: this consumer's own `group.instance.id`, in whatever format; nil if it has none.
   ///   - isOurSlot: whether a consumer of this output holds the slot of that number.
   package static func among(
     _ members: [KafkaClient.GroupMember], output: String?, instance: String? = nil,
@@ -46,7 +47,7 @@ package struct GroupStranger: Equatable {
 
   private static let mostShown = 10
 
-  /// Each once, with how often it is there.
+  /// Each description once, with its count.
   package static func listed(_ strangers: [GroupStranger]) -> String {
     let counts = Dictionary(grouping: strangers.map(\.description)) { $0 }.mapValues(\.count).sorted { $0.key < $1.key }
     return counts.prefix(mostShown).map { $0.value > 1 ? "\($0.value) times \($0.key)" : $0.key }.joined(
@@ -55,7 +56,7 @@ package struct GroupStranger: Equatable {
   }
 }
 
-/// What a consumer's `group.instance.id` tells of it: `<output's id>-<slot>-<partitions of the topic>`.
+/// The parts of a consumer's `group.instance.id`: `<output's id>-<slot>-<partitions of the topic>`.
 struct ConsumerInstance: Equatable {
   let output: String
   let slot: Int
@@ -69,9 +70,9 @@ struct ConsumerInstance: Equatable {
     self.partitions = partitions
   }
 
-  /// - Parameter memberID: as the group's coordinator makes it of the instance's id: with a UUID behind.
+  /// - Parameter memberID: the instance id followed by a UUID, as the group's coordinator builds it.
   init?(memberID: String) {
-    // 36 characters and a dash.
+    // The UUID's 36 characters and a dash.
     let parts = memberID.dropLast(37).split(separator: "-", omittingEmptySubsequences: false)
     guard parts.count == 3, (1...16).contains(parts[0].count), parts[0].allSatisfy(\.isHexDigit),
       let slot = Int(parts[1]),

@@ -1,6 +1,6 @@
-/// A batch that a session has handed out, or several of them in a row that are stored as one.
+/// A ticket for a batch that a session has handed out, or for several consecutive ones that are stored as one.
 struct BatchTicket: Equatable {
-  /// What the batch's messages belong to: see `ConsumerSession.epoch`.
+  /// The epoch that the batch's messages belong to: see `ConsumerSession.epoch`.
   let epoch: Int
   let numbers: ClosedRange<Int>
 
@@ -11,7 +11,7 @@ struct BatchTicket: Equatable {
   }
 }
 
-/// Batches that were handed out and are not stored, in their order.
+/// Batches that were handed out and are not stored yet, in their order.
 struct HandedOutBatches {
   private struct Entry {
     let number: Int
@@ -27,7 +27,7 @@ struct HandedOutBatches {
     return BatchTicket(epoch: epoch, numbers: next...next)
   }
 
-  /// Whether everything that was handed out before is stored. What is not stored must not be passed over.
+  /// True if every batch handed out before this one is stored. A batch that is not stored must not be passed over.
   func isFirst(_ ticket: BatchTicket) -> Bool {
     entries.first?.number == ticket.numbers.lowerBound && entries.count >= ticket.numbers.count
   }
@@ -38,6 +38,6 @@ struct HandedOutBatches {
 
   mutating func stored(_ ticket: BatchTicket) { entries.removeAll { ticket.numbers.contains($0.number) } }
 
-  /// They come again, or never.
+  /// Their messages are read again, or never.
   mutating func forget() { entries = [] }
 }

@@ -2,18 +2,18 @@ import Configuration
 import Kafka
 import Platform
 
-/// Knows of the partitions that other consumers of the group have, by the group's commits.
+/// Tells from the group's commits whether the partitions of other consumers are stored.
 final class GroupWatch {
   private let settings: ConsumerSettings
-  /// A connection of its own: on the consumer's, a question waits behind a fetch that waits for messages.
+  /// A connection of its own: on the consumer's connection, a question waits behind a fetch that waits for messages.
   private var client: KafkaConsumer?
 
   init(_ settings: ConsumerSettings) { self.settings = settings }
 
   /// - Parameters:
   ///   - own: partitions that are not asked about.
-  ///   - unread: partitions whose commits are of an earlier reading.
-  /// - Returns: false where the broker does not answer, too.
+  ///   - unread: partitions whose commits are from an earlier reading of the topic.
+  /// - Returns: whether they are stored; false also if the broker does not answer.
   func hasStored(allBut own: Set<Int32>, unread: Set<Int32> = []) -> Bool {
     do {
       let client = try self.client ?? KafkaConsumer(settings.kafka, topic: settings.topic)
@@ -30,9 +30,9 @@ final class GroupWatch {
   }
 }
 
-/// Counts the time since everything was stored.
+/// Measures the time since everything was stored.
 struct IdleWatch {
-  /// In ms; nil: never over.
+  /// In ms; nil for never.
   let limit: Int?
   private var since: Int64?
 

@@ -2,7 +2,7 @@ import Kafka
 import Output
 import Platform
 
-/// How much of the assigned partitions is not stored, and whether any of it gets stored.
+/// The lag of the assigned partitions, and whether any of it gets stored.
 final class LagWatch {
   typealias Session = ConsumerSession<KafkaMessage>
   typealias Instant = ContinuousClock.Instant
@@ -23,11 +23,11 @@ final class LagWatch {
     inquiry = LeaderInquiry(consumer, topic: topic)
   }
 
-  /// The partitions are others from here on, or are read elsewhere.
+  /// Forgets what is known of the partitions: others are assigned, or they are read from other offsets.
   func forget() { inquiry.forget() }
 
-  /// Messages of the assigned partitions that are not stored, as far as the last fetches tell, or their leaders if nothing is
-  /// fetched.
+  /// Messages of the assigned partitions that are not stored. Their number comes from the last fetches, or from the
+  /// leaders if nothing is fetched.
   func lag(of session: Session) -> Int {
     session.partitions.reduce(0) { sum, entry in
       let ends = [consumer.knownEnd(partition: entry.key), inquiry.end(of: entry.key)]
@@ -36,16 +36,16 @@ final class LagWatch {
     }
   }
 
-  /// Tells how much is left, every now and then. To be called after each poll.
-  /// - Returns: partitions that are to be sought again: their fetches were refused, and they may have nothing new that would tell
-  ///   that they are not any more.
+  /// Reports the lag at intervals. To be called after each poll.
+  /// - Returns: partitions to seek again. Their fetches were refused, and without a new message nothing shows that they
+  ///   no longer are.
   func look(_ session: Session, at now: Instant = .now) -> [Int32] {
     if let nextLook, now < nextLook { return [] }
     nextLook = now + Self.interval
     let lag = lag(of: session)
     events.lag = lag
     let partitions = Array(session.partitions.keys)
-    // If nothing is fetched, for whatever reason, no fetch tells what else has come.
+    // While nothing is fetched, no fetch tells what has arrived.
     if session.isPaused { inquiry.ask(partitions) } else { inquiry.askNowAndThen(partitions) }
     progress.look(
       lag: lag, stored: session.committable.values.reduce(0, +), epoch: session.epoch, silence: inquiry.silence,
@@ -55,11 +55,11 @@ final class LagWatch {
     return events.unreadable
   }
 
-  /// Has more fetched.
+  /// Makes librdkafka fetch more.
   func wakeFetchers(_ session: Session) {
     var left: [Int32: Int64] = [:]
     for (partition, state) in session.partitions {
-      // If nothing has been fetched yet, nobody knows how much there is.
+      // Before the first fetch of a partition, nobody knows how much it holds.
       let some = consumer.knownEnd(partition: partition).map { $0 - state.expected } ?? Int64(UInt32.max)
       if some > 0 { left[partition] = some }
     }

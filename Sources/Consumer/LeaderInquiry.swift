@@ -2,38 +2,39 @@ import Kafka
 import Platform
 import Synchronization
 
-/// Asks the leaders of partitions where these end, which is good for two things.
+/// Asks the leaders of partitions for the end offsets. That serves two purposes.
 ///
-/// - More is fetched while a batch is stored. librdkafka before 2.2 stops fetching when its queue is full and looks at it again
-///   once a second, whatever was taken out meanwhile: a consumer that is held up by its disk then waits most of the time. Any
-///   question to a partition's leader wakes the thread that fetches from it. Measured: 3 to 4 times the rate.
-/// - How far a consumer is behind is known while it fetches nothing, as one does that waits for its disk or for another.
+/// - librdkafka fetches more while a batch is stored. Before 2.2 it stops fetching when its queue is full, and looks at
+///   the queue again once a second, whatever was taken out meanwhile. A consumer that is held up by its disk then waits
+///   most of the time. Any question to a partition's leader wakes the thread that fetches from it. Measured: 3 to 4
+///   times the rate.
+/// - The lag is known while a consumer fetches nothing, because it waits for its disk or for another consumer.
 ///
-/// A thread of its own asks: the broker answers one question after the other, and lets one wait behind a fetch that itself
-/// waits for new messages (`fetch.wait.max.ms`, half a second).
+/// The questions have a thread of their own. The broker answers them one after the other, and a question waits behind a
+/// fetch that itself waits for new messages (`fetch.wait.max.ms`, half a second).
 final class LeaderInquiry {
   private let consumer: KafkaConsumer
   private let topic: String
-  /// One that waits is enough: it is for what is missing by then.
+  /// One waiting request is enough: it covers whatever is missing by the time it is served.
   private let wishes = BoundedQueue<[Int32]>(capacity: 1)
   private let answers = Answers()
-  /// Each costs a round trip.
+  /// At most this many partitions are asked at once. Each costs a round trip.
   private static let mostToWake = 4
   private static let patience = 1_000
-  /// Between two looks of `askNowAndThen`, in ms.
+  /// The time between two rounds of `askNowAndThen`, in ms.
   private static let interval: Int64 = 5_000
   private var nextLook: Int64 = 0
   private var turn = 0
 
   private final class Answers: Sendable {
-    /// What was asked before it grew says nothing any more.
+    /// `epoch` grows with `forget`. Answers to questions from an earlier epoch set neither an end nor a silence.
     let state = Mutex((epoch: 0, ends: [Int32: Int64](), silences: [Int32: Silence]()))
   }
 
   /// A leader that does not answer.
   struct Silence: Sendable {
     let partition: Int32
-    /// Since its first question without an answer, by the monotonic clock, in ms.
+    /// When its first unanswered question failed, by the monotonic clock, in ms.
     let since: Int64
     let reason: String
   }
@@ -41,7 +42,7 @@ final class LeaderInquiry {
   init(_ consumer: KafkaConsumer, topic: String) {
     self.consumer = consumer
     self.topic = topic
-    // It ends with the wishes: the last answer is not waited for.
+    // The thread ends when the queue is closed. Nobody waits for the last answer.
     _ = BackgroundThread.start("leaders") { [consumer, topic, wishes, answers] in
       while let partitions = wishes.pop(timeoutMilliseconds: nil) {
         for partition in partitions where !wishes.isFinished {
@@ -66,8 +67,8 @@ final class LeaderInquiry {
 
   deinit { wishes.close() }
 
-  /// Has more fetched.
-  /// - Parameter left: of each partition that has not been read to its end, how many offsets there are still.
+  /// Makes librdkafka fetch more, unless enough is fetched ahead.
+  /// - Parameter left: the number of offsets still to read, for each partition that has not been read to its end.
   func wakeFetchers(left: [Int32: Int64]) {
     guard left.values.reduce(0, +) > consumer.fetchedAhead else { return }
     ask(Array(left.keys.shuffled().prefix(Self.mostToWake)))
@@ -78,23 +79,23 @@ final class LeaderInquiry {
     guard now >= nextLook, !partitions.isEmpty else { return }
     nextLook = now + Self.interval
     let sorted = partitions.sorted()
-    // A leader that did not answer is asked first: it may just have been slow.
+    // A leader that did not answer is asked first: it may only have been slow.
     let silent = answers.state.withLock { $0.silences.keys.sorted() }
     let inTurn = (0..<min(Self.mostToWake, sorted.count)).map { sorted[(turn + $0) % sorted.count] }
     ask(Array(silent.prefix(Self.mostToWake)) + inTurn.filter { !silent.contains($0) })
     turn = (turn + Self.mostToWake) % sorted.count
   }
 
-  /// The leader that has not answered for the longest time; nil: all did.
+  /// The leader that has not answered for the longest time; nil if all have answered.
   var silence: Silence? { answers.state.withLock { $0.silences.values.min { $0.since < $1.since } } }
 
-  /// Does not wait: what is answered is in `end(of:)` later.
+  /// Asks for the ends of these partitions. Does not wait: `end(of:)` has the answers later.
   func ask(_ partitions: [Int32]) { _ = wishes.tryPush(partitions) }
 
-  /// The offset behind a partition's last message, as it was last answered; nil where it was not.
+  /// The offset after a partition's last message, by the latest answer; nil if there is none.
   func end(of partition: Int32) -> Int64? { answers.state.withLock { $0.ends[partition] } }
 
-  /// The partitions are others from here on.
+  /// Forgets all answers: other partitions are assigned, or they are read from other offsets.
   func forget() {
     answers.state.withLock {
       $0.epoch += 1

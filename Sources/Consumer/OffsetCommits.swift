@@ -1,22 +1,22 @@
-/// What the group's coordinator has been told, for those who watch the group. It is never used as a position.
+/// The offsets that the group's coordinator was told, for those who watch the group. They are never used as positions.
 struct OffsetCommits {
   typealias Instant = ContinuousClock.Instant
 
   private var told: [Int32: Int64] = [:]
   private var notBefore: Instant?
-  /// What was refused is not repeated sooner.
+  /// The delay before a refused commit is repeated.
   private let retry: Duration
 
   init(retry: Duration) { self.retry = retry }
 
-  /// - Returns: nil if there is nothing to tell, or not yet.
+  /// - Returns: the offsets to commit now; nil if they are committed already, or if it is too early.
   mutating func due(_ offsets: [Int32: Int64], at now: Instant) -> [Int32: Int64]? {
     guard !offsets.isEmpty, offsets != told, notBefore.map({ now >= $0 }) ?? true else { return nil }
     told = offsets
     return offsets
   }
 
-  /// Nothing else may come for long, to be committed with it: it has to be repeated.
+  /// A refused commit has to be repeated: the next message to be committed with may not arrive for a long time.
   mutating func refused(at now: Instant) {
     told = [:]
     notBefore = now + retry

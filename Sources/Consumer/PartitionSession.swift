@@ -21,7 +21,7 @@ import Output
 /// `searching` a beginning that is too early, `following` and `ended` an end before what is stored.
 ///
 /// Each state says where to read. Until the client reads there (`isPlaced`), its messages and ends come from another
-/// offset. They are ignored: taken for new, they would hide what lies before them.
+/// offset. They are ignored: if they counted as new, they would hide the messages before them.
 struct PartitionSession: Equatable {
   typealias Instant = ContinuousClock.Instant
 
@@ -32,9 +32,9 @@ struct PartitionSession: Equatable {
     case following
     /// Everything before this offset has been delivered.
     case ended(at: Int64)
-    /// The broker does not have the offset. The partition is read from its beginning, and what comes first says why.
+    /// The broker does not have the offset. The partition is read from its beginning, and the first event tells why.
     ///
-    /// What the broker reports as its beginning and end is not relied on: librdkafka 2.0.2 may give the end for both if
+    /// The beginning and end that the broker reports are not relied on: librdkafka 2.0.2 may give the end for both if
     /// one of its two questions fails, and everything in between would be passed over.
     case searching(for: Int64)
   }
@@ -57,31 +57,31 @@ struct PartitionSession: Equatable {
   enum Loss: Equatable {
     /// They were removed from the topic before they were stored.
     case gap(Range<Int64>)
-    /// So many were removed before this output knew of the partition.
+    /// This many were removed before this output knew of the partition.
     case neverSeen(Int64)
   }
 
   private(set) var state: State
-  /// What the catalog had when this process last read or wrote it; nil if it had nothing. The next transaction compares
-  /// it.
+  /// The catalog's position when this process last read or wrote it; nil if there was none. The next transaction
+  /// compares it with the catalog.
   private(set) var stored: Catalog.Position?
   /// The next new message has this offset or a later one.
   private(set) var expected: Int64
   private var placement: Placement
   /// The offset after the last new message.
   private var taken: Int64?
-  /// When the last message came; before the first one, when the end was reached.
+  /// When the last message arrived; before the first one, when the end was reached.
   private var lastReceived: (mark: Catalog.Mark?, at: Instant)?
   /// The last message before a pause in which the topic may have been re-created, until it is confirmed.
   private(set) var doubted: Catalog.Mark?
   private var loss: Loss?
 
-  /// A topic is not deleted, re-created, filled and found again by the client in less.
+  /// The shortest pause in which a topic can be deleted, re-created, filled, and found again by the client.
   static let pause = Duration.milliseconds(100)
-  /// Until a seek that failed is tried again.
+  /// The delay before a failed seek is tried again.
   static let seekRetry = Duration.seconds(1)
 
-  /// - Parameter position: what the catalog has.
+  /// - Parameter position: the catalog's position; nil if there is none.
   init(_ position: Catalog.Position?, at now: Instant) {
     stored = position
     expected = position?.next ?? 0
@@ -112,15 +112,15 @@ struct PartitionSession: Equatable {
   mutating func placed() { placement = .placed }
   mutating func seekFailed(at now: Instant) { placement = .seek(due: now + Self.seekRetry) }
 
-  /// The client is to be sent again to where it should be reading: its fetches were refused, and nothing else would tell
-  /// that they are not refused any more.
+  /// The client is to seek the same offset again: its fetches were refused, and nothing else would reveal that they no
+  /// longer are.
   mutating func readAgain(at now: Instant) {
     if isPlaced { placement = .seek(due: now) }
   }
 
   // MARK: What the client delivers
 
-  /// To be called for messages that come while the partition is placed.
+  /// To be called for messages that arrive while the partition is placed.
   mutating func received(_ mark: Catalog.Mark, at now: Instant) -> Delivery {
     defer { lastReceived = (mark, now) }
     if let last = lastReceived, now - last.at > Self.pause, doubted == nil { doubted = last.mark ?? stored?.last }
@@ -128,9 +128,9 @@ struct PartitionSession: Equatable {
     case .searching(let missing):
       guard explain(missing, by: mark.offset) else { return .otherTopic }
     case .checking(let known):
-      // From before the place where reading starts: it tells nothing.
+      // It is from before the offset where reading starts, so it tells nothing.
       guard mark.offset >= known.offset else { return .known }
-      // A later one only says that ours has been removed since, by compaction or age.
+      // A later message only shows that ours has been removed since, by compaction or age.
       if mark.offset == known.offset, mark != known { return .otherTopic }
     case .following, .ended: break
     }
@@ -143,14 +143,14 @@ struct PartitionSession: Equatable {
   }
 
   /// Everything before `offset` has been delivered. To be called while the partition is placed.
-  /// - Returns: false if the topic ends before what is stored of it: it is another one.
+  /// - Returns: false if the topic ends before the stored position: it is another topic.
   mutating func reachedEnd(_ offset: Int64, at now: Instant) -> Bool {
     if lastReceived == nil { lastReceived = (nil, now) }
     switch state {
     case .searching(let missing):
       guard explain(missing, by: offset) else { return false }
     case .checking(let known):
-      // After it: the message before the position would have come by now, so it was removed.
+      // An end after it: the message before the position would have arrived by now, so it was removed.
       guard offset > known.offset else { return false }
     case .following, .ended: break
     }
@@ -173,7 +173,7 @@ struct PartitionSession: Equatable {
   }
 
   /// - Parameter first: the first offset that the partition has.
-  /// - Returns: false if that is before the missing one: another topic.
+  /// - Returns: false if that is before the missing offset: it is another topic.
   private mutating func explain(_ missing: Int64, by first: Int64) -> Bool {
     guard first >= missing else { return false }
     if first > expected {
@@ -190,7 +190,7 @@ struct PartitionSession: Equatable {
     expected = first
   }
 
-  /// What was found to be lost, once.
+  /// The loss that was found. It is returned once.
   mutating func takeLoss() -> Loss? {
     guard loss != nil else { return nil }
     defer { loss = nil }
@@ -221,7 +221,7 @@ struct PartitionSession: Equatable {
   /// True if nothing is left to store before the end, which has been seen and not passed since.
   var isAtEnd: Bool { isPlaced && isSettled && end != nil }
 
-  /// The offset that Kafka may be told, for those who watch the group.
+  /// The offset that may be committed to Kafka, for those who watch the group.
   var committable: Int64? { isSettled ? end ?? stored?.next : stored?.next }
 
   static func == (one: PartitionSession, other: PartitionSession) -> Bool {

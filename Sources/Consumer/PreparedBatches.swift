@@ -16,19 +16,19 @@ struct PreparedBatches {
   var count: Int { entries.count }
   var isEmpty: Bool { entries.isEmpty }
   var messages: Int { entries.reduce(0) { $0 + $1.batch.messages.count } }
-  /// Whether the last of them is still being prepared: as long as it is, there is time to gather.
+  /// True while the last batch is still being prepared. Until then there is time to collect messages.
   var isBusy: Bool { entries.last?.preparations.allSatisfy(\.isReady) == false }
 
   mutating func append(_ ticket: BatchTicket, _ batch: ImageStore.Batch, _ preparation: Preparation) {
     entries.append(Entry(ticket: ticket, batch: batch, preparations: [preparation]))
   }
 
-  /// Takes the first one, and with it those after it that are ready: what syncing a transaction costs does not grow with what is
-  /// in it.
+  /// Takes the first batch and merges the ready ones after it: syncing a transaction costs the same, however much is in
+  /// it.
   mutating func takeFirst(upTo images: Int, _ bytes: Int) -> Entry? {
     guard !entries.isEmpty else { return nil }
     var taken = entries.removeFirst()
-    // If it cannot be prepared, it is tried again, alone.
+    // A batch whose preparation failed is taken alone and tried again.
     guard taken.preparations.allSatisfy(\.succeeds) else { return taken }
     var size = taken.batch.size
     while let next = entries.first, let ticket = taken.ticket.joined(with: next.ticket),
@@ -44,7 +44,7 @@ struct PreparedBatches {
     return taken
   }
 
-  /// Takes those that are void: their messages come again, or never.
+  /// Takes the batches that are void, by default all. Their messages are read again, or never.
   mutating func takeAll(where isVoid: (BatchTicket) -> Bool = { _ in true }) -> [Entry] {
     defer { entries.removeAll { isVoid($0.ticket) } }
     return entries.filter { isVoid($0.ticket) }
@@ -52,6 +52,6 @@ struct PreparedBatches {
 }
 
 extension ImageStore.Batch {
-  /// Bytes of its messages.
+  /// The size of its messages, in bytes.
   var size: Int { messages.reduce(0) { $0 + $1.size } }
 }

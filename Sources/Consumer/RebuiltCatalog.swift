@@ -4,12 +4,13 @@ import Output
 import Platform
 import Telemetry
 
-/// Joins a catalog that `repair` made, or that reads its topic again, to the topic that its rows came from.
+/// Binds a catalog that `repair` rebuilt, or whose topic is read again, to the topic that its rows came from.
 ///
-/// The rows name no cluster, and a topic may have been made anew since. So the last message that is known of each partition
-/// is read again: where it is the very one, the partition's older versions of images are known to have their rows.
+/// The rows name no cluster, and the topic may have been re-created since. So the last known message of each partition
+/// is read again. If it is still the same message, the partition's older versions of images are known to have their
+/// rows.
 enum RebuiltCatalog {
-  /// Returns false where `stop` was set first.
+  /// Returns false if `stop` was set first.
   static func bind(
     _ catalog: Catalog, _ topic: Catalog.Topic, _ name: String, _ rereader: Rereader, _ connection: BrokerConnection,
     _ stop: StopFlag

@@ -1,5 +1,5 @@
-/// How long to wait before something that failed is tried again: half a second, twice as long each time, half a minute at
-/// most.
+/// The wait before a failed operation is tried again: half a second at first, doubling each time, at most half a
+/// minute.
 struct RetryDelay: Equatable {
   private var failures = 0
 

@@ -1,14 +1,14 @@
 import Telemetry
 
-/// Reports images that arrived under a name that another image has: each one at debug level, and one line in a while for
-/// everybody, however many there are.
+/// Reports images that arrived under the name of another image: each one at debug level, and one info line a minute for
+/// each kind, however many there are.
 final class SameNameNotices: Sendable {
   private let log: Log
   private let repetitions = Repetitions(intervalMilliseconds: 60_000)
 
   init(log: Log) { self.log = log }
 
-  /// - Parameter total: replaced images so far.
+  /// - Parameter total: number of replaced images so far.
   func replaced(_ names: [String], total: Int) {
     guard let last = names.last else { return }
     for name in names { log.debug("image replaced", ["image": .string(name)]) }
@@ -21,7 +21,7 @@ final class SameNameNotices: Sendable {
 
   /// - Parameters:
   ///   - images: names as sent and as stored.
-  ///   - total: such images so far.
+  ///   - total: number of such images so far.
   func keptBoth(_ images: [(name: String, storedAs: String)], total: Int) {
     guard let last = images.last else { return }
     for image in images {

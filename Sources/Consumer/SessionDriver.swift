@@ -5,8 +5,8 @@ import Platform
 import SQLite
 import Telemetry
 
-/// Carries a consumer's session out: tells it what the client brings, and does with the client and the catalog what it asks for.
-/// What may be done, and when, the session alone decides. Used by one thread.
+/// Carries out a consumer's session: reports the client's events to it, and does with the client and the catalog what
+/// the session asks for. Only the session decides what may be done, and when. Used by one thread.
 final class SessionDriver {
   private let consumer: KafkaConsumer
   private let catalog: Catalog
@@ -17,17 +17,17 @@ final class SessionDriver {
 
   private(set) var session: ConsumerSession<KafkaMessage>
   let lag: LagWatch
-  /// Reads messages again, to see whether the topic was re-created; nil: it cannot be while this runs.
+  /// Reads messages again, to see whether the topic was re-created; nil if it cannot be while this runs.
   private let rereader: Rereader?
-  /// nil: the topic lasts as long as this.
+  /// nil if the topic lasts as long as this.
   var restorer: TopicRestorer?
-  /// Looks who else is in the group; nil: nobody can be.
+  /// Looks who else is in the group; nil if nobody can be.
   var census: GroupCensus?
-  /// What cannot be thrown within the client's callback, or while a batch is stored: the next `pump` throws it.
+  /// An error that cannot be thrown in the client's callback, or while a batch is stored. The next `pump` throws it.
   private var failure: (any Error)?
   private let reports: ClientReports
 
-  /// How long the broker may take to tell what it has of a message, in ms.
+  /// How long the broker may take to return a message, in ms.
   private static let patience = 2_000
 
   var fatalError: KafkaError? { consumer.fatalError }
@@ -67,13 +67,14 @@ final class SessionDriver {
   private func assigned(_ partitions: [Int32]) -> [Int32: KafkaConsumer.StartOffset] {
     session.assigned(partitions, at: .now)
     lag.forget()
-    // Unless a batch is stored just now: then the partitions are placed after it.
+    // Not if a batch is being stored: then the partitions are placed after it.
     if case .readPositions(let partitions, let isNew) = session.nextAction(at: .now) {
       do { try readPositions(partitions, isNewAssignment: isNew) } catch { failure = error }
     }
     events.assigned()
     census?.assigned()
-    // More consumers than partitions, or a group that was arranged while the topic was missing: nobody would look again for long.
+    // There are more consumers than partitions, or the group was rebalanced while the topic was missing. In the second
+    // case nobody would look for the topic again for a long time.
     if partitions.isEmpty { restorer?.noteMissing() }
     log.info("partitions assigned", ["partitions": .string(listed(partitions))])
     return session.takeStarts()
@@ -101,7 +102,7 @@ final class SessionDriver {
 
   // MARK: Polling
 
-  /// Does what is due, polls once, and does what has become due. Returns true if new messages came.
+  /// Carries out due actions before and after polling once. Returns true if new messages arrived.
   func pump(maximum: Int, timeoutMilliseconds: Int) throws -> Bool {
     try carryOut()
     let before = session.waiting.count
@@ -110,8 +111,8 @@ final class SessionDriver {
     return session.waiting.count > before
   }
 
-  /// To be called while a batch is stored, or waits for that: polls, so that the group keeps this consumer. What comes is noted, and
-  /// acted upon when the work has ended.
+  /// To be called while a batch is stored or waits to be stored. Polls, so that the group keeps this consumer. Events
+  /// are noted, and acted upon when the work has ended.
   /// - Returns: false if the work has lost its purpose, or the run ends.
   func keepAlive(_ stop: StopFlag) -> Bool {
     events.beat(waiting: session.waiting.count)
@@ -157,9 +158,9 @@ final class SessionDriver {
     if let loss { events.lost(loss, of: partition) }
   }
 
-  // MARK: What the session asks for
+  // MARK: Actions of the session
 
-  /// Does all that is due.
+  /// Carries out all actions that are due.
   private func carryOut() throws {
     while let action = session.nextAction(at: .now) {
       switch action {
@@ -197,7 +198,8 @@ final class SessionDriver {
     } catch { try postpone(error) }
   }
 
-  /// What the host is at fault for, such as a full disk, is tried again later.
+  /// Faults of the host, such as a full disk, are tried again later.
+  /// - Throws: every other error.
   private func postpone(_ error: any Error) throws {
     let delay = session.catalogFailed(at: .now)
     guard (error as? SQLiteError)?.isEnvironmental == true else { throw error }
@@ -218,7 +220,7 @@ final class SessionDriver {
 
   // MARK: Batches
 
-  /// - Parameter room: the most messages.
+  /// - Parameter room: the maximum number of messages.
   func handOut(_ room: Int) -> ConsumerSession<KafkaMessage>.Batch {
     let batch = session.handOut(room)
     lag.wakeFetchers(session)
@@ -236,8 +238,8 @@ final class SessionDriver {
     }
   }
 
-  /// The positions that the catalog must have for the batch to be stored; nil if it is void.
-  /// - Throws: if the broker does not say what it has.
+  /// The positions that the catalog must have for the batch to be stored; nil if the batch is void.
+  /// - Throws: if the broker does not answer whether it still has a doubted message.
   func expectedPositions() throws -> [Int32: Catalog.Position?]? {
     while true {
       switch session.permission() {
@@ -249,14 +251,14 @@ final class SessionDriver {
     }
   }
 
-  /// A message that has expired or was compacted away says nothing.
+  /// Checks whether the topic still has this message. A message that has expired or was compacted away proves nothing.
   private func confirm(_ partition: Int32, _ mark: Catalog.Mark) throws {
     let found = try rereader?.read(
       topic: topicName, partition: partition, offset: mark.offset, timeoutMilliseconds: Self.patience)
     if found == nil || found?.mark == mark { session.confirmed(partition) } else { session.topicRecreated(at: .now) }
   }
 
-  /// The catalog has these positions now; Kafka is told too, for those who watch the group.
+  /// The catalog has these positions now. They are committed to Kafka, too, for those who watch the group.
   func stored(_ positions: [Int32: Catalog.Position], leaving remainder: ConsumerSession<KafkaMessage>.Remainder) {
     session.stored(positions, leaving: remainder, at: .now)
     events.lag = lag.lag(of: session)
@@ -266,10 +268,10 @@ final class SessionDriver {
   /// - Returns: how long to wait before the batch is tried again.
   func storingFailed() -> Duration { session.failed() }
 
-  /// The batch cannot be stored as it is, and its messages are not there any more.
+  /// The batch cannot be stored as it is, and its messages' content is gone.
   func readAgain() { session.giveBack(at: .now) }
 
-  /// The batch is stored, or given up. Does what has become due meanwhile.
+  /// The batch is stored, or given up. Carries out the actions that have become due meanwhile.
   func endStoring(_ stop: StopFlag) throws {
     session.gaveUp(at: .now)
     if !stop.isSet { try carryOut() }
@@ -277,17 +279,18 @@ final class SessionDriver {
 
   // MARK: Between batches
 
-  /// To be called every now and then with everything stored: behind the last message there may be control records, and nothing else
-  /// would tell that the topic was re-created and ends where it did.
+  /// To be called at intervals while everything is stored. Control records may follow the last message, so the offsets
+  /// are committed again. The last stored messages are looked at: nothing else would reveal that the topic was
+  /// re-created and ends at the same offset as before.
   func lookAtEnds() {
     commit()
     if let (partition, mark) = session.messageToLookAt(at: .now) {
-      // A broker that is away is of no concern here.
+      // A broker that is unavailable does not matter here.
       try? confirm(partition, mark)
     }
   }
 
-  /// Runs what may wait for the broker or hold the catalog's lock.
+  /// Runs work that may wait for the broker or hold the catalog's lock.
   func upkeep(_ body: () throws -> Void) throws {
     session.beginUpkeep()
     defer { session.endUpkeep() }
@@ -310,6 +313,6 @@ final class SessionDriver {
     }
   }
 
-  /// How many partitions the topic has now; nil if the broker does not say it.
+  /// How many partitions the topic has now; nil if the broker does not answer.
   func partitionCount() -> Int? { try? consumer.partitionCount(of: topicName, timeoutMilliseconds: 5_000) }
 }

@@ -1,21 +1,22 @@
 import Platform
 import Telemetry
 
-/// Measures how long a consumer has stored nothing while messages wait for it. Activity is no success: batches that fail, fetches
-/// that are refused and a leader that does not answer keep it busy, too.
+/// Measures how long a consumer has stored nothing while messages wait for it. Activity does not count as success:
+/// batches that fail, fetches that are refused and a leader that does not answer keep a consumer busy, too.
 struct StoringWatch {
   private var stored: Int64 = 0
   private var epoch = 0
   private var since = Clock.monotonicMilliseconds
 
-  /// A large batch on a slow disk takes some seconds, in ms.
+  /// How long nothing may be stored, or a leader may leave questions unanswered, before that is reported, in ms. A
+  /// large batch on a slow disk takes some seconds.
   static let patience: Int64 = 30_000
 
   /// - Parameters:
   ///   - lag: messages that are not stored.
-  ///   - stored: grows with each stored batch.
-  ///   - epoch: of the assignment.
-  ///   - silence: a leader that does not answer.
+  ///   - stored: a value that grows with each stored batch.
+  ///   - epoch: the epoch of the assignment.
+  ///   - silence: a leader that does not answer; nil if all do.
   mutating func look(
     lag: Int, stored: Int64, epoch: Int, silence: LeaderInquiry.Silence? = nil, _ health: Health,
     now: Int64 = Clock.monotonicMilliseconds

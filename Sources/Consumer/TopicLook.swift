@@ -1,9 +1,9 @@
 import Output
 
-/// When the last stored message of a partition is looked at again, each partition in turn.
+/// Decides when the last stored message of a partition is looked at again. The partitions take turns.
 ///
-/// librdkafka before 2.4 knows no topic ids: it takes a re-created topic for the old one and goes on at the offset where it
-/// was. If nothing comes, nothing else tells.
+/// librdkafka before 2.4 does not know topic ids: it takes a re-created topic for the old one and continues at the old
+/// offset. If no message arrives, nothing else reveals that.
 struct TopicLook {
   typealias Instant = ContinuousClock.Instant
 
@@ -13,7 +13,7 @@ struct TopicLook {
   static let interval = Duration.seconds(2)
 
   /// - Parameter marks: the last stored message of each partition.
-  /// - Returns: one that is to be looked at now. The next interval begins with the next call.
+  /// - Returns: the message to look at now; nil if none is due. The next interval begins with the next call.
   mutating func next(of marks: [Int32: Catalog.Mark], at now: Instant) -> (partition: Int32, mark: Catalog.Mark)? {
     guard let due else {
       due = now + Self.interval

@@ -1,7 +1,7 @@
 import Kafka
 import Output
 
-/// What a session needs to know of a message.
+/// The properties of a message that a session needs.
 protocol SessionMessage {
   var partition: Int32 { get }
   /// In bytes.
@@ -17,7 +17,7 @@ struct WaitingMessages<Message: SessionMessage> {
 
   private(set) var messages: [Message] = []
   private(set) var bytes = 0
-  /// When the first of them came.
+  /// When the first of them arrived.
   private var since: Instant?
 
   /// How long messages wait for others to share a batch with.

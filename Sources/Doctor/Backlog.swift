@@ -1,38 +1,39 @@
 import Platform
 import Telemetry
 
-/// What is in the topic and not stored yet, against what the topic keeps. Pure: what was found out is given.
+/// The messages of the topic that are not stored yet, compared with how long the topic keeps messages. Pure: all facts
+/// are passed in.
 struct Backlog {
   struct Partition {
     var number: Int32
-    /// The first offset that it holds, and the one that its next message will get.
+    /// The first offset that the partition holds, and the offset that its next message will get.
     var low: Int64
     var high: Int64
-    /// Up to where the group has stored it; nil: nothing yet.
+    /// The group's committed offset; nil if nothing has been committed yet.
     var committed: Int64?
-    /// When the oldest message that is not stored was sent, in ms since 1970; nil: not known.
+    /// When the oldest message that is not stored was sent, in ms since 1970; nil if not known.
     var oldest: Int64?
 
     var next: Int64 { min(high, max(low, committed ?? low)) }
     var waiting: Int { Int(high - next) }
-    /// Removed from the topic before the group had them.
+    /// Messages that were removed from the topic before the group stored them.
     var lost: Int { committed.map { max(0, Int(low - $0)) } ?? 0 }
   }
 
   var partitions: [Partition]
-  /// Of the messages that were looked at, in bytes; nil: none were.
+  /// The average size of the messages that were looked at, in bytes; nil if there were none.
   var averageBytes: Int?
-  /// The newest time of the messages that were read, in ms since 1970; nil: none was.
+  /// The newest timestamp of the messages that were read, in ms since 1970; nil if none was read.
   var newest: Int64?
-  /// ms since 1970.
+  /// In ms since 1970.
   var now: Int64
-  /// nil: for ever, or not told.
+  /// The topic's `retention.ms`; negative for no limit, nil if the broker does not tell.
   var retentionMilliseconds: Int?
-  /// Of each partition; nil: no limit, or not told.
+  /// The topic's `retention.bytes`, for each partition; negative for no limit, nil if the broker does not tell.
   var retentionBytes: Int?
 
   var waiting: Int { partitions.reduce(0) { $0 + $1.waiting } }
-  /// Of the images, as they will lie on the disk: Base64 makes four bytes of three.
+  /// The size of the images on disk: Base64 turns three bytes into four.
   var imageBytes: Int? { averageBytes.map { $0 * waiting / 4 * 3 } }
 
   func findings() -> [Finding] { [lag] + [lost, age, size].compactMap { $0 } }
@@ -58,7 +59,7 @@ struct Backlog {
     )
   }
 
-  /// How much of the time that the topic keeps messages for the oldest one has used up.
+  /// Reports how much of the topic's retention time the oldest message that is not stored has used up.
   private var age: Finding? {
     guard let retentionMilliseconds, retentionMilliseconds > 0, let oldest else { return nil }
     let age = max(0, now - oldest)

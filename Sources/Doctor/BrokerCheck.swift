@@ -3,31 +3,32 @@ import Kafka
 import Platform
 import Telemetry
 
-/// The way to the brokers: who answers, what they are called, what they let this user see.
+/// Checks the way to the brokers: which ones answer, under which names, and what they let this user see.
 ///
-/// Asks as a consumer that joins no group: nothing is made, moved or committed by it.
+/// It asks as a consumer that joins no group: it creates, moves and commits nothing.
 final class BrokerCheck {
   let client: KafkaConsumer
   let settings: KafkaSettings
   private let stop: StopFlag
 
-  /// False where the brokers do not know the question, to which the embedded one would let others wait.
+  /// False if the brokers do not support the question for settings. Asking an embedded broker again would make other
+  /// questions wait.
   private(set) var tellsSettings = true
 
   /// In ms.
   static let patience = 10_000
   static let answer = 5_000
-  /// A server that does not know the question may say nothing at all.
+  /// The time limit for the clock, in ms. A server that does not support the question may not answer at all.
   private static let clockAnswer = 2_000
-  /// A cluster may have hundreds.
+  /// At most this many brokers are looked at. A cluster may have hundreds.
   static let mostBrokers = 20
 
-  /// - Throws: where the settings contradict one another.
+  /// - Throws: if the settings contradict one another.
   init(_ settings: KafkaSettings, topic: String, stop: StopFlag) throws(KafkaError) {
     var own = settings
-    // To ask for a topic must not make it.
+    // Asking for a topic must not create it.
     own.set("allow.auto.create.topics", "false")
-    // What matters of it becomes a finding.
+    // Lines that matter become findings.
     own.onLog = { _, _, _ in }
     self.settings = own
     self.stop = stop
@@ -36,7 +37,7 @@ final class BrokerCheck {
 
   func close() { client.unsubscribeAndClose() }
 
-  /// - Returns: the brokers that can be reached; nil where there is none, or where `stop` was set.
+  /// - Returns: the brokers that can be reached; nil if there is none, or if `stop` was set.
   func look(_ report: DoctorReport) -> [KafkaBroker]? {
     let servers = settings.values["bootstrap.servers"] ?? ""
     guard let cluster = clusterID() else {
@@ -63,13 +64,13 @@ final class BrokerCheck {
     return reachable.isEmpty ? nil : reachable
   }
 
-  /// nil where it is not told.
+  /// The broker's clock; nil if the broker does not tell.
   func clock(of broker: KafkaBroker) -> BrokerClock? {
     guard settings.effective("security.protocol") == "plaintext" else { return nil }
     return BrokerClock.ask(host: broker.host, port: broker.port, timeoutMilliseconds: Self.clockAnswer)
   }
 
-  /// In slices, so that a wish to end is heard.
+  /// Asks with short timeouts, so that `stop` takes effect soon.
   private func clusterID() -> String? {
     let end = Clock.monotonicMilliseconds + Int64(Self.patience)
     while !stop.isSet, Clock.monotonicMilliseconds < end {
@@ -78,7 +79,7 @@ final class BrokerCheck {
     return nil
   }
 
-  /// By the brokers' ids. Stops at the first that does not tell, and says why.
+  /// The settings of the brokers, with their ids. Stops at the first broker that does not tell, and reports why.
   func settings(of brokers: [KafkaBroker], _ report: DoctorReport) -> [(id: Int32, settings: [String: String])] {
     var found: [(id: Int32, settings: [String: String])] = []
     for broker in brokers.prefix(Self.mostBrokers) where !stop.isSet {
@@ -93,23 +94,25 @@ final class BrokerCheck {
     return found
   }
 
-  /// Asks again as long as the answer is one that passes: a coordinator that is being found, a leader that is being elected.
+  /// Asks again as long as the error is a temporary one: a coordinator that is being found, or a leader that is being
+  /// elected.
   static func asking<Answer>(
     _ stop: StopFlag, _ question: (_ timeoutMilliseconds: Int) throws(KafkaError) -> Answer
   ) throws(KafkaError) -> Answer {
     let end = Clock.monotonicMilliseconds + Int64(answer)
     while true {
       do { return try question(max(1, Int(end - Clock.monotonicMilliseconds))) } catch {
-        // A leader may not have heard yet of a partition that others name.
+        // A leader may not have heard yet of a partition that other brokers name.
         let passes = error.isRetriable || error.isUnknownTopic
         guard passes, !stop.wait(milliseconds: pause), Clock.monotonicMilliseconds < end else { throw error }
       }
     }
   }
-  /// Between two questions, in ms.
+  /// The pause between two questions, in ms.
   private static let pause = 100
 
-  /// What is not told is no fault of the pipeline's, which does without.
+  /// The finding for an answer that the broker does not give. That is not a fault of the pipeline, which works without
+  /// it.
   static func untold(_ what: String, _ error: KafkaError) -> Finding {
     let text = "\(what): not told (\(Finding.summary(error)))"
     if let right = error.missingRight { return .note(text, "to have it looked at: \(right)") }

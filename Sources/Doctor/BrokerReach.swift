@@ -3,14 +3,14 @@ import Kafka
 import Platform
 import Telemetry
 
-/// Whether brokers can be spoken to from here, as far as sockets and the client's own words tell.
+/// Whether brokers can be reached from here, as far as sockets and the client's own messages tell.
 enum BrokerReach {
-  /// `bootstrap.servers` as addresses; a part that is none is left out.
+  /// The addresses in `bootstrap.servers`. Parts that are not addresses are left out.
   static func addresses(_ servers: String) -> [TCPProbe.Address] {
     servers.split(separator: ",").compactMap { part in
       var text = part.drop { $0 == " " }
       while text.last == " " { text.removeLast() }
-      // A protocol before the host is allowed, and is not the port.
+      // A protocol is allowed before the host. Its colon does not separate the port.
       if let start = text.firstRange(of: "://") { text = text[start.upperBound...] }
       guard let colon = text.utf8.lastIndex(of: UInt8(ascii: ":")), text.utf8.last != UInt8(ascii: "]") else {
         return text.isEmpty ? nil : TCPProbe.Address(host: bare(text), port: 9092)
@@ -26,8 +26,8 @@ enum BrokerReach {
 
   /// No broker answers.
   /// - Parameters:
-  ///   - tried: whom the client asks first, and what a socket to them met.
-  ///   - trouble: what the client met with; nil: nothing that it told.
+  ///   - tried: the addresses that the client asks first, each with the outcome of a TCP connection to it.
+  ///   - trouble: the trouble that the client reported; nil if it reported none.
   static func noAnswer(
     seconds: Int, _ tried: [(TCPProbe.Address, TCPProbe.Outcome)], _ trouble: BrokerTrouble?
   ) -> [Finding] {
@@ -71,12 +71,12 @@ enum BrokerReach {
     return findings
   }
 
-  /// Of each broker, whether it can be reached by the name that it gives to clients.
+  /// Reports for each broker whether it can be reached under its advertised name.
   static func advertised(_ brokers: [KafkaBroker], _ outcomes: [TCPProbe.Outcome]) -> [Finding] {
     zip(brokers, outcomes).map { broker, outcome in
       let address = TCPProbe.Address(host: broker.host, port: broker.port)
       let reason: String
-      // Of one that has just gone the others may not know yet.
+      // The other brokers may not know yet of a broker that has just gone.
       var start = "start it where it is down; else "
       switch outcome {
       case .connected: return .ok("broker \(broker.id) calls itself \(address), which can be reached from here")
@@ -92,7 +92,7 @@ enum BrokerReach {
     }
   }
 
-  /// What is left out because some of the brokers cannot be reached; nil: nothing.
+  /// The checks that are skipped because some of the brokers cannot be reached; nil if there are none.
   static func skipped(_ brokers: [KafkaBroker], reachable: [KafkaBroker]) -> Finding? {
     let others = brokers.filter { !reachable.contains($0) }.map { String($0.id) }
     guard !others.isEmpty, !reachable.isEmpty else { return nil }

@@ -4,16 +4,16 @@ import Output
 import Platform
 import Telemetry
 
-/// The CSV file, as it stands under its path now.
+/// Checks the file that CSV_PATH names now.
 struct CSVCheck {
   enum State: Equatable {
     case missing(SystemError?)
     case notAFile(isFolder: Bool)
     case unusable(SystemError)
-    /// It has no name any more: deleted where it is mounted from.
+    /// The file has no name any more: it was deleted on the side that it is mounted from.
     case deleted
     case empty
-    /// With our header; with rows behind it.
+    /// It begins with our header. It may have rows after it.
     case own(hasRows: Bool)
     case foreign
   }
@@ -37,19 +37,19 @@ struct CSVCheck {
       guard start.starts(with: CSVLine.header) else { return CSVCheck(path: path, state: .foreign) }
       return CSVCheck(path: path, state: .own(hasRows: start.count > CSVLine.header.count))
     } catch {
-      // Nothing above throws anything else.
+      // Nothing above throws any other error.
       return CSVCheck(path: path, state: .unusable(error as? SystemError ?? SystemError("open", path)))
     }
   }
 
-  /// As much as the header has, and a byte more where there are rows.
+  /// The first bytes of the file: the length of the header, and one more to detect rows.
   private static func start(of file: File) throws -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: CSVLine.header.count + 1)
     let count = try bytes.withUnsafeMutableBytes { try file.read(into: $0, at: 0) }
     return Array(bytes.prefix(count))
   }
 
-  /// - Parameter isOrphan: the output has images, and no catalog.
+  /// - Parameter isOrphan: true if the output has images but no catalog.
   func finding(isOrphan: Bool) -> Finding {
     let place = "CSV_PATH=\(path)"
     switch state {

@@ -1,11 +1,12 @@
 import Platform
 import Telemetry
 
-/// A file that is made to see whether its making is told: the quick way by which the producer learns of images.
+/// A trial file: it shows whether the creation of files is reported by events, which is how the producer quickly learns
+/// of images.
 struct Canary {
   let folder: Folder
   let stop: StopFlag
-  /// The clock of the folder's file system less this machine's, in ms; nil: no file was made here.
+  /// The clock of the folder's file system minus this machine's, in ms; nil if no file was created here.
   private(set) var clockDifference: Int64?
 
   init(folder: Folder, stop: StopFlag) {
@@ -17,11 +18,11 @@ struct Canary {
   static let prefix = ".image-pipeline-canary-"
 
   enum Outcome: Equatable {
-    /// So many ms after the watch stood.
+    /// An event reported the file this many ms after the watch began.
     case told(Int)
-    /// It was there, and nobody said so.
+    /// The file existed, but no event reported it.
     case silent
-    /// Nobody made one.
+    /// No such file was seen.
     case absent
     case failed(SystemError)
   }
@@ -29,7 +30,7 @@ struct Canary {
   private static let insidePatience = 2_000
   private static let outsidePatience = 10_000
 
-  /// Makes one in the folder, and removes it.
+  /// Creates a trial file in the folder, and removes it.
   mutating func inside() -> Outcome {
     let name = TrialFile.name(Self.prefix)
     defer { try? folder.remove(name) }
@@ -44,7 +45,8 @@ struct Canary {
     return outcome
   }
 
-  /// Waits for one that somebody makes outside of this container: again and again, since it is not known when this begins.
+  /// Waits for a trial file that somebody creates outside of this container. The creator repeats it, because it is not
+  /// known when this begins.
   func outside() -> Outcome {
     wait(Self.outsidePatience) {
     } isOne: {
@@ -55,7 +57,7 @@ struct Canary {
   private func wait(_ milliseconds: Int, make: () throws -> Void, isOne: (String) -> Bool) -> Outcome {
     do {
       let events = try FolderEvents()
-      // By the descriptor's own path: whatever was mounted over it since.
+      // The descriptor's own path is right even if something was mounted over the folder since.
       _ = try events.watch("/proc/self/fd/\(folder.descriptor)")
       let begun = Clock.monotonicMilliseconds
       try make()
@@ -75,7 +77,7 @@ struct Canary {
     } catch let error as SystemError { return .failed(error) } catch { return .absent }
   }
 
-  /// A look at the folder's first names: hidden ones come in no order.
+  /// Looks at the folder's first names. Hidden names are in no particular order.
   private func isThere(_ isOne: (String) -> Bool) throws -> Bool {
     let walker = try FolderWalker(root: folder.path) { _ in false }
     for _ in 0..<10_000 {
@@ -86,14 +88,14 @@ struct Canary {
   }
 }
 
-/// What the canaries' fate means for how soon images are seen. Pure.
+/// What the outcomes of the trial files mean for how soon images are seen. Pure.
 struct CanaryVerdict {
   var kind: FileSystemKind
   var rescanMilliseconds: Int
 
   /// - Parameters:
-  ///   - inside: of a file made by this process; nil: none could be made here.
-  ///   - outside: of one made outside; nil: nobody was asked to.
+  ///   - inside: the outcome for a file created by this process; nil if none could be created here.
+  ///   - outside: the outcome for a file created outside; nil if nobody was asked to create one.
   func findings(inside: Canary.Outcome?, outside: Canary.Outcome?) -> [Finding] {
     [inside.flatMap(own), outside.map(foreign)].compactMap { $0 }
       + (inside == nil && outside == nil ? [expected] : [])
@@ -127,7 +129,7 @@ struct CanaryVerdict {
     }
   }
 
-  /// Nothing could be tried.
+  /// The finding if nothing could be tried.
   private var expected: Finding {
     kind.isShared
       ? .note("\(kind.name) tells of nothing that another host makes: images are seen \(late)", advice)

@@ -2,14 +2,15 @@ import Kafka
 import Platform
 import Telemetry
 
-/// The clock, by which files are known as finished and messages are dated.
+/// Checks this machine's clock. It decides when files count as finished, and dates messages.
 struct ClockCheck {
-  /// ms since 1970.
+  /// In ms since 1970.
   var now: Int64
-  /// nil: the kernel does not say.
+  /// nil if the kernel does not tell.
   var isSynchronised: Bool?
 
-  /// 2024 and 2100, in ms since 1970: a machine without a battery starts before, a broken one may be anywhere.
+  /// The years 2024 to 2100, in ms since 1970. A machine without a battery starts before them. A broken clock may show
+  /// any time.
   private static let plausible = Int64(1_704_067_200_000)..<Int64(4_102_444_800_000)
 
   static func here() -> ClockCheck {
@@ -36,10 +37,10 @@ struct ClockCheck {
     ]
   }
 
-  /// The broker's clock beside this machine's.
+  /// Compares the broker's clock with this machine's.
   /// - Parameters:
-  ///   - clock: nil: not told.
-  ///   - settings: the topic's; nil: not told.
+  ///   - clock: nil if the broker does not tell.
+  ///   - settings: the topic's settings; nil if the broker does not tell.
   static func broker(_ clock: BrokerClock?, _ settings: [String: String]?) -> [Finding] {
     guard let clock else {
       return [
@@ -66,7 +67,8 @@ struct ClockCheck {
     return [.ok("this machine's clock and the broker's agree within \(abs(difference) + clock.uncertainty) ms")]
   }
 
-  /// How far a message's time may be from the broker's: Kafka 3.6 has a limit for each side, older ones have one for both.
+  /// How far a message's time may be from the broker's. Kafka 3.6 and newer have one limit for each direction, older
+  /// versions one for both.
   private static func limit(_ settings: [String: String]?, isAhead: Bool) -> (name: String, milliseconds: Int64)? {
     guard settings?["message.timestamp.type"] != "LogAppendTime" else { return nil }
     let names = [
@@ -79,10 +81,10 @@ struct ClockCheck {
     return nil
   }
 
-  /// A message from the future: its producer's clock is ahead, or this machine's is behind.
+  /// Reports a message from the future: its producer's clock is ahead, or this machine's is behind.
   /// - Parameters:
-  ///   - newest: the newest time of the messages that were looked at, in ms since 1970.
-  ///   - settings: the topic's.
+  ///   - newest: the newest timestamp of the messages that were looked at, in ms since 1970.
+  ///   - settings: the topic's settings; nil if the broker does not tell.
   static func messages(newest: Int64, _ settings: [String: String]?, now: Int64) -> [Finding] {
     guard newest - now > 2_000 else { return [] }
     let source = settings?["message.timestamp.type"] == "LogAppendTime" ? "the broker's" : "its producer's"
@@ -93,12 +95,13 @@ struct ClockCheck {
     return [newest - now > 60_000 ? .problem(text, cure: cure) : .note(text, cure)]
   }
 
-  /// The clock of a file system, which a network file system's server has of its own.
+  /// Reports a file system whose clock differs from this machine's: the server of a network file system has its own
+  /// clock.
   /// - Parameters:
-  ///   - difference: its time less this machine's, in ms.
-  ///   - path: what lies on it.
+  ///   - difference: the file system's time minus this machine's, in ms.
+  ///   - path: a path on the file system.
   static func fileSystem(_ path: String, difference: Int64) -> [Finding] {
-    // A file's time comes from a clock that ticks every 4 ms.
+    // Small differences are normal: a file's time comes from a clock that ticks every 4 ms.
     guard abs(difference) > 2_000 else { return [] }
     let seconds = abs(difference) / 1_000
     return [

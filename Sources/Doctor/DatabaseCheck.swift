@@ -5,17 +5,18 @@ import SQLite
 import Telemetry
 import Wire
 
-/// Ledger and catalog: whether they open, and are of a version that this program knows. Neither waits nor locks.
+/// Checks a ledger or a catalog: whether it opens, and whether this program knows its version. It neither waits nor
+/// locks.
 struct DatabaseCheck {
   /// "ledger"
   var kind: String
   var path: String
   /// The newest version that this program knows.
   var version: Int
-  /// What is counted in it, and the noun for that.
+  /// The table whose rows are counted, and the noun for a row.
   var table: String
   var noun: String
-  /// What names another one: `STATE_DIR`.
+  /// The variable that chooses another folder: `STATE_DIR`.
   var variable: String
   var cureOfDamage: String
 
@@ -33,7 +34,7 @@ struct DatabaseCheck {
       cureOfDamage: "image-pipeline repair, with the consumers stopped")
   }
 
-  /// The identity of an output; nil where that cannot be read, or there is none.
+  /// The identity of an output; nil if it cannot be read, or if there is none.
   static func catalogID(in output: String) -> String? {
     let path = catalog(in: output).path
     guard (try? FileStatus.of(path)) ?? nil != nil, let database = try? Database(reading: path) else { return nil }
@@ -41,10 +42,10 @@ struct DatabaseCheck {
     return (try? database.prepare("SELECT value FROM facts WHERE name = 'catalog'").first { $0.text(0) }) ?? nil
   }
 
-  /// More are not counted.
+  /// Rows beyond this number are not counted.
   private static let most = 1_000_000
 
-  /// One finding; the catalog and the ledger may also not be there yet.
+  /// The finding for the database, which may not exist yet.
   func finding() -> Finding {
     do {
       guard try FileStatus.of(path) != nil else { return .ok("there is no \(kind) yet: it will be made") }
@@ -57,7 +58,7 @@ struct DatabaseCheck {
           "the \(kind) \(path) has version \(found), and this program knows \(version)",
           cure: "use the program that wrote it, or set \(variable) to another folder")
       }
-      // Not yet in the file itself: its first transaction is in the log beside it.
+      // Version 0: the first transaction is still in the log next to the file.
       guard found > 0 else { return .ok("the \(kind) has just been made") }
       let sql = "SELECT count(*) FROM (SELECT 1 FROM \(table) LIMIT \(Self.most))"
       let count = try database.prepare(sql).first { Int($0.integer(0)) } ?? 0

@@ -2,19 +2,20 @@ import Kafka
 import Platform
 import Telemetry
 
-/// The room of a file system against what is to come. Pure.
+/// Compares the free space of a file system with the data to come. Pure.
 struct DiskCheck {
-  /// As it is said: `PROCESSED_IMAGES_DIR=/data/out`.
+  /// The name used in the findings: `disk of the output`.
   var place: String
   var space: DiskSpace
-  /// What is known to come: images that are in the topic already.
+  /// The size of the images that are in the topic already, once they are stored.
   var bytesToCome = 0
   var filesToCome = 0
 
-  /// Below this what is written at a time may not fit any more, in bytes: a batch, SQLite's log.
+  /// The least free space, in bytes. Below it, a single write may not fit any more: a batch, or SQLite's log.
   var least = 64 << 20
 
-  /// Below this it is time to think of it, in bytes; and in hundredths of the whole.
+  /// Below these limits the finding is a note: free bytes, free percent of the whole, and free files beyond those to
+  /// come.
   private static let low = 1 << 30
   private static let lowHundredths = 5
   private static let lowFiles = 1_000

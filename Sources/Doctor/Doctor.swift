@@ -5,17 +5,19 @@ package import Platform
 import Telemetry
 import Wire
 
-/// Looks at everything that the pipeline rests on, from the versions to the disk, and says what is wrong with its cure.
+/// Checks everything that the pipeline depends on, from the versions to the disk, and reports each problem with its
+/// fix.
 ///
-/// Safe beside producers and consumers that run: it joins no group, takes no lock, commits and sends nothing, and writes
-/// nothing but small hidden files that it removes. Every wait is bounded.
+/// Safe to run next to producers and consumers. It joins no group, takes no lock, commits and sends nothing, and writes
+/// only small hidden files, which it removes. Every wait is bounded.
 package struct Doctor {
   private let configuration: Configuration
   private let sides: DoctorSides
   private let outside: Bool
   private let stop: StopFlag
 
-  /// - Parameter outside: somebody makes files in the input folder from outside while this runs: see whether that shows.
+  /// - Parameter outside: true if somebody creates files in the input folder from outside while this runs. The doctor
+  ///   then checks whether it notices them.
   package init(_ configuration: Configuration, sides: DoctorSides, outside: Bool, stop: StopFlag) {
     self.configuration = configuration
     self.sides = sides
@@ -23,7 +25,7 @@ package struct Doctor {
     self.stop = stop
   }
 
-  /// Ends early once `stop` is set.
+  /// Runs all checks. Returns early once `stop` is set.
   package func run(_ report: DoctorReport) {
     defer { report.end(isStopped: stop.isSet) }
     report.begin(.versions)

@@ -1,7 +1,7 @@
 package import Telemetry
 
-/// Shows findings as they come and counts them: two lines each at most, grouped, for people; one JSON object each for
-/// programs.
+/// Writes findings as they arrive, and counts them: for people grouped, with at most two lines each; for programs as
+/// one JSON object each.
 package final class DoctorReport {
   package struct Counts: Equatable, Sendable {
     var ok = 0
@@ -13,10 +13,10 @@ package final class DoctorReport {
   private let format: LogFormat
   private let write: (String) -> Void
   private var area: Finding.Area?
-  /// The heading is written with its first finding.
+  /// The area whose heading was written last. A heading is written with its first finding.
   private var shown: Finding.Area?
 
-  /// - Parameter write: takes whole lines, each with its end.
+  /// - Parameter write: takes whole lines, each with its line break.
   package init(format: LogFormat, write: @escaping (String) -> Void) {
     self.format = format
     self.write = write
@@ -35,7 +35,7 @@ package final class DoctorReport {
     write(format == .json ? json(finding) : text(finding))
   }
 
-  /// - Parameter isStopped: true: not everything was looked at.
+  /// - Parameter isStopped: true if not everything was checked.
   func end(isStopped: Bool) {
     guard format == .text else {
       return write(

@@ -1,4 +1,4 @@
-/// Which of the two sides a doctor looks at: a container sees the folders of its own side alone.
+/// The sides that a doctor checks: a container sees only the folders of its own side.
 package struct DoctorSides: Equatable, Sendable {
   var producer: Bool
   var consumer: Bool

@@ -4,10 +4,10 @@ import SQLite
 import Telemetry
 
 extension Finding {
-  /// A failure with the cure that it knows itself.
+  /// A problem with the fix that the error itself knows.
   /// - Parameters:
-  ///   - before: what cannot be for it.
-  ///   - cure: where the error knows none, or what else would help.
+  ///   - before: what failed because of the error.
+  ///   - cure: the fix if the error knows none.
   static func problem(_ error: any Error, before: String = "", cure: String) -> Finding {
     let (text, own): (String, String?) =
       switch error {
@@ -19,7 +19,7 @@ extension Finding {
     return .problem((before.isEmpty ? "" : before + ": ") + text, cure: own ?? cure)
   }
 
-  /// An error's words without the cure.
+  /// An error's description without the fix.
   static func summary(_ error: KafkaError) -> String {
     (error.context.isEmpty ? "" : error.context + ": ") + error.reason + " (" + error.name + ")"
   }

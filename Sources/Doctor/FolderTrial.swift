@@ -3,26 +3,27 @@ import Kafka
 import Platform
 import Telemetry
 
-/// What a folder that is written to lets this process do, tried out with one small file that is gone at the end.
+/// Tries out what this process may do in a folder, with one small file that is removed at the end.
 struct FolderTrial {
-  /// nil: it is not there.
+  /// nil if the folder does not exist.
   var fileSystem: FileSystemKind?
-  /// The folder that is there: the one that is meant, or the nearest above it.
+  /// The nearest existing folder: the one that was asked for, or one above it.
   var there: String
-  /// What failed first; nil: a file could be made, written, synced, renamed and removed. Where the folder is not there:
-  /// why it cannot be made.
+  /// The first failure; nil if a file could be created, written, synced, renamed and removed. If the folder does not
+  /// exist, the reason why it cannot be created.
   var failure: SystemError?
-  /// The file system's clock less this machine's, in ms; nil: it could not be seen.
+  /// The file system's clock minus this machine's, in ms; nil if no file was written.
   var clockDifference: Int64?
-  /// `a` and `A` are one file there.
+  /// True if `a` and `A` are the same file there.
   var foldsNames = false
   var space: DiskSpace?
 
-  /// Begins the names of all files that are made: hidden, so that neither side takes them for images.
+  /// The prefix of all files that are created. They are hidden, so that neither side takes them for images.
   static let prefix = ".image-pipeline-doctor-"
 
   /// - Parameters:
-  ///   - inner: a folder in it where files are made and then renamed from, as the consumer does; nil: in itself.
+  ///   - inner: a subfolder where the file is created and from which it is renamed, as the consumer does; nil for the
+  ///     folder itself.
   static func of(_ path: String, inner: String? = nil) -> FolderTrial {
     let there = AccessRights.nearestThere(path)
     var trial = FolderTrial(there: there, space: DiskSpace.of(there))
@@ -39,7 +40,7 @@ struct FolderTrial {
       if let inner, try folder.status(inner) != nil { source = try folder.folder(inner, creating: false) }
       try trial.writeIn(folder, from: source)
     } catch {
-      // Nothing above throws anything else.
+      // Nothing above throws any other error.
       trial.failure = error as? SystemError
     }
     return trial
@@ -49,7 +50,7 @@ struct FolderTrial {
     let name = TrialFile.name(Self.prefix)
     let renamed = name + "-renamed"
     let file = try source.file(name, .createNew)
-    // Not before: what is there by then is this one's.
+    // Only after the file was created: from now on, files of these names are ours.
     defer {
       try? source.remove(name)
       try? folder.remove(renamed)
@@ -64,7 +65,8 @@ struct FolderTrial {
     try folder.remove(renamed)
   }
 
-  /// The clock that a new file's time comes from less this machine's, in ms: 0 where it lies between then and now.
+  /// The clock that a new file's time comes from minus this machine's, in ms; 0 if the file's time is between `then`
+  /// and now.
   static func clockDifference(_ status: FileStatus, madeAfter then: Int64) -> Int64 {
     let time = status.modified / 1_000_000
     let now = Clock.wallMilliseconds
@@ -72,8 +74,8 @@ struct FolderTrial {
   }
 
   /// - Parameters:
-  ///   - variable: which names it: `PROCESSED_IMAGES_DIR`.
-  ///   - use: what it is written for: "the consumer stores images there".
+  ///   - variable: the variable that names the folder: `PROCESSED_IMAGES_DIR`.
+  ///   - keeps: what is stored in the folder: "the images".
   func findings(_ path: String, _ variable: String, keeps: String) -> [Finding] {
     let place = "\(variable)=\(path)"
     guard let fileSystem else {

@@ -1,6 +1,6 @@
 import Telemetry
 
-/// What the side that runs here says of itself, where it has a port for that.
+/// Asks the producer or consumer that runs here for its health, if HTTP_PORT is set.
 enum HealthCheck {
   static func look(_ settings: HTTPSettings?, _ report: DoctorReport) {
     guard let port = settings?.port else {

@@ -5,17 +5,18 @@ import Platform
 import Telemetry
 import Wire
 
-/// The input folder: what is in it, whether it can be read, and whether changes in it are told at once.
+/// Checks the input folder: its contents, whether they can be read, and whether changes are reported at once.
 struct InputCheck {
   let settings: ProducerSettings
   let stop: StopFlag
 
-  /// Bounds of the walk, in entries and in ms.
+  /// The limits of the walk, in entries and in ms.
   private static let mostEntries = 200_000
   private static let patience: Int64 = 20_000
 
-  /// - Parameter outside: somebody outside makes files whose names begin with `Canary.prefix`, to see whether that shows.
-  /// - Returns: what was found in it; nil where it cannot be used.
+  /// - Parameter outside: true if somebody outside creates files whose names begin with `Canary.prefix`. The check then
+  ///   includes whether they are noticed.
+  /// - Returns: the contents of the folder; nil if it cannot be used.
   func look(_ report: DoctorReport, outside: Bool) -> InputSurvey? {
     let place = "IMAGES_DIR=\(settings.input)"
     let path: String
@@ -113,10 +114,11 @@ struct InputCheck {
     guard entry.kind == .regular || entry.kind == .symbolicLink else { return survey.addOther() }
     guard survey.addFile(name) else { return }
     do throws(SystemError) {
-      // Gone meanwhile, or a link to a folder, which is not followed.
+      // The file is gone by now, or it is a link to a folder, which is not followed.
       guard let status = try FileStatus.of(root + "/" + name), status.kind == .regular else { return }
       var failure: SystemError?
-      // Opened, not only asked for: a network file system's server decides then.
+      // The file is opened instead of only asking for the rights: on a network file system the server decides when it
+      // is opened.
       do throws(SystemError) {
         let file = try File.open(root + "/" + name, .read)
         if file.writers() == .unknown { survey.addUncertain(name) }
@@ -125,7 +127,7 @@ struct InputCheck {
     } catch { survey.addFailure(error) }
   }
 
-  /// The two sides' folders, where both are looked at.
+  /// Reports if the folders of the two sides are the same, when both are checked.
   static func sameFolder(_ input: String, _ output: String) -> Finding? {
     guard let one = (try? FileStatus.of(input)) ?? nil, let other = (try? FileStatus.of(output)) ?? nil,
       one.isSameFile(as: other)
@@ -135,7 +137,7 @@ struct InputCheck {
       cure: "set one of them to another folder: what comes out of Kafka would be sent again")
   }
 
-  /// A folder each takes a watch of inotify's.
+  /// Each folder needs one inotify watch.
   static func watches(folders: Int, _ limits: ProcessLimits) -> [Finding] {
     guard let most = limits.inotifyWatches else { return [] }
     let processes = limits.inotifyInstances.map { ", and \(Quantity.count($0, "watcher"))" } ?? ""

@@ -5,7 +5,7 @@ import Producer
 import Telemetry
 import Wire
 
-/// What lies in the input folder, counted as the producer would take it. Pure: a walk adds to it.
+/// The contents of the input folder, counted as the producer would take them. Pure: a walk adds the entries.
 struct InputSurvey {
   private(set) var images = 0
   private(set) var bytes = 0
@@ -13,22 +13,22 @@ struct InputSurvey {
   private(set) var folders = 1
   /// Entries of any kind.
   private(set) var entries = 0
-  /// The walk ended before the folder did.
+  /// The walk ended before it had seen the whole folder.
   var isCut = false
 
-  /// Examples with their reasons, and how many there are.
+  /// The number of entries of each kind, with the first one as an example.
   private(set) var unreadable: (count: Int, first: SystemError)?
   private(set) var unsendable: (count: Int, first: String)?
   private(set) var early: (count: Int, first: String)?
-  /// Files that may be open for writing: the kernel does not tell.
+  /// Files that may be open for writing: the kernel does not tell whether they are.
   private(set) var uncertain: (count: Int, first: String)?
   private(set) var outputs: [String] = []
   private(set) var tally = FileTally()
 
   private let filter: FileFilter
-  /// ns since 1970.
+  /// In ns since 1970.
   private let now: Int64
-  /// How far in the future a file's time must be, in ns.
+  /// A file's time counts as in the future if it is further ahead than this, in ns.
   private static let slack: Int64 = 60_000_000_000
 
   init(filter: FileFilter, now: Int64) {
@@ -62,7 +62,7 @@ struct InputSurvey {
     unreadable = ((unreadable?.count ?? 0) + 1, unreadable?.first ?? error)
   }
 
-  /// - Returns: whether it is an image, so that the rest about it is worth asking.
+  /// - Returns: true if it is an image, so that its size and its rights matter.
   mutating func addFile(_ path: String) -> Bool {
     entries += 1
     guard !path.lastComponent.hasPrefix(Canary.prefix) else { return false }
@@ -89,9 +89,9 @@ struct InputSurvey {
     uncertain = ((uncertain?.count ?? 0) + 1, uncertain?.first ?? path)
   }
 
-  // MARK: What that means
+  // MARK: Findings
 
-  /// - Parameter afterSent: what becomes of files that were sent: then an empty folder is as it should be.
+  /// - Parameter afterSent: what happens to files that were sent. If they are not kept, an empty folder is normal.
   func findings(_ extensions: [String], afterSent: AfterSentAction) -> [Finding] {
     [amount]
       + [passing(extensions, afterSent), unreadableFiles, unsendableNames, future, uncertainFiles(afterSent)]
@@ -148,7 +148,7 @@ struct InputSurvey {
     }
   }
 
-  /// - Parameter afterSent: `keep` acts upon no file, so it needs no certainty.
+  /// - Parameter afterSent: `keep` changes no file, so it does not need to know whether a file is open.
   private func uncertainFiles(_ afterSent: AfterSentAction) -> Finding? {
     guard afterSent != .keep else { return nil }
     return uncertain.map {

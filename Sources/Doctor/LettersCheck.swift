@@ -1,12 +1,12 @@
 import DeadLetters
 import Telemetry
 
-/// The dead letters' topic, which is to keep its letters until somebody has looked at them. Pure.
+/// Checks the topic of the dead letters, which is to keep them until somebody has looked at them. Pure.
 struct LettersCheck {
   var topic: String
-  /// Letters that were not sent back; some of them may be of one message.
+  /// Dead letters that were not sent back. Several of them may be of the same message.
   var waiting: Int
-  /// nil: not told.
+  /// nil if the broker does not tell.
   var settings: [String: String]?
 
   func findings() -> [Finding] {

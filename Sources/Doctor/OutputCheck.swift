@@ -6,7 +6,7 @@ import Platform
 import Telemetry
 import Wire
 
-/// The folder that images are stored in, with what the consumer keeps there for itself.
+/// Checks the folder that images are stored in, and the consumer's own files in it.
 struct OutputCheck {
   let settings: ConsumerSettings
   private let path: String
@@ -19,8 +19,8 @@ struct OutputCheck {
     path = trimmed
   }
 
-  /// - Parameter backlog: what waits in the topic; nil: not known.
-  /// - Returns: what may still be written there, in bytes.
+  /// - Parameter backlog: the messages that wait in the topic; nil if not known.
+  /// - Returns: the free space, in bytes; nil if not known.
   func look(_ report: DoctorReport, backlog: Backlog?) -> Int? {
     let variable = "PROCESSED_IMAGES_DIR"
     let trial = FolderTrial.of(path, inner: ImageName.reserved)
@@ -58,10 +58,10 @@ struct OutputCheck {
     return findings
   }
 
-  /// True where something lies in it that may be an image.
+  /// True if the folder contains something that may be an image.
   private var hasImages: Bool {
     guard let walker = try? FolderWalker(root: path, enter: { _ in false }) else { return false }
-    // Beside a few hidden ones: there may be millions.
+    // There are only a few hidden names, but there may be millions of others.
     for _ in 0..<1_000 {
       guard let entry = walker.next() else { return false }
       if let name = try? entry.get().string, !name.hasPrefix(".") { return true }
@@ -69,7 +69,7 @@ struct OutputCheck {
     return false
   }
 
-  /// Who works on it, as far as that can be seen from here, and what was left.
+  /// The consumers that use the output, as far as this process can see them, and leftovers of earlier ones.
   private func occupants(_ reserved: Folder, _ kind: FileSystemKind?) -> [Finding] {
     let anyDevice = kind == .btrfs || kind == .overlay
     var (held, leftovers) = (0, 0)
@@ -86,7 +86,7 @@ struct OutputCheck {
     var findings = [
       Finding.ok("\(Quantity.count(held, "consumer")) at work on it, as far as can be seen from here")
     ]
-    // A consumer that this process cannot see may be about to rename them.
+    // A consumer that this process cannot see may be about to rename these files.
     if held == 0, leftovers > 0 {
       findings.append(.ok("\(Quantity.count(leftovers, "temporary file")) left over: the next consumer removes them"))
     }

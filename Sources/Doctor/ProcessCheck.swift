@@ -2,17 +2,17 @@ import Configuration
 import Platform
 import Telemetry
 
-/// Who this process is, and what the system lets it have.
+/// Checks the identity of this process, and its limits.
 struct ProcessCheck {
   var uid: UInt32
   var gid: UInt32
   var limits: ProcessLimits
-  /// What the sides take at most by their settings, in bytes.
+  /// The memory that the sides need at most by their settings, in bytes.
   var memoryNeeded: Int
 
-  /// Of either side, with the settings as they are by default.
+  /// The memory of either side with the default settings, in bytes.
   private static let usualMemory = 96_000_000
-  /// The consumer keeps up to 200 folders open; files, sockets and levels of folders come on top.
+  /// The consumer keeps up to 200 folders open. Files, sockets and levels of folders are added to that.
   private static let filesNeeded = 400
 
   static func here(_ configuration: Configuration, _ sides: DoctorSides) -> ProcessCheck {
@@ -22,7 +22,7 @@ struct ProcessCheck {
       memoryNeeded: memoryNeeded(configuration.producer, configuration.consumer, sides))
   }
 
-  /// What is set above its default comes on top of what is usual.
+  /// Settings above their defaults add to the usual memory.
   static func memoryNeeded(_ producer: ProducerSettings, _ consumer: ConsumerSettings, _ sides: DoctorSides) -> Int {
     let byDefault = (
       producer: ProducerSettings(input: "", topic: "", stateFolder: "", kafka: producer.kafka),
@@ -30,7 +30,7 @@ struct ProcessCheck {
     )
     let sending = max(0, producer.inFlightBytes - byDefault.producer.inFlightBytes)
     let storing = max(0, consumer.batchBytes - byDefault.consumer.batchBytes)
-    // They are two processes, of which the larger one decides.
+    // The sides are two processes. The larger one decides.
     return usualMemory + max(sides.producer ? sending : 0, sides.consumer ? storing : 0)
   }
 

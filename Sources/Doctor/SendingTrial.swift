@@ -2,15 +2,15 @@ import Kafka
 import Platform
 import Telemetry
 
-/// A producer that sends nothing: whether its settings go together, and whether the brokers let this user be one. An
-/// idempotent producer asks for its number at once, which takes the right to write.
+/// A producer that sends nothing. It shows whether its settings are consistent, and whether the brokers let this user
+/// produce: an idempotent producer asks for its id at once, which requires the right to write.
 final class SendingTrial {
   private let producer: KafkaProducer
   private let begun = Clock.monotonicMilliseconds
-  /// Until the brokers have answered, in ms.
+  /// The longest wait for the brokers' answer, in ms.
   private static let patience: Int64 = 2_000
 
-  /// - Throws: where the settings contradict one another.
+  /// - Throws: if the settings contradict one another.
   init(_ settings: KafkaSettings) throws(KafkaError) {
     var own = settings
     own.set("allow.auto.create.topics", "false")
@@ -20,7 +20,7 @@ final class SendingTrial {
 
   func close() { producer.close() }
 
-  /// Waits as long as an answer may still come; most of that has passed with other questions.
+  /// Waits as long as an answer may still arrive. Most of that time has passed with other questions.
   func finding(stop: StopFlag) -> Finding? {
     while producer.fatalError == nil, Clock.monotonicMilliseconds - begun < Self.patience {
       if stop.wait(milliseconds: 50) { return nil }

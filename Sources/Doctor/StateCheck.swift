@@ -3,9 +3,9 @@ import Kafka
 import Platform
 import Telemetry
 
-/// The folder of the ledger.
+/// Checks the folder of the ledger.
 enum StateCheck {
-  /// What the ledger's log grows to, and some more, in bytes.
+  /// The size that the ledger's log grows to, with some reserve, in bytes.
   private static let least = 16 << 20
 
   static func look(_ settings: ProducerSettings, _ report: DoctorReport) {

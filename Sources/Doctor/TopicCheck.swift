@@ -4,18 +4,18 @@ import Kafka
 import Platform
 import Telemetry
 
-/// The topic as it is, against what the pipeline needs of it. Pure: what was found out is given.
+/// Compares the topic with what the pipeline needs. Pure: all facts are passed in.
 struct TopicCheck {
   var name: String
-  /// nil: it is not there.
+  /// nil if the topic does not exist.
   var description: TopicDescription?
-  /// How it is made, and was to be made.
+  /// The settings with which the topic is created, or should have been.
   var wanted = NewTopic()
-  /// nil: not told.
+  /// nil if the broker does not tell.
   var settings: [String: String]?
-  /// The group's members; nil: not told, or of no concern.
+  /// The number of the group's members; nil if the broker does not tell, or if it does not matter.
   var members: Int?
-  /// Those of them that do not belong to the output.
+  /// The members that do not belong to the output.
   var strangers: [GroupStranger] = []
   var group = ""
 

@@ -5,7 +5,7 @@ import Kafka
 import Platform
 import Wire
 
-/// Asks the brokers about the topic, the group's positions and the dead letters. Joins no group, commits nothing.
+/// Asks the brokers about the topic, the group's positions and the dead letters. It joins no group and commits nothing.
 struct TopicInquiry {
   let broker: BrokerCheck
   let configuration: Configuration
@@ -16,7 +16,7 @@ struct TopicInquiry {
   private var client: KafkaConsumer { broker.client }
   private var group: String { broker.settings.values["group.id"] ?? "" }
 
-  /// What later checks want to know.
+  /// The facts that later checks need.
   struct Result {
     var isThere = false
     var settings: [String: String]?
@@ -25,11 +25,11 @@ struct TopicInquiry {
     func number(_ name: String) -> Int? { settings?[name].flatMap { Int($0) } }
   }
 
-  /// Partitions beyond these are not looked at one by one.
+  /// At most this many partitions are looked at one by one.
   private static let mostPartitions = 100
-  /// Of so many partitions messages are read, for their size and age.
+  /// Messages are read from at most this many partitions, for their size and age.
   private static let mostRead = 8
-  /// All partitions together, in ms.
+  /// The time limit for all partitions together, in ms.
   private static let patience: Int64 = 20_000
 
   func look(_ report: DoctorReport) -> Result {
@@ -119,15 +119,15 @@ struct TopicInquiry {
     return backlog
   }
 
-  /// The oldest message that is not stored and the newest one, of a few partitions. Where nothing waits, whether this user
-  /// might read it.
+  /// Reads the oldest message that is not stored and the newest one, of a few partitions. If no messages wait, it
+  /// checks whether this user may read at all.
   private func read(_ backlog: inout Backlog) throws(KafkaError) {
     guard let any = backlog.partitions.first(where: { $0.high > $0.low }) ?? backlog.partitions.first, !stop.isSet
     else { return }
     let waiting = backlog.partitions.indices.filter { backlog.partitions[$0].waiting > 0 }
     let reader = try PartitionReader(broker.settings)
     if waiting.isEmpty {
-      // The last message; at the end of an empty partition comes nothing, or the refusal alone.
+      // This reads the last message. At the end of an empty partition, nothing arrives except a possible refusal.
       let last = try reader.read(
         topic: topic, partition: any.number, offset: max(any.low, any.high - 1),
         timeoutMilliseconds: BrokerCheck.answer)
@@ -154,10 +154,11 @@ struct TopicInquiry {
 
   // MARK: Dead letters
 
-  /// - Returns: the largest message that their topic takes; nil: it is not there, or not told.
+  /// - Returns: the largest message that the topic of the dead letters accepts; nil if the topic does not exist, or if
+  ///   the broker does not tell.
   private func letters(_ report: DoctorReport) -> Int? {
     let name = DeadLetterTopic.name(of: topic)
-    // A name that is too long for Kafka: all letters are on disk.
+    // If the name is too long for Kafka, all dead letters are on disk.
     guard name.utf8.count <= 249 else { return nil }
     do {
       guard let description = try client.description(of: name, timeoutMilliseconds: BrokerCheck.answer) else {

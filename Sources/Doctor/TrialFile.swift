@@ -1,8 +1,9 @@
 import Glibc
 
-/// The names of files that are made to try something out.
+/// Names for files that are created to try something out.
 enum TrialFile {
-  /// One that nobody else uses: in a container of its own each process is number 1, and one that was killed leaves its files.
+  /// A name that nobody else uses. The process id alone is not unique: in a container of its own, each process has
+  /// number 1, and a process that was killed leaves its files.
   static func name(_ prefix: String) -> String {
     "\(prefix)\(getpid())-\(String(UInt32.random(in: 0 ... .max), radix: 16))"
   }

@@ -4,9 +4,9 @@ import Platform
 import SQLite
 import Telemetry
 
-/// What runs: what somebody who is asked for help wants to know first.
+/// Reports the versions in use: the first thing that anybody who is asked for help wants to know.
 struct VersionCheck {
-  /// librdkafka's, as it says it itself: `2.0.2`, `2.6.1-RC1`.
+  /// librdkafka's version, as the library reports it: `2.0.2`, `2.6.1-RC1`.
   var client = KafkaSettings.version
 
   func findings() -> [Finding] {
@@ -18,7 +18,8 @@ struct VersionCheck {
     ] + [doubt].compactMap { $0 }
   }
 
-  /// Versions of librdkafka that do what the pipeline needs less well, by its change log.
+  /// A note about versions of librdkafka that serve the pipeline less well, according to its change log; nil if there
+  /// is none.
   private var doubt: Finding? {
     let version = LibraryVersion(client)
     let update = "update librdkafka1 with the system's package manager"

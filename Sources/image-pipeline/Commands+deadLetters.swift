@@ -2,7 +2,8 @@ import DeadLetters
 import Telemetry
 
 extension Commands {
-  /// One line a letter, and the total; in the log's format, on stdout.
+  /// Lists the dead letters, or sends them back: one line for each dead letter that is listed, and the total. Printed
+  /// to stdout in the log's format.
   func deadLetters() throws -> Int32 {
     var configuration = configuration
     configuration.producer.kafka.onLog = kafkaLog

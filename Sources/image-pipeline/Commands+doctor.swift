@@ -3,7 +3,8 @@ import Platform
 
 extension Commands {
   func doctor() -> Int32 {
-    // Written as it comes: a look may take half a minute, and whoever ends it wants to have what was found.
+    // Findings are written as they arrive. The checks may take half a minute, and a user who stops them wants what was
+    // found so far.
     let report = DoctorReport(format: configuration.logFormat) { Terminal.write($0, to: 1) }
     let sides = DoctorSides(
       producer: options.lookAtProducer || !options.lookAtConsumer,

@@ -2,7 +2,7 @@ import Cluster
 import Telemetry
 
 extension Commands {
-  /// One line a message, in the log's format, on stdout.
+  /// Lists the newest messages: one line each, on stdout, in the log's format.
   func messages() throws -> Int32 {
     var configuration = configuration
     configuration.consumer.kafka.onLog = kafkaLog

@@ -5,7 +5,7 @@ import Platform
 import Producer
 import Telemetry
 
-/// One run of the program: what each command does with the configuration, and its exit code.
+/// One run of the program: carries out the command with the configuration, and returns the exit code.
 struct Commands {
   var configuration: Configuration
   let options: Options
@@ -13,7 +13,7 @@ struct Commands {
   let stop: StopFlag
 
   func run() throws -> Int32 {
-    // A doctor has them among its findings.
+    // `doctor` reports them among its findings.
     if options.command != .doctor { for warning in configuration.warnings { log.warning(warning) } }
     return switch options.command {
     case .producer: try produce()
@@ -63,7 +63,7 @@ struct Commands {
         "passed_by": .of(now.tally.passedBy), "passed_by_extensions": .of(now.tally.named),
         "excluded": .of(now.tally.excluded),
       ])
-    // Stopped before the end, not everything that was there has been sent.
+    // If it was stopped early, not all existing files have been sent.
     return settings.once && (now.refused > 0 || now.unhandled > 0 || stop.isSet) ? 1 : 0
   }
 
@@ -125,7 +125,7 @@ struct Commands {
     configuration.consumer.csvPath = joined(folder, "processed_image_data.csv")
     configuration.producer.kafka.onLog = kafkaLog
     configuration.consumer.kafka.onLog = kafkaLog
-    // The summary says it all; the steps are of interest to who asks for them.
+    // The summary is enough. The steps interest only those who ask for them.
     let result = try Demo(configuration, log: log, stop: stop).run()
     guard !stop.isSet else { return 1 }
     let checked = try check(
@@ -177,7 +177,8 @@ struct Commands {
       settings.once = true
       settings.only = checked.resendable
       settings.patience = 60_000
-      // They are what was stored, or a copy of it, and nothing that waits to be carried away.
+      // These files are the originals of what was stored, or copies of them. None of them is waiting to be moved or
+      // deleted.
       settings.afterSent = .keep
       guard try produce(settings) == 0 else { return 1 }
       print("sent again: \(Quantity.count(checked.resendable.count, "image")); verify once more when they are stored")
@@ -185,7 +186,7 @@ struct Commands {
     return checked.result.isClean ? 0 : 1
   }
 
-  /// The stored images and the CSV file that `--output` and `--csv` name, or the environment.
+  /// The paths of the stored images and of the CSV file, from `--output` and `--csv`, or from the environment.
   private func outputAndCSV() throws -> (output: String, csv: String) {
     var output = options.output ?? configuration.consumer.outputPath
     while output.count > 1, output.hasSuffix("/") { output.removeLast() }
@@ -199,7 +200,7 @@ struct Commands {
 
   struct Checked {
     let result: Verifier.Result
-    /// Names of what is missing or altered.
+    /// Names of the images that are missing or altered.
     let resendable: PathSet
 
     var faults: String {
@@ -209,7 +210,7 @@ struct Commands {
     }
   }
 
-  /// More findings than these are counted, not shown.
+  /// Findings beyond this number are counted, not shown.
   private static let mostShown = 20
 
   private func check(_ input: String, _ output: String, _ csv: String) throws -> Checked {
@@ -264,7 +265,8 @@ struct Commands {
     folder == "." ? name : folder.hasSuffix("/") ? folder + name : folder + "/" + name
   }
 
-  /// librdkafka's own lines, by their syslog level. Of a topic that is not there it says the same of each partition each second.
+  /// Logs librdkafka's own lines at a level that follows their syslog level. Above debug level, repetitions are left
+  /// out: for a missing topic, librdkafka logs the same line for each partition every second.
   var kafkaLog: @Sendable (Int, String, String) -> Void {
     let log = log.with(component: "librdkafka")
     let repetitions = Repetitions(intervalMilliseconds: 30_000)

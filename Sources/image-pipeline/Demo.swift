@@ -7,8 +7,8 @@ import Producer
 import Synchronization
 import Telemetry
 
-/// Producer and consumer in one process, on librdkafka's embedded broker, over real files: what can be had without a
-/// Kafka. Ends when everything that is there has been carried.
+/// Producer and consumer in one process, on librdkafka's embedded broker and with real files: a trial without Kafka. It
+/// ends when everything in the input has been sent and stored.
 final class Demo: Sendable {
   private let configuration: Configuration
   private let log: Log
@@ -18,22 +18,22 @@ final class Demo: Sendable {
   struct Result: Sendable {
     let producer: ProducerEvents.Counts
     let consumer: ConsumerEvents.Counts
-    /// From the first file to the last stored image.
+    /// From the start of the producer to the last stored image.
     let milliseconds: Int
   }
 
-  /// - Parameter configuration: its input, output and CSV path count, its servers do not.
+  /// - Parameter configuration: its input, output and CSV path are used. Its servers are not.
   init(_ configuration: Configuration, log: Log, stop: StopFlag) {
     self.configuration = configuration
     self.log = log
     self.stop = stop
   }
 
-  /// - Throws: what stops either side.
+  /// - Throws: any error that stops either side.
   func run() throws -> Result {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic(configuration.producer.topic, partitions: Self.partitions)
-    // The broker ends with this process, and so does what was sent to it.
+    // The broker and the messages sent to it end with this process, so the ledger is temporary, too.
     let state = try TemporaryFolder()
     defer { state.remove() }
     let identity = "embedded-" + String(UInt64.random(in: 1 << 60...UInt64.max), radix: 16)
@@ -41,20 +41,20 @@ final class Demo: Sendable {
 
     var consumerSettings = configuration.consumer
     consumerSettings.kafka.set("bootstrap.servers", cluster.bootstrapServers)
-    // The embedded broker is too plain to be asked for the opposite, which each client would complain of.
+    // The embedded broker does not support `false`, and each client would log a complaint about that.
     consumerSettings.kafka.set("allow.auto.create.topics", "true")
-    // It holds a fetch back for the whole of this time, even when messages come.
+    // The embedded broker holds a fetch back for all of this time, even if messages arrive.
     consumerSettings.kafka.set("fetch.wait.max.ms", "10")
     consumerSettings.embeddedCluster = identity
     consumerSettings.onStored = { budget.stored($0, next: $1) }
     var producerSettings = configuration.producer
     producerSettings.kafka.set("bootstrap.servers", cluster.bootstrapServers)
-    // Only a few MB are on the way: nothing gains by waiting for more.
+    // Only a few MB are in flight, so waiting for more messages gains nothing.
     producerSettings.kafka.set("linger.ms", "2")
     producerSettings.kafka.set("allow.auto.create.topics", "true")
     producerSettings.stateFolder = state.path
     producerSettings.once = true
-    // The input stays: it is what the output is compared with.
+    // The input stays as it is: the output is compared with it.
     producerSettings.afterSent = .keep
     producerSettings.embeddedCluster = identity
 
@@ -81,7 +81,7 @@ final class Demo: Sendable {
     var begun = Clock.monotonicMilliseconds
     var sending: (any Error)?
     progress.during {
-      // Until the consumer has its partitions, what is sent only waits.
+      // Messages sent before the consumer has its partitions would only wait.
       while !consumerEvents.ready.wait(milliseconds: 100), !stop.isSet {}
       begun = Clock.monotonicMilliseconds
       do { try producer.run() } catch { sending = error }

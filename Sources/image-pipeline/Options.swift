@@ -1,4 +1,4 @@
-/// What is asked for on the command line. Everything else is the environment's.
+/// The command line's command and options. Everything else comes from the environment.
 struct Options {
   enum Command: String, CaseIterable {
     case producer, consumer, demo, verify, messages, repair, health, doctor
@@ -27,7 +27,7 @@ struct Options {
   var lookAtConsumer = false
   var outsideCanary = false
 
-  /// - Throws: `UsageError` with what is wrong and what would be right.
+  /// - Throws: `UsageError`, which says what is wrong and what would be right.
   static func parse(_ arguments: [String]) throws(UsageError) -> Request {
     if arguments.contains("--help") || arguments.contains("-h") { return .help }
     if arguments.contains("--version") { return .version }

@@ -9,7 +9,7 @@ func fail(_ message: String, code: Int32) -> Never {
   exit(code)
 }
 
-// Messages are taken by one thread and given back by another.
+// One thread allocates messages and another one frees them.
 MemoryPools.limit(to: 2)
 
 let stop = StopFlag()

@@ -1,7 +1,7 @@
 import Kafka
 import Platform
 
-/// The CSV file as RFC 4180 has it, read by other code than the one that wrote it.
+/// The CSV file, read according to RFC 4180 by code that is independent of the writer.
 struct CSVTable {
   let header: [String]
   let rows: [[String]]
@@ -36,11 +36,11 @@ struct CSVTable {
       default: field.append(byte)
       }
     }
-    // A row that is being written at this moment has no end yet.
+    // A row that is still being written has no line break yet. It is left out.
     header = records.first ?? []
     rows = Array(records.dropFirst())
   }
 
-  /// What stands in a column, by the column's name.
+  /// The index of a column, by its name; nil if there is none.
   func column(_ name: String) -> Int? { header.firstIndex(of: name) }
 }

@@ -1,7 +1,7 @@
 import Kafka
 import Platform
 
-/// Puts images into the folder as other programs do, and writes down what they were.
+/// Writes images into the folder as other programs do, and records in the manifest what it wrote.
 struct Dropper {
   private let settings: Settings
   private var numbers: Numbers
@@ -18,7 +18,8 @@ struct Dropper {
     manifest.note(
       name, label: label,
       Manifest.Version(size: size, digest: content.withUnsafeBytes { SHA256.hash($0) }.hex))
-    // Before the file is there: what arrives is known by then, whatever becomes of this process.
+    // The manifest is written before the file exists. So every image that may arrive is known, even if this process
+    // dies.
     try manifest.write(settings)
     try write(name, content, way)
   }
@@ -35,7 +36,7 @@ struct Dropper {
     case .inPlace: try write(content, to: folder.file(leaf, .createEmpty), pieces: 1)
     case .slowly: try write(content, to: folder.file(leaf, .createEmpty), pieces: 5)
     case .renamed:
-      // Shorter than the name may be: with a suffix it could be too long.
+      // A short name of its own: the image's name with a suffix could be too long.
       let temporary = ".\(manifest.images.count).part"
       try write(content, to: folder.file(temporary, .createEmpty), pieces: 1)
       try folder.rename(temporary, to: folder, as: leaf)
@@ -54,7 +55,7 @@ struct Dropper {
   }
 }
 
-/// Bytes that no compression makes smaller, as a photograph's are; the same seed repeats them (SplitMix64).
+/// Random bytes, which no compression shortens, like those of a photograph. The same seed repeats them (SplitMix64).
 struct Numbers: RandomNumberGenerator {
   var state: UInt64
 

@@ -1,12 +1,12 @@
 /// The images of the first part: every size and every kind of name that has ever been a special case somewhere.
 enum Edges {
-  /// How a writer makes a file; each is noticed in a way of its own.
+  /// How a writer creates a file. Each way is noticed differently.
   enum Way: CaseIterable {
     /// Written under its name and closed.
     case inPlace
-    /// The same in small pieces, with pauses: half of it must never be taken.
+    /// Like `inPlace`, but in small pieces with pauses: half a file must never be sent.
     case slowly
-    /// Written under a name that is no image's, then renamed.
+    /// Written under a name that is not an image's, then renamed.
     case renamed
   }
 
@@ -17,7 +17,8 @@ enum Edges {
     let way: Way
   }
 
-  /// Around the sizes at which an image travels in another way: 720,000 bytes are one message, one more are two.
+  /// Sizes around the limits at which an image is sent differently: 720,000 bytes are one message, one byte more makes
+  /// two.
   private static let sizes = [
     0, 1, 2, 3, 4, 255, 65_536, 719_999, 720_000, 720_001, 1_000_000, 1_440_000, 1_440_001, 5_000_000, 20_000_000,
   ]
@@ -56,7 +57,7 @@ enum Edges {
     return images
   }()
 
-  /// Files that are no images, or not yet: none of them may arrive.
+  /// Files that are not images, or not yet. None of them may arrive.
   static let strangers = [
     "notes.txt", ".hidden.jpg", "half.jpg.part", "download.png.crdownload", ".folder/inside.jpg", "no extension",
   ]

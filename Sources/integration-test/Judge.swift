@@ -1,12 +1,12 @@
 import Kafka
 import Platform
 
-/// Compares what was dropped with what came out, by its own means.
+/// Compares the dropped images with the output, the CSV file and the topic, by its own means.
 struct Judge {
   let settings: Settings
   let manifest: Manifest
 
-  /// - Parameter witness: nil: the topic is not asked.
+  /// - Parameter witness: nil to leave out the topic.
   func judge(_ witness: TopicWitness?) throws -> Report {
     var report = Report()
     let images = "\(manifest.images.count) images"
@@ -68,7 +68,7 @@ struct Judge {
 
   // MARK: The CSV file
 
-  /// The rows of each path, by its bytes: letters that look alike are not the same name.
+  /// The rows of each path. Paths are compared by their bytes: characters that look alike do not make the same name.
   private func rowsByPath(_ table: CSVTable) -> [[UInt8]: [[String]]] {
     Dictionary(grouping: table.rows) { Array(($0.first ?? "").utf8) }
   }

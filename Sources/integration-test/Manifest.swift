@@ -1,12 +1,13 @@
 import FoundationEssentials
 import Platform
 
-/// What was dropped, from its bytes as they were made, not as they lie in the folder by now: the measure of everything.
+/// The dropped images: the reference for all comparisons. It is computed from the bytes as they were generated, not
+/// from the files in the folder.
 struct Manifest: Codable {
   struct Image: Codable {
     let name: String
     let label: String
-    /// One after the other; each must have its row.
+    /// The versions in order. Each must have its row.
     var versions: [Version]
   }
 

@@ -6,7 +6,7 @@ struct Parts {
   let settings: Settings
   private static let seed: UInt64 = 20_240_131
 
-  /// Drops images of every kind while the services run, and looks what becomes of them.
+  /// Drops images of every kind while the services run, and checks what becomes of them.
   func carry() throws -> Int32 {
     try expectEmptyFolder()
     let starts = try ends()
@@ -15,7 +15,7 @@ struct Parts {
     for name in Edges.strangers { try dropper.dropStranger(name) }
     for image in Edges.all { try dropper.drop(image.name, size: image.size, label: image.label, image.way) }
     try waitForRows(dropper.manifest)
-    // An image that is edited is another image: its bytes replace the old ones, and it gets a row more.
+    // An edited image is another image: its bytes replace the old ones, and it gets another row.
     try dropper.drop("cat/001.jpg", size: 12_345, label: "cat", .inPlace)
     try dropper.drop("sizes/720001.jpg", size: 720_002, label: "sizes", .renamed)
     try waitForRows(dropper.manifest)
@@ -23,7 +23,7 @@ struct Parts {
     return try judge(dropper.manifest, starts)
   }
 
-  /// Drops images for as long as somebody else restarts producer, consumer and broker, and some more.
+  /// Drops images while another process restarts producer, consumer and broker, and a few more afterwards.
   func restarts() throws -> Int32 {
     let starts = try noted()
     var dropper = Dropper(settings, try Manifest.read(settings), seed: Self.seed + 1)
@@ -37,7 +37,7 @@ struct Parts {
       let size = count % 20 == 7 ? numbers.number(1_000_000...4_000_000) : numbers.number(0...60_000)
       try dropper.drop("restarts \(count % 5)/\(count).jpg", size: size, label: "restarts \(count % 5)")
       count += 1
-      // Whoever restarts them waits for this file.
+      // The process that restarts them waits for this file.
       if count == 10 { _ = try folder.file("dropping", .createEmpty) }
       if try folder.status("restarted") != nil { left -= 1 }
       guard Clock.monotonicMilliseconds < deadline else {
@@ -53,14 +53,14 @@ struct Parts {
   private static let afterRestarts = 40
   private static let longestRestarts: Int64 = 600_000
 
-  /// Looks at what is there, and asks nobody: for whoever wants to see that this test can fail.
+  /// Checks the stored images and the CSV file without asking Kafka. It serves to show that this test can fail.
   func check() throws -> Int32 { try Judge(settings: settings, manifest: Manifest.read(settings)).judge(nil).end() }
 
-  // MARK: Common to them
+  // MARK: Common to the parts
 
   private func judge(_ manifest: Manifest, _ starts: [Int32: Int64]) throws -> Int32 {
     say("\(manifest.images.count) images, \(manifest.bytes / 1_000_000) MB")
-    // The last commit comes a moment after the last row.
+    // The last commit arrives a moment after the last row.
     let end = Clock.monotonicMilliseconds + Int64(settings.patience)
     while try TopicWitness.lag(settings) > 0, Clock.monotonicMilliseconds < end { Clock.sleep(milliseconds: 200) }
     return try Judge(settings: settings, manifest: manifest).judge(TopicWitness(settings, from: starts)).end()
@@ -73,7 +73,7 @@ struct Parts {
     }
   }
 
-  /// Waits as long as rows keep coming. Whether they are right is for later.
+  /// Waits as long as rows keep arriving. Whether they are right is checked later.
   private func waitForRows(_ manifest: Manifest) throws {
     var (rows, since) = (-1, Clock.monotonicMilliseconds)
     var lastWord = since
@@ -93,7 +93,7 @@ struct Parts {
     }
   }
 
-  /// The topic's ends before anything was dropped. It may not be there yet.
+  /// The topic's end offsets before anything was dropped. Waits for the topic, which may not exist yet.
   private func ends() throws -> [Int32: Int64] {
     let end = Clock.monotonicMilliseconds + Int64(settings.patience)
     while true {

@@ -1,13 +1,13 @@
 import Platform
 
-/// What was asserted, a line each, and whether it holds.
+/// Prints each assertion on a line, with whether it holds, and counts them.
 struct Report {
   private(set) var failed = 0
   private var passed = 0
-  /// More than these are counted.
+  /// Faults beyond this number are counted, not shown.
   private static let mostShown = 10
 
-  /// - Parameter faults: what speaks against it; none where it holds.
+  /// - Parameter faults: the evidence against the assertion; empty if it holds.
   mutating func expect(_ what: String, _ faults: [String]) {
     if faults.isEmpty {
       passed += 1
@@ -28,5 +28,5 @@ struct Report {
   }
 }
 
-/// At once, also where stdout is a pipe: somebody looks on.
+/// Prints a line at once, even if stdout is a pipe: somebody is watching.
 func say(_ text: String) { Terminal.write(text + "\n", to: 1) }

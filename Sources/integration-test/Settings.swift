@@ -1,7 +1,8 @@
 import Kafka
 import Platform
 
-/// Where the pipeline under test has its ends: the variables are the ones that it is configured by itself.
+/// The folders, the CSV file, the topic and the group of the pipeline under test. They come from the same variables
+/// that configure the pipeline.
 struct Settings {
   let images: String
   let output: String
@@ -9,7 +10,7 @@ struct Settings {
   let topic: String
   let group: String
   let kafka: KafkaSettings
-  /// How long nothing may happen before the test gives up, in ms.
+  /// How long nothing may happen before the test stops waiting, in ms.
   let patience: Int
 
   init(_ environment: [String: String]) throws {
@@ -35,7 +36,8 @@ struct Settings {
     self.kafka = kafka
   }
 
-  /// What the test keeps for itself, among the images: the pipeline leaves dot-folders alone.
+  /// The folder of the test's own files, inside the input folder: the pipeline ignores folders whose names begin with a
+  /// dot.
   var notes: String { images + "/.integration-test" }
 }
 

@@ -2,10 +2,10 @@ import FoundationEssentials
 import Kafka
 import Platform
 
-/// Reads the topic as any Kafka client could, with a common JSON and Base64 decoder: what the pipeline says of itself is not
-/// asked.
+/// Reads the topic as any Kafka client could, with an ordinary JSON and Base64 decoder. It does not rely on what the
+/// pipeline reports.
 struct TopicWitness {
-  /// A version of an image, as it lies in the topic.
+  /// A version of an image, as the topic has it.
   struct Sighting: Hashable {
     let name: String
     let digest: String
@@ -22,13 +22,13 @@ struct TopicWitness {
   }
 
   private(set) var sightings: Set<Sighting> = []
-  /// The key of the message at each place: `partition/offset`.
+  /// The key of each message, by its position: `partition/offset`.
   private(set) var keys: [String: String] = [:]
   private(set) var messages = 0
   private(set) var segments = 0
   private(set) var faults: [String] = []
 
-  /// - Parameter starts: of each partition the offset to begin at.
+  /// - Parameter starts: the offset to begin at, for each partition.
   init(_ settings: Settings, from starts: [Int32: Int64]) throws {
     for (partition, start) in starts.sorted(by: { $0.key < $1.key }) {
       let scan = try PartitionScan(
@@ -74,7 +74,7 @@ struct TopicWitness {
     sightings.insert(Sighting(name: decoded.name, digest: digest))
   }
 
-  // MARK: Where it ends, and how far the group is
+  // MARK: End offsets and the group's lag
 
   static func ends(_ settings: Settings) throws -> [Int32: Int64] {
     let client = try KafkaConsumer(settings.kafka, topic: settings.topic)

@@ -1,7 +1,7 @@
 import Glibc
 import Platform
 
-// Runs beside producer and consumer, with their folders and their broker, and asserts the round trip.
+// Runs next to producer and consumer, with their folders and their broker, and asserts the round trip.
 
 let usage = """
   usage: integration-test carry      drop images of every kind, wait, and assert that each arrived exactly

@@ -2,9 +2,9 @@ import Glibc
 import Platform
 import Wire
 
-/// Measures what stands between an image's bytes and a message's value, each in cache and on one thread: Base64 by every path
-/// that this processor has, the envelope around it, and `memcpy` beside them. One line of JSON for each; rates are GB (10^9
-/// bytes) of the image a second.
+/// Measures the work between an image's bytes and a message's value, each part in cache and on one thread: Base64 by
+/// every path that this processor has, the envelope around it, and `memcpy` for comparison. Prints one line of JSON for
+/// each. Rates are in GB (10^9 bytes) of the image per second.
 ///
 ///     bench-codecs BYTES [MILLISECONDS]      the size of the image, and how long each is measured
 @main struct BenchCodecs {
@@ -62,7 +62,7 @@ import Wire
     }
   }
 
-  /// What was just encoded is what the portable path makes of it.
+  /// Checks that the encoded characters are the same as those of the portable path.
   private func check(_ characters: UnsafeRawBufferPointer, _ path: String) {
     let expected = UnsafeMutableRawBufferPointer.allocate(byteCount: characters.count, alignment: 64)
     defer { expected.deallocate() }
@@ -77,7 +77,7 @@ import Wire
     var (count, step) = (0, 1)
     let begun = ContinuousClock.now
     var elapsed = Duration.zero
-    // The clock is read seldom, as it costs as much as a small image.
+    // The clock is read rarely, because that costs as much as encoding a small image.
     while elapsed < .milliseconds(milliseconds) {
       for _ in 0..<step { body() }
       count += step

@@ -1,5 +1,5 @@
-/// Base64 as far as Swift's own SIMD types go, which have no byte shuffle: what the C functions are measured against. 48 bytes at a
-/// time; the rest one by one.
+/// Base64 with Swift's own SIMD types, which have no byte shuffle: the C functions are compared with it. It encodes 48
+/// bytes at a time, and the rest one by one.
 enum SIMDEncoder {
   static func encode(_ source: UnsafeRawBufferPointer, to target: UnsafeMutableRawPointer) {
     var (input, output) = (0, 0)
@@ -12,7 +12,7 @@ enum SIMDEncoder {
       let triples = SIMD16<UInt32>(
         triple(0), triple(1), triple(2), triple(3), triple(4), triple(5), triple(6), triple(7), triple(8), triple(9),
         triple(10), triple(11), triple(12), triple(13), triple(14), triple(15))
-      // From the top: 6 bits each into a byte, the first one lowest in memory.
+      // From the top, 6 bits each go into a byte. The first one is lowest in memory.
       let values =
         (triples &>> 26) & 0x3F | (triples &>> 12) & 0x3F00 | (triples &<< 2) & 0x3F_0000 | (triples &<< 16)
         & 0x3F00_0000
@@ -34,7 +34,8 @@ enum SIMDEncoder {
     }
   }
 
-  /// Four values of 0 to 63 a lane, a byte each, by sums alone: a comparison is the bit that a sum carries into its byte's top.
+  /// Turns four values of 0 to 63 in each lane, one per byte, into characters, with sums alone: a comparison is the bit
+  /// that a sum carries into the top of its byte.
   @inline(__always) private static func characters(_ values: SIMD16<UInt32>) -> SIMD16<UInt32> {
     @inline(__always) func atLeast(_ bound: UInt32) -> SIMD16<UInt32> {
       ((values &+ SIMD16(repeating: (128 - bound) &* 0x0101_0101)) &>> 7) & 0x0101_0101

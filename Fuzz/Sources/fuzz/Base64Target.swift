@@ -1,7 +1,7 @@
 import Platform
 
-/// Decoder and encoder agree with RFC 4648, taken bit by bit, and what is encoded decodes to itself; by each path that the
-/// processor has.
+/// Decoder and encoder agree with RFC 4648, computed bit by bit, and encoded bytes decode to themselves. Each path that
+/// the processor has is tried.
 func fuzzBase64(_ bytes: UnsafeRawBufferPointer) {
   for path in Base64.Path.allCases where path.isAvailable { fuzz(bytes, path) }
 }
@@ -9,7 +9,7 @@ func fuzzBase64(_ bytes: UnsafeRawBufferPointer) {
 private func fuzz(_ bytes: UnsafeRawBufferPointer, _ path: Base64.Path) {
   let decoded = decode(bytes, path)
   require(decoded == ReferenceBase64.decode(Array(bytes)), "decode \(Array(bytes)): \(decoded.debugDescription)")
-  // What skips white space decodes the same text without it, and nothing else.
+  // The decoder that skips white space gives the same result as for the text without it. It skips nothing else.
   let skipping = decodeSkippingWhiteSpace(bytes, path)
   let bare = Array(bytes.filter { ![0x0A, 0x0D, 0x20, 0x09].contains($0) })
   require(
@@ -44,7 +44,7 @@ func decodeSkippingWhiteSpace(_ characters: UnsafeRawBufferPointer, _ path: Base
   return Base64.decodeSkippingWhiteSpace(characters, to: target.baseAddress!, by: path).map { Array(target.prefix($0)) }
 }
 
-/// Slow and plain: a row of bits.
+/// A slow and simple reference: it works on a sequence of bits.
 enum ReferenceBase64 {
   private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
   private static let padding = UInt8(ascii: "=")

@@ -2,7 +2,7 @@ import Platform
 
 @testable import Output
 
-/// The parser agrees with a plain one, wherever its input is cut into pieces; what the writer writes reads back as one
+/// The parser agrees with a simple one, wherever its input is cut into pieces. A row from the writer reads back as one
 /// record with the same fields.
 func fuzzCSV(_ bytes: UnsafeRawBufferPointer) {
   guard let first = bytes.first else { return }
@@ -32,7 +32,7 @@ private func requireRoundTrip(_ texts: [String]) {
   require(records.count == 1, "one row is one record: \(row)")
   let fields = records[0]
   require(fields.count == CSVLine.columns.count, "a row has a field for each column: \(fields)")
-  // What a spreadsheet would take for a formula has an apostrophe before it.
+  // A label that a spreadsheet would take for a formula gets an apostrophe before it.
   let label = Array(fields[1].utf8)
   let isDefused = label == Array("'".utf8) + Array(text(1).utf8)
   require(isDefused || label == Array(text(1).utf8), "the label comes back: \(fields[1]) of \(row)")
@@ -44,8 +44,8 @@ private func requireRoundTrip(_ texts: [String]) {
   require(CSVLine.bytes(read) == CSVLine.bytes(row), "a row that was read is written as it was: \(read) of \(row)")
 }
 
-/// RFC 4180, and what lies beside it as our parser takes it: a quote opens at a field's beginning only, and a carriage
-/// return outside of quotes is nothing.
+/// RFC 4180, extended as our parser extends it: a quote opens only at the beginning of a field, and a carriage return
+/// outside quotes is ignored.
 private enum ReferenceCSV {
   /// The records that end within the text.
   static func records(_ text: [UInt8]) -> [[String]] {
@@ -61,7 +61,7 @@ private enum ReferenceCSV {
     return records
   }
 
-  /// A field and what ended it; nil where the text ends before.
+  /// A field and the byte that ended it; nil if the text ends first.
   private static func takeField(_ rest: inout ArraySlice<UInt8>) -> ([UInt8], UInt8)? {
     var field: [UInt8] = []
     while let byte = rest.popFirst() {
@@ -77,7 +77,7 @@ private enum ReferenceCSV {
     return nil
   }
 
-  /// What stands before the closing quote.
+  /// The content up to the closing quote.
   private static func takeQuoted(_ rest: inout ArraySlice<UInt8>) -> [UInt8]? {
     var content: [UInt8] = []
     while let quote = rest.firstIndex(of: UInt8(ascii: "\"")) {

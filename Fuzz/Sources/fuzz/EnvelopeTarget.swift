@@ -2,8 +2,8 @@ import Foundation
 
 @testable import Wire
 
-/// The reader agrees with a plain one about any bytes, and with Foundation about what Foundation takes; what the writer
-/// writes reads back.
+/// The reader agrees with a simple one about any bytes, and with Foundation about bytes that both accept. An envelope
+/// from the writer reads back.
 func fuzzEnvelope(_ bytes: UnsafeRawBufferPointer) {
   let expected = ReferenceEnvelope.read(Array(bytes))
   do {
@@ -37,10 +37,10 @@ private func requireRoundTrip(_ name: String, _ image: [UInt8]) {
   require(decode(content.base64) == image, "the image comes back under \(Array(name.utf8))")
 }
 
-/// Where both read a value, they read the same. Each takes what the other does not: NaN, which Python writes; a comma
-/// behind the last member.
+/// If both read a value, they read the same one. Each accepts texts that the other refuses: NaN, which Python writes,
+/// or a comma after the last member.
 private func compareWithFoundation(_ bytes: UnsafeRawBufferPointer, _ expected: ReferenceEnvelope?) {
-  // Of a key that comes twice, Foundation does not say which counts.
+  // If a key occurs twice, Foundation does not say which value counts.
   guard let expected, !expected.hasTwins,
     let object = (try? JSONSerialization.jsonObject(with: Data(bytes))) as? [String: Any]
   else { return }

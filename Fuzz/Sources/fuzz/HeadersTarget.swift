@@ -3,9 +3,10 @@ import Platform
 
 @testable import Wire
 
-/// Headers are taken exactly where the rules for them say so, and those that are taken come back when they are sent again.
+/// Headers are accepted exactly if they follow their rules. Accepted headers read back the same when they are sent
+/// again.
 ///
-/// The input is a row of headers: a byte that chooses the name, a byte with the value's length, the value.
+/// The input is a sequence of headers: a byte that chooses the name, a byte with the value's length, the value.
 func fuzzHeaders(_ bytes: UnsafeRawBufferPointer) {
   let values = headers(in: bytes[...])
   let read = try? ImageHeaders(lookingIn: values)

@@ -1,9 +1,9 @@
 import Wire
 
-/// A name is taken exactly where it stays within the output folder and fits into a file system; by bytes, as the kernel
-/// sees it.
+/// A name is accepted exactly if it stays within the output folder and fits into a file system. It is judged by its
+/// bytes, as the kernel sees it.
 func fuzzName(_ bytes: UnsafeRawBufferPointer) {
-  // What is no UTF-8 never becomes a name: the envelope's reader refuses it.
+  // Bytes that are not UTF-8 never become a name: the envelope's reader refuses them.
   let text = String(decoding: bytes, as: UTF8.self)
   let components = Array(text.utf8).split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
   let isUsable =

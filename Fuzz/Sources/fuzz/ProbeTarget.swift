@@ -1,6 +1,6 @@
 import Wire
 
-/// No header of an image file brings the probe down, and what it says makes sense.
+/// No image header crashes the probe, and its results are consistent.
 func fuzzProbe(_ bytes: UnsafeRawBufferPointer) {
   let probe = ImageProbe(bytes)
   let formats = ["", "jpeg", "png", "gif", "webp", "bmp", "tiff", "jxl", "avif", "heic", "heif"]

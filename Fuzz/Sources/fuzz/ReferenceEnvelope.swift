@@ -1,8 +1,8 @@
-/// An envelope by plain recursive descent: what the real reader, which copies nothing, must agree with.
+/// An envelope read by simple recursive descent. The real reader, which copies nothing, must agree with it.
 struct ReferenceEnvelope {
   let name: [UInt8]
   let content: [UInt8]
-  /// A key came twice.
+  /// True if a key occurs twice.
   let hasTwins: Bool
 
   static func read(_ text: [UInt8]) -> ReferenceEnvelope? {
@@ -14,7 +14,7 @@ struct ReferenceEnvelope {
     for (key, member) in zip(keys, members) {
       let key = String(decoding: key!, as: UTF8.self)
       guard key == "image_name" || key == "image_content" else { continue }
-      // One that is no string spoils the envelope even where another comes behind it.
+      // A value that is not a string makes the envelope invalid, even if another one follows under the same key.
       guard let string = member.string else { return nil }
       values[key] = string
     }
@@ -26,7 +26,7 @@ struct ReferenceEnvelope {
 
   private static func isUTF8(_ bytes: [UInt8]) -> Bool { String(validating: bytes, as: UTF8.self) != nil }
 
-  /// A string's bytes with its escapes resolved; nil where one is wrong.
+  /// A string's bytes with its escapes resolved; nil if an escape is wrong.
   private static func unescaped(_ raw: ArraySlice<UInt8>) -> [UInt8]? {
     let plain: [Character: Unicode.Scalar] = [
       "\"": "\"", "\\": "\\", "/": "/", "b": "\u{8}", "f": "\u{C}", "n": "\n", "r": "\r", "t": "\t",
@@ -97,7 +97,7 @@ struct ReferenceEnvelope {
       return true
     }
 
-    /// What stands between its quotes; nil, and nothing taken, where there is no whole string.
+    /// The text between a string's quotes; nil, with nothing consumed but white space, if there is no complete string.
     private mutating func string() -> ArraySlice<UInt8>? {
       skipSpace()
       guard text.first == UInt8(ascii: "\"") else { return nil }
@@ -125,7 +125,7 @@ struct ReferenceEnvelope {
         $0 < 0x80 && (Character(Unicode.Scalar($0)).isLetter || isDigit($0) || "+-.".utf8.contains($0))
       }
       text = text.dropFirst(word.count)
-      // What a number looks like in full is nobody's business here.
+      // The exact form of a number does not matter here.
       if let first = word.first, isDigit(first) || first == UInt8(ascii: "-") { return true }
       return ["true", "false", "null", "NaN", "Infinity"].contains(String(decoding: word, as: UTF8.self))
     }

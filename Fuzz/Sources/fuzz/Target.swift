@@ -1,6 +1,6 @@
 import Glibc
 
-/// What is fuzzed, by name: each takes any bytes, and traps where a property does not hold.
+/// The fuzz targets, by name. Each accepts any bytes, and traps if a property does not hold.
 enum Target {
   static let variable = "FUZZ_TARGET"
 
@@ -12,19 +12,20 @@ enum Target {
   fileprivate static let chosen = all[String(cString: getenv(variable))]!
 }
 
-/// What libFuzzer calls with each input, under the name that its own main, which is linked but not run, wants to find.
+/// The function that libFuzzer calls with each input. It has the name that libFuzzer's own main, which is linked but
+/// not run, expects.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzOneInput(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
   Target.chosen(UnsafeRawBufferPointer(start: bytes, count: count))
   return 0
 }
 
-/// Ends the run with the input kept, where a property does not hold.
+/// Ends the run if a property does not hold; libFuzzer keeps the input.
 func require(_ condition: Bool, _ property: @autoclosure () -> String) {
   if !condition { fatalError("property violated: \(property())") }
 }
 
-/// A copy with nothing behind it, so that AddressSanitizer sees a byte too many.
+/// Passes a copy with nothing after it, so that AddressSanitizer sees an access beyond the end.
 func withExact<T>(_ bytes: some Collection<UInt8>, _ body: (UnsafeRawBufferPointer) throws -> T) rethrows -> T {
   let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 1)
   defer { copy.deallocate() }

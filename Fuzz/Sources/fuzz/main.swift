@@ -1,6 +1,6 @@
 import Glibc
 
-// fuzz TARGET [libFuzzer's arguments]. SwiftPM wants a main of ours, so libFuzzer is called as a library.
+// fuzz TARGET [libFuzzer's arguments]. SwiftPM requires a main of our own, so libFuzzer is called as a library.
 guard CommandLine.arguments.count > 1, Target.all[CommandLine.arguments[1]] != nil else {
   print("usage: fuzz \(Target.all.keys.sorted().joined(separator: "|")) [arguments of libFuzzer]")
   exit(2)
