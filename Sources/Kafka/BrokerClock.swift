@@ -1,19 +1,19 @@
 import Platform
 
-/// The broker's clock, which librdkafka has no request for. DescribeQuorum (KRaft, Kafka 3.3 and newer) tells when the controller
-/// was last in step with each of its voters: for the controller itself, that is now.
+/// The broker's clock. librdkafka has no request for it, so this sends DescribeQuorum (KRaft, Kafka 3.3 and newer),
+/// which reports when the controller was last in step with each of its voters. For the controller itself, that is now.
 ///
-/// It changes nothing, and speaks plain TCP only: on a listener with TLS or SASL there is no answer.
+/// The request changes nothing. It uses plain TCP only: a listener with TLS or SASL does not answer.
 package struct BrokerClock: Sendable, Equatable {
-  /// Milliseconds since 1970, by the broker.
+  /// Milliseconds since 1970, by the broker's clock.
   package let time: Int64
-  /// Milliseconds since 1970, by this machine, in the middle between question and answer.
+  /// Milliseconds since 1970, by this machine's clock, halfway between request and answer.
   package let local: Int64
-  /// How far `time` less `local` may be off, in ms: half of the time between question and answer.
+  /// The largest possible error of `time - local`, in ms: half of the time between request and answer.
   package let uncertainty: Int64
 
-  /// Returns nil if the broker does not tell: it is older, has another kind of controller, does not let this user ask, or wants
-  /// TLS or a password first.
+  /// Returns nil if the broker does not answer: it is older, has another kind of controller, does not allow this user
+  /// to ask, or requires TLS or a password first.
   package static func ask(host: String, port: Int, timeoutMilliseconds: Int) -> BrokerClock? {
     let (sent, wall) = (Clock.monotonicMilliseconds, Clock.wallMilliseconds)
     guard
@@ -27,15 +27,15 @@ package struct BrokerClock: Sendable, Equatable {
 
   private static let metadataTopic = Array("__cluster_metadata".utf8)
 
-  /// DescribeQuorum is API 55; its first version with times is 1.
+  /// DescribeQuorum is API 55; version 1 is the first one that contains times.
   static let request: [UInt8] = {
     let client = Array("image-pipeline".utf8)
     let header: [UInt8] = [0, 55, 0, 1, 0, 0, 0, 1, 0, UInt8(client.count)] + client + [0]
-    // One topic with one partition, number 0. Lengths are one more than they say.
+    // One topic with one partition, number 0. Each length is encoded as the length plus one.
     return header + [2, UInt8(metadataTopic.count + 1)] + metadataTopic + [2, 0, 0, 0, 0, 0, 0, 0]
   }()
 
-  /// The controller's own time in an answer to `request`; nil if the answer is another.
+  /// The controller's own time in the answer to `request`; nil for any other answer.
   static func controllerTime(in answer: [UInt8]) -> Int64? {
     var rest = Bytes(rest: answer[...])
     guard rest.integer(4) == 1, rest.integer(1) == 0, rest.integer(2) == 0, rest.integer(1) == 2,
@@ -54,7 +54,7 @@ package struct BrokerClock: Sendable, Equatable {
   private struct Bytes {
     var rest: ArraySlice<UInt8>
 
-    /// A big-endian number of so many bytes.
+    /// A big-endian number of `count` bytes.
     mutating func integer(_ count: Int) -> Int64? {
       guard rest.count >= count else { return nil }
       defer { rest = rest.dropFirst(count) }

@@ -1,15 +1,16 @@
 import Crdkafka
 import Platform
 
-/// What kept a client from a broker: an error of its own, that belongs to no request. Who waits for an answer learns
-/// only that none came; this is why.
+/// The error that kept a client from reaching a broker. It belongs to no request: a caller that waits for an answer
+/// learns only that none arrived, and this is the reason.
 package struct ClientTrouble: Sendable, Equatable {
-  /// The error's name, as `KafkaError` has it: `_AUTHENTICATION`.
+  /// The name of the error, as in `KafkaError`: `_AUTHENTICATION`.
   package let name: String
-  /// librdkafka's words: `ssl://broker:9093/bootstrap: SSL handshake failed: ...`. The part before the first blank is the
-  /// broker's address; `/bootstrap` ends it where it comes from `bootstrap.servers`, else the broker's number.
+  /// The library's message: `ssl://broker:9093/bootstrap: SSL handshake failed: ...`. The part before the first space
+  /// is the broker's address. It ends in `/bootstrap` if it comes from `bootstrap.servers`, otherwise in the broker's
+  /// number.
   package let reason: String
-  /// When, by the monotonic clock, in ms.
+  /// When the error occurred, on the monotonic clock, in ms.
   package let time: Int64
 
   init(name: String, reason: String, time: Int64) {
@@ -25,20 +26,22 @@ package struct ClientTrouble: Sendable, Equatable {
     isVague = code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN
   }
 
-  /// It says that no connection is left and not why. Of a peer that hangs up newer versions of the library say only this.
+  /// True if the error says that no connection is left, but not why. If a peer hangs up, newer versions of the library
+  /// report only this.
   private(set) var isVague = false
 
-  /// How long a reason stands before a vague one takes its place, in ms: the library repeats it every 30 s.
+  /// How long a reason is kept before a vague one replaces it, in ms: the library repeats the reason every 30 s.
   private static let standing: Int64 = 60_000
 
-  /// What is known once this has come too.
+  /// The trouble to remember after this one: the last one if this one is vague and the last one is recent.
   func following(_ last: ClientTrouble?) -> ClientTrouble {
     guard isVague, let last, time - last.time < Self.standing else { return self }
     return last
   }
 
-  /// `Disconnected (after 181ms in state SSL_HANDSHAKE, 1 identical error(s) suppressed)` is `Disconnected (in state
-  /// SSL_HANDSHAKE)`: of a disconnect the state says more than the word.
+  /// Removes the time and the count from a reason: `Disconnected (after 181ms in state SSL_HANDSHAKE, 1 identical
+  /// error(s) suppressed)` becomes `Disconnected (in state SSL_HANDSHAKE)`. The state of a disconnect is more
+  /// informative than the word.
   private static func withoutTime(_ reason: String) -> String {
     guard reason.hasSuffix(")"), let start = reason.ranges(of: " (after ").last,
       let state = reason[start.upperBound...].ranges(of: " in state ").first

@@ -1,8 +1,8 @@
 import Crdkafka
 import Synchronization
 
-/// User and password for SASL, read again from their files after a broker has refused them: secrets are rotated under running
-/// programs.
+/// User and password for SASL. They are read from their files again after a broker has refused them, because secrets
+/// are rotated while programs run.
 final class Credentials: Sendable {
   private let reread: @Sendable (String) -> String?
   private let current: Mutex<Pair>
@@ -12,7 +12,7 @@ final class Credentials: Sendable {
     var password: String
   }
 
-  /// nil if none of them came from a file.
+  /// nil if neither of them comes from a file.
   init?(_ settings: KafkaSettings) {
     guard let reread = settings.reread, let user = settings.values["sasl.username"],
       let password = settings.values["sasl.password"]
@@ -21,8 +21,9 @@ final class Credentials: Sendable {
     current = Mutex(Pair(user: user, password: password))
   }
 
-  /// To be called when a broker has refused them. The library takes the new ones with its next connection.
-  /// - Returns: true if they are others than before.
+  /// Reads the credentials again. Call it after a broker has refused them. The library uses the new ones for its next
+  /// connection.
+  /// - Returns: true if they have changed and the library has accepted them.
   func renew(_ client: OpaquePointer) -> Bool {
     current.withLock { current in
       let found = Pair(

@@ -1,19 +1,19 @@
 import Crdkafka
 
-/// What became of a message that was queued. There is exactly one for each.
+/// The result of a queued message. Each queued message gets exactly one.
 package struct DeliveryReport: Sendable {
-  /// As given to `send`.
+  /// The token that was passed to `send`.
   package let token: UInt64
-  /// -1 when none had been chosen yet.
+  /// -1 if no partition had been chosen yet.
   package let partition: Int32
-  /// Where it lies in the partition; -1001 when that is not known.
+  /// The offset of the message in its partition; -1001 if unknown.
   package let offset: Int64
-  /// Milliseconds since 1970 by the producer's clock, as the message has it in the topic; nil where it has the broker's, which
-  /// an embedded cluster's answer does not tell as it is.
+  /// Milliseconds since 1970 by the producer's clock, as stored in the topic; nil if the topic uses the broker's clock,
+  /// which an embedded cluster's answer does not report correctly.
   package let timestamp: Int64?
-  /// Nil: every replica that has to have it has it (`acks`), by an acknowledgement of its own.
+  /// nil if the message's own acknowledgement says that all replicas required by `acks` have it.
   package let error: KafkaError?
-  /// It failed, and yet the broker may have it: sending it again may double it.
+  /// The message failed, but the broker may have it: sending it again may duplicate it.
   let mayHaveArrived: Bool
 
   init(_ message: UnsafePointer<rd_kafka_message_t>, of handle: Handle) {
@@ -29,9 +29,14 @@ package struct DeliveryReport: Sendable {
       error = handle.error(raw.err, place(topic(), raw.partition), needs: .write(topic()))
       mayHaveArrived = rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED
     } else if raw.offset < -1 {
-      // Of several requests under way the library takes the first for arrived where the second has, though its answer was
-      // an error. A leader that has just begun takes the second as the first it hears of: then the first is nowhere.
-      // The library's mark for no offset is counted on within a batch; -1 is a broker's that does not tell.
+      // With several requests in flight, the library can report a lost message as delivered:
+      // 1. The broker answers the first request with an error.
+      // 2. The broker acknowledges the second request.
+      // 3. The library concludes that the first one arrived too, and reports it without an offset.
+      // The conclusion is wrong if the leader has just started: it accepts the second request as the first one it sees,
+      // and the first message is lost.
+      // The library increments its mark for "no offset" (-1001) within a batch, so any value below -1 is that mark. -1
+      // comes from a broker that does not report offsets.
       error = .unproven(place(topic(), raw.partition))
       mayHaveArrived = true
     } else {

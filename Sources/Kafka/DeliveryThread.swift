@@ -2,9 +2,9 @@ import Crdkafka
 import Platform
 import Synchronization
 
-/// Takes delivery reports from the library until told to stop, then takes back and reports what is left.
+/// Takes delivery reports from the library until it is stopped, then purges the remaining messages and reports them.
 ///
-/// It knows nothing of its producer, so it does not keep the producer alive.
+/// It has no reference to its producer, so it does not keep the producer alive.
 final class DeliveryThread: Sendable {
   private enum Phase { case open, closing }
 
@@ -31,13 +31,13 @@ final class DeliveryThread: Sendable {
     state.withLock { $0.thread = thread }
   }
 
-  /// Whether the caller is `onDelivery`.
+  /// Whether the caller runs within `onDelivery`.
   var isCurrent: Bool { state.withLock { $0.thread }?.isCurrent ?? false }
 
-  /// Only between `enter` and `leave`.
+  /// Valid only between `enter` and `leave`.
   var handle: Handle { state.withLock { $0.handle! } }
 
-  /// Announces a sender; false when it comes too late.
+  /// Registers a sender; false if the thread is already closing.
   func enter() -> Bool {
     state.withLock { state in
       guard state.phase == .open else { return false }
@@ -50,11 +50,11 @@ final class DeliveryThread: Sendable {
     state.withLock { $0.senders -= 1 }
   }
 
-  /// Ends the thread and waits for it, with a bound.
+  /// Stops the thread and waits for it, at most 11 s.
   func stop() {
     let thread = state.withLock { state in
       state.phase = .closing
-      // Under the lock: the thread lets go of the queue under it.
+      // Under the lock, because the thread releases the queue under it.
       if let queue = state.queue { rd_kafka_queue_yield(queue.value) }
       return state.thread
     }
@@ -66,11 +66,11 @@ final class DeliveryThread: Sendable {
     while state.withLock({ $0.phase }) == .open {
       serve(queue, of: handle, timeoutMilliseconds: 1000)
     }
-    // A sender that was let in may still be queueing; it does not block, so this is short.
+    // A sender that has entered may still be queueing. It does not block, so this is short.
     while state.withLock({ $0.senders }) > 0 {
       serve(queue, of: handle, timeoutMilliseconds: 1)
     }
-    // Messages move between the library's queues while they are taken back, so once is not always enough.
+    // Messages move between the library's queues during a purge, so one purge is not always enough.
     let deadline = Deadline(milliseconds: 5000)
     while rd_kafka_outq_len(handle.client) > 0, !deadline.hasPassed {
       rd_kafka_purge(handle.client, purgeAll)
@@ -83,7 +83,8 @@ final class DeliveryThread: Sendable {
     finish(handle)
   }
 
-  /// The last holder of the handle, but for callers that are under way, waits for the library to go.
+  /// Releases the handle. This is its last holder, except for calls in progress, and waits until the library has shut
+  /// down.
   private func finish(_ handle: consuming Handle) {
     handle.context.close()
     state.withLock { $0.handle = nil }

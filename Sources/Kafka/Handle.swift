@@ -2,22 +2,23 @@ import Crdkafka
 import Platform
 import Synchronization
 
-/// Owns one `rd_kafka_t`. Whoever uses the pointer, and every message that came from it, keeps this object: the library
-/// is told to go when the last of them has gone, so a message outlives `close()` and a late call finds no freed memory.
+/// Owns one `rd_kafka_t`. Every user of the pointer, and every message that came from it, keeps this object alive. The
+/// client is destroyed after the last of them is released, so a message may outlive `close()` and a late call never
+/// finds freed memory.
 package final class Handle: @unchecked Sendable {
   let client: OpaquePointer
   let context: ClientContext
-  /// Who the broker is told that this is; nil where it finds out otherwise, or does not ask.
+  /// The user name that is sent to the broker; nil if the broker identifies the user in another way, or not at all.
   private let user: String?
 
-  /// - Parameter configure: sets callbacks on the configuration before it is the library's.
+  /// - Parameter configure: sets callbacks on the configuration before the library takes it over.
   init(
     _ kind: rd_kafka_type_t, _ settings: KafkaSettings, configure: (OpaquePointer) -> Void = { _ in }
   ) throws(KafkaError) {
     let configuration = try settings.makeConfiguration()
     user = settings.values["sasl.username"]
     let context = ClientContext(onLog: settings.onLog, user: user, credentials: Credentials(settings))
-    // Retained for the library, which knows it as a bare pointer; released once its threads have ended.
+    // Retained for the library, which holds it as a bare pointer. Released once the library's threads have ended.
     let retained = Unmanaged.passRetained(context)
     rd_kafka_conf_set_opaque(configuration, retained.toOpaque())
     rd_kafka_conf_set_log_cb(configuration, settings.onLog == nil ? nil : logCallback)
@@ -36,8 +37,8 @@ package final class Handle: @unchecked Sendable {
 
   deinit {
     context.close()
-    // Destroying joins the library's threads, and one of them may sit in a name lookup or be the very caller: on a
-    // thread of its own the wait can be bounded.
+    // Destroying joins the library's threads. One of them may be in a name lookup, or may be the caller itself. On a
+    // thread of its own, the wait can be bounded.
     let client = Carried(value: client)
     let context = Carried(value: Unmanaged.passUnretained(context))
     let isDone = Latch()
@@ -49,7 +50,7 @@ package final class Handle: @unchecked Sendable {
     isDone.wait(milliseconds: 5000)
   }
 
-  /// The error that ended this client, if any.
+  /// The fatal error of this client; nil if there is none.
   var fatalError: KafkaError? {
     let (code, reason) = withReasonBuffer { rd_kafka_fatal_error(client, $0, $1) }
     if code != RD_KAFKA_RESP_ERR_NO_ERROR {
@@ -58,14 +59,14 @@ package final class Handle: @unchecked Sendable {
     return context.fatalError
   }
 
-  /// Has a connection made to some broker, and waits for it until the deadline.
+  /// Connects to any broker, and waits for the connection until the deadline.
   ///
-  /// A consumer's main thread looks for one before it knows any, and then the library lets 50 ms pass before it tries
-  /// again, which it may do only a second later.
+  /// A consumer's main thread looks for a broker before it knows any. The library then waits for 50 ms before it tries
+  /// again, and that retry may come only a second later.
   func connect(within deadline: Deadline) {
     var patience: Int32 = 60
     repeat {
-      // Of the topics that are known here: none, at first.
+      // Requests the topics that are known locally: none at first.
       var answer: UnsafePointer<rd_kafka_metadata>?
       if rd_kafka_metadata(client, 0, nil, &answer, deadline.remaining(atMost: patience)) == RD_KAFKA_RESP_ERR_NO_ERROR
       {
@@ -75,9 +76,9 @@ package final class Handle: @unchecked Sendable {
     } while !deadline.hasPassed
   }
 
-  /// `_FATAL` only says that there was one: this is which.
+  /// The error for a code. `_FATAL` says only that a fatal error occurred; this returns that error.
   ///
-  /// - Parameter needs: what the user must be allowed for it.
+  /// - Parameter needs: the right that the user needs for the operation.
   func error(
     _ code: rd_kafka_resp_err_t, _ place: String, reason: String? = nil, needs: MissingRight.Need? = nil
   ) -> KafkaError {
@@ -91,7 +92,7 @@ package final class Handle: @unchecked Sendable {
   }
 }
 
-/// What the library's callbacks find behind their opaque pointer.
+/// The object behind the opaque pointer of the library's callbacks.
 final class ClientContext: Sendable {
   private let onLog: (@Sendable (Int, String, String) -> Void)?
   private let user: String?
@@ -112,13 +113,13 @@ final class ClientContext: Sendable {
     self.credentials = credentials
   }
 
-  /// Nothing is called from here on.
+  /// Stops the log: `onLog` is not called any more.
   func close() {
     isClosed.store(true, ordering: .releasing)
   }
 
   func log(_ level: Int, _ facility: String, _ message: String) {
-    // One set of settings serves producers and consumers: a property of the other kind is no mistake.
+    // One set of settings serves producers and consumers, so a property of the other kind is not a mistake.
     if facility == "CONFWARN", ["consumer instance", "producer instance"].contains(where: message.hasSuffix) { return }
     if !isClosed.load(ordering: .acquiring) { onLog?(level, facility, message) }
   }
@@ -136,10 +137,10 @@ final class ClientContext: Sendable {
 
   var lastTrouble: ClientTrouble? { trouble.withLock { $0 } }
 
-  /// Whether a topic or a partition was missing since this was asked last.
+  /// Whether a topic or a partition has been missing since the last call.
   func takeMissesTopic() -> Bool { missesTopic.exchange(false, ordering: .acquiringAndReleasing) }
 
-  /// The consumer whose callbacks these are; nil when it has gone.
+  /// The consumer that receives the callbacks; nil if it has been released.
   var consumer: KafkaConsumer? {
     get { member.withLock { $0.consumer } }
     set { member.withLock { $0.consumer = newValue } }
@@ -149,7 +150,7 @@ final class ClientContext: Sendable {
     opaque.map { Unmanaged<ClientContext>.fromOpaque($0).takeUnretainedValue() }
   }
 
-  /// An error that concerns the client as a whole, as "all brokers are down".
+  /// Handles an error that concerns the client as a whole, such as "all brokers are down".
   func report(_ code: rd_kafka_resp_err_t, _ reason: String, of client: OpaquePointer?) {
     if KafkaError.natures[code.rawValue] == .missingTopic { missesTopic.store(true, ordering: .releasing) }
     trouble.withLock { $0 = ClientTrouble(code, reason).following($0) }

@@ -1,32 +1,33 @@
 import Crdkafka
 
-/// A broker by the name that it goes by with clients: its `advertised.listeners`.
+/// A broker, with the address that it gives to clients: its `advertised.listeners`.
 package struct KafkaBroker: Sendable, Equatable {
   package let id: Int32
   package let host: String
   package let port: Int
 }
 
-/// Where a topic's partitions lie.
+/// The partitions of a topic and the brokers that hold them.
 package struct TopicDescription: Sendable, Equatable {
   package struct Partition: Sendable, Equatable {
     package let number: Int32
-    /// nil: none at the moment; it can be neither written nor read.
+    /// The broker that leads the partition; nil if there is none at the moment: the partition can be neither written
+    /// nor read.
     package let leader: Int32?
-    /// The brokers that are to have it, by their ids.
+    /// The ids of the brokers that should hold the partition.
     package let replicas: [Int32]
-    /// Those of them that have all of it.
+    /// The ids of those replicas that hold all of it.
     package let inSync: [Int32]
   }
 
-  /// By their numbers.
+  /// Sorted by number.
   package let partitions: [Partition]
 }
 
-/// What the brokers say of themselves. Nothing of it changes anything; see `partitionCount(of:timeoutMilliseconds:)` for
-/// topics that are made by being asked for.
+/// Information about the cluster, from its brokers. These calls change nothing, except that asking for a topic may
+/// create it: see `partitionCount(of:timeoutMilliseconds:)`.
 extension KafkaClient {
-  /// The brokers of the cluster, by their ids.
+  /// The brokers of the cluster, sorted by id.
   package final func brokers(timeoutMilliseconds: Int) throws(KafkaError) -> [KafkaBroker] {
     let handle = try handle(for: "the brokers")
     var answer: UnsafePointer<rd_kafka_metadata>?
@@ -38,28 +39,28 @@ extension KafkaClient {
       .sorted { $0.id < $1.id }
   }
 
-  /// Where a topic's partitions lie; nil when there is no such topic.
+  /// The partitions of a topic and the brokers that hold them; nil if the topic does not exist.
   package final func description(of topic: String, timeoutMilliseconds: Int) throws(KafkaError) -> TopicDescription? {
     let handle = try handle(for: place(topic))
     return try handle.metadata(of: topic, deadline: Deadline(milliseconds: timeoutMilliseconds))?.description
   }
 
-  /// A member of a group, as its coordinator knows it.
+  /// A member of a group, as reported by its coordinator.
   package struct GroupMember: Sendable, Equatable {
-    /// Made by the coordinator; of a static member, its `group.instance.id` and a UUID.
+    /// Created by the coordinator. For a static member, it consists of its `group.instance.id` and a UUID.
     package let id: String
     /// The client's `client.id`.
     package let clientID: String
-    /// The address that it comes from.
+    /// The address from which the member connects.
     package let host: String
   }
 
-  /// The members that a group has now; none for one that is not there, or that this user may not see.
+  /// The current members of a group; empty if the group does not exist or this user may not see it.
   ///
-  /// Not by `rd_kafka_DescribeConsumerGroups`: where a broker does not know that request, the one of librdkafka 2.0.2 leaves
-  /// the client's main thread stuck.
+  /// This does not use `rd_kafka_DescribeConsumerGroups`: if a broker does not support that request, the implementation
+  /// of librdkafka 2.0.2 leaves the client's main thread stuck.
   ///
-  /// Asks again, within its time, where the answer is one that passes: a broker that has just started loads its groups.
+  /// Temporary errors are retried until the timeout: a broker that has just started is still loading its groups.
   package final func members(ofGroup group: String, timeoutMilliseconds: Int) throws(KafkaError) -> [GroupMember] {
     let deadline = Deadline(milliseconds: timeoutMilliseconds)
     while true {
@@ -85,7 +86,7 @@ extension KafkaClient {
       throw handle.error(one.err, place, needs: .describeGroup(group))
     }
     return UnsafeBufferPointer(start: one.members, count: Int(one.member_cnt)).map { member in
-      // Java's way of writing an address has a slash before it.
+      // Java writes an address with a slash before it.
       let host = String(cString: member.client_host)
       return GroupMember(
         id: String(cString: member.member_id), clientID: String(cString: member.client_id),

@@ -1,11 +1,11 @@
 import Crdkafka
 
-/// What takes messages away: topics, and the beginnings of partitions. librdkafka's embedded cluster knows neither.
+/// Deletes messages: whole topics, and the beginnings of partitions. librdkafka's embedded cluster supports neither.
 extension KafkaClient {
-  /// Removes a topic with all of its messages, and waits until no broker that is asked knows it. To ask may make it anew:
-  /// see `partitionCount(of:timeoutMilliseconds:)`.
+  /// Deletes a topic with all of its messages, and waits until no broker that is asked knows it. Asking may create it
+  /// again: see `partitionCount(of:timeoutMilliseconds:)`.
   ///
-  /// - Returns: false when there was none.
+  /// - Returns: false if the topic did not exist.
   /// - Throws: among others an error whose `isAuthorization` is set.
   final func deleteTopic(_ topic: String, timeoutMilliseconds: Int) throws(KafkaError) -> Bool {
     let handle = try handle(for: place(topic))
@@ -38,9 +38,9 @@ extension KafkaClient {
     return true
   }
 
-  /// Removes the messages of a partition that lie before an offset, as its retention does.
+  /// Deletes the messages of a partition that are before an offset, as retention does.
   ///
-  /// - Parameter offset: the first that stays.
+  /// - Parameter offset: the first offset that is kept.
   final func deleteRecords(
     of topic: String, partition: Int32, before offset: Int64, timeoutMilliseconds: Int
   ) throws(KafkaError) {

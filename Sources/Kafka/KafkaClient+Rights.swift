@@ -1,8 +1,8 @@
 import Crdkafka
 
-/// Rights at a broker that has an authorizer, granted as `kafka-acls --add` does.
+/// Grants rights at a broker that has an authorizer, as `kafka-acls --add` does.
 extension KafkaClient {
-  /// What a right is about.
+  /// The object of a right.
   package enum Resource: Sendable {
     case topic(String)
     case group(String)
@@ -22,9 +22,9 @@ extension KafkaClient {
     }
   }
 
-  /// Lets a user do something from any host. Brokers hear of it some moments after this has returned.
+  /// Allows a user to do something from any host. Brokers apply the right some moments after this has returned.
   ///
-  /// - Parameter user: as the broker knows it, `User:images`.
+  /// - Parameter user: the broker's name for the user, `User:images`.
   /// - Throws: among others an error whose `isAuthorization` is set.
   final func allow(
     _ user: String, _ operation: Operation, on resource: Resource, timeoutMilliseconds: Int

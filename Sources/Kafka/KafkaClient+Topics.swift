@@ -1,14 +1,14 @@
 import Crdkafka
 
-/// Topics: made, and asked for their settings, as brokers are. librdkafka's embedded cluster answers neither.
+/// Creates topics, and reads the settings of topics and brokers. librdkafka's embedded cluster supports neither.
 extension KafkaClient {
-  /// Makes a topic and waits until each of its partitions has a leader, so that the next call finds it.
+  /// Creates a topic and waits until each of its partitions has a leader, so that the next call finds the topic.
   ///
   /// - Parameters:
   ///   - partitions: -1 for the broker's default.
   ///   - replicationFactor: -1 for the broker's default.
-  ///   - settings: the topic's own, as `max.message.bytes`.
-  /// - Returns: false when it was there already, whatever its settings.
+  ///   - settings: the topic's own settings, such as `max.message.bytes`.
+  /// - Returns: false if the topic already existed, whatever its settings.
   /// - Throws: among others an error whose `isAuthorization` or `isInvalidRequest` is set.
   package final func createTopic(
     _ topic: String, partitions: Int32 = -1, replicationFactor: Int32 = -1, settings: [String: String] = [:],
@@ -40,7 +40,7 @@ extension KafkaClient {
         throw handle.error(code, place(topic), reason: reason, needs: .create(topic))
       }
     }
-    // The controller has agreed; the brokers hear of it later, and until then a send would be refused.
+    // The controller has agreed. The brokers learn of the topic later, and until then they would refuse a send.
     while try handle.metadata(of: topic, deadline: deadline)?.isReady != true {
       guard !deadline.hasPassed else {
         throw KafkaError(
@@ -52,14 +52,14 @@ extension KafkaClient {
     return isNew
   }
 
-  /// A topic's settings, those included that it has from the broker, as text. Secret ones are left out.
+  /// The settings of a topic as text, including those that it inherits from the broker. Secret ones are left out.
   package final func topicSettings(_ topic: String, timeoutMilliseconds: Int) throws(KafkaError) -> [String: String] {
     try handle(for: place(topic)).settings(
       RD_KAFKA_RESOURCE_TOPIC, topic, place(topic), needs: .describeSettings(topic),
       Deadline(milliseconds: timeoutMilliseconds))
   }
 
-  /// A broker's settings, as text, asked of itself. Secret ones are left out.
+  /// The settings of a broker as text, requested from that broker. Secret ones are left out.
   package final func brokerSettings(_ id: Int32, timeoutMilliseconds: Int) throws(KafkaError) -> [String: String] {
     let place = "broker \(id)"
     return try handle(for: place).settings(
@@ -108,13 +108,13 @@ extension Handle {
     let options = rd_kafka_AdminOptions_new(client, operation)
     defer { rd_kafka_AdminOptions_destroy(options) }
     let (_, _) = withReasonBuffer { rd_kafka_AdminOptions_set_request_timeout(options, limit, $0, $1) }
-    // Only for operations that have a second phase at the broker; the others refuse it, which is no harm.
+    // Only for operations that have a second phase at the broker. The others reject this option, which does no harm.
     let (_, _) = withReasonBuffer { rd_kafka_AdminOptions_set_operation_timeout(options, limit, $0, $1) }
-    // A queue of its own: an answer that comes too late goes nowhere instead of to somebody else.
+    // A separate queue: a late answer is dropped instead of reaching another caller.
     let queue = rd_kafka_queue_new(client)
     defer { rd_kafka_queue_destroy(queue) }
     send(options, queue)
-    // The library gives up at the limit itself and says why, so it is left a moment longer.
+    // The library itself gives up at the limit and reports why, so this waits a little longer.
     guard let answer = rd_kafka_queue_poll(queue, limit + 500) else {
       throw KafkaError(RD_KAFKA_RESP_ERR__TIMED_OUT, place, reason: "no answer within \(limit) ms")
     }

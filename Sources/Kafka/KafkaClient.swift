@@ -1,10 +1,10 @@
 import Crdkafka
 import Synchronization
 
-/// A connection to a cluster: what a producer and a consumer have in common. Safe to call from several threads.
+/// A connection to a cluster: the common part of producer and consumer. Safe to call from several threads.
 ///
-/// Every call waits at most as long as it is told, in milliseconds. After `close` each throws an error whose `isClosed` is
-/// set. A call that is under way then ends as it would have.
+/// Every call waits at most for its timeout, in milliseconds. After `close`, each call throws an error whose `isClosed`
+/// is set. A call that is in progress at that time finishes normally.
 package class KafkaClient: @unchecked Sendable {
   private let slot: Mutex<Handle?>
   private let context: ClientContext
@@ -14,7 +14,7 @@ package class KafkaClient: @unchecked Sendable {
     context = handle.context
   }
 
-  /// The handle, kept alive by whoever asked; nil once closed.
+  /// The handle, which the caller keeps alive; nil once closed.
   final var openHandle: Handle? { slot.withLock { $0 } }
 
   final func handle(for place: String) throws(KafkaError) -> Handle {
@@ -22,7 +22,7 @@ package class KafkaClient: @unchecked Sendable {
     return handle
   }
 
-  /// Gives up this client's own hold of the handle. Returns it the first time, nil ever after.
+  /// Releases this client's own reference to the handle. Returns the handle the first time, and nil after that.
   final func takeHandle() -> Handle? {
     slot.withLock { slot in
       let handle = slot
@@ -31,18 +31,18 @@ package class KafkaClient: @unchecked Sendable {
     }
   }
 
-  /// The error after which this client does nothing more; remembered beyond its closing.
+  /// The fatal error of this client, after which it does nothing more. It is kept after closing.
   package final var fatalError: KafkaError? { openHandle?.fatalError ?? context.fatalError }
 
-  /// What has last kept this client from a broker; nil where nothing has. Beyond success it stays: look at its time. The
-  /// library says the same again only every 30 s.
+  /// The last error that kept this client from reaching a broker; nil if there was none. It is kept after a success, so
+  /// check its time. The library repeats the same error only every 30 s.
   package func lastTrouble() -> ClientTrouble? { context.lastTrouble }
 
-  /// The cluster's id, which stays the same as long as the cluster does.
+  /// The id of the cluster, which stays the same as long as the cluster exists.
   package final func clusterID(timeoutMilliseconds: Int) throws(KafkaError) -> String {
     let handle = try handle(for: "cluster id")
     let deadline = Deadline(milliseconds: timeoutMilliseconds)
-    // To wait for the id makes no connection.
+    // Waiting for the id does not open a connection.
     handle.connect(within: deadline)
     guard let id = rd_kafka_clusterid(handle.client, deadline.remaining()) else {
       throw KafkaError(
@@ -52,10 +52,12 @@ package class KafkaClient: @unchecked Sendable {
     return String(cString: id)
   }
 
-  /// The first offset that a partition holds, and the one that its next message will get, as its leader knows them now.
+  /// The first offset that a partition holds, and the offset that its next message will get, as its leader knows them
+  /// now.
   ///
-  /// Two questions by "time", not `rd_kafka_query_watermark_offsets`: in librdkafka 2.0.2 that one waits beyond its
-  /// time-out for an answer that does not come, and may give the end for both where one of its own two questions fails.
+  /// This sends two requests by "time" instead of calling `rd_kafka_query_watermark_offsets`. In librdkafka 2.0.2, that
+  /// function waits beyond its timeout if an answer does not arrive, and may return the end for both if one of its two
+  /// requests fails.
   package final func watermarks(
     of topic: String, partition: Int32, timeoutMilliseconds: Int
   ) throws(KafkaError) -> (low: Int64, high: Int64) {
@@ -69,8 +71,8 @@ package class KafkaClient: @unchecked Sendable {
     try offset(of: topic, partition, at: Int64(RD_KAFKA_OFFSET_END), Deadline(milliseconds: timeoutMilliseconds))
   }
 
-  /// Asks until a leader answers: the one of a new topic may not know yet that it is, or may not have heard of the partition,
-  /// and the library gives up after two times.
+  /// Asks until a leader answers. The leader of a new topic may not know yet that it leads, or may not know the
+  /// partition yet, and the library gives up after two attempts.
   private func offset(
     of topic: String, _ partition: Int32, at time: Int64, _ deadline: Deadline
   ) throws(KafkaError) -> Int64 {
@@ -93,36 +95,36 @@ package class KafkaClient: @unchecked Sendable {
     }
   }
 
-  /// Whether one of the brokers makes topics and knows their settings. Of an embedded cluster's none does, and to ask it for
-  /// either is to wait in vain.
+  /// Whether one of the brokers creates topics and knows their settings. No broker of an embedded cluster does, and a
+  /// request for either would wait in vain.
   package final func hasController(_ topic: String, timeoutMilliseconds: Int) throws(KafkaError) -> Bool {
     let handle = try handle(for: place(topic))
     let deadline = Deadline(milliseconds: timeoutMilliseconds)
     return try handle.metadata(of: topic, deadline: deadline)?.hasController ?? false
   }
 
-  /// How many partitions a topic has; nil when there is no such topic.
+  /// The number of partitions of a topic; nil if the topic does not exist.
   ///
-  /// Asking may create the topic where broker and client both allow it: a producer does unless
-  /// `allow.auto.create.topics` is false, a consumer does not unless it is true.
+  /// Asking may create the topic if broker and client both allow it: a producer does unless `allow.auto.create.topics`
+  /// is false, a consumer does not unless it is true.
   package final func partitionCount(of topic: String, timeoutMilliseconds: Int) throws(KafkaError) -> Int? {
     let handle = try handle(for: place(topic))
     return try handle.metadata(of: topic, deadline: Deadline(milliseconds: timeoutMilliseconds))?.partitions
   }
 }
 
-/// What the brokers say of one topic.
+/// The brokers' information about one topic.
 struct TopicMetadata {
   let description: TopicDescription
   var partitions: Int { description.partitions.count }
-  /// Every partition can be written and read.
+  /// Whether every partition can be written and read.
   var isReady: Bool { description.partitions.allSatisfy { $0.leader != nil } }
-  /// The controller is one of the brokers that there are.
+  /// Whether the controller is one of the existing brokers.
   let hasController: Bool
 }
 
 extension Handle {
-  /// Asks until there is an answer that will not change by itself; nil: no such topic.
+  /// Asks until the answer is final, repeating on temporary errors; nil if the topic does not exist.
   func metadata(of topic: String, deadline: Deadline) throws(KafkaError) -> TopicMetadata? {
     while true {
       do {

@@ -1,7 +1,8 @@
 import Crdkafka
 
 extension KafkaConsumer {
-  /// The offset behind a partition's last message, as the last fetch told it; asks nobody. nil where none did yet.
+  /// The offset after a partition's last message, as reported by the last fetch; sends no request. nil before the first
+  /// fetch.
   package func knownEnd(partition: Int32) -> Int64? {
     guard let handle = openHandle else { return nil }
     var low: Int64 = 0

@@ -1,17 +1,18 @@
 import Crdkafka
 
-/// Where this consumer reads, whether it reads, and what the group has on record.
+/// The read positions of this consumer, pausing, and the committed offsets of its group.
 extension KafkaConsumer {
-  /// Goes on reading an assigned partition from another place. What was fetched from the old one is dropped.
+  /// Continues an assigned partition from another offset. Messages that were fetched from the old one are dropped.
   ///
-  /// Waits up to 5 s for an assignment that is still being put into effect.
+  /// Waits up to 5 s if an assignment is still taking effect.
   package func seek(partition: Int32, to start: StartOffset) throws(KafkaError) {
     let place = place(topic, partition, start.native)
     let handle = try handle(for: place)
     if resting.contains(partition) { return try restart(partition, start, handle) }
     let deadline = Deadline(milliseconds: 5000)
     while let failure = trySeek(partition, start, handle) {
-      // Assigned, but the library's own thread has not begun to read it, or not yet ended an earlier reading.
+      // The partition is assigned, but the library's own thread has not begun to read it, or has not ended an earlier
+      // read.
       let isPassing =
         failure.isTimedOut
         || [RD_KAFKA_RESP_ERR__STATE, RD_KAFKA_RESP_ERR__PREV_IN_PROGRESS].contains { $0.rawValue == failure.code }
@@ -30,8 +31,9 @@ extension KafkaConsumer {
     return code == RD_KAFKA_RESP_ERR_NO_ERROR ? nil : handle.error(code, place(topic, partition, start.native))
   }
 
-  /// The library reads a partition whose position was out of range no more, and refuses to seek in it: only an assignment
-  /// wakes it. An eager one is of all partitions at once, so the others start again where they are.
+  /// The library stops reading a partition whose position was out of range, and refuses to seek in it: only an
+  /// assignment restarts it. An eager assignment covers all partitions at once, so the others start again at their
+  /// positions.
   private func restart(_ partition: Int32, _ start: StartOffset, _ handle: Handle) throws(KafkaError) {
     positions[partition] = start.native
     if isCooperative(handle.client) {
@@ -45,18 +47,18 @@ extension KafkaConsumer {
     if isPaused { try change(handle, rd_kafka_pause_partitions) }
   }
 
-  /// Stops reading all assigned partitions, and those that come until `resumeAll`; `poll` then brings only what concerns
-  /// the group. Nothing is lost: reading goes on after the last message that `poll` returned.
+  /// Stops reading all assigned partitions, and those that are assigned before `resumeAll`. `poll` then returns only
+  /// events of the group. Nothing is lost: reading continues after the last message that `poll` returned.
   package func pauseAll() throws(KafkaError) {
     let handle = try handle(for: place(topic))
     isPaused = true
     try change(handle, rd_kafka_pause_partitions)
   }
 
-  /// Goes on reading where `pauseAll` stopped.
+  /// Continues reading where `pauseAll` stopped.
   package func resumeAll() throws(KafkaError) {
     let handle = try handle(for: place(topic))
-    // librdkafka 2.0.2 rewinds a partition that is resumed without having been paused: its messages would come twice.
+    // librdkafka 2.0.2 rewinds a partition that is resumed without having been paused: its messages would arrive twice.
     guard isPaused else { return }
     isPaused = false
     try change(handle, rd_kafka_resume_partitions)
@@ -73,7 +75,8 @@ extension KafkaConsumer {
     if let error = list.firstError(of: handle, topic) { throw error }
   }
 
-  /// Records for each partition the offset of the next message, and does not wait. A failure comes as a `.commitFailed` event.
+  /// Commits the offset of the next message for each partition, without waiting. A failure arrives as a `.commitFailed`
+  /// event.
   package func commit(_ next: [Int32: Int64]) {
     guard !next.isEmpty, let handle = openHandle else { return }
     let list = PartitionList(topic, offsets: next, note: commitNote)
@@ -83,15 +86,15 @@ extension KafkaConsumer {
     }
   }
 
-  /// Records for each partition the offset of the next message, and waits for the group's coordinator to have it.
+  /// Commits the offset of the next message for each partition, and waits until the group's coordinator has it.
   ///
-  /// After a time-out it may still come to be.
+  /// After a timeout, the commit may still take effect.
   package func commitAndWait(_ next: [Int32: Int64], timeoutMilliseconds: Int) throws(KafkaError) {
     let place = "commit of " + place(topic)
     let handle = try handle(for: place)
     guard !next.isEmpty else { return }
     let list = PartitionList(topic, offsets: next, note: commitNote)
-    // A queue of its own: rd_kafka_commit itself waits without a bound.
+    // A separate queue, because rd_kafka_commit itself waits without limit.
     let answers = rd_kafka_queue_new(handle.client)
     defer { rd_kafka_queue_destroy(answers) }
     let code = rd_kafka_commit_queue(handle.client, list.pointer, answers, nil, nil)
@@ -112,21 +115,21 @@ extension KafkaConsumer {
     guard whole == RD_KAFKA_RESP_ERR_NO_ERROR else { throw handle.error(whole, place, needs: needs) }
   }
 
-  /// The offsets that the group has on record; a partition without one is absent.
+  /// The committed offsets of the group; a partition without one is absent.
   ///
-  /// - Throws: among others an error whose `isAuthorization` is set, where this user may not read as the group.
+  /// - Throws: among others an error whose `isAuthorization` is set, if this user may not read as the group.
   package func committed(partitions: [Int32], timeoutMilliseconds: Int) throws(KafkaError) -> [Int32: Int64] {
     try commits(partitions: partitions, timeoutMilliseconds: timeoutMilliseconds).mapValues(\.offset)
   }
 
-  /// An offset that the group has on record.
+  /// A committed offset of the group.
   package struct Commit: Sendable, Equatable {
     package let offset: Int64
-    /// What `commitNote` was when it was recorded; empty when a tool or another client recorded it.
+    /// The `commitNote` at the time of the commit; empty if a tool or another client committed the offset.
     package let note: String
   }
 
-  /// As `committed`, with what was noted.
+  /// As `committed`, with the notes.
   package func commits(partitions: [Int32], timeoutMilliseconds: Int) throws(KafkaError) -> [Int32: Commit] {
     let handle = try handle(for: place(topic))
     guard !partitions.isEmpty else { return [:] }
@@ -150,10 +153,11 @@ extension KafkaConsumer {
     return commits
   }
 
-  /// How long a group's coordinator is waited for before a look at whether the broker refuses to name it, in ms.
+  /// How long to wait for the group's coordinator before checking whether the broker refuses to name it, in ms.
   private static let refusalMilliseconds: Int32 = 2_000
 
-  /// Who waits for the group's coordinator is not told that the broker refuses to name it: that comes as an event.
+  /// The broker's refusal to name the group's coordinator. It arrives as an event, so a caller that waits for the
+  /// coordinator does not see it.
   private func waitingRefusal() -> KafkaError? {
     takeEvents()
     for case .failure(let error, _) in batch where error.isAuthorization { return error }

@@ -1,6 +1,6 @@
 import Crdkafka
 
-/// The group's word on who reads what. The library runs this within `poll` and within closing.
+/// Handles assignments and revocations by the group. The library calls this within `poll` and while closing.
 extension KafkaConsumer {
   fileprivate func rebalance(
     _ code: rd_kafka_resp_err_t, _ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?, _ client: OpaquePointer
@@ -10,7 +10,8 @@ extension KafkaConsumer {
     case RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS: settle(assign(partitions, list, client), "assignment")
     case RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS:
       revoked(partitions, lost: rd_kafka_assignment_lost(client) != 0)
-      // The library remembers a pause beyond the assignment, and `resumeAll` reaches only what is assigned by then.
+      // The library remembers a pause beyond the assignment, and `resumeAll` reaches only the partitions assigned by
+      // then.
       if isPaused { rd_kafka_resume_partitions(client, list) }
       settle(remove(client, list), "revocation")
     default:
@@ -24,8 +25,8 @@ extension KafkaConsumer {
     wake()
   }
 
-  /// Reads these partitions without joining the group: for a consumer that shares its work with nobody. To `onAssigned` and
-  /// `poll` it is an assignment like one of the group's; use it instead of `subscribe`.
+  /// Reads these partitions without joining the group, for a consumer that shares its work with nobody. `onAssigned`
+  /// and `poll` treat it like an assignment by the group. Use it instead of `subscribe`.
   package func assign(_ partitions: [Int32]) throws(KafkaError) {
     let handle = try handle(for: place(topic))
     handle.connect(within: Deadline(milliseconds: 1_000))
@@ -46,13 +47,13 @@ extension KafkaConsumer {
     }
     let error = add(client, list)
     assigned.formUnion(partitions)
-    // Who paused "everything" did so for lack of room: what comes now has no room either.
+    // A caller that paused everything did so for lack of room, so there is no room for new partitions either.
     if isPaused { rd_kafka_pause_partitions(client, list) }
     return error
   }
 
-  /// The offsets where partitions begin, as far as their leaders say them: the library asks for itself half a second later,
-  /// where it has just learnt of a partition.
+  /// The first offsets of partitions, as far as their leaders report them. If the library has just learned of a
+  /// partition, its own request would come half a second later.
   private func beginnings(of partitions: [Int32], _ client: OpaquePointer) -> [Int32: Int64] {
     guard !partitions.isEmpty else { return [:] }
     let asked = PartitionList(
@@ -82,7 +83,7 @@ extension KafkaConsumer {
     batch.append(.failure(error))
   }
 
-  /// A cooperative assignor moves single partitions, an eager one all of them.
+  /// A cooperative assignor moves single partitions; an eager one moves all of them.
   func add(
     _ client: OpaquePointer, _ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?
   ) -> KafkaError? {
@@ -111,7 +112,7 @@ extension KafkaConsumer {
   fileprivate func committed(
     _ code: rd_kafka_resp_err_t, _ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?
   ) {
-    // Nothing to commit is no failure.
+    // Having nothing to commit is not a failure.
     if code == RD_KAFKA_RESP_ERR__NO_OFFSET { return }
     let failed = PartitionList.elements(of: list).first { $0.err != RD_KAFKA_RESP_ERR_NO_ERROR }
     if let failed {
@@ -140,7 +141,7 @@ let rebalanceCallback: PartitionListCallback = { client, code, list, opaque in
   if let consumer = ClientContext.of(opaque)?.consumer {
     consumer.rebalance(code, list, client)
   } else {
-    // The consumer is being freed: nobody is left to ask, but the library waits for an answer.
+    // The consumer is being freed. Nobody is left to ask, but the library waits for an answer.
     rd_kafka_assign(client, nil)
   }
 }

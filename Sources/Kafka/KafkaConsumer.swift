@@ -1,16 +1,16 @@
 import Crdkafka
 
-/// Reads one topic, as a member of a group (`subscribe`) or without one (`assign`). Used by one thread; the callbacks run on it too, within `poll` and
-/// `unsubscribeAndClose`.
+/// Reads one topic, as a member of a group (`subscribe`) or without a group (`assign`). Used by one thread; the
+/// callbacks also run on it, within `poll` and `unsubscribeAndClose`.
 ///
-/// Where a partition starts is the caller's word alone, at every assignment: nothing is committed by itself, and no position
-/// that has gone is replaced by another in silence.
+/// The caller alone decides where a partition starts, at every assignment. Nothing is committed automatically, and a
+/// position that no longer exists is never silently replaced.
 package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
-  /// Where to read a partition from.
+  /// The position at which to start reading a partition.
   package enum StartOffset: Sendable, Equatable {
-    /// The first message that it still has.
+    /// The first message that the partition still has.
     case beginning
-    /// The message with this offset, or, where that is a gap, the next one.
+    /// The message with this offset, or the next one if that is in a gap.
     case at(Int64)
 
     var native: Int64 {
@@ -21,50 +21,50 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
     }
   }
 
-  /// What `poll` brings.
+  /// An event that `poll` returns.
   package enum Event: Sendable {
     case message(KafkaMessage)
-    /// All there is has been read; the next message will have this offset. Comes again after each later message.
+    /// All existing messages have been read; the next one will have this offset. Repeated after each later message.
     case endOfPartition(Int32, offset: Int64)
-    /// The position is before the first or after the last message: the partition rests until `seek`.
+    /// The position is before the first or after the last message. The partition is not read until `seek`.
     case offsetOutOfRange(Int32, KafkaError)
-    /// What `commit` was given is not on record, or not all of it.
+    /// A `commit` failed, at least in part.
     case commitFailed(KafkaError)
-    /// Anything else, such as a topic that does not exist, and the partition if it is about one. The consumer goes on by itself
-    /// unless it is fatal.
+    /// Any other error, such as a topic that does not exist, with the partition if it concerns one. The consumer
+    /// continues by itself unless the error is fatal.
     case failure(KafkaError, partition: Int32? = nil)
   }
 
-  /// Asked where to start each partition that comes; one without an answer starts at the beginning. Set it before
-  /// `subscribe`. It may query watermarks and committed offsets, and must not poll.
+  /// Called with new partitions; returns where to start each of them. One without an answer starts at the beginning.
+  /// Set it before `subscribe`. It may query watermarks and committed offsets, but must not poll.
   package var onAssigned: ((_ partitions: [Int32]) -> [Int32: StartOffset])?
-  /// Told of partitions that go, before another consumer can have them; lost: another may have them already. When it
-  /// returns, `poll` gives no more of their messages.
+  /// Called with partitions that are revoked, before another consumer can get them. If `lost` is true, another consumer
+  /// may already have them. After it returns, `poll` returns no more of their messages.
   package var onRevoked: ((_ partitions: [Int32], _ lost: Bool) -> Void)?
 
-  /// Text that the group's coordinator keeps with each offset that is committed. Set it before `subscribe`.
+  /// Text that the group's coordinator stores with each committed offset. Set it before `subscribe`.
   package var commitNote = ""
 
   let topic: String
-  /// What reading needs: the topic, and the group.
+  /// The rights that reading needs: on the topic, and on the group.
   let needs: MissingRight.Need
   var assigned: Set<Int32> = []
   var isPaused = false
-  /// The next offset of each assigned partition, as the library takes it: a number, or its mark for the beginning.
+  /// The next offset of each assigned partition, in the library's form: a number, or its mark for the beginning.
   var positions: [Int32: Int64] = [:]
-  /// Partitions whose position is not there, so that the library does not read them at all.
+  /// Partitions whose position does not exist, so that the library does not read them.
   var resting: Set<Int32> = []
-  /// What this poll has gathered so far; a revocation within it takes some of that back.
+  /// The events that the current poll has collected; a revocation within it removes some of them.
   var batch: [Event] = []
   private var queue: OpaquePointer?
   private var isPolling = false
   private var isSubscribed = false
 
-  /// Makes the consumer, which joins its group at `subscribe`.
+  /// Creates the consumer, which joins its group at `subscribe`.
   ///
-  /// Set here whatever the settings say: `enable.auto.commit` and `enable.auto.offset.store` false, `auto.offset.reset`
-  /// error, `enable.partition.eof` true.
-  /// - Throws: an error that names the property when the library refuses a setting, or when `group.id` is missing.
+  /// These properties are set here, whatever the settings say: `enable.auto.commit` and `enable.auto.offset.store`
+  /// false, `auto.offset.reset` error, `enable.partition.eof` true.
+  /// - Throws: an error that names the property if the library refuses a setting, or if `group.id` is missing.
   package init(_ settings: KafkaSettings, topic: String) throws(KafkaError) {
     guard settings.values["group.id"]?.isEmpty == false else {
       throw KafkaError(RD_KAFKA_RESP_ERR__INVALID_ARG, "Kafka setting group.id", reason: "a consumer needs one")
@@ -73,7 +73,7 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
       rd_kafka_conf_set_rebalance_cb(configuration, rebalanceCallback)
       rd_kafka_conf_set_offset_commit_cb(configuration, commitCallback)
     }
-    // One queue for messages, errors and rebalances: then their order is the order of what happened.
+    // One queue for messages, errors and rebalances, so that their order is the order in which they happened.
     rd_kafka_poll_set_consumer(handle.client)
     queue = rd_kafka_queue_get_consumer(handle.client)
     self.topic = topic
@@ -86,8 +86,8 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
     unsubscribeAndClose()
   }
 
-  /// Joins the group. Partitions come later, within `poll`. A topic that is not there shows as a `.failure` there. Where no
-  /// broker can be reached, this takes a second.
+  /// Joins the group. Partitions arrive later, within `poll`. A topic that does not exist is reported there as a
+  /// `.failure`. If no broker can be reached, this takes a second.
   package func subscribe() throws(KafkaError) {
     let handle = try handle(for: place(topic))
     handle.connect(within: Deadline(milliseconds: 1_000))
@@ -97,18 +97,18 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
     isSubscribed = true
   }
 
-  /// Waits until something has happened or the time is up, then returns all that is there, up to `maximum` events.
+  /// Waits for an event or for the timeout, then returns everything that is available, up to `maximum` events.
   ///
-  /// To be called more often than `max.poll.interval.ms`, paused or not, or the group takes the partitions away. Empty
-  /// when nothing came, as soon as a callback has run, and after closing.
+  /// Call it more often than `max.poll.interval.ms`, paused or not; otherwise the group revokes the partitions. The
+  /// result is empty if nothing arrived, as soon as a callback has run, and after closing.
   package func poll(maximum: Int, timeoutMilliseconds: Int) -> [Event] {
     guard let handle = openHandle, let queue, !isPolling else { return [] }
     isPolling = true
     defer { isPolling = false }
     var wait = batch.isEmpty ? Int32(clamping: max(0, timeoutMilliseconds)) : 0
     while batch.count < maximum {
-      // One at a time: the library may run a revocation between two messages of a larger batch, and could then not say
-      // which of them came before it.
+      // One message at a time: within a larger batch, the library may run a revocation between two messages, and then
+      // could not tell which of them came before it.
       var message: UnsafeMutablePointer<rd_kafka_message_t>?
       guard rd_kafka_consume_batch_queue(queue, wait, &message, 1) == 1, let message else { break }
       batch.append(event(of: message, handle))
@@ -119,14 +119,14 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
     return events
   }
 
-  /// As `KafkaClient` has it. To be called by the thread that polls: what the client has to say comes the same way, and
-  /// nobody may have polled yet. What else has come is kept for the next `poll`.
+  /// As in `KafkaClient`. Call it on the thread that polls: the client's errors arrive through the same queue, and
+  /// nobody may have polled yet. Other events are kept for the next `poll`.
   package override func lastTrouble() -> ClientTrouble? {
     takeEvents()
     return super.lastTrouble()
   }
 
-  /// Takes what waits into `batch`, where the next `poll` finds it.
+  /// Moves waiting events into `batch`, which the next `poll` returns.
   func takeEvents() {
     if !isPolling { batch = poll(maximum: batch.count + 100, timeoutMilliseconds: 0) }
   }
@@ -141,7 +141,7 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
     if raw.err == RD_KAFKA_RESP_ERR__PARTITION_EOF { return .endOfPartition(raw.partition, offset: raw.offset) }
     let name = raw.rkt.map { String(cString: rd_kafka_topic_name($0)) } ?? topic
     let reason = rd_kafka_message_errstr(message).map { String(cString: $0) }
-    // Of an error that concerns the whole topic the library says partition 0.
+    // For an error that concerns the whole topic, the library reports partition 0.
     let isOfPartition = assigned.contains(raw.partition) && reason?.hasPrefix("Subscribed topic") != true
     let place = isOfPartition ? place(name, raw.partition, raw.offset) : place(name)
     let error = handle.error(raw.err, place, reason: reason, needs: needs)
@@ -152,13 +152,14 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
     return .offsetOutOfRange(raw.partition, error)
   }
 
-  /// Whether the library has missed the topic or one of its partitions since this was asked last. It says so as soon as a
-  /// fetch fails; as an event of `poll` it comes only with the next refresh of its metadata, up to
+  /// Whether the library has found the topic or one of its partitions missing since the last call. This is known as
+  /// soon as a fetch fails. The event of `poll` comes only with the next refresh of the metadata, up to
   /// `topic.metadata.refresh.interval.ms` later.
   package func takeMissesTopic() -> Bool { openHandle?.context.takeMissesTopic() ?? false }
 
-  /// Has the library compare its subscription with the topics that exist now, and join the group again if these have changed.
-  /// It asks for all topics of the cluster: the answer to a question about one does not reach the group (librdkafka 2.0.2).
+  /// Makes the library compare its subscription with the existing topics, and rejoin the group if they have changed. It
+  /// requests all topics of the cluster: the answer to a request for one topic does not reach the group (librdkafka
+  /// 2.0.2).
   package func lookAtSubscription(timeoutMilliseconds: Int) throws(KafkaError) {
     let handle = try handle(for: place(topic))
     var answer: UnsafePointer<rd_kafka_metadata>?
@@ -167,21 +168,22 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
     rd_kafka_metadata_destroy(answer)
   }
 
-  /// Messages, and what else `poll` brings, that have been fetched and wait for it.
+  /// The number of messages and other events that have been fetched and wait for `poll`.
   package var fetchedAhead: Int { queue.map { Int(rd_kafka_queue_length($0)) } ?? 0 }
 
-  /// Ends a wait within `poll` at the next chance, so that what a callback left is seen.
+  /// Ends a wait within `poll` at the next opportunity, so that events left by a callback are seen.
   func wake() {
     if let queue { rd_kafka_queue_yield(queue) }
   }
 
-  /// The partitions of this consumer, ascending.
+  /// The assigned partitions of this consumer, ascending.
   var assignment: [Int32] { assigned.sorted() }
 
-  /// Leaves the group, unless it is a static member (`group.instance.id`), and lets the library go; calls `onRevoked` for
-  /// what was assigned. Takes at most some 10 s, however the brokers are. Closing twice is harmless.
+  /// Leaves the group, unless this is a static member (`group.instance.id`), and closes the client. Calls `onRevoked`
+  /// for the assigned partitions. Takes at most some 10 s, whatever the state of the brokers. Closing twice is
+  /// harmless.
   ///
-  /// Commits that are under way are waited for. Messages that were read stay valid.
+  /// Waits for commits in progress. Messages that were read stay valid.
   package func unsubscribeAndClose() {
     guard let handle = takeHandle() else { return }
     leave(handle)
@@ -200,7 +202,7 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
       if !assigned.isEmpty { rd_kafka_assign(handle.client, nil) }
       return
     }
-    // The plain rd_kafka_consumer_close waits without a bound.
+    // The plain rd_kafka_consumer_close waits without limit.
     let closing = rd_kafka_queue_new(handle.client)
     defer { rd_kafka_queue_destroy(closing) }
     // After a fatal error there is nothing to leave.
@@ -214,7 +216,7 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
 }
 
 extension KafkaSettings {
-  /// What every reader here relies on.
+  /// The settings that every reader here relies on.
   func forReading() -> KafkaSettings {
     var settings = self
     settings.set("enable.auto.commit", "false")

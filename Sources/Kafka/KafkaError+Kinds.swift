@@ -2,19 +2,19 @@ import Crdkafka
 
 /// The kinds of error that call for different actions.
 extension KafkaError {
-  /// There is no such topic or partition, here or at the broker.
+  /// The topic or the partition does not exist, according to the client or the broker.
   package var isUnknownTopic: Bool {
     isOne(
       of: RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
       RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
   }
 
-  /// The message is above `message.max.bytes` (client) or `max.message.bytes` (topic).
+  /// The message exceeds `message.max.bytes` (client) or `max.message.bytes` (topic).
   var isMessageTooLarge: Bool {
     isOne(of: RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE)
   }
 
-  /// The broker refuses it to this user, or refuses the user.
+  /// The broker refuses the operation to this user, or refuses the user.
   package var isAuthorization: Bool {
     isOne(
       of: RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
@@ -22,14 +22,14 @@ extension KafkaError {
       RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED, RD_KAFKA_RESP_ERR__AUTHENTICATION)
   }
 
-  /// No answer in time, of the network, the broker or a replica. What was asked may have happened.
+  /// The network, the broker or a replica did not answer in time. The request may have taken effect.
   package var isTimedOut: Bool {
     isOne(
       of: RD_KAFKA_RESP_ERR__TIMED_OUT, RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE, RD_KAFKA_RESP_ERR__MSG_TIMED_OUT,
       RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT)
   }
 
-  /// No connection to a broker.
+  /// There is no connection to a broker.
   package var isTransport: Bool {
     isOne(
       of: RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, RD_KAFKA_RESP_ERR__RESOLVE,
@@ -39,10 +39,10 @@ extension KafkaError {
   /// The message was taken back by `purge()` or `close()`.
   var isPurged: Bool { isOne(of: RD_KAFKA_RESP_ERR__PURGE_QUEUE, RD_KAFKA_RESP_ERR__PURGE_INFLIGHT) }
 
-  /// That the message arrived is only inferred from a later one's acknowledgement.
+  /// The arrival of the message is only inferred from the acknowledgement of a later one.
   package var isUnproven: Bool { isOne(of: RD_KAFKA_RESP_ERR__INCONSISTENT) }
 
-  /// The broker knows no such request: it is too old, or none.
+  /// The broker does not support the request: it is too old, or is not a Kafka broker.
   package var isUnsupported: Bool {
     isOne(of: RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION)
   }
@@ -50,7 +50,7 @@ extension KafkaError {
   /// The client was closed before the call.
   var isClosed: Bool { isOne(of: RD_KAFKA_RESP_ERR__DESTROY) }
 
-  /// Which broker leads the partition is being settled, or has just been.
+  /// The leader of the partition is being elected, or has just changed.
   var isLeaderChange: Bool {
     isOne(
       of: RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
@@ -66,14 +66,14 @@ extension KafkaError {
   /// Another consumer runs under the same `group.instance.id`.
   package var isFenced: Bool { isOne(of: RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, RD_KAFKA_RESP_ERR__FENCED) }
 
-  /// The group moved on while this was asked: the partition is another consumer's, or soon will be.
+  /// The group was rebalanced in the meantime: the partition belongs to another consumer, or soon will.
   var isRebalance: Bool {
     isOne(
       of: RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS, RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION,
       RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST)
   }
 
-  /// The broker or topic refuses the setting or the number of partitions or replicas.
+  /// The broker or the topic refuses the setting, or the number of partitions or replicas.
   package var isInvalidRequest: Bool {
     isOne(
       of: RD_KAFKA_RESP_ERR__INVALID_ARG, RD_KAFKA_RESP_ERR_INVALID_CONFIG, RD_KAFKA_RESP_ERR_INVALID_PARTITIONS,
@@ -81,7 +81,7 @@ extension KafkaError {
       RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION, RD_KAFKA_RESP_ERR_INVALID_REQUEST)
   }
 
-  /// More replicas are wanted than there are brokers, at the moment at least.
+  /// More replicas are requested than there are brokers, at least at the moment.
   package var isTooFewBrokers: Bool { isOne(of: RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR) }
 
   private func isOne(of codes: rd_kafka_resp_err_t...) -> Bool {

@@ -1,26 +1,26 @@
 import Crdkafka
 
 extension KafkaError {
-  /// What an error calls for.
+  /// The kind of action that an error calls for.
   package enum Nature: Sendable, CaseIterable {
-    /// It passes by itself: the same request is worth another try.
+    /// The error passes by itself: the same request is worth another try.
     case temporary
     /// The topic or the partition does not exist: somebody has to create it.
     case missingTopic
-    /// The broker or the client refuses this message and takes others.
+    /// The broker or the client refuses this message and accepts others.
     case refusedMessage
-    /// Nothing passes until a person changes a setting, a right, a clock or a limit.
+    /// The error persists until a person changes a setting, a right, a clock or a limit.
     case needsPerson
-    /// Nothing to mend: the client was closed or replaced, the message was taken back, or the reader moves on from an
-    /// offset that does not exist.
+    /// There is nothing to fix: the client was closed or replaced, the message was taken back, or the reader moves on
+    /// from an offset that does not exist.
     case handled
   }
 
-  /// What this error calls for. A code that the table does not know, for example a newer library's, needs a person: showing an
-  /// error that would have passed costs less than retrying one for ever in silence.
+  /// The kind of action that this error calls for. A code that is not in the table, for example from a newer library,
+  /// needs a person: showing an error that would have passed costs less than silently retrying one forever.
   package var nature: Nature { Self.natures[code] ?? .needsPerson }
 
-  /// Every code of librdkafka 2.0.2, and those of newer brokers that call for something else than a person.
+  /// Every code of librdkafka 2.0.2, and those of newer brokers that need something other than a person.
   static let natures: [Int32: Nature] = {
     var natures: [Int32: Nature] = [:]
     for (nature, codes) in table { for code in codes { natures[code] = nature } }
@@ -31,7 +31,7 @@ extension KafkaError {
     (
       .temporary,
       codes(
-        // The client's own: connections, time-outs, what is being looked up.
+        // The client's own errors: connections, timeouts, pending lookups.
         RD_KAFKA_RESP_ERR__FAIL, RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR__RESOLVE,
         RD_KAFKA_RESP_ERR__MSG_TIMED_OUT, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, RD_KAFKA_RESP_ERR__TIMED_OUT,
         RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE, RD_KAFKA_RESP_ERR__QUEUE_FULL, RD_KAFKA_RESP_ERR__ISR_INSUFF,
@@ -53,7 +53,7 @@ extension KafkaError {
         RD_KAFKA_RESP_ERR_ELIGIBLE_LEADERS_NOT_AVAILABLE, RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED,
         RD_KAFKA_RESP_ERR_OPERATION_NOT_ATTEMPTED, RD_KAFKA_RESP_ERR_ELECTION_NOT_NEEDED,
         RD_KAFKA_RESP_ERR_NO_REASSIGNMENT_IN_PROGRESS,
-        // Damaged on the way: Kafka's own clients send it again.
+        // Damaged in transit: Kafka's own clients send it again.
         RD_KAFKA_RESP_ERR_INVALID_MSG,
         RD_KAFKA_RESP_ERR_FETCH_SESSION_ID_NOT_FOUND, RD_KAFKA_RESP_ERR_INVALID_FETCH_SESSION_EPOCH,
         // The group and its coordinator.
@@ -61,11 +61,11 @@ extension KafkaError {
         RD_KAFKA_RESP_ERR_NOT_COORDINATOR, RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION,
         RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS,
         RD_KAFKA_RESP_ERR_MEMBER_ID_REQUIRED, RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT,
-        // Sequence numbers: the library asks for new ones, or ends the client.
+        // Sequence numbers: the library requests new ones, or ends the client.
         RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, RD_KAFKA_RESP_ERR_DUPLICATE_SEQUENCE_NUMBER,
         RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH, RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID,
         RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS, RD_KAFKA_RESP_ERR_TRANSACTION_COORDINATOR_FENCED)
-        // Newer ones: another topic's id, a member's epoch.
+        // Newer codes: another topic's id, a member's epoch.
         + [103, 110, 113]
     ),
     (
@@ -88,7 +88,7 @@ extension KafkaError {
     (
       .needsPerson,
       codes(
-        // Who may connect, and what he may do.
+        // Who may connect, and with which rights.
         RD_KAFKA_RESP_ERR__SSL, RD_KAFKA_RESP_ERR__AUTHENTICATION, RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM,
         RD_KAFKA_RESP_ERR_ILLEGAL_SASL_STATE, RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED,
         RD_KAFKA_RESP_ERR_SECURITY_DISABLED, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
@@ -99,7 +99,7 @@ extension KafkaError {
         RD_KAFKA_RESP_ERR_DELEGATION_TOKEN_AUTHORIZATION_FAILED, RD_KAFKA_RESP_ERR_DELEGATION_TOKEN_EXPIRED,
         RD_KAFKA_RESP_ERR_INVALID_PRINCIPAL_TYPE, RD_KAFKA_RESP_ERR_UNACCEPTABLE_CREDENTIAL,
         RD_KAFKA_RESP_ERR_PRINCIPAL_DESERIALIZATION_FAILURE,
-        // What topic and broker take.
+        // What the topic and the broker accept.
         RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP, RD_KAFKA_RESP_ERR_POLICY_VIOLATION,
         RD_KAFKA_RESP_ERR_UNSUPPORTED_COMPRESSION_TYPE, RD_KAFKA_RESP_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT,
         RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION, RD_KAFKA_RESP_ERR_INVALID_REQUIRED_ACKS,
@@ -110,18 +110,18 @@ extension KafkaError {
         RD_KAFKA_RESP_ERR_RESOURCE_NOT_FOUND, RD_KAFKA_RESP_ERR_DUPLICATE_RESOURCE,
         RD_KAFKA_RESP_ERR_INCONSISTENT_VOTER_SET, RD_KAFKA_RESP_ERR_INVALID_UPDATE_VERSION,
         RD_KAFKA_RESP_ERR_FEATURE_UPDATE_FAILED,
-        // What the group takes.
+        // What the group accepts.
         RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE, RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL,
         RD_KAFKA_RESP_ERR_INVALID_GROUP_ID, RD_KAFKA_RESP_ERR_INVALID_SESSION_TIMEOUT,
         RD_KAFKA_RESP_ERR_INVALID_COMMIT_OFFSET_SIZE, RD_KAFKA_RESP_ERR_NON_EMPTY_GROUP,
         RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND, RD_KAFKA_RESP_ERR_GROUP_MAX_SIZE_REACHED,
         RD_KAFKA_RESP_ERR_GROUP_SUBSCRIBED_TO_TOPIC, RD_KAFKA_RESP_ERR__UNKNOWN_GROUP,
-        // Transactions, which nobody uses here.
+        // Transactions, which are not used here.
         RD_KAFKA_RESP_ERR_INVALID_TXN_STATE, RD_KAFKA_RESP_ERR_INVALID_PRODUCER_ID_MAPPING,
         RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT,
         // Messages of the topic that cannot be unpacked.
         RD_KAFKA_RESP_ERR__BAD_MSG, RD_KAFKA_RESP_ERR__BAD_COMPRESSION,
-        // This machine, this library, or a mistake of ours.
+        // This machine, this library, or a bug of ours.
         RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE, RD_KAFKA_RESP_ERR__FS, RD_KAFKA_RESP_ERR__INVALID_ARG,
         RD_KAFKA_RESP_ERR__EXISTING_SUBSCRIPTION, RD_KAFKA_RESP_ERR__CONFLICT, RD_KAFKA_RESP_ERR__STATE,
         RD_KAFKA_RESP_ERR__UNKNOWN_PROTOCOL, RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED,
@@ -135,17 +135,17 @@ extension KafkaError {
         RD_KAFKA_RESP_ERR__PURGE_INFLIGHT, RD_KAFKA_RESP_ERR__PARTITION_EOF, RD_KAFKA_RESP_ERR__NODE_UPDATE,
         RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, RD_KAFKA_RESP_ERR__NO_OFFSET,
         RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS, RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS, RD_KAFKA_RESP_ERR__NOOP,
-        // Fatal to the client; which error it was is another code.
+        // Fatal to the client. Another code tells which error it was.
         RD_KAFKA_RESP_ERR__FATAL, RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE, RD_KAFKA_RESP_ERR__FENCED,
         RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, RD_KAFKA_RESP_ERR_PRODUCER_FENCED)
-        // A newer one: the log was cut behind what was read.
+        // A newer code: the log was truncated to before the read position.
         + [-139]
     ),
   ]
 
   private static func codes(_ codes: rd_kafka_resp_err_t...) -> [Int32] { codes.map(\.rawValue) }
 
-  /// One error of each code that the library at hand knows; the marks of its ranges are none.
+  /// One error for each code of the loaded library, without the markers of its ranges.
   static var all: [KafkaError] {
     var descriptions: UnsafePointer<rd_kafka_err_desc>?
     var count = 0

@@ -1,21 +1,21 @@
 import Crdkafka
 
-/// What went wrong with Kafka, where, and why.
+/// An error of Kafka: what failed, on what, and why.
 package struct KafkaError: Error, CustomStringConvertible, Sendable, Equatable {
   /// librdkafka's `rd_kafka_resp_err_t`: negative for the client's own errors, positive for a broker's.
   let code: Int32
   /// The code's name without its prefix: `_TIMED_OUT`, `TOPIC_AUTHORIZATION_FAILED`.
   package let name: String
-  /// The library's or the broker's own words.
+  /// The message of the library or the broker.
   package let reason: String
-  /// What it was about: `topic images, partition 0, offset 12`.
+  /// The object of the error: `topic images, partition 0, offset 12`.
   package let context: String
-  /// The client cannot go on: it has to be closed and made anew.
+  /// The client cannot continue: it has to be closed and re-created.
   package let isFatal: Bool
   /// The same request may succeed later, unchanged.
   package let isRetriable: Bool
 
-  /// Where the broker's authorizer refused it: what to allow.
+  /// The right to grant, if the broker's authorizer refused the request.
   package let missingRight: MissingRight?
 
   /// `topic images, partition 0: Broker: Message size too large (MSG_SIZE_TOO_LARGE)`
@@ -26,7 +26,7 @@ package struct KafkaError: Error, CustomStringConvertible, Sendable, Equatable {
 
   /// - Parameters:
   ///   - reason: nil or empty for the library's text for that code.
-  ///   - missingRight: nil where the code is about something else.
+  ///   - missingRight: nil if the code is about something else.
   init(
     _ code: rd_kafka_resp_err_t, _ context: String, reason: String? = nil, isFatal: Bool = false,
     isRetriable: Bool? = nil, missingRight: MissingRight? = nil
@@ -62,11 +62,11 @@ package struct KafkaError: Error, CustomStringConvertible, Sendable, Equatable {
   }
 }
 
-/// The words for a place in Kafka, the same in every error.
+/// Describes a topic, partition and offset in the same words for every error.
 package func place(_ topic: String, _ partition: Int32? = nil, _ offset: Int64? = nil) -> String {
   var text = "topic " + topic
   if let partition, partition >= 0 { text += ", partition \(partition)" }
-  // Negative offsets are the library's marks (beginning, end, invalid), not places.
+  // Negative offsets are the library's marks (beginning, end, invalid), not positions.
   if let offset, offset >= 0 { text += ", offset \(offset)" }
   return text
 }

@@ -2,26 +2,26 @@ import Crdkafka
 import Glibc
 package import Messaging
 
-/// A message that was read. Its pointers are valid as long as it lives; it may outlive its consumer.
+/// A message that was read. Its pointers are valid as long as it exists; it may outlive its consumer.
 ///
-/// It keeps the whole batch of the broker's answer in memory that it came in, until `releaseContent`: keep few of them, and
-/// not for long.
+/// Until `releaseContent`, it keeps in memory the whole batch of the broker's answer in which it arrived. Keep only a
+/// few messages, and not for long.
 package final class KafkaMessage: Message, @unchecked Sendable {
-  // nil once its content was given back.
+  // nil once the content has been released.
   private var raw: UnsafeMutablePointer<rd_kafka_message_t>?
-  // Asked for by `init`: the library parses headers at the first request, which would race later.
+  // Requested by `init`: the library parses headers at the first request, which would race later.
   private var nativeHeaders: OpaquePointer?
-  // The key of a message whose content was given back; nil there too where it is null.
+  // The key of a message whose content has been released; nil even then if the key is null.
   private var keptKey: UnsafeMutableRawBufferPointer?
-  // The library must not go before its messages.
+  // The client must not be destroyed before its messages.
   private let handle: Handle
 
   package let topic: String
   package let partition: Int32
   package let offset: Int64
-  /// Milliseconds since 1970, the producer's or the broker's clock as the topic has it; nil when there is none.
+  /// Milliseconds since 1970, by the producer's or the broker's clock, depending on the topic; nil if there is none.
   package let timestamp: Int64?
-  /// Bytes of key, value, and the names and values of the headers.
+  /// The total bytes of key, value, and the names and values of the headers.
   package let size: Int
 
   init(taking raw: UnsafeMutablePointer<rd_kafka_message_t>, of handle: Handle) {
@@ -45,8 +45,8 @@ package final class KafkaMessage: Message, @unchecked Sendable {
     keptKey?.deallocate()
   }
 
-  /// Gives value and headers back, which are nearly all of its memory; the rest of it stays. No other thread may be using the
-  /// message, and nobody may ask for its value or its headers any more.
+  /// Releases value and headers, which take up nearly all of its memory; the rest stays available. No other thread may
+  /// be using the message, and nobody may request its value or headers after this.
   package func releaseContent() {
     guard let raw else { return }
     keptKey = key.map { key in
@@ -59,7 +59,7 @@ package final class KafkaMessage: Message, @unchecked Sendable {
     rd_kafka_message_destroy(raw)
   }
 
-  /// Whether value and headers were given back.
+  /// Whether value and headers have been released.
   package var isReleased: Bool { raw == nil }
 
   /// Nil is Kafka's null, which is not an empty key.
@@ -74,13 +74,13 @@ package final class KafkaMessage: Message, @unchecked Sendable {
     return raw.pointee.payload.map { UnsafeRawBufferPointer(start: $0, count: raw.pointee.len) }
   }
 
-  /// What was given back cannot be told from what never was there: whoever asks would take an image for a deletion.
+  /// Released content cannot be told from content that never existed: the caller would mistake an image for a deletion.
   private var content: UnsafeMutablePointer<rd_kafka_message_t> {
     guard let raw else { preconditionFailure("the content of \(topic)-\(partition)@\(offset) was given back before") }
     return raw
   }
 
-  /// The value of the last header of that name; nil when there is none, empty when it is null.
+  /// The value of the last header with that name; nil if there is none, empty if it is null.
   package func header(_ name: String) -> UnsafeRawBufferPointer? {
     _ = content
     guard let nativeHeaders else { return nil }
@@ -91,7 +91,7 @@ package final class KafkaMessage: Message, @unchecked Sendable {
     return UnsafeRawBufferPointer(start: start, count: start == nil ? 0 : size)
   }
 
-  /// All headers in the message's order.
+  /// All headers, in the order of the message.
   package func headers() -> [MessageHeader] {
     _ = content
     var headers: [MessageHeader] = []
@@ -103,7 +103,7 @@ package final class KafkaMessage: Message, @unchecked Sendable {
   }
 }
 
-/// A null value comes without an address.
+/// Calls `body` for each header. A null value has no base address.
 private func eachHeader(
   of list: OpaquePointer?, _ body: (_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Void
 ) {

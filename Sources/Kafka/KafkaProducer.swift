@@ -3,25 +3,25 @@ package import Messaging
 
 /// Sends messages. May be used from several threads.
 ///
-/// A thread of its own takes the delivery reports from the library and calls `onDelivery`: one call at a time, one for
-/// each message that was queued. It may call `send`, `purge` and `close`.
+/// A separate thread takes the delivery reports from the library and calls `onDelivery`: one call at a time, one for
+/// each queued message. `onDelivery` may call `send`, `purge` and `close`.
 package final class KafkaProducer: KafkaClient, @unchecked Sendable {
-  /// What became of a message at `send`.
+  /// The result of `send`.
   package enum Outcome: Sendable {
-    /// The library has it, and will report on it.
+    /// The library has the message, and will report on it.
     case queued
-    /// `queue.buffering.max.kbytes` or `.messages` is reached: serve reports, then send it again.
+    /// `queue.buffering.max.kbytes` or `.messages` is reached: wait for delivery reports, then send the message again.
     case queueFull
   }
 
   private let delivery: DeliveryThread
 
-  /// - Throws: an error that names the property when the library refuses a setting.
+  /// - Throws: an error that names the property if the library refuses a setting.
   package init(
     _ settings: KafkaSettings, onDelivery: @escaping @Sendable (DeliveryReport) -> Void
   ) throws(KafkaError) {
     let handle = try Handle(RD_KAFKA_PRODUCER, settings) { configuration in
-      // As events and not by callback: then `flush` only waits, and reports come on one thread alone.
+      // Reports arrive as events, not by callback: `flush` then only waits, and reports arrive on one thread alone.
       rd_kafka_conf_set_events(configuration, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR)
     }
     delivery = DeliveryThread(handle: handle, onDelivery: onDelivery)
@@ -38,11 +38,11 @@ package final class KafkaProducer: KafkaClient, @unchecked Sendable {
   /// - Parameters:
   ///   - partition: nil to let the partitioner choose by the key.
   ///   - key: copied. Empty is an empty key, not Kafka's null.
-  ///   - payload: its first `count` bytes are the value. When queued, the memory is the library's; otherwise, an error
-  ///     included, it is still the caller's.
+  ///   - payload: its first `count` bytes are the value. If the message is queued, the library owns the memory;
+  ///     otherwise, including after an error, the caller still owns it.
   ///   - timestamp: milliseconds since 1970; nil for now.
-  ///   - token: comes back in the delivery report.
-  /// - Throws: an error with `isMessageTooLarge` above `message.max.bytes`, with `isFatal` when this producer can send
+  ///   - token: returned in the delivery report.
+  /// - Throws: an error with `isMessageTooLarge` above `message.max.bytes`, with `isFatal` if this producer can send
   ///   nothing more, with `isClosed` after `close`.
   package func send(
     topic: String, partition: Int32? = nil, key: UnsafeRawBufferPointer, payload: PayloadBuffer,
@@ -57,12 +57,12 @@ package final class KafkaProducer: KafkaClient, @unchecked Sendable {
     return outcome
   }
 
-  /// Queues a message whose value the library copies: for the few that are sent as they came.
+  /// Queues a message whose value the library copies: for the few messages that are sent on unchanged.
   ///
   /// - Parameters:
   ///   - key: nil is Kafka's null.
   ///   - value: nil is Kafka's null.
-  ///   - token: comes back in the delivery report.
+  ///   - token: returned in the delivery report.
   /// - Throws: as the other `send`.
   package func send(
     topic: String, partition: Int32? = nil, key: UnsafeRawBufferPointer?, copying value: UnsafeRawBufferPointer?,
@@ -77,7 +77,7 @@ package final class KafkaProducer: KafkaClient, @unchecked Sendable {
     _ topic: String, _ partition: Int32?, key: UnsafeRawBufferPointer?, value: UnsafeRawBufferPointer?, _ flags: Int32,
     _ headers: [MessageHeader], _ timestamp: Int64?, _ token: UInt64, start: UnsafeRawPointer?
   ) throws(KafkaError) -> Outcome {
-    // Counted, so that `close` takes back what is queued only after the last message has come.
+    // Senders are counted, so that `close` purges the queue only after the last message has been added.
     guard delivery.enter() else { throw KafkaError.closed(place(topic, partition)) }
     defer { delivery.leave() }
     let handle = delivery.handle
@@ -96,39 +96,39 @@ package final class KafkaProducer: KafkaClient, @unchecked Sendable {
     }
   }
 
-  /// Waits until every message has its report, and no longer for `linger.ms`.
+  /// Waits until every message has its report, without waiting for `linger.ms`.
   ///
-  /// - Returns: true when nothing is queued or in flight; false when the time ran out, at once when called by `onDelivery`.
+  /// - Returns: true if nothing is queued or in flight; false after the timeout, or at once if `onDelivery` calls it.
   package func flush(timeoutMilliseconds: Int) -> Bool {
     guard let handle = openHandle else { return true }
-    // Reports come on that thread: to wait there for them would be for nothing.
+    // Reports arrive on that thread, so waiting for them there would be in vain.
     if delivery.isCurrent { return rd_kafka_outq_len(handle.client) == 0 }
     let deadline = Deadline(milliseconds: timeoutMilliseconds)
     repeat {
-      // In slices, so that `close` on another thread ends it.
+      // In slices, so that `close` on another thread ends the wait.
       if rd_kafka_flush(handle.client, deadline.remaining(atMost: 100)) == RD_KAFKA_RESP_ERR_NO_ERROR { return true }
     } while !deadline.hasPassed && openHandle != nil
     return rd_kafka_outq_len(handle.client) == 0
   }
 
-  /// Takes back all messages, those in flight included; their reports say so (`isPurged`, and `mayHaveArrived` for those
-  /// that were in flight).
+  /// Takes back all messages, including those in flight. Their reports have `isPurged` set, and `mayHaveArrived` for
+  /// those that were in flight.
   func purge() {
     if let handle = openHandle { rd_kafka_purge(handle.client, purgeAll) }
   }
 
-  /// Messages without a report so far.
+  /// The number of messages that have no report yet.
   var queuedMessages: Int {
     openHandle.map { Int(rd_kafka_outq_len($0.client)) } ?? 0
   }
 
-  /// Takes back what is queued, reports it, ends the thread, and lets the library go. Takes at most some 10 s, however the
-  /// brokers are. To send what is queued, `flush` first. Closing twice is harmless.
+  /// Takes back the queued messages and reports them, stops the thread, and closes the client. Takes at most some 10 s,
+  /// whatever the state of the brokers. To send the queued messages, call `flush` first. Closing twice is harmless.
   package func close() {
     _ = takeHandle()
     delivery.stop()
   }
 }
 
-// Not waiting for the broker threads: one may sit in a name lookup.
+// Does not wait for the broker threads: one may be in a name lookup.
 let purgeAll = RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING

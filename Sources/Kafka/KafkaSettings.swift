@@ -2,19 +2,21 @@ import Crdkafka
 
 /// librdkafka's configuration properties (`bootstrap.servers`, `linger.ms`, ...), still as text.
 ///
-/// A value is checked when a client is made from it, or ahead of that with ``check(_:_:)``.
+/// A value is checked when a client is created with it, or earlier with ``check(_:_:)``.
 package struct KafkaSettings: Sendable {
   /// Property to value, as set so far.
   package private(set) var values: [String: String] = [:]
 
-  /// Takes what the library has to say: its log lines, errors that concern no message, statistics. Called on threads of
-  /// the library, several at a time, so it must not block; never after the client's `close`. Nil: silence.
+  /// Receives the library's log lines, its errors that concern no message, and its statistics. It is called on the
+  /// library's threads, several at a time, so it must not block. It is never called after the client's `close`. nil
+  /// discards everything.
   ///
-  /// - level: as syslog's, 0 (emergency) to 7 (debug). facility: the library's short mark, `FAIL`, `ERROR`, `FATAL`, `STATS`.
+  /// - level: as in syslog, 0 (emergency) to 7 (debug). facility: the library's short mark, `FAIL`, `ERROR`, `FATAL`,
+  ///   `STATS`.
   package var onLog: (@Sendable (_ level: Int, _ facility: String, _ message: String) -> Void)?
 
-  /// Reads a property again that came from a file, for example a password; returns nil if it cannot be read. Called when a broker
-  /// refuses the current one, because secrets are rotated in their files.
+  /// Reads a property again that came from a file, for example a password; returns nil if it cannot be read. Called
+  /// when a broker refuses the current one, because secrets are rotated in their files.
   package var reread: (@Sendable (_ property: String) -> String?)?
 
   /// Empty: the library's defaults.
@@ -25,32 +27,33 @@ package struct KafkaSettings: Sendable {
     values[property] = value
   }
 
-  /// Sets a property that nobody has set yet.
+  /// Sets a property that has not been set yet.
   package mutating func setDefault(_ property: String, _ value: String) {
     if values[property] == nil { values[property] = value }
   }
 
-  /// What the library says of a property and its value.
+  /// The library's verdict on a property and its value.
   package enum Verdict: Sendable, Equatable {
     case known
     /// The library has no such property.
     case unknown
-    /// It has, but the value is not one of its values; why, in the library's words.
+    /// The property exists, but does not allow this value; the text is the library's reason.
     case invalid(String)
   }
 
-  /// Asks the library, without making a client. Contradictions between properties show only when a client is made.
+  /// Asks the library, without creating a client. Contradictions between properties are found only when a client is
+  /// created.
   package static func check(_ property: String, _ value: String) -> Verdict {
     guard let configuration = rd_kafka_conf_new() else { return .invalid("out of memory") }
     defer { rd_kafka_conf_destroy(configuration) }
     return set(property, value, on: configuration)
   }
 
-  /// The version of librdkafka that runs: `2.0.2`.
+  /// The version of the loaded librdkafka: `2.0.2`.
   package static var version: String { String(cString: rd_kafka_version_str()) }
 
-  /// What one of the client's properties is with these settings, the library's default where nothing is set; nil where the
-  /// library has no such property, or refuses one of the others.
+  /// The value of a client property with these settings, or the library's default if it is not set; nil if the library
+  /// has no such property or refuses one of the others.
   package func effective(_ property: String) -> String? {
     guard let configuration = try? makeConfiguration() else { return nil }
     defer { rd_kafka_conf_destroy(configuration) }
@@ -65,7 +68,7 @@ package struct KafkaSettings: Sendable {
     }
   }
 
-  /// Without the properties that begin or are named so.
+  /// The settings without these properties.
   func without(_ properties: String...) -> KafkaSettings {
     var settings = self
     for property in properties { settings.values[property] = nil }
@@ -77,7 +80,7 @@ package struct KafkaSettings: Sendable {
     guard let configuration = rd_kafka_conf_new() else {
       throw KafkaError(RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE, "Kafka settings", reason: "out of memory")
     }
-    // In order, so that with two mistakes the same one is always reported.
+    // Sorted, so that with two mistakes the same one is always reported.
     for (property, value) in values.sorted(by: { $0.key < $1.key }) {
       let reason: String
       switch Self.set(property, value, on: configuration) {
@@ -104,7 +107,7 @@ package struct KafkaSettings: Sendable {
   }
 }
 
-/// Room for the text that many of the library's calls leave behind.
+/// Provides a buffer for the text that many of the library's calls return.
 func withReasonBuffer<Result>(
   _ body: (UnsafeMutablePointer<CChar>, Int) -> Result
 ) -> (result: Result, reason: String) {

@@ -2,13 +2,13 @@ import Crdkafka
 import Messaging
 
 extension [MessageHeader] {
-  /// The library's list of them, which the caller owns; nil for none.
+  /// The headers as the library's list, which the caller owns; nil if there are none.
   func makeNative() -> OpaquePointer? {
     guard !isEmpty, let list = rd_kafka_headers_new(count) else { return nil }
     for header in self {
       header.nameBytes.withUnsafeBytes { name in
         header.value.withUnsafeBytes { value in
-          // A size of 0 means none, not "up to the NUL"; without an address any will do.
+          // For the library, a size of 0 means none, not "up to the NUL". Any non-nil pointer will do then.
           crdkafka_add_header(
             list, name.assumingMemoryBound(to: CChar.self).baseAddress ?? emptyName, name.count, value.baseAddress,
             value.count, header.isNull ? 1 : 0)

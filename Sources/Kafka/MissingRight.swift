@@ -1,35 +1,36 @@
 import Crdkafka
 
-/// What the broker's authorizer does not let this user do, and how an operator lets it. The one place that says so.
+/// A right that the broker's authorizer denies to this user, and how an operator grants it. No other code describes
+/// rights.
 package struct MissingRight: Sendable, Equatable, CustomStringConvertible {
-  /// As `kafka-acls` calls it: `Write`.
+  /// The name that `kafka-acls` uses: `Write`.
   let operation: String
-  /// As people call it: `topic images`, `the cluster`.
+  /// The name for people: `topic images`, `the cluster`.
   let resource: String
   private let option: String
   private let user: String?
   private let alternative: String
 
-  /// What was asked for when it was refused, by whom.
+  /// The operation that was refused.
   package enum Need: Sendable {
-    /// Making a topic.
+    /// Creating a topic.
     case create(String)
-    /// A topic's partitions, beginnings and ends.
+    /// Reading a topic's partitions, beginnings and ends.
     case describe(String)
     case describeSettings(String)
     case describeBrokerSettings
-    /// A group's members.
+    /// Reading a group's members.
     case describeGroup(String)
-    /// Messages to a topic.
+    /// Writing messages to a topic.
     case write(String)
-    /// Messages of a topic, as a member of a group where there is one.
+    /// Reading messages of a topic, as a member of a group if there is one.
     case read(String, group: String?)
-    /// What an idempotent producer asks for before it sends anything.
+    /// Requesting a producer id, which an idempotent producer does before it sends anything.
     case producerID
   }
 
-  /// nil where the error is about something else than a right.
-  /// - Parameter user: nil where the client does not say who it is.
+  /// nil if the error is not about a right.
+  /// - Parameter user: nil if the client does not name its user.
   init?(_ code: rd_kafka_resp_err_t, _ need: Need, user: String?) {
     switch (code, need) {
     case (RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, .create(let topic)): self.init("Create", topic: topic, user)

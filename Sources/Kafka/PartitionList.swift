@@ -1,7 +1,7 @@
 import Crdkafka
 import Glibc
 
-/// The library's list of partitions of one topic, owned.
+/// The library's list of partitions of one topic, which this object owns.
 final class PartitionList {
   let pointer: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>
 
@@ -10,7 +10,7 @@ final class PartitionList {
     for partition in partitions { rd_kafka_topic_partition_list_add(pointer, topic, partition) }
   }
 
-  /// In order of the partitions, so that what is done for each is done in the same order always.
+  /// Sorted by partition, so that the order of operations is always the same.
   /// - Parameter note: text that the group's coordinator keeps with each offset.
   init(_ topic: String, offsets: [Int32: Int64], note: String = "") {
     pointer = rd_kafka_topic_partition_list_new(Int32(offsets.count))

@@ -1,24 +1,25 @@
 import Crdkafka
 
-/// Reads single messages by their place, outside of any group: what was there is looked at again without disturbing who
-/// reads on. Used by one thread at a time.
+/// Reads single messages by partition and offset, outside of any group, so that readers of the topic are not disturbed.
+/// Used by one thread at a time.
 package final class PartitionReader {
   private let handle: Handle
-  /// Partitions of each topic, as far as seen.
+  /// The partition counts of the topics seen so far.
   private var partitionCounts: [String: Int] = [:]
 
-  /// - Parameter settings: a consumer's; what makes it a group's member is left out.
-  /// - Throws: an error that names the property when the library refuses a setting.
+  /// - Parameter settings: a consumer's settings; those that make it a member of a group are left out.
+  /// - Throws: an error that names the property if the library refuses a setting.
   package init(_ settings: KafkaSettings) throws(KafkaError) {
     var own = settings.without("group.id", "group.instance.id").forReading()
-    // It wants one message: what the library fetches beyond it is for nothing.
+    // It needs one message: anything that the library fetches beyond it is wasted.
     own.set("queued.min.messages", "1")
     handle = try Handle(RD_KAFKA_CONSUMER, own)
   }
 
-  /// The message at that place; nil when it is not there, having expired, been compacted away, or not come yet.
+  /// The message at that offset; nil if it is not there because it has expired, was compacted away, or has not arrived
+  /// yet.
   ///
-  /// - Throws: an error with `isTimedOut` when the partition did not answer in time, with `isUnknownTopic` when there is no
+  /// - Throws: an error with `isTimedOut` if the partition did not answer in time, with `isUnknownTopic` if there is no
   ///   such partition.
   package func read(
     topic: String, partition: Int32, offset: Int64, timeoutMilliseconds: Int
@@ -36,7 +37,7 @@ package final class PartitionReader {
     defer { rd_kafka_consume_stop(local, partition) }
     var wait: Int32 = 10
     repeat {
-      // Errors and logs of the client come by another queue.
+      // Errors and logs of the client arrive through another queue.
       rd_kafka_poll(handle.client, 0)
       guard let message = rd_kafka_consume(local, partition, deadline.remaining(atMost: wait)) else {
         wake(topic, partition, deadline)
@@ -46,7 +47,7 @@ package final class PartitionReader {
       let code = message.pointee.err
       if code == RD_KAFKA_RESP_ERR_NO_ERROR {
         let found = KafkaMessage(taking: message, of: handle)
-        // Where there is a gap, the broker gives the next one.
+        // If the offset is in a gap, the broker returns the next message.
         return found.offset == offset ? found : nil
       }
       defer { rd_kafka_message_destroy(message) }
@@ -56,20 +57,21 @@ package final class PartitionReader {
       if error.isOffsetOutOfRange { return nil }
       if !error.isRetriable { throw error }
     } while !deadline.hasPassed
-    // The topic may have been made anew with fewer: asked the next time, the broker says so.
+    // The topic may have been re-created with fewer partitions. With the count forgotten, the next call asks the
+    // broker.
     partitionCounts[topic] = nil
     throw KafkaError(
       RD_KAFKA_RESP_ERR__TIMED_OUT, place, reason: "the partition did not answer within \(timeoutMilliseconds) ms")
   }
 
-  /// The library's thread that fetches may have gone to sleep for a second just before it was told of the partition. Any
-  /// question to the partition's leader wakes it; whether that answers is of no concern.
+  /// The library's fetch thread may have gone to sleep for a second just before it learned of the partition. Any
+  /// request to the partition's leader wakes the thread; its answer does not matter.
   private func wake(_ topic: String, _ partition: Int32, _ deadline: Deadline) {
     let list = PartitionList(topic, offsets: [partition: Int64(RD_KAFKA_OFFSET_END)])
     _ = rd_kafka_offsets_for_times(handle.client, list.pointer, deadline.remaining(atMost: 100))
   }
 
-  /// The library itself waits in silence for a partition that is not there.
+  /// The library itself waits silently for a partition that does not exist.
   private func check(
     _ topic: String, _ partition: Int32, _ offset: Int64, _ deadline: Deadline
   ) throws(KafkaError) {
@@ -78,7 +80,7 @@ package final class PartitionReader {
     do {
       count = try handle.metadata(of: topic, deadline: deadline)?.partitions
     } catch {
-      // Without a broker this is the same silence as later on.
+      // Without a broker, the result is the same timeout as in a later call.
       guard error.isTransport else { throw error }
       throw KafkaError(RD_KAFKA_RESP_ERR__TIMED_OUT, place(topic, partition, offset), reason: error.reason)
     }
@@ -93,7 +95,7 @@ package final class PartitionReader {
     partitionCounts[topic] = count
   }
 
-  /// Reads one message with a connection of its own, which costs some: for several, keep a reader.
+  /// Reads one message over a connection of its own, which has a cost: for several messages, keep a reader.
   static func read(
     _ settings: KafkaSettings, topic: String, partition: Int32, offset: Int64, timeoutMilliseconds: Int
   ) throws(KafkaError) -> KafkaMessage? {

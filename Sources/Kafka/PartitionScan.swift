@@ -1,9 +1,9 @@
 import Crdkafka
 
-/// Reads a partition, from its first message or a later one to the end that it has now, outside of any group and without
-/// disturbing who reads on. Used by one thread at a time.
+/// Reads a partition from its first message, or a later one, to its current end. It runs outside of any group and does
+/// not disturb other readers. Used by one thread at a time.
 package final class PartitionScan {
-  /// Behind the last message that is read.
+  /// The offset after the last message to be read.
   let end: Int64
   private let handle: Handle
   private let topic: OpaquePointer
@@ -13,20 +13,20 @@ package final class PartitionScan {
   private var isOver: Bool
 
   /// - Parameters:
-  ///   - settings: a consumer's; what makes it a group's member is left out.
-  ///   - last: begins so many offsets before the end; nil: at the first message.
-  /// - Throws: an error with `isTimedOut` when the partition did not answer in time, with `isUnknownTopic` when there is no
+  ///   - settings: a consumer's settings; those that make it a member of a group are left out.
+  ///   - last: starts this many offsets before the end; nil starts at the first message.
+  /// - Throws: an error with `isTimedOut` if the partition did not answer in time, with `isUnknownTopic` if there is no
   ///   such partition.
   package init(
     _ settings: KafkaSettings, topic: String, partition: Int32, last: Int? = nil, timeoutMilliseconds: Int
   ) throws(KafkaError) {
     var own = settings.without("group.id", "group.instance.id").forReading()
-    // Of small messages the library's own share is the larger one, and 100,000 of them, its default, are 100 MB.
+    // For small messages, the library's own overhead is the larger part: 100,000 of them, the default, take 100 MB.
     own.set("queued.min.messages", "1000")
     let handle = try Handle(RD_KAFKA_CONSUMER, own)
     place = Kafka.place(topic, partition)
     needs = .read(topic, group: nil)
-    // The library itself waits in silence for a partition that is not there.
+    // The library itself waits silently for a partition that does not exist.
     let client = KafkaClient(handle: handle)
     let marks = try client.watermarks(of: topic, partition: partition, timeoutMilliseconds: timeoutMilliseconds)
     guard let local = rd_kafka_topic_new(handle.client, topic, nil) else {
@@ -50,13 +50,13 @@ package final class PartitionScan {
     rd_kafka_topic_destroy(topic)
   }
 
-  /// The next message; nil at the end, and ever after.
+  /// The next message; nil at the end and on every later call.
   ///
-  /// - Throws: an error with `isTimedOut` when the partition did not answer in time.
+  /// - Throws: an error with `isTimedOut` if the partition did not answer in time.
   package func next(timeoutMilliseconds: Int) throws(KafkaError) -> KafkaMessage? {
     let deadline = Deadline(milliseconds: timeoutMilliseconds)
     while !isOver {
-      // Errors and logs of the client come by another queue.
+      // Errors and logs of the client arrive through another queue.
       rd_kafka_poll(handle.client, 0)
       guard let message = rd_kafka_consume(topic, partition, deadline.remaining(atMost: 100)) else {
         if !deadline.hasPassed { continue }
@@ -67,7 +67,7 @@ package final class PartitionScan {
       let code = message.pointee.err
       if code == RD_KAFKA_RESP_ERR_NO_ERROR {
         let found = KafkaMessage(taking: message, of: handle)
-        // Behind the last message there may be control records, which do not come.
+        // The last message may be followed by control records, which are not delivered.
         isOver = found.offset + 1 >= end
         return found.offset < end ? found : nil
       }

@@ -1,19 +1,20 @@
 import Crdkafka
 import Glibc
 
-/// A message's value on its way to the library, which takes the memory over instead of copying it.
+/// The value of a message to be sent. The library takes over its memory instead of copying it.
 ///
-/// Not `Sendable`: one thread at a time fills it and sends it. Freed with this object unless it was handed over.
+/// Not `Sendable`: one thread at a time fills it and sends it. Its memory is freed with this object unless it was
+/// handed over.
 package final class PayloadBuffer {
   private var memory: UnsafeMutableRawPointer?
   private let capacity: Int
 
-  /// Bytes to send, from the start of `bytes`; 0 at first, at most the capacity.
+  /// The number of bytes to send, from the start of `bytes`; initially 0, at most the capacity.
   package var count: Int = 0 {
     didSet { precondition(count >= 0 && count <= capacity, "a payload's count is within its capacity") }
   }
 
-  /// - Parameter capacity: bytes. Their content is undefined until written.
+  /// - Parameter capacity: in bytes, whose content is undefined until written.
   package init(capacity: Int) {
     precondition(capacity >= 0, "a payload's capacity is not negative")
     guard let memory = malloc(max(capacity, 1)) else {
@@ -32,10 +33,10 @@ package final class PayloadBuffer {
     UnsafeMutableRawBufferPointer(start: memory, count: memory == nil ? 0 : capacity)
   }
 
-  /// Whether the library owns the memory by now: then there is nothing to send here any more.
+  /// Whether the library owns the memory; nothing can be sent from here then.
   var isHandedOver: Bool { memory == nil }
 
-  /// The library has it, and may have freed it already.
+  /// Records that the library owns the memory, and may have freed it already.
   func handOver() {
     memory = nil
     count = 0

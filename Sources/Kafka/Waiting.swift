@@ -1,6 +1,6 @@
 import Glibc
 
-/// A moment by which something has to be done: every wait in this module ends at one.
+/// A moment by which an operation must be done. Every wait in this module is limited by one.
 package struct Deadline {
   private let end: Int64
 
@@ -8,14 +8,14 @@ package struct Deadline {
     end = Self.now + Int64(max(0, milliseconds))
   }
 
-  /// Milliseconds left, 0 when it has passed, at most `limit`.
+  /// Milliseconds left, at most `limit`; 0 once the deadline has passed.
   func remaining(atMost limit: Int32 = .max) -> Int32 {
     Int32(clamping: min(Int64(limit), max(0, end - Self.now)))
   }
 
   var hasPassed: Bool { Self.now >= end }
 
-  /// Lets a moment pass before something is asked again.
+  /// Pauses before a retry, but not beyond the deadline.
   func pause(milliseconds: Int32) {
     usleep(UInt32(remaining(atMost: milliseconds)) * 1000)
   }
@@ -27,7 +27,7 @@ package struct Deadline {
   }
 }
 
-/// Opens once, for ever; others wait for it with a bound.
+/// Opens once and stays open; other threads wait for it with a timeout.
 final class Latch: @unchecked Sendable {
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -35,7 +35,7 @@ final class Latch: @unchecked Sendable {
 
   init() {
     pthread_mutex_init(mutex, nil)
-    // The wall clock may jump; a bound must not.
+    // The wall clock may jump; a timeout must not.
     var attributes = pthread_condattr_t()
     pthread_condattr_init(&attributes)
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
@@ -57,7 +57,7 @@ final class Latch: @unchecked Sendable {
     pthread_mutex_unlock(mutex)
   }
 
-  /// True once open, false when the time ran out first.
+  /// True once open, false if the timeout passed first.
   @discardableResult
   func wait(milliseconds: Int) -> Bool {
     var end = timespec()
@@ -77,7 +77,7 @@ final class Latch: @unchecked Sendable {
   }
 }
 
-/// A pointer of the library's, whose functions are thread-safe, on its way to another thread.
+/// Carries a pointer of the library, whose functions are thread-safe, to another thread.
 struct Carried<Value>: @unchecked Sendable {
   let value: Value
 }

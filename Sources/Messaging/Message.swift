@@ -1,27 +1,28 @@
-/// A message of a topic, as those see it who do not know where it came from.
+/// A message of a topic, whatever its source.
 ///
-/// Its bytes are valid as long as it lives.
+/// Its bytes are valid as long as the message exists.
 public protocol Message: AnyObject, Sendable {
   var topic: String { get }
   var partition: Int32 { get }
   var offset: Int64 { get }
-  /// In ms since 1970, by the clock of the producer or the broker, as the topic is set up; nil if the message has none.
+  /// Milliseconds since 1970, by the clock of the producer or the broker, depending on the topic; nil if the message
+  /// has none.
   var timestamp: Int64? { get }
-  /// Bytes of the key, the value, and the names and values of the headers.
+  /// The total bytes of the key, the value, and the names and values of the headers.
   var size: Int { get }
   /// Nil is Kafka's null, which is not an empty key.
   var key: UnsafeRawBufferPointer? { get }
   /// Nil is Kafka's null (a tombstone of a compacted topic), which is not an empty value.
   var value: UnsafeRawBufferPointer? { get }
 
-  /// The value of the last header of that name; nil if there is none, empty if it is null.
+  /// The value of the last header with that name; nil if there is none, empty if it is null.
   func header(_ name: String) -> UnsafeRawBufferPointer?
-  /// All headers, in the message's order.
+  /// All headers, in the order of the message.
   func headers() -> [MessageHeader]
 
-  /// Frees the value and the headers, which are nearly all of its memory. No other thread may be using the message. Its
-  /// value and its headers must not be read any more.
+  /// Releases the value and the headers, which take up nearly all of its memory. No other thread may be using the
+  /// message. Its value and its headers must not be read any more.
   func releaseContent()
-  /// Whether the value and the headers were freed.
+  /// Whether the value and the headers have been released.
   var isReleased: Bool { get }
 }

@@ -1,10 +1,11 @@
-/// A message's header: a name, which need not be unique within the message, and any bytes.
+/// A header of a message: a name, which need not be unique within the message, and any bytes.
 public struct MessageHeader: Sendable, Equatable {
-  /// Kafka wants UTF-8 and takes any bytes. A NUL ends a name that is read: the library tells no more of it.
+  /// Kafka expects UTF-8 and accepts any bytes. When a header is read, a NUL ends its name: the library returns nothing
+  /// after it.
   public let nameBytes: [UInt8]
-  /// Empty where it is null.
+  /// Empty if it is null.
   public let value: [UInt8]
-  /// Kafka tells a null value from an empty one.
+  /// Kafka distinguishes a null value from an empty one.
   public let isNull: Bool
 
   public init(name: String, value: [UInt8]) { self.init(name: name, nullableValue: value) }
@@ -20,6 +21,6 @@ public struct MessageHeader: Sendable, Equatable {
     isNull = nullableValue == nil
   }
 
-  /// With the replacement character where the bytes are no UTF-8.
+  /// The name as text, with the replacement character for bytes that are not UTF-8.
   public var name: String { String(decoding: nameBytes, as: UTF8.self) }
 }

@@ -1,6 +1,6 @@
 import Glibc
 
-/// What this process may do with a path, asked without doing it (access(2), by the effective uid).
+/// Checks what this process may do with a path, without doing it (access(2), with the effective uid).
 package enum AccessRights {
   package enum Right: Sendable {
     case read, write
@@ -16,7 +16,7 @@ package enum AccessRights {
     }
   }
 
-  /// - Returns: why it may not; nil where it may.
+  /// - Returns: the error of the first missing right; nil if none is missing.
   package static func missing(_ rights: [Right], on path: String) -> SystemError? {
     for right in rights where faccessat(AT_FDCWD, path, right.mode, AT_EACCESS) != 0 {
       let code = errno
@@ -25,7 +25,8 @@ package enum AccessRights {
     return nil
   }
 
-  /// The path itself, or the nearest folder above it that is there: where what is missing would be made.
+  /// The path itself if it exists, otherwise its nearest existing parent: the folder in which missing folders would be
+  /// created.
   package static func nearestThere(_ path: String) -> String {
     var place = path
     while ((try? FileStatus.of(place)) ?? nil) == nil {

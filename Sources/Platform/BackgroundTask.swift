@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Something that is done on a thread of its own, and waited for later.
+/// Work that runs on its own thread and can be waited for later.
 package final class BackgroundTask<Value: Sendable>: Sendable {
   private let thread: BackgroundThread
   private let box: Box
@@ -9,7 +9,7 @@ package final class BackgroundTask<Value: Sendable>: Sendable {
     let result = Mutex<Result<Value, any Error>?>(nil)
   }
 
-  /// Begins it.
+  /// Starts the work.
   package init(_ work: @escaping @Sendable () throws -> Value) {
     let box = Box()
     self.box = box
@@ -19,19 +19,19 @@ package final class BackgroundTask<Value: Sendable>: Sendable {
     }
   }
 
-  /// Nobody has to wait for it any more.
+  /// True once the work is over: waiting for it does not block any more.
   package var isReady: Bool { box.result.withLock { $0 != nil } }
 
-  /// True where it is over and has thrown nothing.
+  /// True if the work is over and threw nothing.
   package var hasSucceeded: Bool { box.result.withLock { if case .success = $0 { true } else { false } } }
 
-  /// Waits for it; true where it has thrown nothing.
+  /// Waits for the work; true if it threw nothing.
   package var succeeds: Bool {
     thread.join()
     return hasSucceeded
   }
 
-  /// Waits for it.
+  /// Waits for the work and returns its value, or throws its error.
   package func finish() throws -> Value {
     thread.join()
     return try box.result.withLock { $0! }.get()

@@ -1,10 +1,10 @@
 import Glibc
 import Synchronization
 
-/// A POSIX thread of its own, for work that blocks and so must not sit on a shared pool.
+/// A POSIX thread for work that blocks, which therefore must not run on a shared pool.
 package final class BackgroundThread: Sendable {
   private let thread: pthread_t
-  // Joining a pthread twice is undefined: the first to join does it under the lock, the others wait for the lock.
+  // Joining a pthread twice is undefined. The first caller joins under the lock; the others wait for the lock.
   private let isJoined = Mutex(false)
 
   private init(thread: pthread_t) {
@@ -12,7 +12,7 @@ package final class BackgroundThread: Sendable {
   }
 
   deinit {
-    // Nobody can join it any more: the system may forget the thread when it ends.
+    // Nobody can join the thread any more, so the system may free it when it ends.
     if !isJoined.withLock({ $0 }) { pthread_detach(thread) }
   }
 
@@ -20,7 +20,8 @@ package final class BackgroundThread: Sendable {
   ///
   /// - Parameter name: shown by `top -H` and debuggers; cut to 15 bytes, the kernel's limit.
   ///
-  /// Stops the process when the system refuses a thread (its limit of threads or of memory): there is no work without it.
+  /// Stops the process if the system refuses to create a thread (thread limit or memory): no work is possible without
+  /// it.
   package static func start(_ name: String, _ body: @escaping @Sendable () -> Void) -> BackgroundThread {
     let start = Unmanaged.passRetained(Start(name: name, body: body))
     var thread = pthread_t()
@@ -39,8 +40,8 @@ package final class BackgroundThread: Sendable {
     return BackgroundThread(thread: thread)
   }
 
-  /// Waits until the thread has ended. May be called any number of times, from any thread; called on the thread itself,
-  /// which would wait for ever, it returns at once.
+  /// Waits until the thread has ended. May be called any number of times, from any thread. Called on the thread itself,
+  /// it returns at once instead of waiting forever.
   package func join() {
     if isCurrent { return }
     isJoined.withLock { isJoined in
@@ -63,7 +64,7 @@ private final class Start: Sendable {
   }
 
   func nameThisThread() {
-    // Glibc's module hides pthread_setname_np (a GNU extension); the kernel takes the name from this file just as well.
+    // Glibc's module hides pthread_setname_np (a GNU extension). Writing the name to this file has the same effect.
     let file = open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)
     guard file >= 0 else { return }
     var bytes = Array(name.utf8.prefix(15))

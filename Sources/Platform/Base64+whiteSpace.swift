@@ -1,19 +1,20 @@
 extension Base64 {
-  /// Line ends, spaces and tabs: what tools put into Base64 text that they wrap, as MIME and Python's `encodebytes` do.
+  /// Line ends, spaces and tabs: the characters with which tools wrap Base64 text, such as MIME and Python's
+  /// `encodebytes`.
   @inline(__always)
   public static func isWhiteSpace(_ character: UInt8) -> Bool {
     character == 0x0A || character == 0x0D || character == 0x20 || character == 0x09
   }
 
-  /// Decodes text that may hold white space anywhere; otherwise as strict as ``decode(_:to:by:)``. Slower than that one: it is
-  /// for text that the strict decoder has refused.
+  /// Decodes text that may contain white space anywhere; otherwise as strict as ``decode(_:to:by:)``. It is slower, so
+  /// use it only for text that the strict decoder has refused.
   ///
   /// - Parameter target: has room for `decodedCapacity(source.count)` bytes.
-  /// - Returns: how many bytes were written; nil if the text is not Base64 without its white space either.
+  /// - Returns: the number of bytes written; nil if the text is not Base64 even without its white space.
   public static func decodeSkippingWhiteSpace(
     _ source: UnsafeRawBufferPointer, to target: UnsafeMutableRawPointer, by path: Path = .best
   ) -> Int? {
-    // Whole groups of four, in the first-level cache.
+    // The block holds whole groups of four and fits into the first-level cache.
     withUnsafeTemporaryAllocation(byteCount: 16 << 10, alignment: 1) { block in
       var filled = 0
       var written = 0

@@ -2,18 +2,18 @@ internal import CBase64
 
 /// Base64 of RFC 4648, section 4: the standard alphabet, padded, no line breaks.
 ///
-/// Written by hand because it lies on the hot path between two buffers that already exist: the encoder writes straight
-/// into the envelope that librdkafka will own, the decoder reads straight out of the message. By the processor's vectors as
-/// far as they go, the rest by tables (1 to 2 GB/s).
+/// Written by hand because it is on the hot path between two existing buffers: the encoder writes straight into the
+/// envelope that librdkafka will own, and the decoder reads straight out of the message. Vector instructions process as
+/// much as they can; tables process the rest (1 to 2 GB/s).
 public enum Base64 {
-  /// By which instructions: each gives the same bytes.
+  /// The instructions to use. All of them give the same bytes.
   public enum Path: CaseIterable, Sendable {
     case portable, neon, avx2, avx512
 
-    /// What this processor has.
+    /// Whether this processor has the instructions.
     public var isAvailable: Bool { cbase64_can(native) == 1 }
 
-    /// The quickest that this processor has.
+    /// The fastest path that this processor supports.
     public static let best = allCases.last { $0.isAvailable } ?? .portable
 
     fileprivate var native: cbase64_path {
@@ -29,11 +29,11 @@ public enum Base64 {
   /// The number of characters that `count` bytes become.
   public static func encodedCount(_ count: Int) -> Int { (count + 2) / 3 * 4 }
 
-  /// The most bytes that `count` characters can stand for; the exact number is what `decode` returns.
+  /// The largest number of bytes that `count` characters can stand for. `decode` returns the exact number.
   public static func decodedCapacity(_ count: Int) -> Int { count / 4 * 3 }
 
-  /// Encodes `source` at `target`, which must have room for `encodedCount(source.count)` characters.
-  /// Returns how many were written.
+  /// Encodes `source` into `target`, which must have room for `encodedCount(source.count)` characters. Returns the
+  /// number of characters written.
   @discardableResult
   public static func encode(
     _ source: UnsafeRawBufferPointer, to target: UnsafeMutableRawPointer, by path: Path = .best
@@ -66,9 +66,9 @@ public enum Base64 {
     return output - target
   }
 
-  /// Decodes `source` at `target`, which must have room for `decodedCapacity(source.count)` bytes. Returns how many
-  /// were written, or nil where `source` is not strict Base64: a foreign character, white space, a length that is no
-  /// multiple of four, padding that is missing or misplaced, bits behind the last byte that are not zero.
+  /// Decodes `source` into `target`, which must have room for `decodedCapacity(source.count)` bytes. Returns the number
+  /// of bytes written, or nil if `source` is not strict Base64: a character outside the alphabet, white space, a length
+  /// that is not a multiple of four, missing or misplaced padding, or non-zero bits after the last byte.
   public static func decode(
     _ source: UnsafeRawBufferPointer, to target: UnsafeMutableRawPointer, by path: Path = .best
   ) -> Int? {
@@ -80,7 +80,7 @@ public enum Base64 {
     let done = cbase64_decode(path.native, input, source.count, output)
     input += done
     var written = done / 4 * 3
-    // The last four characters may hold padding: they are read on their own.
+    // The last four characters may contain padding, so they are decoded separately.
     for _ in 0..<((source.count - done) / 4 - 1) {
       let bits = first[Int(input[0])] | second[Int(input[1])] | third[Int(input[2])] | fourth[Int(input[3])]
       if bits & Tables.foreign != 0 { return nil }
@@ -104,8 +104,9 @@ public enum Base64 {
 
   private static let padding = UInt8(ascii: "=")
 
-  /// Built once and never freed. 12 bits are looked up at a time on the way out (8 KB), one character on the way in
-  /// (four tables of 1 KB, each already shifted to its place): small enough to stay in the first-level cache.
+  /// Lookup tables, built once and never freed. Encoding looks up 12 bits at a time (8 KB). Decoding looks up one
+  /// character at a time (four tables of 1 KB, each with its values already shifted into position). All of them fit
+  /// into the first-level cache.
   private struct Tables: @unchecked Sendable {
     static let shared = Tables()
     static let foreign: UInt32 = 0x8000_0000

@@ -1,13 +1,13 @@
-/// A queue between threads that holds a bounded number of elements, first in, first out.
+/// A first-in, first-out queue between threads that holds a bounded number of elements.
 package final class BoundedQueue<Element: Sendable>: Sendable {
   private struct State {
     let capacity: Int
-    /// A ring: `count` elements from `head` on. It grows to the capacity as that is needed.
+    /// A ring buffer: `count` elements starting at `head`. It grows up to the capacity when needed.
     var slots: [Element?] = []
     var head = 0
     var count = 0
     var isClosed = false
-    /// How many somebody waits for, who takes them all at once.
+    /// The element count that a `popAll` call waits for; `Int.max` if none waits.
     var plenty = Int.max
     var isFull: Bool { count == capacity }
 
@@ -29,7 +29,7 @@ package final class BoundedQueue<Element: Sendable>: Sendable {
   private static var isPlenty: Int { 2 }
 
   private let monitor = Monitor(conditions: 3)
-  // Touched under the monitor alone.
+  // Accessed only under the monitor.
   nonisolated(unsafe) private var state: State
 
   /// - Parameter capacity: in elements, at least 1.
@@ -38,9 +38,9 @@ package final class BoundedQueue<Element: Sendable>: Sendable {
     state = State(capacity: capacity)
   }
 
-  /// Adds an element. Where the queue is full, blocks until half of it is taken.
+  /// Adds an element. If the queue is full, blocks until it has drained to half of its capacity.
   ///
-  /// - Returns: false once the queue is closed; then the element is not in it.
+  /// - Returns: false if the queue is closed; the element is not added then.
   package func push(_ element: Element) -> Bool {
     monitor.locked {
       _ = monitor.wait(for: Self.notFull, until: nil) { !state.isFull || state.isClosed }
@@ -53,10 +53,10 @@ package final class BoundedQueue<Element: Sendable>: Sendable {
     monitor.locked { state.isFull ? false : add(element) }
   }
 
-  /// Takes the oldest element, and blocks while there is none.
+  /// Takes the oldest element; blocks while the queue is empty.
   ///
-  /// - Parameter timeoutMilliseconds: nil waits without bound, 0 only looks.
-  /// - Returns: nil once the time is over, or when the queue is closed and empty.
+  /// - Parameter timeoutMilliseconds: nil waits without limit, 0 does not wait.
+  /// - Returns: nil after the timeout, or if the queue is closed and empty.
   package func pop(timeoutMilliseconds: Int?) -> Element? {
     let deadline = timeoutMilliseconds.map(Deadline.init(afterMilliseconds:))
     return monitor.locked {
@@ -65,12 +65,12 @@ package final class BoundedQueue<Element: Sendable>: Sendable {
     }
   }
 
-  /// Takes what there is, oldest first, once there is something; then lets more gather.
+  /// Waits for the first element, lets more gather, then takes them all, oldest first.
   ///
   /// - Parameters:
-  ///   - most: elements at most; it does not wait where there are so many.
-  ///   - gatheringMilliseconds: how long it waits for more.
-  /// - Returns: nothing when the queue is closed and empty.
+  ///   - most: the maximum number of elements to take. Gathering stops once the queue holds that many.
+  ///   - gatheringMilliseconds: how long to wait for more elements after the first.
+  /// - Returns: an empty array if the queue is closed and empty.
   package func popAll(atMost most: Int, gatheringMilliseconds: Int) -> [Element] {
     monitor.locked {
       _ = monitor.wait(for: Self.notEmpty, until: nil) { state.count > 0 || state.isClosed }
@@ -83,16 +83,16 @@ package final class BoundedQueue<Element: Sendable>: Sendable {
   }
 
   private func take() -> Element? {
-    // Cleared, so that the ring does not keep alive what was taken.
+    // Cleared so that the ring does not keep the element alive.
     let element = state.slots[state.head].take()
     state.head = (state.head + 1) % state.slots.count
     state.count -= 1
-    // Not for each: whoever adds goes on for a while then.
+    // Waiting producers are woken only at half capacity, so that each of them can add many elements per wake-up.
     if state.count == state.capacity / 2 { monitor.wakeAll(Self.notFull) }
     return element
   }
 
-  /// Refuses further elements and wakes all who wait; what is in the queue can still be taken.
+  /// Refuses further elements and wakes all waiting threads. Elements in the queue can still be taken.
   package func close() {
     monitor.locked {
       state.isClosed = true
@@ -102,10 +102,10 @@ package final class BoundedQueue<Element: Sendable>: Sendable {
     }
   }
 
-  /// Closed and empty: nothing will ever come.
+  /// True once the queue is closed and empty: no more elements can arrive.
   package var isFinished: Bool { monitor.locked { state.isClosed && state.count == 0 } }
 
-  /// Elements in the queue now.
+  /// The number of elements in the queue now.
   package var count: Int { monitor.locked { state.count } }
 
   private func add(_ element: Element) -> Bool {

@@ -1,17 +1,18 @@
 import Synchronization
 
-/// Buffers that are used again and again: one that stays in the processor's cache is worth more than any codec.
+/// A pool of reusable buffers. A buffer that stays in the processor's cache saves more time than any codec.
 package final class BufferPool: Sendable {
   package init() {}
 
   private let free = Mutex<[Buffer]>([])
-  /// A larger one, as a rare large message needs it, is not kept: each thread would have one of that size some day.
+  /// Larger buffers, which only rare large messages need, are freed after use. Otherwise each thread would have one of
+  /// that size sooner or later.
   static let largestKept = 4 << 20
 
-  /// Bytes of the buffers that wait to be used again.
+  /// The total size of the free buffers, in bytes.
   var kept: Int { free.withLock { $0.reduce(0) { $0 + $1.size } } }
 
-  /// Lends a buffer of at least `count` bytes, whose content is whatever was there before.
+  /// Lends a buffer of at least `count` bytes. It still contains the data of its previous use.
   package func withBuffer<T>(_ count: Int, _ body: (UnsafeMutableRawBufferPointer) throws -> T) rethrows -> T {
     let buffer = free.withLock { $0.popLast() } ?? Buffer()
     defer { if buffer.size <= Self.largestKept { free.withLock { $0.append(buffer) } } }

@@ -1,7 +1,7 @@
 extension Clock {
-  /// Reads what `iso8601(milliseconds:)` writes.
+  /// Parses the format that `iso8601(milliseconds:)` writes.
   ///
-  /// - Returns: milliseconds since 1970; nil for every other text.
+  /// - Returns: milliseconds since 1970; nil for any other text.
   package static func milliseconds(iso8601 text: String) -> Int64? {
     var rest = Substring(text)
     var sign: Int64 = 1
@@ -15,7 +15,7 @@ extension Clock {
     else { return nil }
     let time = ((hour &* 60 &+ minute) &* 60 &+ second) &* 1_000 &+ thousandth
     let value = daysSince1970(year: sign &* year, month: month, day: day) &* 86_400_000 &+ time
-    // Whatever is not a date, or does not fit, would be written otherwise.
+    // Formatting the value again detects a text that is not a date or that overflows: the result differs.
     return iso8601(milliseconds: value) == text ? value : nil
   }
 

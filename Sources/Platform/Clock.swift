@@ -1,18 +1,19 @@
 internal import CSystem
 import Glibc
 
-/// The time, in whole units, without Foundation.
+/// The time in whole units, without Foundation.
 package enum Clock {
-  /// Milliseconds since some moment of the past (CLOCK_MONOTONIC): for durations; no one can set it.
+  /// Milliseconds since an arbitrary moment in the past (CLOCK_MONOTONIC), for durations. Nobody can set this clock.
   package static var monotonicMilliseconds: Int64 { nanoseconds(CLOCK_MONOTONIC) / 1_000_000 }
 
-  /// Milliseconds since 1970, UTC (CLOCK_REALTIME): for what people read; it may jump.
+  /// Milliseconds since 1970, UTC (CLOCK_REALTIME), for times that people read. This clock may jump.
   package static var wallMilliseconds: Int64 { nanoseconds(CLOCK_REALTIME) / 1_000_000 }
 
-  /// Nanoseconds since 1970, UTC: comparable with `FileStatus`.
+  /// Nanoseconds since 1970, UTC: comparable with the times of `FileStatus`.
   package static var wallNanoseconds: Int64 { nanoseconds(CLOCK_REALTIME) }
 
-  /// Whether something (NTP) keeps the wall clock right, as the kernel was told; nil where it does not say.
+  /// Whether a service such as NTP keeps the wall clock correct, as reported to the kernel; nil if the kernel does not
+  /// know.
   package static var isSynchronised: Bool? {
     switch system_clock_is_synchronised() {
     case 0: false
@@ -21,8 +22,8 @@ package enum Clock {
     }
   }
 
-  /// `2026-11-23T23:31:16.123Z` (RFC 3339), in UTC. A year outside 0...9999, which only a broken timestamp has, gets a
-  /// sign and at least six digits (ISO 8601, expanded).
+  /// Formats a time in UTC as `2026-11-23T23:31:16.123Z` (RFC 3339). A year outside 0...9999, which only a broken
+  /// timestamp has, gets a sign and at least six digits (ISO 8601, expanded).
   ///
   /// - Parameter milliseconds: since 1970; may be negative.
   package static func iso8601(milliseconds: Int64) -> String {
@@ -45,7 +46,7 @@ package enum Clock {
     return text + "Z"
   }
 
-  /// Sleeps at least that long, whatever signals arrive. What should end early waits on a `StopFlag` instead.
+  /// Sleeps at least that long, whatever signals arrive. A sleep that must end early waits on a `StopFlag` instead.
   package static func sleep(milliseconds: Int) {
     var deadline = Deadline(afterMilliseconds: milliseconds).time
     while clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, nil) == EINTR {}
@@ -67,8 +68,9 @@ package enum Clock {
   }
 }
 
-/// A day of the Gregorian calendar, extended to all times. The method is Howard Hinnant's `civil_from_days`
-/// (howardhinnant.github.io/date_algorithms.html): years begin in March, so that the leap day is their last.
+/// A day of the Gregorian calendar, extended to all times. It uses Howard Hinnant's `civil_from_days`
+/// (howardhinnant.github.io/date_algorithms.html): years begin in March, so that the leap day is the last day of the
+/// year.
 private struct CivilDate {
   let year, month, day: Int64
 

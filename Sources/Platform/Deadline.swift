@@ -1,6 +1,6 @@
 import Glibc
 
-/// A moment of CLOCK_MONOTONIC, so that setting the wall clock neither prolongs nor ends a wait.
+/// A moment on CLOCK_MONOTONIC. Setting the wall clock neither extends nor shortens a wait.
 package struct Deadline {
   let time: timespec
 
@@ -18,7 +18,7 @@ package struct Deadline {
     self.time = time
   }
 
-  /// Rounded up, so that a wait for it never ends early and spins; 0 once it is over.
+  /// The time left, rounded up so that a wait for it never ends early and spins; 0 once the deadline has passed.
   var remainingMilliseconds: Int {
     var now = timespec()
     _ = clock_gettime(CLOCK_MONOTONIC, &now)

@@ -1,4 +1,4 @@
-/// A SHA-256 digest: 32 bytes, held in four words so that it costs no allocation.
+/// A SHA-256 digest: 32 bytes, stored in four words so that it needs no allocation.
 public struct Digest: Hashable, Sendable, CustomStringConvertible {
   public static let byteCount = 32
 
@@ -13,7 +13,7 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
     }
   }
 
-  /// - Returns: nil unless there are exactly 64 hexadecimal digits, of either case.
+  /// - Returns: nil unless there are exactly 64 hexadecimal digits, in upper or lower case.
   public init?(hex: String) {
     let digits = hex.utf8
     guard digits.count == 2 * Self.byteCount else { return nil }
@@ -53,7 +53,7 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
     withUnsafeBytes(of: (words.0.bigEndian, words.1.bigEndian, words.2.bigEndian, words.3.bigEndian), body)
   }
 
-  /// 64 digits, lower case.
+  /// The digest as 64 lower-case hexadecimal digits.
   public var hex: String {
     func digit(_ value: UInt8) -> UInt8 { value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10 }
     return String(unsafeUninitializedCapacity: 2 * Self.byteCount) { buffer in
@@ -72,7 +72,7 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
   public static func == (left: Digest, right: Digest) -> Bool { left.words == right.words }
 
   public func hash(into hasher: inout Hasher) {
-    // Its bits are as good as random: one word tells digests apart as well as four.
+    // The bits of a digest are as good as random: one word distinguishes digests as well as four.
     hasher.combine(words.0)
   }
 

@@ -1,15 +1,15 @@
 import Glibc
 
-/// How much room a file system has, in bytes and in files.
+/// The capacity of a file system, in bytes and in files.
 package struct DiskSpace: Equatable, Sendable {
   package let size: Int
-  /// What a process without privileges may still write.
+  /// Bytes that an unprivileged process can still write.
   package let free: Int
-  /// How many files may still be made; nil where the file system sets no limit of its own (btrfs).
+  /// The number of files that can still be created; nil if the file system sets no limit of its own (btrfs).
   package let freeFiles: Int?
 
-  /// - Parameter path: anything on the file system.
-  /// - Returns: nil where nothing is there.
+  /// - Parameter path: any path on the file system.
+  /// - Returns: nil if statvfs(3) fails, for example because the path does not exist.
   package static func of(_ path: String) -> DiskSpace? {
     var status = statvfs()
     guard statvfs(path, &status) == 0 else { return nil }

@@ -3,81 +3,82 @@
   import Synchronization
 #endif
 
-/// Named places on both sides' way at which a test makes the process die or stand still: one at each step whose effects
-/// a crash may leave behind.
+/// Named points in the programs at which a test can kill or stop the process. There is one at each step whose effects a
+/// crash may leave behind.
 ///
-/// `FAULT_POINT=imageRenamed` kills the process there, `FAULT_POINT=imageRenamed:3` when it comes by for the third time,
-/// `FAULT_POINT=imageRenamed:1:stop` stops it until it is told to go on. Debug builds alone know of it.
+/// `FAULT_POINT=imageRenamed` kills the process there, `FAULT_POINT=imageRenamed:3` kills it on the third visit, and
+/// `FAULT_POINT=imageRenamed:1:stop` stops it until it is continued. Only debug builds support this.
 package enum FaultPoint: String, CaseIterable, Sendable {
-  // MARK: The consumer's, in the order of a batch
+  // MARK: Consumer, in the order of a batch
 
-  /// The bytes of an image or a segment are in a file that is not synced.
+  /// The bytes of an image or a segment are in a file that is not synced yet.
   case temporaryWritten
-  /// All of the batch is.
+  /// All temporary files of the batch are synced.
   case temporariesSynced
-  /// The catalog's lock is ours, and the positions are as expected.
+  /// This process holds the catalog's lock, and the positions are as expected.
   case lockTaken
-  /// An image stands under its name.
+  /// An image has its final name.
   case imageRenamed
-  /// A segment is in the catalog's transaction, and its image still incomplete.
+  /// A segment is in the catalog's transaction, and its image is still incomplete.
   case segmentRecorded
-  /// An image made of segments stands under its name.
+  /// An image assembled from segments has its final name.
   case imageAssembled
   /// All names of the batch are durable.
   case foldersSynced
-  /// The CSV file has its new rows, not yet synced.
+  /// The CSV file contains its new rows, which are not synced yet.
   case rowsWritten
   case rowsSynced
-  /// All that the transaction holds is in it.
+  /// The transaction contains everything, including the positions, and is not committed yet.
   case positionsRecorded
-  /// The transaction is done, and Kafka knows nothing of it.
+  /// The transaction is committed, and Kafka does not know about it yet.
   case transactionCommitted
-  /// The client has been told to tell Kafka.
+  /// The client has been asked to commit the offsets to Kafka.
   case offsetsCommitted
 
-  // MARK: What a consumer does now and then
+  // MARK: Consumer, occasional work
 
-  /// Letters are safe, and the catalog knows nothing of it.
+  /// Dead letters are safely delivered, and the catalog does not know it yet.
   case lettersDelivered
-  /// A letter is on disk under its name, which is not yet durable.
+  /// A dead letter is on disk under its name, and the name is not durable yet.
   case letterWritten
-  /// An image whose segments did not come is forgotten, and its file still there.
+  /// An image whose segments did not all arrive is forgotten, and its file still exists.
   case assemblyExpired
-  /// A CSV file that is not ours has another name, and there is no new one.
+  /// A CSV file that is not ours has been renamed, and no new one exists yet.
   case csvMovedAside
 
-  // MARK: Repair's, and those of letters that are sent back
+  // MARK: Repair, and resending of dead letters
 
-  /// The damaged catalog has another name, and what SQLite may keep beside it not yet.
+  /// The damaged catalog is renamed; the files that SQLite may keep next to it are not renamed yet.
   case catalogSetAside
-  /// The new one holds what is known of the old one.
+  /// The new catalog contains everything that is known of the old one.
   case catalogRebuilt
-  /// The topic has the letters' messages again, and nobody remembers.
+  /// The topic contains the messages of the dead letters again, and nothing records it yet.
   case lettersSentBack
 
-  // MARK: The producer's, in the order of an image
+  // MARK: Producer, in the order of an image
 
-  /// A segment is handed to the client, and not the last one.
+  /// A segment, but not the last one, is handed to the client.
   case segmentHandedOver
   /// All of an image is handed to the client.
   case imageHandedOver
-  /// The broker has acknowledged all of it, the ledger knows nothing.
+  /// The broker has acknowledged all of the image, and the ledger does not know it yet.
   case imageAcknowledged
-  /// The ledger's transaction holds it.
+  /// The ledger's transaction contains the image and is not committed yet.
   case ledgerWritten
   case ledgerCommitted
-  /// `AFTER_SENT` is about to be done with its file, which is still the one that was sent.
+  /// `AFTER_SENT` is about to handle the file, which is still the file that was sent.
   case sentFileChecked
-  /// That file has a name of our own, and nothing else has been done with it.
+  /// The file has a name of our own, and nothing else has been done with it.
   case sentFileSetAside
-  /// `AFTER_SENT` has been done with its file, which the ledger still has.
+  /// `AFTER_SENT` has handled the file, and the ledger still lists it.
   case sentFileHandled
 
   #if DEBUG
     package func reached() {
       guard let request = Self.request, request.point == self else { return }
       guard Self.visits.add(1, ordering: .relaxed).newValue == request.visit else { return }
-      // To this very thread: sent to the process, another thread may take it, and this one go on for a while.
+      // raise() signals this very thread. A signal to the process could be handled by another thread while this one
+      // runs on.
       raise(request.signal)
     }
 
@@ -86,7 +87,7 @@ package enum FaultPoint: String, CaseIterable, Sendable {
       let visit: Int
       let signal: Int32
 
-      /// A typing error must not make a test that survives everything.
+      /// A mistyped value must stop the test; otherwise the test would pass without any fault.
       init(_ text: String) {
         let words = text.split(separator: ":", omittingEmptySubsequences: false).map { String($0) }
         guard let point = FaultPoint(rawValue: words[0]), let visit = words.count < 2 ? 1 : Int(words[1]),

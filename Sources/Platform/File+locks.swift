@@ -1,16 +1,16 @@
 internal import CSystem
 import Glibc
 
-/// Locks between processes. Each lasts until this object is released or the process ends in any way; none of these waits.
+/// Locks between processes. A lock lasts until this object is released or the process exits in any way. No call waits.
 extension File {
-  /// Takes the file's lock (flock) alone.
+  /// Takes the exclusive lock of the file (flock).
   ///
-  /// - Returns: false when another opening of the file holds it, in this process or another.
+  /// - Returns: false if another opening of the file holds a lock, in this process or another.
   package func lockExclusively() throws(SystemError) -> Bool { try lock(LOCK_EX) }
 
-  /// Takes the file's lock (flock) with all who share it.
+  /// Takes a shared lock of the file (flock).
   ///
-  /// - Returns: false when another opening of the file holds it alone.
+  /// - Returns: false if another opening of the file holds the exclusive lock.
   package func lockShared() throws(SystemError) -> Bool { try lock(LOCK_SH) }
 
   private func lock(_ kind: CInt) throws(SystemError) -> Bool {
@@ -22,14 +22,14 @@ extension File {
     }
   }
 
-  /// Claims the file for one owner, whose other openings of it may claim it too: each shares a lock on a byte of the
-  /// owner's own, far behind any content.
+  /// Claims the file for one owner; other openings of the same owner may claim it too. Each owner has a byte of its
+  /// own, far beyond any content, and the owner's openings share a lock on it.
   ///
-  /// - Returns: false when another owner has claimed it.
+  /// - Returns: false if another owner has claimed the file.
   package func claim(for owner: UInt64) throws(SystemError) -> Bool {
     let own = Int64(owner % UInt64(Self.owners))
     try retrying("lock", path) { system_share_byte(descriptor, Self.firstOwner + own) }
-    // The own one first: two that come at once may both be refused, but never both be let in.
+    // The own byte is locked first: two owners that claim at the same time may both be refused, but never both succeed.
     let below = try retrying("lock", path) { own == 0 ? 0 : system_is_range_locked(descriptor, Self.firstOwner, own) }
     let above = try retrying("lock", path) {
       system_is_range_locked(descriptor, Self.firstOwner + own + 1, Self.owners - own)

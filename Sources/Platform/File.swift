@@ -1,23 +1,24 @@
 import Glibc
 
-/// An open file: owns its descriptor and closes it when released. Reads and writes carry their offset, so that several
-/// threads may share one.
+/// An open file, which owns its descriptor and closes it when released. Reads and writes take an explicit offset, so
+/// that several threads may share one file.
 package final class File: Sendable {
   package enum Access: Sendable {
-    /// For reading. A fifo does not block (O_NONBLOCK), a terminal is not adopted (O_NOCTTY).
+    /// Read only. Opening a fifo does not block (O_NONBLOCK); a terminal does not become the controlling one
+    /// (O_NOCTTY).
     case read
-    /// For both; it must exist.
+    /// Read and write; the file must exist.
     case readWrite
-    /// For both; made when there is none.
+    /// Read and write; created if it does not exist.
     case create
-    /// For both; EEXIST when there is one.
+    /// Read and write; EEXIST if the file exists.
     case createNew
-    /// For both; made when there is none, emptied when there is one.
+    /// Read and write; created if it does not exist, emptied if it does.
     case createEmpty
   }
 
   let descriptor: CInt
-  /// As it was opened, for messages.
+  /// The path as it was opened, for messages.
   package let path: String
 
   init(descriptor: CInt, path: String) {
@@ -26,11 +27,11 @@ package final class File: Sendable {
   }
 
   deinit {
-    // Never again on EINTR: Linux has released the number by then, and it may be another thread's already.
+    // Not retried on EINTR: Linux has already released the descriptor, and another thread may be using the same number.
     _ = close(descriptor)
   }
 
-  /// Opens a file, following symbolic links. What it creates has the rights 0666 less the umask.
+  /// Opens a file, following symbolic links. A new file gets the mode 0666 less the umask.
   ///
   /// - Throws: as open(2); EINVAL for a path with a NUL byte.
   package static func open(_ path: String, _ access: Access) throws(SystemError) -> File {
@@ -46,7 +47,7 @@ package final class File: Sendable {
     return FileStatus(status)
   }
 
-  /// How many names the file has: 0 where it was deleted since.
+  /// The number of names (hard links) that the file has; 0 if it was deleted meanwhile.
   package func linkCount() throws(SystemError) -> Int {
     var status = stat()
     try retrying("inspect", path) { fstat(descriptor, &status) }
@@ -69,7 +70,7 @@ package final class File: Sendable {
     return done
   }
 
-  /// Writes all of the bytes. They are durable after `sync()` only.
+  /// Writes all of the bytes. They are durable only after `sync()`.
   ///
   /// - Parameter offset: the first byte's position, in bytes; a gap before it reads as zeros.
   /// - Throws: as pwrite(2); part of the bytes may have been written by then.
@@ -81,16 +82,16 @@ package final class File: Sendable {
     }
   }
 
-  /// Cuts the file, or lengthens it with zeros.
+  /// Shortens the file, or extends it with zeros.
   ///
   /// - Parameter length: in bytes.
   package func truncate(to length: Int) throws(SystemError) {
     try retrying("truncate", path) { ftruncate(descriptor, length) }
   }
 
-  /// Returns once bytes and size are on the disk (fsync). The name is durable once the *folder* is synced.
+  /// Returns once the bytes and the size are on disk (fsync). The name is durable only once the *folder* is synced.
   ///
-  /// - Throws: as fsync(2). Never call it again to get over an EIO: Linux reports a lost page once, then forgets it.
+  /// - Throws: as fsync(2). Never retry it after an EIO: Linux reports a lost page once, then forgets it.
   package func sync() throws(SystemError) {
     try retrying("sync", path) { fsync(descriptor) }
   }
@@ -108,7 +109,7 @@ extension File.Access {
     }
   }
 
-  /// The verb of an error.
+  /// The verb for error messages.
   var operation: String {
     switch self {
     case .read: "open"

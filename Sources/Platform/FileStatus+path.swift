@@ -1,7 +1,7 @@
 import Glibc
 
 extension FileStatus {
-  /// - Returns: nil when there is none (ENOENT, ENOTDIR).
+  /// - Returns: nil if the path does not exist (ENOENT, ENOTDIR).
   package static func of(_ path: String, followingLinks: Bool = true) throws(SystemError) -> FileStatus? {
     var status = stat()
     do {
@@ -14,7 +14,7 @@ extension FileStatus {
 }
 
 extension Folder {
-  /// Of the folder itself.
+  /// The status of the folder itself.
   package func status() throws(SystemError) -> FileStatus {
     var status = stat()
     try retrying("inspect", path) { fstat(descriptor, &status) }

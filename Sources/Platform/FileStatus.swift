@@ -1,6 +1,6 @@
 import Glibc
 
-/// What stat(2) tells of a file.
+/// The attributes of a file, from stat(2).
 package struct FileStatus: Sendable, Equatable {
   package enum Kind: Sendable, Equatable {
     case regular, folder, symbolicLink
@@ -9,11 +9,11 @@ package struct FileStatus: Sendable, Equatable {
   }
 
   package let kind: Kind
-  /// In bytes.
+  /// The size in bytes.
   package let size: Int
-  /// When the bytes last changed, in nanoseconds since 1970; the user can set it.
+  /// When the bytes last changed, in nanoseconds since 1970. Users can set it.
   package let modified: Int64
-  /// When the bytes, the name or the rights last changed (ctime), in nanoseconds since 1970; nobody can set it.
+  /// When the bytes, the name or the rights last changed (ctime), in nanoseconds since 1970. Nobody can set it.
   package let changed: Int64
   package let inode: UInt64
   package let device: UInt64
@@ -27,7 +27,7 @@ package struct FileStatus: Sendable, Equatable {
     self.device = device
   }
 
-  /// Whether both are of one file, whatever it is called.
+  /// Whether both describe the same file, whatever its name.
   package func isSameFile(as other: FileStatus) -> Bool { inode == other.inode && device == other.device }
 
   init(_ status: stat) {
@@ -39,7 +39,7 @@ package struct FileStatus: Sendable, Equatable {
     device = UInt64(status.st_dev)
   }
 
-  // A file may claim any time: one that 64 bits cannot hold (after 2262) must not bring the process down.
+  // A file may have any timestamp. One that 64 bits cannot hold (after 2262) must not crash the process.
   private static func nanoseconds(_ time: timespec) -> Int64 {
     Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
   }

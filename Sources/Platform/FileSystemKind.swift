@@ -2,18 +2,18 @@ import Glibc
 
 /// The kind of a file system, as far as durability and sharing depend on it (statfs(2), linux/magic.h).
 package enum FileSystemKind: Sendable, Equatable {
-  /// ext2 and ext3 have the same number.
+  /// ext2 and ext3 have the same magic number.
   case ext4
   case xfs, btrfs, tmpfs, overlay, nfs
-  /// SMB in any version.
+  /// Any version of SMB.
   case cifs
-  /// Includes virtiofs, and what Docker Desktop mounts.
+  /// Includes virtiofs and the mounts of Docker Desktop.
   case fuse
-  /// Any other, by its number.
+  /// Any other file system, by its magic number.
   case other(Int)
 
   init(magic: Int) {
-    // The field is signed and on some machines 32 bits wide.
+    // The field is signed, and on some machines it is 32 bits wide.
     self =
       switch magic & 0xFFFF_FFFF {
       case 0xEF53: .ext4
@@ -28,7 +28,7 @@ package enum FileSystemKind: Sendable, Equatable {
       }
   }
 
-  /// As `mount` calls it; a number where nobody here knows it.
+  /// The name that `mount` uses; the magic number in hexadecimal if the name is not known here.
   package var name: String {
     switch self {
     case .ext4: "ext4"
@@ -45,7 +45,7 @@ package enum FileSystemKind: Sendable, Equatable {
     }
   }
 
-  /// Whether one syncfs makes many files durable *and* reports what was lost. Linux reports since 5.8, and only these
+  /// Whether one syncfs makes many files durable *and* reports lost pages. Linux reports them since 5.8, and only these
   /// file systems are known to flush the disk's cache with it.
   package var syncsAsAWhole: Bool {
     switch self {
@@ -54,7 +54,8 @@ package enum FileSystemKind: Sendable, Equatable {
     }
   }
 
-  /// Whether other hosts may use it at the same time, where neither locks nor SQLite's shared memory hold.
+  /// Whether other hosts may use the file system at the same time. If so, neither locks nor SQLite's shared memory can
+  /// be relied on.
   package var isShared: Bool {
     switch self {
     case .nfs, .cifs, .fuse: true

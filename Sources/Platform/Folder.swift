@@ -1,10 +1,11 @@
 internal import CSystem
 import Glibc
 
-/// An open folder. Names are looked up in *it*, whatever its path leads to by now, and are single components: EINVAL for
-/// one that is empty, `.`, `..` or holds a `/` or a NUL. A symbolic link among them is never followed unless said.
+/// An open folder. Names are looked up in *it*, even if its path now leads elsewhere. A name must be a single
+/// component: EINVAL if it is empty, `.` or `..`, or contains a `/` or a NUL. A symbolic link is not followed unless
+/// the function says so.
 package final class Folder: Sendable {
-  /// As it was opened, for messages.
+  /// The path as it was opened, for messages.
   package let path: String
   package let descriptor: CInt
 
@@ -26,8 +27,8 @@ package final class Folder: Sendable {
     return Folder(descriptor: descriptor, path: path)
   }
 
-  /// Opens a folder and makes what is missing of its path (0777 less the umask). Each folder that it makes is durable
-  /// when it returns.
+  /// Opens a folder and creates the missing parts of its path (mode 0777 less the umask). Each created folder is
+  /// durable when this returns.
   package static func create(_ path: String) throws(SystemError) -> Folder {
     do {
       return try open(path)
@@ -40,7 +41,7 @@ package final class Folder: Sendable {
 
   /// Opens a folder in this one, with O_NOFOLLOW: ENOTDIR for a link.
   ///
-  /// - Parameter creating: makes it when there is none (0777 less the umask), durably.
+  /// - Parameter creating: creates the folder durably if it does not exist (mode 0777 less the umask).
   package func folder(_ name: String, creating: Bool) throws(SystemError) -> Folder {
     try PathRule.check(component: name, in: path, "open")
     do {
@@ -60,7 +61,7 @@ package final class Folder: Sendable {
     return File(descriptor: descriptor, path: self / name)
   }
 
-  /// - Returns: nil when there is none (ENOENT, ENOTDIR).
+  /// - Returns: nil if the name does not exist (ENOENT, ENOTDIR).
   package func status(_ name: String, followingLinks: Bool = false) throws(SystemError) -> FileStatus? {
     try PathRule.check(component: name, in: path, "inspect")
     var status = stat()
@@ -74,11 +75,12 @@ package final class Folder: Sendable {
     }
   }
 
-  /// Renames atomically. Durable once both folders are synced.
+  /// Renames atomically. The new name is durable once both folders are synced.
   ///
-  /// - Parameter replacing: false: EEXIST when `target` has `newName`, and never anything in its place: by renameat2
-  ///   with RENAME_NOREPLACE; where the file system cannot, by a hard link, for which nobody else may rename over `name`
-  ///   meanwhile. Where there are neither (and for folders) it is looked up first, and then renamed.
+  /// - Parameter replacing: false throws EEXIST if `newName` exists in `target`. It uses renameat2 with
+  ///   RENAME_NOREPLACE. If the file system does not support that, it uses a hard link, which is safe only if nobody
+  ///   else renames over `name` meanwhile. If hard links are not supported either (and for folders), it checks for
+  ///   `newName` first and then renames.
   package func rename(
     _ name: String, to target: Folder, as newName: String, replacing: Bool = true
   ) throws(SystemError) {
@@ -99,17 +101,18 @@ package final class Folder: Sendable {
     try retrying("rename", subject) { renameat(descriptor, name, target.descriptor, newName) }
   }
 
-  /// Removes a file or a link; no error when there is none.
+  /// Removes a file or a link; no error if it does not exist.
   package func remove(_ name: String) throws(SystemError) {
     try unlink(name, flags: 0)
   }
 
-  /// Removes an empty folder; no error when there is none, ENOTEMPTY when it is not empty.
+  /// Removes an empty folder; no error if it does not exist, ENOTEMPTY if it is not empty.
   package func removeFolder(_ name: String) throws(SystemError) {
     try unlink(name, flags: AT_REMOVEDIR)
   }
 
-  /// All names that are UTF-8, in no order, without `.` and `..`: for small folders, `FolderWalker` is for the others.
+  /// All names that are UTF-8, in no particular order, without `.` and `..`. For small folders; use `FolderWalker` for
+  /// large ones.
   package func names() throws(SystemError) -> [String] {
     let stream = try FolderStream(in: descriptor, ".", path: path)
     var names: [String] = []
@@ -119,18 +122,18 @@ package final class Folder: Sendable {
     return names
   }
 
-  /// Returns once the names in this folder are on the disk (fsync).
+  /// Returns once the names in this folder are on disk (fsync).
   package func sync() throws(SystemError) {
     try retrying("sync", path) { fsync(descriptor) }
   }
 
-  /// Returns once everything written to the folder's file system is on the disk (syncfs), one call for many files. It
-  /// reports lost pages only where `FileSystemKind.syncsAsAWhole` says so.
+  /// Returns once everything written to the folder's file system is on disk (syncfs): one call for many files. It
+  /// reports lost pages only if `FileSystemKind.syncsAsAWhole` is true.
   package func syncFileSystem() throws(SystemError) {
     try retrying("sync the file system of", path) { syncfs(descriptor) }
   }
 
-  /// The file system that the folder lies on.
+  /// The file system that contains the folder.
   package var fileSystem: FileSystemKind {
     get throws(SystemError) {
       var status = statfs()
@@ -139,7 +142,7 @@ package final class Folder: Sendable {
     }
   }
 
-  /// Whether it lies on a file system that is mounted read-only.
+  /// Whether the file system of the folder is mounted read-only.
   package var isReadOnly: Bool {
     var status = statvfs()
     return fstatvfs(descriptor, &status) == 0 && status.f_flag & UInt(ST_RDONLY) != 0
@@ -149,10 +152,10 @@ package final class Folder: Sendable {
 extension Folder {
   static func / (folder: Folder, name: String) -> String { PathRule.join(folder.path, name) }
 
-  /// A link and a removal: for a moment the file has both names.
+  /// Renames with a link and a removal. The file briefly has both names.
   ///
-  /// - Returns: false where the file system makes no links, or not this one.
-  /// - Throws: EEXIST when `target` has `newName`.
+  /// - Returns: false if the file system does not support hard links, or not for this file.
+  /// - Throws: EEXIST if `target` contains `newName`.
   func renameByLink(_ name: String, to target: Folder, as newName: String) throws(SystemError) -> Bool {
     let subject = "\(self / name) to \(target / newName)"
     do {
@@ -171,12 +174,12 @@ extension Folder {
     return Folder(descriptor: descriptor, path: self / name)
   }
 
-  /// mkdir and fsync. Another process may be quicker: then its folder serves as well.
+  /// Creates a folder durably (mkdir and fsync). If another process created it first, that folder is used.
   private func make(_ name: String) throws(SystemError) {
     do {
       try retrying("create", self / name) { mkdirat(descriptor, name, 0o777) }
     } catch let error where error.code == EEXIST {
-      // Whoever made it may not have synced it yet.
+      // The process that created it may not have synced it yet.
     }
     try sync()
   }
@@ -186,7 +189,7 @@ extension Folder {
     do {
       try retrying("remove", self / name) { unlinkat(descriptor, name, flags) }
     } catch let error where error.code == ENOENT {
-      // Gone is what was asked for.
+      // The name does not exist, which is what the caller wants.
     }
   }
 }

@@ -1,9 +1,9 @@
 import Glibc
 
-/// What happens in folders while one looks (inotify(7)). A watch is for one folder, not for those below it. Used by one
-/// thread at a time.
+/// Watches folders for changes (inotify(7)). A watch covers one folder, not the folders below it. Used by one thread at
+/// a time.
 ///
-/// What another host writes to a network file system raises no event, so folders have to be walked now and then as well.
+/// Changes that another host makes on a network file system raise no event, so folders also need periodic scans.
 package final class FolderEvents: @unchecked Sendable {
   package enum Kind: Sendable, Equatable {
     /// A file was created, or its bytes changed. A program may have it open for writing. A hard or symbolic link raises
@@ -13,11 +13,11 @@ package final class FolderEvents: @unchecked Sendable {
     case closed
     /// A file was moved in.
     case movedIn
-    /// A folder was made or moved in; what it held by then raises no event.
+    /// A folder was created or moved in. Its existing content raises no events.
     case folderAppeared
-    /// The watched folder itself was removed, moved, unmounted or is no longer watched.
+    /// The watched folder itself was removed, moved or unmounted, or is no longer watched.
     case folderGone
-    /// The kernel's queue was full and events are lost: everything must be looked at again. The watch is -1.
+    /// The kernel's queue was full and events are lost, so everything must be scanned again. The watch is -1.
     case overflow
   }
 
@@ -25,7 +25,7 @@ package final class FolderEvents: @unchecked Sendable {
     /// As `watch` returned it.
     package let watch: Int32
     package let kind: Kind
-    /// The component in the watched folder, any bytes; empty for `folderGone` and `overflow`.
+    /// The name within the watched folder, as any bytes; empty for `folderGone` and `overflow`.
     package let name: [UInt8]
   }
 
@@ -33,7 +33,7 @@ package final class FolderEvents: @unchecked Sendable {
   private let descriptor: CInt
   private let buffer: UnsafeMutableRawBufferPointer
 
-  /// - Throws: EMFILE at the limit fs.inotify.max_user_instances (128 by default).
+  /// - Throws: EMFILE at the limit of fs.inotify.max_user_instances (128 by default).
   package init() throws(SystemError) {
     descriptor = try retrying(SystemError.watching, "folders") {
       inotify_init1(CInt(IN_NONBLOCK | IN_CLOEXEC))
@@ -48,8 +48,8 @@ package final class FolderEvents: @unchecked Sendable {
 
   /// Watches a folder. A second call for the same folder returns the same number.
   ///
-  /// - Parameter followingLinks: false: ENOTDIR for a symbolic link at the end of the path.
-  /// - Throws: ENOSPC at the limit fs.inotify.max_user_watches; ENOENT, ENOTDIR, EACCES.
+  /// - Parameter followingLinks: false throws ENOTDIR for a symbolic link at the end of the path.
+  /// - Throws: ENOSPC at the limit of fs.inotify.max_user_watches; ENOENT, ENOTDIR, EACCES.
   package func watch(_ path: String, followingLinks: Bool = true) throws(SystemError) -> Int32 {
     try PathRule.check(path: path, SystemError.watching)
     let mask =
@@ -60,21 +60,21 @@ package final class FolderEvents: @unchecked Sendable {
     return try retrying(SystemError.watching, path) { inotify_add_watch(descriptor, path, mask) }
   }
 
-  /// Ends a watch; its last event is `folderGone`. No error for one that is gone already.
+  /// Ends a watch; its last event is `folderGone`. No error if it has already ended.
   package func unwatch(_ watch: Int32) {
     _ = inotify_rm_watch(descriptor, watch)
   }
 
-  /// Waits for events and returns them in their order.
+  /// Waits for events and returns them in order.
   ///
-  /// - Parameter timeoutMilliseconds: 0 only looks; below 0 waits without bound.
-  /// - Returns: empty once the time is over; at most what 64 KiB hold, and the next call returns the rest.
+  /// - Parameter timeoutMilliseconds: 0 does not wait; below 0 waits without limit.
+  /// - Returns: empty after the timeout; at most 64 KiB of events, and the next call returns the rest.
   package func next(timeoutMilliseconds: Int) throws(SystemError) -> [Event] {
     let deadline = timeoutMilliseconds < 0 ? nil : Deadline(afterMilliseconds: timeoutMilliseconds)
     while true {
       let isReady = try wait(until: deadline)
       let events = isReady ? try readEvents() : []
-      // The events that were read may all be of no interest, such as a folder's IN_MODIFY.
+      // All of the events that were read may be irrelevant, such as a folder's IN_MODIFY.
       if !events.isEmpty || (deadline?.isOver ?? false) { return events }
     }
   }

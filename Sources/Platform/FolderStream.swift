@@ -1,10 +1,10 @@
 import Glibc
 
-/// The names of one folder, read as they come (readdir): the C library holds 32 KiB of them at a time, however many
-/// there are.
+/// The names of one folder, read incrementally (readdir): the C library buffers 32 KiB at a time, whatever the size of
+/// the folder.
 final class FolderStream {
   struct Entry {
-    /// As the file system has it, which need not be UTF-8.
+    /// The bytes of the name as the file system stores it; not necessarily UTF-8.
     let name: [UInt8]
     let kind: FileStatus.Kind
   }
@@ -14,7 +14,7 @@ final class FolderStream {
 
   var descriptor: CInt { dirfd(stream) }
 
-  /// Opens `name` in the folder `descriptor` (AT_FDCWD: from the working directory) with a position of its own.
+  /// Opens the folder `name` in the folder `descriptor` (AT_FDCWD: the working directory) with its own read position.
   ///
   /// - Parameter path: for messages.
   init(
@@ -35,17 +35,17 @@ final class FolderStream {
     _ = closedir(stream)
   }
 
-  /// The next entry that is still there, without `.` and `..`; nil at the end, and when the folder was removed.
+  /// The next entry that still exists, without `.` and `..`; nil at the end, or if the folder was removed.
   func next() throws(SystemError) -> Entry? {
     while true {
       errno = 0
       guard let record = readdir(stream) else {
         let code = errno
-        // Linux answers ENOENT for a folder that was removed while it was open.
+        // Linux reports ENOENT for a folder that was removed while it was open.
         if code == 0 || code == ENOENT { return nil }
         throw SystemError("list", path, code: code)
       }
-      // The record is only as long as its name: a copy of the whole struct would read beyond the buffer.
+      // The record is only as long as its name. Copying the whole struct would read beyond the buffer.
       let start = UnsafeRawPointer(record) + MemoryLayout<dirent>.offset(of: \.d_name)!
       let text = start.assumingMemoryBound(to: CChar.self)
       let name = UnsafeRawBufferPointer(start: start, count: strlen(text))
@@ -55,7 +55,7 @@ final class FolderStream {
     }
   }
 
-  /// nil when it vanished. Some file systems leave the type to stat (DT_UNKNOWN).
+  /// The kind of an entry; nil if it has vanished. Some file systems provide the type only through stat (DT_UNKNOWN).
   private func kind(of name: UnsafePointer<CChar>, type: UInt8) throws(SystemError) -> FileStatus.Kind? {
     switch Int(type) {
     case Int(DT_REG): return .regular

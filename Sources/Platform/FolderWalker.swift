@@ -1,10 +1,11 @@
 import Glibc
 
-/// Everything below a folder, depth first, one entry a call. It holds one descriptor and 32 KiB for each level of depth,
-/// whatever the number of files. Symbolic links are yielded and never entered. Used by one thread at a time.
+/// Walks everything below a folder, depth first, one entry per call. It holds one descriptor and 32 KiB for each level
+/// of depth, whatever the number of files. Symbolic links are returned and never followed. Used by one thread at a
+/// time.
 package final class FolderWalker {
   package struct Entry: Sendable, Equatable {
-    /// From the root, components joined by `/`; any bytes but NUL.
+    /// The path relative to the root, with components joined by `/`; any bytes except NUL.
     package let relativePath: [UInt8]
     package let kind: FileStatus.Kind
 
@@ -13,13 +14,13 @@ package final class FolderWalker {
       self.kind = kind
     }
 
-    /// The path as text; nil when it is not UTF-8.
+    /// The path as text; nil if it is not UTF-8.
     package var string: String? { String(validating: relativePath, as: UTF8.self) }
   }
 
   private struct Level {
     let stream: FolderStream
-    /// The length of `prefix` up to and with this folder's `/`, in bytes.
+    /// The length of `prefix` up to and including this folder's `/`, in bytes.
     let prefixLength: Int
   }
 
@@ -27,13 +28,14 @@ package final class FolderWalker {
   private let enter: (String) -> Bool
   private var levels: [Level]
   private var prefix: [UInt8] = []
-  /// The folder that was yielded last and is to be entered next.
+  /// The folder that was returned last and is entered next.
   private var pending: Entry?
 
   /// Opens the root, following links.
   ///
-  /// - Parameter enter: asked for each sub-folder with a UTF-8 path, after that folder was yielded; false passes it by.
-  /// - Throws: as open(2), for the root alone.
+  /// - Parameter enter: called for each subfolder with a UTF-8 path, after that folder was returned; false skips its
+  ///   content.
+  /// - Throws: as open(2), but only for the root.
   package init(root: String, enter: @escaping (_ relativePath: String) -> Bool) throws(SystemError) {
     try PathRule.check(path: root, "open")
     self.root = root
@@ -41,10 +43,11 @@ package final class FolderWalker {
     levels = [Level(stream: try FolderStream(in: AT_FDCWD, root, path: root, followingLinks: true), prefixLength: 0)]
   }
 
-  /// The next entry, a folder before its content. A folder that cannot be read yields its failure and the walk goes on;
-  /// a folder that vanished has no content and is no failure; one whose name is not UTF-8 is not entered.
+  /// The next entry; a folder comes before its content. If a folder cannot be read, the error is returned and the walk
+  /// continues. A folder that has vanished has no content and is not an error. A folder whose name is not UTF-8 is not
+  /// entered.
   ///
-  /// - Returns: nil at the end, and ever after.
+  /// - Returns: nil at the end and on every later call.
   package func next() -> Result<Entry, SystemError>? {
     if let folder = pending {
       pending = nil
@@ -61,7 +64,8 @@ package final class FolderWalker {
         if found.kind == .folder { pending = entry }
         return .success(entry)
       } catch {
-        // The stream would fail again at the same place: the rest of this folder is given up, not the walk.
+        // The stream would fail again at the same position: only the rest of this folder is skipped, not the rest of
+        // the walk.
         levels.removeLast()
         return .failure(error)
       }
@@ -73,7 +77,7 @@ package final class FolderWalker {
     guard let parent = levels.last, let path = folder.string, enter(path) else { return nil }
     let name = String(decoding: folder.relativePath.dropFirst(parent.prefixLength), as: UTF8.self)
     do throws(SystemError) {
-      // Relative to the open parent, so that neither the length of the path nor a renamed ancestor matters.
+      // The name is opened relative to the parent, so that neither a long path nor a renamed ancestor matters.
       let stream = try FolderStream(in: parent.stream.descriptor, name, path: PathRule.join(root, path))
       prefix = folder.relativePath + [UInt8(ascii: "/")]
       levels.append(Level(stream: stream, prefixLength: prefix.count))

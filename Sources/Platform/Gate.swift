@@ -1,29 +1,29 @@
-/// A budget that threads share, bytes in flight for one. Who asks first is served first, so that a large share is not
-/// starved by small ones.
+/// A budget that threads share, for example of bytes in flight. Requests are served in order, so that small shares do
+/// not starve a large one.
 package final class Gate: Sendable {
   private struct State {
     var used = 0
     var isClosed = false
-    /// The tickets of those who wait, oldest first: as many as there are threads.
+    /// The tickets of the waiting threads, oldest first; at most one per thread.
     var line: [UInt64] = []
     var nextTicket: UInt64 = 0
   }
 
   private let limit: Int
   private let monitor = Monitor(conditions: 1)
-  // Touched under the monitor alone.
+  // Accessed only under the monitor.
   nonisolated(unsafe) private var state = State()
 
-  /// - Parameter limit: in the caller's unit, bytes as a rule.
+  /// - Parameter limit: in the caller's unit, usually bytes.
   package init(limit: Int) {
     self.limit = limit
   }
 
-  /// Takes a share, and blocks until it fits. A share above the limit gets the whole gate for itself, or it could never
-  /// pass.
+  /// Takes a share; blocks until it fits. A share above the limit waits until it has the gate for itself; otherwise it
+  /// could never pass.
   ///
-  /// - Parameter timeoutMilliseconds: nil waits without bound, 0 only looks.
-  /// - Returns: false once the time is over or the gate is closed; then nothing was taken.
+  /// - Parameter timeoutMilliseconds: nil waits without limit, 0 does not wait.
+  /// - Returns: false after the timeout or if the gate is closed; nothing is taken then.
   package func acquire(_ share: Int, timeoutMilliseconds: Int?) -> Bool {
     precondition(share >= 0, "a share of \(share) cannot be taken")
     let deadline = timeoutMilliseconds.map(Deadline.init(afterMilliseconds:))
@@ -35,7 +35,7 @@ package final class Gate: Sendable {
         state.isClosed || (state.line.first == ticket && (state.used == 0 || share <= limit - state.used))
       }
       state.line.removeAll { $0 == ticket }
-      // Whoever is first now may fit, even when this one gave up.
+      // The next thread in line may fit now, even if this one gave up.
       monitor.wakeAll(0)
       guard isServed, !state.isClosed else { return false }
       state.used += share
@@ -43,7 +43,7 @@ package final class Gate: Sendable {
     }
   }
 
-  /// Gives a share back. More than is taken is a mistake of the caller and ends the process.
+  /// Returns a share. Returning more than was taken is a programming error and stops the process.
   package func release(_ share: Int) {
     monitor.locked {
       precondition(share >= 0 && share <= state.used, "\(share) released of \(state.used) taken")
@@ -52,7 +52,7 @@ package final class Gate: Sendable {
     }
   }
 
-  /// Lets nobody in from now on and wakes all who wait. What is taken may still be released.
+  /// Refuses all further requests and wakes all waiting threads. Shares that are taken may still be released.
   func close() {
     monitor.locked {
       state.isClosed = true
@@ -60,6 +60,6 @@ package final class Gate: Sendable {
     }
   }
 
-  /// What is taken now.
+  /// The amount that is taken now.
   package var used: Int { monitor.locked { state.used } }
 }

@@ -1,9 +1,9 @@
 import Glibc
 
-/// Which host, which boot and which user this process is.
+/// The host, the boot and the user of this process.
 package enum HostIdentity {
-  /// A UUID that each boot of the kernel makes anew, the same in all its containers
-  /// (/proc/sys/kernel/random/boot_id, random(4)); empty where /proc is not mounted.
+  /// A UUID that the kernel creates at each boot, the same in all containers of the host
+  /// (/proc/sys/kernel/random/boot_id, random(4)); empty if /proc is not mounted.
   static var bootID: String {
     KernelFile.word("/proc/sys/kernel/random/boot_id") ?? ""
   }
@@ -15,6 +15,6 @@ package enum HostIdentity {
     return withUnsafeBytes(of: &name.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
   }()
 
-  /// The effective uid and gid: the ones that rights are checked against.
+  /// The effective uid and gid, which access rights are checked against.
   package static var userAndGroup: (UInt32, UInt32) { (geteuid(), getegid()) }
 }

@@ -1,12 +1,12 @@
-/// What the kernel tells in small files of /proc and /sys.
+/// Readers for the small files of /proc and /sys.
 enum KernelFile {
-  /// Longer than any that is read here, in bytes: the rest would be left out.
+  /// The read limit in bytes, larger than any file that is read here; the rest of a larger file would be ignored.
   private static let longest = 1 << 20
 
-  /// - Returns: nil where there is none, or none that may be read.
+  /// - Returns: nil if the file does not exist or cannot be read.
   static func text(_ path: String) -> String? {
     guard let file = try? File.open(path, .read) else { return nil }
-    // Their size is 0 as far as fstat(2) knows.
+    // fstat(2) reports the size of these files as 0.
     var bytes = [UInt8](repeating: 0, count: 16 << 10)
     var text: [UInt8] = []
     while text.count < longest {
@@ -19,7 +19,7 @@ enum KernelFile {
     return String(decoding: text, as: UTF8.self)
   }
 
-  /// Its first word.
+  /// The first word of the file.
   static func word(_ path: String) -> String? {
     text(path).map { String(decoding: $0.utf8.prefix { $0 > UInt8(ascii: " ") }, as: UTF8.self) }
   }

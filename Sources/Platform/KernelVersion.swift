@@ -1,6 +1,6 @@
 import Glibc
 
-/// The running kernel's version, of which only the first two numbers mean anything across distributions.
+/// The version of the running kernel. Only the first two numbers are comparable across distributions.
 struct KernelVersion: Comparable {
   let major, minor: Int
 
@@ -11,7 +11,7 @@ struct KernelVersion: Comparable {
     self.minor = minor
   }
 
-  /// - Parameter release: as `uname -r` prints it, "6.1.0-18-amd64"; what cannot be read counts as 0.
+  /// - Parameter release: as `uname -r` prints it, "6.1.0-18-amd64"; a number that cannot be read counts as 0.
   init(release: String) {
     let numbers = release.split { !$0.isNumber }.map { Int($0) ?? 0 }
     self.init(major: numbers.first ?? 0, minor: numbers.dropFirst().first ?? 0)

@@ -1,5 +1,5 @@
-/// Which files are locked by whom (flock), as the kernel tells without touching a lock (proc_locks(5)). Locks of processes
-/// that this one cannot see, those of another container, are left out.
+/// The file locks (flock) that processes hold, as listed by the kernel; no lock is touched (proc_locks(5)). Locks of
+/// processes that this one cannot see, such as those in another container, are missing.
 package struct LockTable: Sendable {
   private struct Key: Hashable {
     let device: UInt64
@@ -10,13 +10,13 @@ package struct LockTable: Sendable {
   private var shared: Set<Key> = []
   private var inodes: Set<UInt64> = []
 
-  /// Empty where /proc is not there.
+  /// The current locks; empty if /proc is not mounted.
   package static func now() -> LockTable { LockTable(KernelFile.text("/proc/locks") ?? "") }
 
-  /// - Parameter text: lines as `12: FLOCK  ADVISORY  WRITE 4711 08:01:131075 0 EOF`.
+  /// - Parameter text: lines such as `12: FLOCK  ADVISORY  WRITE 4711 08:01:131075 0 EOF`.
   init(_ text: String) {
     for line in text.split(separator: "\n") {
-      // A waiting one has an arrow before its kind.
+      // The line of a waiting lock has an arrow before the kind.
       let words = line.split(separator: " ")
       guard words.count >= 6, words[1] == "FLOCK" else { continue }
       let place = words[5].split(separator: ":")
@@ -31,7 +31,8 @@ package struct LockTable: Sendable {
 
   package enum Holder: Sendable, Equatable { case nobody, several, one }
 
-  /// - Parameter anyDevice: on btrfs and overlay stat(2) tells another device than the kernel means.
+  /// - Parameter anyDevice: true also matches by inode alone. On btrfs and overlay, stat(2) reports a different device
+  ///   than the lock table.
   package func holder(of file: FileStatus, anyDevice: Bool = false) -> Holder {
     let key = Key(device: file.device, inode: file.inode)
     if exclusive.contains(key) { return .one }
@@ -39,7 +40,7 @@ package struct LockTable: Sendable {
     return anyDevice && inodes.contains(file.inode) ? .one : .nobody
   }
 
-  /// As the C library packs it (makedev(3)).
+  /// Packs a device number as the C library does (makedev(3)).
   private static func device(_ major: UInt64, _ minor: UInt64) -> UInt64 {
     (major & 0xFFF) << 8 | (major & ~0xFFF) << 32 | minor & 0xFF | (minor & ~0xFF) << 12
   }

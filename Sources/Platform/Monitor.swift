@@ -1,7 +1,7 @@
 import Glibc
 
-/// A mutex with condition variables. `Synchronization.Mutex` has none, and a wait with a bound needs one whose clock is
-/// CLOCK_MONOTONIC. Unchecked: it *is* the lock.
+/// A mutex with condition variables. `Synchronization.Mutex` has none, and a wait with a timeout needs a condition
+/// variable that uses CLOCK_MONOTONIC. `@unchecked` because it *is* the lock.
 final class Monitor: @unchecked Sendable {
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
   private let conditions: UnsafeMutableBufferPointer<pthread_cond_t>
@@ -32,10 +32,10 @@ final class Monitor: @unchecked Sendable {
     return body()
   }
 
-  /// Waits within `locked` until `isMet`, which is evaluated under the lock.
+  /// Waits within `locked` until `isMet` returns true. `isMet` is evaluated under the lock.
   ///
-  /// - Parameter deadline: nil waits without bound.
-  /// - Returns: whether it is met; looked at once more when the time is over.
+  /// - Parameter deadline: nil waits without limit.
+  /// - Returns: whether the condition is met; it is checked once more after the deadline.
   func wait(for index: Int, until deadline: Deadline?, _ isMet: () -> Bool) -> Bool {
     while !isMet() {
       guard let deadline else {
@@ -56,7 +56,7 @@ final class Monitor: @unchecked Sendable {
 
   private func condition(_ index: Int) -> UnsafeMutablePointer<pthread_cond_t> { conditions.baseAddress! + index }
 
-  // These fail for a misuse only, after which no lock can be trusted.
+  // These calls fail only through misuse, after which no lock can be trusted.
   private static func check(_ result: CInt) {
     precondition(result == 0, "a lock failed with error \(result)")
   }

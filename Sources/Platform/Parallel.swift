@@ -1,9 +1,9 @@
 import Synchronization
 
-/// Runs `body` for 0 to `count - 1` on up to `threads` threads, this one among them, and returns when all are done.
-/// - Throws: the first error; what had not begun by then is not begun any more.
+/// Runs `body` for 0 to `count - 1` on up to `threads` threads, including the caller's, and returns when all are done.
+/// - Throws: the first error. No further call of `body` starts after it.
 package func parallel(_ count: Int, threads: Int, _ body: @Sendable (Int) throws -> Void) throws {
-  // The threads end before this function does, which the compiler cannot see.
+  // The threads end before this function returns, which the compiler cannot see.
   try withoutActuallyEscaping(body) { body in
     let work = ParallelWork(count: count, body: body)
     let helpers = (1..<max(1, min(threads, count))).map { number in

@@ -2,22 +2,22 @@ internal import CSystem
 
 /// A glob pattern for paths below a folder, as in .gitignore, but without exceptions.
 ///
-/// - `*`, `?` and `[...]` are those of fnmatch(3), for characters of one name; `\` takes the meaning from the one that follows.
-/// - A pattern without `/` matches a name at any depth. One with `/` matches the whole path.
-/// - `**` between slashes matches any number of folders, also none. `a/**` matches `a` and everything below it.
-/// - A `/` at the end: folders alone.
+/// - `*`, `?` and `[...]` work as in fnmatch(3), on the characters of one name. `\` makes the next character literal.
+/// - A pattern without `/` matches a name at any depth. A pattern with `/` matches the whole path.
+/// - `**` between slashes matches any number of folders, including none. `a/**` matches `a` and everything below it.
+/// - A trailing `/` matches folders only.
 package struct PathPattern: Sendable, Equatable {
   private let components: [String]
   private let matchesAnyDepth: Bool
   private let matchesFoldersOnly: Bool
 
-  /// Why a text cannot be meant as a pattern, with the fix: `write / between folders`.
+  /// The reason why a text is not a valid pattern, with the fix: `write / between folders`.
   package struct Fault: Error, CustomStringConvertible {
     package let description: String
     init(_ description: String) { self.description = description }
   }
 
-  /// What a `\` may precede. Before anything else it is a mistake: a folder's separator on Windows.
+  /// The characters that a `\` may precede. Before any other character it is a mistake: a Windows folder separator.
   private static let special = Set("*?[]\\{}!,;# ".utf8)
 
   package init(_ text: String) throws(Fault) {
@@ -82,7 +82,7 @@ package struct PathPattern: Sendable, Equatable {
     system_name_matches(Characters.shared.locale, pattern, name) == 1
   }
 
-  /// Never freed, and read by all threads.
+  /// The locale for matching; never freed, and read by all threads.
   private struct Characters: @unchecked Sendable {
     static let shared = Characters()
     let locale = system_characters()

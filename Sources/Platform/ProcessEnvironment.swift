@@ -2,7 +2,7 @@ internal import CSystem
 
 /// The environment variables that the process was started with.
 package enum ProcessEnvironment {
-  /// By name. Of a name that comes twice the first counts, as getenv(3) has it.
+  /// The variables by name. If a name occurs twice, the first one counts, as in getenv(3).
   package static func read() -> [String: String] {
     var variables: [String: String] = [:]
     guard var entry = system_environment() else { return variables }

@@ -1,12 +1,14 @@
 internal import CSystem
 
-/// What the system lets this process have.
+/// The limits that the system sets for this process.
 package struct ProcessLimits: Equatable, Sendable {
-  /// Descriptors at a time (RLIMIT_NOFILE); 0: unknown.
+  /// The maximum number of open descriptors (RLIMIT_NOFILE); 0 if unknown.
   package var openFiles: Int
-  /// In bytes, of the whole control group, which a container is; nil: no limit, or none that shows from here.
+  /// The memory limit of the whole control group (the container), in bytes; nil if there is none, or none that is
+  /// visible from here.
   package var memory: Int?
-  /// Folders that all processes of this user may watch, and how many processes may watch some; nil: unknown.
+  /// The number of folders that all processes of this user may watch, and the number of inotify instances they may
+  /// create; nil if unknown.
   package var inotifyWatches: Int?
   package var inotifyInstances: Int?
 
@@ -17,11 +19,11 @@ package struct ProcessLimits: Equatable, Sendable {
       inotifyInstances: KernelFile.number("/proc/sys/fs/inotify/max_user_instances"))
   }
 
-  /// In a container its own group is the root of what is mounted (cgroups(7)).
+  /// In a container, the root of the mounted hierarchy is the container's own group (cgroups(7)).
   private static var groupMemory: Int? {
     let second = KernelFile.number("/sys/fs/cgroup/memory.max")
     let first = KernelFile.number("/sys/fs/cgroup/memory/memory.limit_in_bytes")
-    // Without a limit the second version says "max", the first one a number near 2^63.
+    // Without a limit, version 2 reports "max" and version 1 a number near 2^63.
     return (second ?? first).flatMap { $0 < 1 << 60 ? $0 : nil }
   }
 }

@@ -1,10 +1,10 @@
 import Glibc
 
-/// What this process uses, as the kernel counts it (getrusage(2), proc(5)).
+/// The resources that this process uses, as counted by the kernel (getrusage(2), proc(5)).
 package struct ProcessStatistics: Sendable {
   /// User and system time since the start.
   package let processorSeconds: Double
-  /// In bytes, now.
+  /// Resident memory in bytes, now.
   package let residentMemory: Int
   package let openFiles: Int
 
@@ -14,7 +14,7 @@ package struct ProcessStatistics: Sendable {
     let seconds = { (time: timeval) in Double(time.tv_sec) + Double(time.tv_usec) / 1_000_000 }
     return ProcessStatistics(
       processorSeconds: seconds(usage.ru_utime) + seconds(usage.ru_stime), residentMemory: residentPages() * pageSize,
-      // Its own descriptor is one of them while the folder is listed.
+      // The listing itself uses one of the descriptors.
       openFiles: max(0, ((try? Folder.open("/proc/self/fd").names().count) ?? 1) - 1))
   }
 

@@ -1,12 +1,13 @@
 internal import CCrypto
 
-/// SHA-256 (FIPS 180-4), by libcrypto with the CPU's own instructions. A value: a copy goes its own way from where it
-/// was made. libcrypto without SHA-256 (a broken OPENSSL_CONF) and no memory end the process.
+/// SHA-256 (FIPS 180-4), computed by libcrypto with the CPU's own instructions. It is a value: a copy continues
+/// independently. The process stops if libcrypto lacks SHA-256 (a broken OPENSSL_CONF) or if there is no memory.
 public struct SHA256: Sendable {
-  /// The version of libcrypto that runs: `3.0.15`.
+  /// The version of the loaded libcrypto: `3.0.15`.
   public static var libraryVersion: String { OpenSSL_version(OPENSSL_VERSION_STRING).map { String(cString: $0) } ?? "" }
 
-  // OpenSSL 3 looks an algorithm up by name each time that one is not fetched, which costs more than a small image.
+  // Unless an algorithm is fetched once, OpenSSL 3 looks it up by name on each use, which costs more than a small
+  // image.
   nonisolated(unsafe) fileprivate static let algorithm: OpaquePointer = {
     guard let algorithm = EVP_MD_fetch(nil, "SHA256", nil) else {
       fatalError("libcrypto offers no SHA-256: check the providers that OPENSSL_CONF names")
@@ -20,14 +21,14 @@ public struct SHA256: Sendable {
     context = Context()
   }
 
-  /// Adds bytes; any number of calls gives what one call with all of them gives.
+  /// Adds bytes. Several calls give the same result as one call with all of the bytes.
   public mutating func update(_ bytes: UnsafeRawBufferPointer) {
     if !isKnownUniquelyReferenced(&context) { context = Context(copying: context) }
     guard let start = bytes.baseAddress else { return }
     Self.check(EVP_DigestUpdate(context.pointer, start, bytes.count))
   }
 
-  /// The digest of all that was added. The value is as new afterwards.
+  /// The digest of all bytes added so far. The value is reset afterwards.
   public mutating func finish() -> Digest {
     if !isKnownUniquelyReferenced(&context) { context = Context(copying: context) }
     let digest = Self.digest { EVP_DigestFinal_ex(context.pointer, $0, nil) }
@@ -52,7 +53,8 @@ public struct SHA256: Sendable {
   }
 }
 
-/// OpenSSL's context, freed with its owner. Unchecked: `SHA256` changes it only while it holds the one reference.
+/// OpenSSL's context, freed with its owner. `@unchecked` because `SHA256` changes it only while it holds the sole
+/// reference.
 private final class Context: @unchecked Sendable {
   let pointer: OpaquePointer
 

@@ -1,7 +1,7 @@
-/// What files and shells leave around the value of an environment variable: white space, the line ends of Windows, a byte-order
-/// mark, quotes.
+/// Cleans the values of environment variables from what files and shells leave around them: white space, Windows line
+/// ends, a byte-order mark, quotes.
 package enum SettingText {
-  /// Without white space and byte-order marks at both ends.
+  /// The text without white space and byte-order marks at both ends.
   static func trimmed(_ text: some StringProtocol) -> String {
     var scalars = Substring(text).unicodeScalars
     while let first = scalars.first, isSpace(first) { scalars.removeFirst() }
@@ -9,7 +9,8 @@ package enum SettingText {
     return String(Substring(scalars))
   }
 
-  /// The same, and without quotes that surround all of it: no value needs them, and `docker --env-file` keeps them.
+  /// The text trimmed, and without quotes that enclose all of it: no value needs them, and `docker --env-file` keeps
+  /// them.
   package static func unquoted(_ text: some StringProtocol) -> String {
     let value = trimmed(text)
     for quote: Unicode.Scalar in ["\"", "'"] {
@@ -22,7 +23,8 @@ package enum SettingText {
     return value
   }
 
-  /// A secret: anything may be part of it, except for line ends at its end and a byte-order mark at its beginning.
+  /// The text of a secret. Only line ends at its end and a byte-order mark at its start are removed; anything else may
+  /// be part of it.
   package static func secret(_ text: some StringProtocol) -> String {
     var scalars = Substring(text).unicodeScalars
     if scalars.first == "\u{FEFF}" { scalars.removeFirst() }

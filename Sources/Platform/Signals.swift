@@ -1,12 +1,13 @@
 internal import CSystem
 import Glibc
 
-/// The signals that ask a process to end, taken by a thread as ordinary events: nothing runs in a signal handler.
+/// Handles the signals that ask a process to stop. A thread receives them as ordinary events; no code runs in a signal
+/// handler.
 package enum Signals {
-  /// Takes SIGTERM and SIGINT: the first sets the flag, each further one calls `secondSignal`, on a thread of its own.
-  /// Ignores SIGPIPE, so that a closed connection is an error of its write.
+  /// Receives SIGTERM and SIGINT on a thread of its own: the first signal sets the flag, each further one calls
+  /// `secondSignal`. Ignores SIGPIPE, so that writing to a closed connection returns an error.
   ///
-  /// Call it first in `main`, once: the signals are blocked in this thread and in those that are started later.
+  /// Call it once, first in `main`: it blocks the signals in the calling thread and in all threads started later.
   package static func stop(on flag: StopFlag, secondSignal: @escaping @Sendable () -> Void) {
     _ = signal(SIGPIPE, SIG_IGN)
     var signals = stopSignals()

@@ -1,9 +1,9 @@
 import Synchronization
 
-/// Set once, by whoever wants a service to end; looked at, or waited for, by whatever runs in it.
+/// A flag that asks a service to stop. It is set once, and can be checked or waited for.
 package final class StopFlag: Sendable {
   private let monitor = Monitor(conditions: 1)
-  // Beside the lock, so that a hot loop may look at it for the price of a load.
+  // Outside of the lock, so that a hot loop can check it for the price of one load.
   private let value = Atomic(false)
 
   package init() {}
@@ -17,9 +17,9 @@ package final class StopFlag: Sendable {
     }
   }
 
-  /// Waits at most that long, an interruptible sleep.
+  /// Waits at most that long: an interruptible sleep.
   ///
-  /// - Returns: true once it is set.
+  /// - Returns: true if the flag is set.
   package func wait(milliseconds: Int) -> Bool {
     let deadline = Deadline(afterMilliseconds: milliseconds)
     return monitor.locked { monitor.wait(for: 0, until: deadline) { isSet } }

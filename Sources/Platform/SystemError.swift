@@ -1,17 +1,17 @@
 internal import CSystem
 import Glibc
 
-/// A system call that failed: what was tried, on what, why, and what to do about it.
+/// A failed system call: what was tried, on what, why it failed, and how to fix it.
 package struct SystemError: Error, CustomStringConvertible, Sendable, Equatable {
   /// The `errno` of the call (errno(3)).
   package let code: CInt
-  /// What was tried, as a verb that follows "cannot": "open", "rename".
+  /// The attempted operation, as a verb that follows "cannot": "open", "rename".
   let operation: String
-  /// What it was tried on, a path as a rule.
+  /// The object of the operation, usually a path.
   let subject: String
 
-  // A default argument is evaluated after the others, so whatever builds `subject` must not touch errno: the modules'
-  // own calls go through `retrying`, which saves it first.
+  // A default argument is evaluated after the explicit ones, so an expression for `subject` must not change errno.
+  // Calls within these modules use `retrying`, which saves errno first.
   package init(_ operation: String, _ subject: String, code: CInt = errno) {
     self.operation = operation
     self.subject = subject
@@ -21,11 +21,11 @@ package struct SystemError: Error, CustomStringConvertible, Sendable, Equatable 
   /// One or two sentences: `cannot open images/a.jpg: permission denied. Give uid 1000 read access ...`.
   package var description: String { cure.map { "\(summary). \($0)" } ?? summary }
 
-  /// Without the cure: `cannot open images/a.jpg: permission denied`.
+  /// The description without the fix: `cannot open images/a.jpg: permission denied`.
   package var summary: String { "cannot \(operation) \(subject): \(meaning)" }
 
-  /// Whether the host is at fault (space, quota, rights, descriptors, memory, disk) and not the name or the bytes:
-  /// then the same call may succeed later, unchanged.
+  /// Whether the cause is the host (space, quota, rights, descriptors, memory, disk) and not the name or the bytes. The
+  /// same call may then succeed later, unchanged.
   package var isEnvironmental: Bool {
     switch code {
     case ENOSPC, EDQUOT, EIO, EROFS, EMFILE, ENFILE, ENOMEM, EACCES, EPERM, ESTALE: true
@@ -36,7 +36,7 @@ package struct SystemError: Error, CustomStringConvertible, Sendable, Equatable 
   /// The C library's text for the code, as the middle of a sentence: "permission denied".
   var meaning: String {
     if code == ENOSPC, operation == Self.watching { return "no inotify watch is left" }
-    // glibc's strerror is thread safe since 2.32; the text of a known code is a constant in every release.
+    // glibc's strerror is thread-safe since 2.32. In every release, the text of a known code is a constant.
     guard let text = strerror(code) else { return "error \(code)" }
     let sentence = String(cString: text)
     return sentence.prefix(2).allSatisfy(\.isUppercase)
@@ -45,10 +45,11 @@ package struct SystemError: Error, CustomStringConvertible, Sendable, Equatable 
 }
 
 extension SystemError {
-  /// The verb of `FolderEvents`, whose ENOSPC and EMFILE are not about disks and descriptors.
+  /// The verb of `FolderEvents`, for which ENOSPC and EMFILE can mean an inotify limit instead of a full disk or too
+  /// many open files.
   static let watching = "watch"
 
-  /// What to do about it, a sentence without its full stop; nil where that depends.
+  /// How to fix it, as a sentence without its full stop; nil if that depends on the situation.
   package var cure: String? {
     switch code {
     case EACCES, EPERM:
@@ -57,7 +58,7 @@ extension SystemError {
     case ENOSPC where operation == Self.watching:
       return "Raise the limit: sysctl fs.inotify.max_user_watches=1048576"
     case EMFILE where operation == Self.watching:
-      // One code for two limits.
+      // One code stands for two limits.
       let files = "the limit of open files, now \(system_open_file_limit()) (ulimit -n)"
       return "Raise the limit: sysctl fs.inotify.max_user_instances=1024, or \(files)"
     case ENOSPC: return "Free space or inodes on that file system (df -h, df -i), or choose another folder"
@@ -99,7 +100,7 @@ extension SystemError {
   }
 }
 
-/// Calls until no signal interrupts it. `errno` is saved before anything else can change it.
+/// Repeats the call until no signal interrupts it. `errno` is saved before anything else can change it.
 @discardableResult
 func retrying<Result: SignedInteger>(
   _ operation: String, _ subject: @autoclosure () -> String, _ call: () -> Result

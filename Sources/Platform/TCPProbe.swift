@@ -1,15 +1,15 @@
 import Glibc
 import Synchronization
 
-/// Whether a TCP connection can be had from here, and what answers on it.
+/// Tests whether a TCP connection can be made from here, and what answers on it.
 package enum TCPProbe {
   package enum Outcome: Sendable, Equatable {
     case connected
-    /// The name leads nowhere; the resolver's words.
+    /// The name cannot be resolved; the text is the resolver's.
     case unresolved(String)
-    /// Somebody said no: `connection refused`, `no route to host`.
+    /// The connection was refused or is impossible: `connection refused`, `no route to host`.
     case failed(String)
-    /// Nobody said anything in time.
+    /// There was no answer in time.
     case silent
   }
 
@@ -26,8 +26,9 @@ package enum TCPProbe {
     package var description: String { host.utf8.contains(UInt8(ascii: ":")) ? "[\(host)]:\(port)" : "\(host):\(port)" }
   }
 
-  /// Tries all at once.
-  /// - Returns: one for each, after the time at the latest: the C library's resolver has no bound of its own.
+  /// Tries all addresses at the same time.
+  /// - Returns: one outcome per address, at the latest after the timeout. The threads are not joined, because the C
+  ///   library's resolver has no timeout of its own.
   package static func connect(to addresses: [Address], timeoutMilliseconds: Int) -> [Outcome] {
     let outcomes = Results(count: addresses.count)
     let deadline = Deadline(afterMilliseconds: timeoutMilliseconds)
@@ -58,8 +59,8 @@ package enum TCPProbe {
     }
   }
 
-  /// Sends a request and reads its answer, each with its length before it (4 bytes, the highest first).
-  /// - Returns: nil if no answer of at most 64 KiB comes in time. The C library's resolver has no bound of its own.
+  /// Sends a request and reads its answer. Each is preceded by its length (4 bytes, big-endian).
+  /// - Returns: nil if no answer of at most 64 KiB arrives in time. The C library's resolver has no timeout of its own.
   package static func ask(_ address: Address, _ request: [UInt8], timeoutMilliseconds: Int) -> [UInt8]? {
     let deadline = Deadline(afterMilliseconds: timeoutMilliseconds)
     var answer: [UInt8]?
@@ -101,7 +102,7 @@ package enum TCPProbe {
     return bytes
   }
 
-  /// As `poll`: 1 once it is ready, 0 when the time is up, -1 where it failed.
+  /// As `poll`: 1 once the descriptor is ready, 0 after the deadline, -1 on failure.
   private static func wait(for event: Int32, of descriptor: CInt, _ deadline: Deadline) -> CInt {
     var request = pollfd(fd: descriptor, events: Int16(event), revents: 0)
     while true {
@@ -110,7 +111,7 @@ package enum TCPProbe {
     }
   }
 
-  /// - Parameter body: given the connected socket, which does not block.
+  /// - Parameter body: receives the connected socket, which is non-blocking.
   private static func connect(
     to address: Address, _ deadline: Deadline, body: (_ descriptor: CInt) -> Void = { _ in }
   ) -> Outcome {

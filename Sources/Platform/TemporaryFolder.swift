@@ -1,6 +1,6 @@
 import Glibc
 
-/// A folder of its own under `TMPDIR`, or `/tmp`.
+/// A new folder under `TMPDIR`, or under `/tmp` if that is not set.
 package final class TemporaryFolder: Sendable {
   package let path: String
 

@@ -1,14 +1,14 @@
-/// Lets those who have drawn a number do something one at a time and in the order of their numbers, on whatever thread each
-/// of them is.
+/// Lets holders of numbers proceed one at a time, in the order of their numbers and on any thread.
 package final class Turnstile: Sendable {
   private let monitor = Monitor(conditions: 1)
-  // Touched under the monitor alone.
+  // Accessed only under the monitor.
   nonisolated(unsafe) private var drawn = 0
   nonisolated(unsafe) private var next = 0
 
   package init() {}
 
-  /// Draws the next number, from 0 on. Whoever has one must `pass` with it, once: those behind wait for that.
+  /// Draws the next number, starting at 0. Each holder must call `pass` exactly once: the holders of higher numbers
+  /// wait for it.
   package func number() -> Int {
     monitor.locked {
       defer { drawn += 1 }
@@ -16,7 +16,7 @@ package final class Turnstile: Sendable {
     }
   }
 
-  /// Waits until all numbers before have passed, without bound, and does it.
+  /// Waits without limit until all lower numbers have passed, then runs `body`.
   package func pass<Result, Failure: Error>(
     _ number: Int, _ body: () throws(Failure) -> Result
   ) throws(Failure) -> Result {

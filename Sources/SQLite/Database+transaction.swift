@@ -1,10 +1,11 @@
 internal import CSQLite
 
 extension Database {
-  /// Runs the body in a transaction that has the write lock from its start (BEGIN IMMEDIATE), so that what it reads
-  /// cannot change before it writes. All of it is on the disk when this returns, or nothing of it is done.
+  /// Runs the body in a transaction that has the write lock from its start (BEGIN IMMEDIATE), so that what the body
+  /// reads cannot change before it writes. When this returns, all of its changes are on disk; if it throws, none are
+  /// made.
   ///
-  /// - Throws: busy after the busy timeout, whatever the body throws, and what COMMIT throws; rolled back in each case.
+  /// - Throws: busy after the busy timeout, any error of the body, and any error of COMMIT; rolled back in each case.
   package func transaction<Result>(_ body: () throws -> Result) throws -> Result {
     try execute(Self.begin)
     do {
@@ -19,7 +20,7 @@ extension Database {
 
   /// Begins a transaction with the write lock (BEGIN IMMEDIATE).
   ///
-  /// - Returns: false when another connection still has it after the busy timeout.
+  /// - Returns: false if another connection still has the lock after the busy timeout.
   package func tryBegin() throws(SQLiteError) -> Bool {
     do {
       try execute(Self.begin)
@@ -29,14 +30,14 @@ extension Database {
     }
   }
 
-  /// Ends the transaction: its changes are on the disk when this returns. After an error it is still open, as a rule.
+  /// Commits the transaction: its changes are on disk when this returns. After an error it is usually still open.
   package func commit() throws(SQLiteError) {
     try execute("COMMIT")
   }
 
-  /// Undoes the transaction; nothing outside of one.
+  /// Rolls back the transaction; does nothing outside of one.
   package func rollback() {
-    // Some errors (full disk, I/O) have rolled back already.
+    // Some errors (full disk, I/O) have already rolled back.
     guard let handle, sqlite3_get_autocommit(handle) == 0 else { return }
     try? execute("ROLLBACK")
   }

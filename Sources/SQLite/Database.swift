@@ -1,43 +1,45 @@
 internal import CSQLite
 import Glibc
 
-/// One connection to an SQLite database. Used by one thread at a time; unchecked because SQLite serialises the calls
-/// itself (SQLITE_OPEN_FULLMUTEX), so that even a mistake there breaks no memory.
+/// One connection to an SQLite database. Used by one thread at a time. `@unchecked` because SQLite serialises the calls
+/// itself (SQLITE_OPEN_FULLMUTEX), so that even a mistake there corrupts no memory.
 package final class Database: @unchecked Sendable {
-  /// The version of SQLite that runs: `3.40.1`.
+  /// The version of the loaded SQLite: `3.40.1`.
   package static var libraryVersion: String { String(cString: sqlite3_libversion()) }
 
   let path: String
   /// nil once it is closed.
   private(set) var handle: OpaquePointer?
 
-  /// Opens the database, and makes it when there is none, in a folder that exists. WAL, synchronous=FULL (a commit is on
-  /// the disk when it returns) and foreign keys are on.
+  /// Opens the database, and creates it if it does not exist; its folder must exist. WAL, synchronous=FULL (a commit is
+  /// on disk when it returns) and foreign keys are on.
   ///
   /// - Parameters:
-  ///   - path: of the file; `:memory:` for none.
+  ///   - path: of the file; `:memory:` for a database without one.
   ///   - busyTimeoutMilliseconds: how long a call waits for another connection's lock before it fails as busy.
-  ///   - exclusive: keeps the lock while open and does without shared memory, for file systems that have none.
-  /// - Throws: SQLITE_CANTOPEN, SQLITE_NOTADB, and busy when another connection keeps its lock.
+  ///   - exclusive: keeps the lock while open and uses no shared memory, for file systems that do not support it.
+  /// - Throws: SQLITE_CANTOPEN, SQLITE_NOTADB, and busy if another connection keeps its lock.
   package init(path: String, busyTimeoutMilliseconds: Int, exclusive: Bool = false) throws(SQLiteError) {
     self.path = path
     if path.isEmpty || path.utf8.contains(0) {
-      // SQLite would open a temporary database for an empty path, and would end the other one at the NUL.
+      // SQLite would open a temporary database for an empty path, and would cut the other path at the NUL.
       throw SQLiteError(code: SQLITE_CANTOPEN, message: "not a path", path: path, sql: nil)
     }
     let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_EXRESCODE
     let result = sqlite3_open_v2(path, &handle, flags, nil)
-    // A failed open leaves a handle too. All properties are set by now, so a throw releases it through the deinit.
+    // A failed open leaves a handle too. All properties are set by now, so a throw releases the handle through deinit.
     guard result == SQLITE_OK else { throw error(result, sql: nil) }
     sqlite3_busy_timeout(handle, CInt(clamping: busyTimeoutMilliseconds))
     try configure(exclusive: exclusive, retryingFor: busyTimeoutMilliseconds)
   }
 
-  /// Opens a database that is there, to look at it beside those who use it: nothing of it is changed, and nobody waits.
+  /// Opens an existing database for reading, next to the connections that use it. It changes nothing and makes nobody
+  /// wait.
   ///
-  /// While others use it, what they have committed is seen. Where nobody does, or left it in a crash, the file alone is
-  /// read, as it is: SQLite's own files beside it would have to be made, and they would be this user's.
-  /// - Throws: SQLITE_CANTOPEN, SQLITE_NOTADB, and busy when another connection keeps its lock.
+  /// If `-wal` and `-shm` files are accessible, everything that other connections have committed is visible. Otherwise,
+  /// as when nobody uses the database and no crash left those files behind, only the main file is read, as it is:
+  /// SQLite would have to create those files, and this user would own them.
+  /// - Throws: SQLITE_CANTOPEN, SQLITE_NOTADB, and busy if another connection keeps its lock.
   package init(reading path: String) throws(SQLiteError) {
     self.path = path
     let flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_EXRESCODE
@@ -46,7 +48,7 @@ package final class Database: @unchecked Sendable {
     guard result == SQLITE_OK else { throw error(result, sql: nil) }
   }
 
-  /// A path as SQLite reads addresses (sqlite.org/uri.html).
+  /// A path as an SQLite URI (sqlite.org/uri.html).
   private static func address(_ path: String) -> String {
     var address = Array("file:".utf8)
     for byte in path.utf8 {
@@ -64,25 +66,26 @@ package final class Database: @unchecked Sendable {
     close()
   }
 
-  /// Runs one or several statements; what they return is dropped.
+  /// Runs one or more statements and discards their rows.
   package func execute(_ sql: String) throws(SQLiteError) {
     let handle = try open(sql: sql)
     let result = sqlite3_exec(handle, sql, nil, nil, nil)
     if result != SQLITE_OK { throw error(result, sql: sql) }
   }
 
-  /// Compiles one statement, to be kept and run many times. It keeps the database open and is void once that is closed.
+  /// Compiles one statement, to be kept and run many times. It keeps the database alive and cannot run once that is
+  /// closed.
   package func prepare(_ sql: String) throws(SQLiteError) -> Statement {
     try Statement(database: self, sql: sql)
   }
 
-  /// The row id of the last successful INSERT of this connection; 0 before the first.
+  /// The row id of this connection's last successful INSERT; 0 before the first.
   package var lastInsertedRow: Int64 { handle.map(sqlite3_last_insert_rowid) ?? 0 }
 
-  /// The rows that the last INSERT, UPDATE or DELETE changed.
+  /// The number of rows that the last INSERT, UPDATE or DELETE changed.
   var changes: Int { handle.map { Int(sqlite3_changes64($0)) } ?? 0 }
 
-  /// The number that the schema's version is kept in; 0 in a new database.
+  /// The version of the schema, as stored in the database; 0 in a new one.
   package func userVersion() throws(SQLiteError) -> Int {
     try number("PRAGMA user_version")
   }
@@ -90,14 +93,14 @@ package final class Database: @unchecked Sendable {
   /// - Parameter version: 32 bits, signed.
   package func setUserVersion(_ version: Int) throws(SQLiteError) {
     let sql = "PRAGMA user_version = \(version)"
-    // SQLite would take another number in silence.
+    // SQLite would silently store another number.
     if Int32(exactly: version) == nil { throw misuse("the version \(version) needs more than 32 bits", sql: sql) }
     try execute(sql)
   }
 
-  /// Looks at every page and index of the database.
+  /// Checks every page and index of the database.
   ///
-  /// - Returns: the first fault, in SQLite's words; nil where there is none.
+  /// - Returns: the first fault, in SQLite's words; nil if there is none.
   package func integrityFault() throws(SQLiteError) -> String? {
     var fault = ""
     try prepare("PRAGMA integrity_check(1)").rows([]) { (row: Row) throws(SQLiteError) -> Bool in
@@ -107,7 +110,7 @@ package final class Database: @unchecked Sendable {
     return fault == "ok" ? nil : fault
   }
 
-  /// True where the file was removed, or another one stands under its name: what is written here, nobody finds again.
+  /// True if the file was removed or another file has its name: nobody will find what is written here.
   package var hasMoved: Bool {
     var moved: CInt = 0
     guard let handle, sqlite3_file_control(handle, nil, SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK else {
@@ -116,7 +119,8 @@ package final class Database: @unchecked Sendable {
     return moved != 0
   }
 
-  /// Finalises the statements, rolls back what is open and closes the connection; nothing when it is closed already.
+  /// Finalises the statements, rolls back an open transaction and closes the connection. Does nothing if it is already
+  /// closed.
   package func close() {
     guard let open = handle else { return }
     handle = nil
@@ -136,7 +140,7 @@ extension Database {
   func error(_ result: CInt, sql: String?) -> SQLiteError {
     let text = handle.flatMap { sqlite3_errcode($0) == SQLITE_OK ? nil : sqlite3_errmsg($0) } ?? sqlite3_errstr(result)
     let code = handle.map(sqlite3_extended_errcode) ?? result
-    // The connection's code belongs to the last call of all; the result is this one's.
+    // The connection's code belongs to the latest call of all; `result` belongs to this one.
     return SQLiteError(
       code: code & 0xFF == result & 0xFF ? code : result, message: text.map { String(cString: $0) } ?? "unknown error",
       path: path, sql: sql, systemCode: handle.map(sqlite3_system_errno) ?? 0)
@@ -157,10 +161,11 @@ extension Database {
   }
 
   private func configure(exclusive: Bool, retryingFor milliseconds: Int) throws(SQLiteError) {
-    // Before WAL: only then does SQLite keep the WAL's index in the heap and not in shared memory.
+    // Before WAL: only then does SQLite keep the WAL's index in the heap instead of shared memory.
     if exclusive { try execute("PRAGMA locking_mode = EXCLUSIVE") }
-    // SQLite does not wait where two connections turn one new database to WAL: it fails at once, against a deadlock.
-    // By the clock: where another connection keeps its lock, SQLite has waited for the whole timeout in each attempt.
+    // If two connections switch one new database to WAL, SQLite does not wait: it fails at once to avoid a deadlock.
+    // The retries are limited by time, not by count: if another connection keeps its lock, SQLite has waited for the
+    // whole timeout in each attempt.
     let end = ContinuousClock.now + .milliseconds(milliseconds)
     while true {
       do throws(SQLiteError) {
@@ -181,7 +186,7 @@ extension Database {
       mode = row.text(0)
       return false
     }
-    // A refusal is an answer, not an error: the mode stays what it was.
+    // A refusal is a result, not an error: the mode stays unchanged.
     guard ["wal", "memory"].contains(mode) else {
       let message = "the file system allows no write-ahead log, the journal stays \"\(mode)\""
       throw SQLiteError(code: SQLiteError.noSharedMemory, message: message, path: path, sql: sql)

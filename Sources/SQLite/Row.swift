@@ -1,7 +1,7 @@
 internal import CSQLite
 
-/// The row that a statement stands on, valid within the closure that it was given to. Columns count from 0; a value of
-/// another type is converted as SQLite does it (sqlite.org/c3ref/column_blob.html).
+/// The current row of a statement, valid only within the closure that receives it. Columns count from 0. A value of
+/// another type is converted by SQLite's rules (sqlite.org/c3ref/column_blob.html).
 package struct Row {
   let statement: OpaquePointer
 
@@ -11,9 +11,9 @@ package struct Row {
   /// 0 for NULL.
   func real(_ column: Int32) -> Double { sqlite3_column_double(statement, column) }
 
-  /// Empty for NULL; what is not UTF-8 is repaired.
+  /// Empty for NULL; invalid UTF-8 is repaired.
   package func text(_ column: Int32) -> String {
-    // The pointer first: asking for it may convert, and the length is that of the converted value.
+    // The pointer comes first: requesting it may convert the value, and the length is that of the converted value.
     guard let start = sqlite3_column_text(statement, column) else { return "" }
     let count = Int(sqlite3_column_bytes(statement, column))
     return String(decoding: UnsafeBufferPointer(start: start, count: count), as: UTF8.self)

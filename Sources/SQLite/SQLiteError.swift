@@ -1,17 +1,17 @@
 internal import CSQLite
 import Glibc
 
-/// What SQLite refused: its code and words, where, on which statement, and what to do about it.
+/// An error of SQLite: its code and message, the database, the statement, and how to fix it.
 package struct SQLiteError: Error, CustomStringConvertible, Sendable {
   /// The extended result code (sqlite.org/rescode.html).
   let code: CInt
-  /// SQLite's own words.
+  /// The message of SQLite.
   package let message: String
-  /// The database's.
+  /// The path of the database.
   let path: String
-  /// The statement; nil where there was none.
+  /// The statement; nil if there is none.
   let sql: String?
-  /// The `errno` behind it; 0 where there was none.
+  /// The underlying `errno`; 0 if there is none.
   let systemCode: CInt
 
   init(code: CInt, message: String, path: String, sql: String?, systemCode: CInt = 0) {
@@ -28,30 +28,30 @@ package struct SQLiteError: Error, CustomStringConvertible, Sendable {
     return summary + statement + (cure.map { ". \($0)" } ?? "")
   }
 
-  /// Without the statement and the cure.
+  /// The description without the statement and the fix.
   package var summary: String { "cannot use the database \(path): \(message) (SQLite \(code))" }
 
-  /// Another connection holds a lock: the same call may succeed later. Covers every extension of SQLITE_BUSY
+  /// True if another connection holds a lock: the same call may succeed later. Covers every extension of SQLITE_BUSY
   /// (BUSY_SNAPSHOT, BUSY_RECOVERY) and of SQLITE_LOCKED.
   package var isBusy: Bool { [SQLITE_BUSY, SQLITE_LOCKED].contains(primaryCode) }
 
-  /// The host is at fault (space, disk, rights, memory), not the statement or its values.
+  /// True if the cause is the host (space, disk, rights, memory), not the statement or its values.
   package var isEnvironmental: Bool {
     [SQLITE_FULL, SQLITE_IOERR, SQLITE_READONLY, SQLITE_CANTOPEN, SQLITE_NOMEM, SQLITE_PERM].contains(primaryCode)
   }
 
-  /// The file is not what SQLite wrote: no later call will do better.
+  /// True if the file is not what SQLite wrote: no later call will succeed.
   package var isCorrupt: Bool { [SQLITE_CORRUPT, SQLITE_NOTADB].contains(primaryCode) }
 
-  // The low byte of an extended code is the code that it extends.
+  // The low byte of an extended code is the primary code.
   private var primaryCode: CInt { code & 0xFF }
 
   /// The extended code for a file system that cannot share memory between processes (SQLITE_IOERR_SHMMAP).
   static let noSharedMemory = SQLITE_IOERR | 21 << 8
 
-  /// What to do about it, a sentence without its full stop; nil where that depends.
+  /// How to fix it, as a sentence without its full stop; nil if that depends on the situation.
   package var cure: String? {
-    // SQLite says of any file that it cannot open the same.
+    // SQLite reports every file that it cannot open in the same way.
     if [EMFILE, ENFILE].contains(systemCode) { return "Raise the limit of open files (ulimit -n, LimitNOFILE=)" }
     if code == Self.noSharedMemory { return "Put it on a local file system, or open it for one process alone" }
     return switch primaryCode {

@@ -1,11 +1,11 @@
 internal import CSQLite
 
-/// A compiled statement, run any number of times: each call binds its values anew and leaves nothing open behind.
-/// Used by one thread at a time, the one that uses its database.
+/// A compiled statement that can run any number of times. Each run binds its values again and leaves nothing open. Used
+/// by one thread at a time, the one that uses its database.
 package final class Statement {
   private let database: Database
   private let sql: String
-  // Not to be touched once the database is closed, which finalises it.
+  // Must not be used once the database is closed, which finalises it.
   private let handle: OpaquePointer
   private var isRunning = false
 
@@ -31,7 +31,7 @@ package final class Statement {
     guard result == SQLITE_OK else { throw database.error(result, sql: sql) }
     guard let handle else { throw database.misuse("there is no statement", sql: sql) }
     self.handle = handle
-    // SQLite compiles the first and leaves the rest in silence.
+    // SQLite compiles the first statement and silently ignores the rest.
     if !isWhole { throw database.misuse("only one statement can be prepared", sql: sql) }
   }
 
@@ -39,21 +39,21 @@ package final class Statement {
     if database.handle != nil { sqlite3_finalize(handle) }
   }
 
-  /// Runs it to its end; rows are dropped.
+  /// Runs the statement to its end and discards its rows.
   package func run(_ values: Value...) throws(SQLiteError) { try run(values) }
 
-  /// Runs it to its end; rows are dropped.
+  /// Runs the statement to its end and discards its rows.
   package func run(_ values: [Value]) throws(SQLiteError) {
     try rows(values) { (_: Row) throws(SQLiteError) -> Bool in true }
   }
 
-  /// Runs it for its first row.
+  /// Runs the statement for its first row.
   ///
-  /// - Parameter row: valid within the closure only.
-  /// - Returns: nil when there is no row.
+  /// - Parameter row: receives the row, which is valid only within the closure.
+  /// - Returns: nil if there is no row.
   package func first<T>(_ values: Value..., row: (Row) throws -> T) throws -> T? { try first(values, row: row) }
 
-  /// Runs it for its first row.
+  /// Runs the statement for its first row.
   func first<T>(_ values: [Value], row: (Row) throws -> T) throws -> T? {
     var found: T?
     try rows(values) {
@@ -63,17 +63,17 @@ package final class Statement {
     return found
   }
 
-  /// Runs it for each of its rows.
+  /// Runs the statement for each of its rows.
   ///
-  /// - Parameter row: valid within the closure only; false stops.
+  /// - Parameter row: receives a row, which is valid only within the closure; false stops.
   package func each(_ values: Value..., row: (Row) throws -> Bool) throws { try rows(values, row) }
 
-  /// Runs it for each of its rows.
+  /// Runs the statement for each of its rows.
   package func each(_ values: [Value], row: (Row) throws -> Bool) throws { try rows(values, row) }
 }
 
 extension Statement {
-  /// Generic over the body's error, so that a body which throws SQLiteError only keeps that.
+  /// Generic over the error, so that a body that throws only SQLiteError keeps that type.
   func rows(_ values: [Value], _ body: (Row) throws(SQLiteError) -> Bool) throws(SQLiteError) {
     try start(values)
     do throws(SQLiteError) {
@@ -102,10 +102,10 @@ extension Statement {
 
   private func start(_ values: [Value]) throws(SQLiteError) {
     _ = try database.open(sql: sql)
-    // Its own rows would change under the loop that reads them.
+    // Its rows would change under the loop that reads them.
     if isRunning { throw database.misuse("the statement is run within its own rows", sql: sql) }
     let wanted = Int(sqlite3_bind_parameter_count(handle))
-    // SQLite would leave what is missing NULL, or what the last run bound.
+    // For missing values, SQLite would use NULL or the values of the last run.
     if values.count != wanted {
       throw database.misuse("\(values.count) values for \(wanted) parameters", sql: sql)
     }
@@ -130,7 +130,8 @@ extension Statement {
     }
   }
 
-  /// Releases the locks of a read and the memory of the values. Its result is what ending a run early met.
+  /// Releases the read locks and the memory of the values. Returns the error that the run had, or that ending it early
+  /// met.
   private func finish() -> CInt {
     isRunning = false
     if database.handle == nil { return SQLITE_OK }

@@ -5,10 +5,10 @@ extension Statement {
   package enum Value: Sendable, Equatable {
     case null
     case integer(Int64)
-    /// May hold NULs, which SQLite's own text functions do not see past.
+    /// May contain NULs; SQLite's own text functions stop at the first one.
     case text(String)
     case blob([UInt8])
-    /// NaN becomes NULL: SQLite has none.
+    /// NaN is stored as NULL, because SQLite has no NaN.
     case real(Double)
   }
 }

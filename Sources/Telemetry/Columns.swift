@@ -1,6 +1,6 @@
-/// How much room a text takes on a terminal.
+/// Measures the width of text on a terminal.
 enum Columns {
-  /// The longest start of the text that fits, in columns.
+  /// The longest prefix of the text that fits into `width` columns.
   static func cut(_ text: String, to width: Int) -> String {
     var used = 0
     var result = ""
@@ -12,8 +12,8 @@ enum Columns {
     return result
   }
 
-  // Not wcwidth(3), which knows only what the process's locale knows. East Asian wide blocks and emoji take two
-  // (Unicode annex 11); when in doubt two, since a line that is too long breaks the screen and a short one does not.
+  // Not wcwidth(3), which knows only what the process's locale knows. East Asian wide blocks and emoji take two columns
+  // (Unicode annex 11). If in doubt, two: a line that is too long breaks the screen, a short one does not.
   private static func count(of character: Character) -> Int {
     guard let first = character.unicodeScalars.first else { return 0 }
     if character.unicodeScalars.contains(where: { $0.value == 0xFE0F }) { return 2 }

@@ -1,6 +1,7 @@
-/// What a text may not do to whoever reads it: end the line, steer the terminal, turn the letters around.
+/// Makes text harmless for its reader: it cannot end the line, control the terminal or reverse the direction of the
+/// text.
 package enum Escape {
-  /// For people: control characters as `\n`, `\r`, `\t` or `\u001b`; the rest as it is.
+  /// For people: unsafe characters become `\n`, `\r`, `\t` or an escape such as `\u001b`; the rest is unchanged.
   package static func terminal(_ text: String) -> String {
     if isPlain(text) { return text }
     var result = ""
@@ -10,7 +11,7 @@ package enum Escape {
     return result
   }
 
-  /// A JSON string with its quotes (RFC 8259, section 7); safe for a terminal too.
+  /// A JSON string with its quotes (RFC 8259, section 7); also safe for a terminal.
   static func json(_ text: String) -> String {
     if isPlain(text), !text.utf8.contains(where: { $0 == UInt8(ascii: "\"") || $0 == UInt8(ascii: "\\") }) {
       return "\"" + text + "\""
@@ -29,7 +30,7 @@ package enum Escape {
     return result + "\""
   }
 
-  // Printable ASCII, as nearly every text is: bytes are much cheaper to look through than scalars.
+  // Printable ASCII, like nearly all text: checking bytes is much cheaper than checking scalars.
   private static func isPlain(_ text: String) -> Bool { text.utf8.allSatisfy { (0x20..<0x7F).contains($0) } }
 
   private static func isUnsafe(_ scalar: Unicode.Scalar) -> Bool {
@@ -41,7 +42,7 @@ package enum Escape {
     }
   }
 
-  // All of them are below U+10000: one \u is enough.
+  // All of them are below U+10000, so one \u is enough.
   private static func escaped(_ scalar: Unicode.Scalar) -> String {
     switch scalar {
     case "\n": return "\\n"

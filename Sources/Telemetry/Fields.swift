@@ -1,6 +1,6 @@
-/// Names and values on one line, for a command's own output, in the two forms that the log has them.
+/// Formats names and values on one line, for a command's own output, in the two formats of the log.
 package enum Fields {
-  /// `image=cat/001.jpg bytes=123`: quoted where it would not be one word, control characters escaped.
+  /// `image=cat/001.jpg bytes=123`: a value is quoted unless it is one word; control characters are escaped.
   package static func text(_ fields: [(String, LogValue)]) -> String {
     fields.map { text($0.0, $0.1) }.joined(separator: " ")
   }

@@ -1,14 +1,14 @@
-/// One thing that was looked at: what it is like and, where it is not as it should be, what to do.
+/// The result of one check: its state and, if something is not as it should be, what to do.
 package struct Finding: Equatable, Sendable {
   package enum Level: String, Sendable {
     case ok
-    /// It works, and might not always.
+    /// It works, but might not always.
     case note
     /// Something does not work, or images are at risk.
     case problem
   }
 
-  /// A value that the finding is about, in a column of its own.
+  /// A value that the finding is about, shown in a column of its own.
   package struct Subject: Equatable, Sendable {
     package let name: String
     package let value: String
@@ -16,7 +16,7 @@ package struct Finding: Equatable, Sendable {
 
   package let level: Level
   package let text: String
-  /// The cure, or for a note the advice; nil where nothing is to be done.
+  /// The fix, or the advice of a note; nil if there is nothing to do.
   package let cure: String?
   package let subject: Subject?
 
@@ -24,7 +24,7 @@ package struct Finding: Equatable, Sendable {
   package static func note(_ text: String, _ advice: String) -> Finding { Finding(.note, text, advice) }
   package static func problem(_ text: String, cure: String) -> Finding { Finding(.problem, text, cure) }
 
-  /// The same, as a row of a table.
+  /// The same finding, as a row of a table.
   package func of(_ name: String, _ value: String) -> Finding {
     Finding(level, text, cure, Subject(name: name, value: value))
   }
@@ -36,7 +36,7 @@ package struct Finding: Equatable, Sendable {
     self.subject = subject
   }
 
-  /// What was looked at, in the order in which it is shown.
+  /// The area of a check, in display order.
   package enum Area: String, CaseIterable, Sendable {
     case versions, clock, process, kafka, topic, input, output, state
     case sizes = "size limits"

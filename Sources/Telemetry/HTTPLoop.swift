@@ -2,7 +2,7 @@ internal import CEvent
 import Glibc
 import Synchronization
 
-/// What a server's thread does. Everything of libevent's is touched by that thread alone once it runs.
+/// The work of a server's thread. Once it runs, only that thread uses the objects of libevent.
 final class Loop: @unchecked Sendable {
   private let base: OpaquePointer
   private let http: OpaquePointer
@@ -17,7 +17,7 @@ final class Loop: @unchecked Sendable {
     self.respond = respond
   }
 
-  /// Returns when the leash is let go.
+  /// Serves requests until the leash is closed.
   func run() {
     let context = Unmanaged.passUnretained(self).toOpaque()
     evhttp_set_gencb(
@@ -43,7 +43,7 @@ final class Loop: @unchecked Sendable {
     let buffer = evbuffer_new()
     defer { evbuffer_free(buffer) }
     if evhttp_request_get_command(request) == EVHTTP_REQ_HEAD {
-      // libevent would send the body along.
+      // libevent would also send the body.
       let length = String(response.body.utf8.count)
       evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Length", length)
     } else {
@@ -54,7 +54,7 @@ final class Loop: @unchecked Sendable {
   }
 }
 
-/// One end of a pipe, closed once.
+/// One end of a pipe, which is closed only once.
 final class Leash: Sendable {
   private let descriptor: Mutex<Int32>
 

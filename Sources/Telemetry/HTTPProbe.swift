@@ -1,6 +1,6 @@
 internal import CEvent
 
-/// Asks a server of this machine one thing, as a container's health check does where no curl is.
+/// Sends one GET request to a server on this machine, as a container's health check does if there is no curl.
 package enum HTTPProbe {
   package struct Answer: Equatable, Sendable {
     package let status: Int
@@ -14,8 +14,8 @@ package enum HTTPProbe {
     init(base: OpaquePointer) { self.base = base }
   }
 
-  /// - Parameter seconds: gives up after these.
-  /// - Returns: nil where nobody answers.
+  /// - Parameter seconds: the timeout.
+  /// - Returns: nil if there is no answer.
   package static func get(port: Int, path: String, seconds: Int32) -> Answer? {
     guard let base = event_base_new() else { return nil }
     defer { event_base_free(base) }
@@ -26,9 +26,9 @@ package enum HTTPProbe {
     let request = evhttp_request_new(
       { request, context in
         let result = Unmanaged<Result>.fromOpaque(context!).takeUnretainedValue()
-        // Else the loop would wait for the connection's end, too.
+        // Otherwise the loop would also wait for the end of the connection.
         defer { event_base_loopbreak(result.base) }
-        // Without a request nobody was there; with status 0 nobody answered in time.
+        // Without a request, there was no connection; with status 0, there was no answer in time.
         guard let request, evhttp_request_get_response_code(request) > 0 else { return }
         let buffer = evhttp_request_get_input_buffer(request)
         var bytes = [UInt8](repeating: 0, count: evbuffer_get_length(buffer))

@@ -2,7 +2,7 @@ internal import CEvent
 import Glibc
 import Platform
 
-/// An answer to GET.
+/// The response to a GET or HEAD request.
 package struct HTTPResponse: Sendable {
   var status: Int
   var contentType: String
@@ -15,28 +15,28 @@ package struct HTTPResponse: Sendable {
   }
 }
 
-/// A small HTTP server, for those who look after the process: probes, Prometheus, a person with a browser. GET and HEAD
-/// alone, answered one after the other on one thread; everything else is libevent's.
+/// A small HTTP server for monitoring: probes, Prometheus, a person with a browser. It answers only GET and HEAD, one
+/// request after the other on one thread; libevent does everything else.
 package final class HTTPServer: Sendable {
-  /// The version of libevent that runs: `2.1.12-stable`.
+  /// The version of the loaded libevent: `2.1.12-stable`.
   package static var libraryVersion: String { String(cString: event_get_version()) }
 
-  /// The one that was asked for, or that the system chose for 0.
+  /// The requested port, or the one that the system chose for 0.
   let port: Int
   private let thread: BackgroundThread
-  /// The loop ends when this end of a pipe is closed.
+  /// The loop stops when this end of a pipe is closed.
   private let leash: Leash
 
-  /// Longer than any honest request takes, in seconds.
+  /// Longer than any legitimate request takes, in seconds.
   private static let timeout: Int32 = 10
   private static let largestHeader = 8 << 10
 
-  /// Starts to answer.
+  /// Starts to answer requests.
   /// - Parameters:
-  ///   - address: numeric: `0.0.0.0` for all of IPv4, `::` for all of both.
-  ///   - port: 0: any free one.
-  ///   - respond: called on the server's thread, with the path alone; nil is "not found".
-  /// - Throws: where the port is in use or the address not one of this machine.
+  ///   - address: numeric; `0.0.0.0` for all of IPv4, `::` for all of IPv4 and IPv6.
+  ///   - port: 0 for any free one.
+  ///   - respond: called on the server's thread, with only the path; nil means "not found".
+  /// - Throws: if the port is in use, or the address does not belong to this machine.
   init(address: String, port: Int, respond: @escaping @Sendable (String) -> HTTPResponse?)
     throws(HTTPServerError)
   {
@@ -65,7 +65,7 @@ package final class HTTPServer: Sendable {
     thread = BackgroundThread.start("http") { loop.run() }
   }
 
-  /// Answers nobody any more. May be called more than once.
+  /// Stops answering requests. May be called more than once.
   func stop() {
     leash.close()
     thread.join()
@@ -81,7 +81,7 @@ package final class HTTPServer: Sendable {
     }
     guard result == 0 else { return nil }
     return withUnsafePointer(to: &address) { address in
-      // The port has the same place in both families.
+      // The port is at the same offset in both address families.
       address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { Int(UInt16(bigEndian: $0.pointee.sin_port)) }
     }
   }
@@ -98,7 +98,7 @@ package struct HTTPServerError: Error, CustomStringConvertible {
       case EADDRINUSE: (words, "another program has this port: set HTTP_PORT to another one")
       case EACCES: (words, "set HTTP_PORT to one above 1023")
       case EMFILE: (words, "raise the limit of open files (ulimit -n)")
-      // libevent does not pass on what the resolver says.
+      // libevent does not pass on the resolver's error.
       case 0: ("no address of this machine", Self.addresses)
       default: (words, Self.addresses)
       }

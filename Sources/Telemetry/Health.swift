@@ -1,9 +1,10 @@
 import Platform
 import Synchronization
 
-/// Whether a side lives, and whether it does its work: what its container, and whoever looks, is told.
+/// Whether a side (producer or consumer) is alive and whether it works, as reported to its container and to anyone who
+/// asks.
 package final class Health: Sendable {
-  /// What can keep a side from working.
+  /// The parts that can keep a side from working.
   package enum Part: String, Sendable {
     case broker, topic, output, catalog, csv, partitions, fetching, storing, segments, input, ledger, acknowledgements
     case sending, refusals
@@ -17,15 +18,15 @@ package final class Health: Sendable {
 
   private let state = Mutex(State())
 
-  /// Longer than any step between two beats may take that is not stuck, in ms: a large batch on a slow disk.
+  /// Longer than any step between two beats takes unless it is stuck, in ms: a large batch on a slow disk.
   static let patience: Int64 = 60_000
 
   package init() {}
 
-  /// The side's loop goes on.
+  /// Records that the side's loop is running.
   package func beat() { state.withLock { $0.lastBeat = Clock.monotonicMilliseconds } }
 
-  /// It has got all that it needs, for the first time.
+  /// Records that the side has everything it needs, for the first time.
   package func started() { state.withLock { $0.isStarted = true } }
 
   package func trouble(_ part: Part, _ reason: String) { state.withLock { $0.troubles[part] = reason } }
@@ -33,11 +34,11 @@ package final class Health: Sendable {
   package func well(_ part: Part) { state.withLock { $0.troubles[part] = nil } }
 
   package struct Report: Equatable, Sendable {
-    /// The loop goes on: a process for which this is false is best started anew.
+    /// The loop is running. A process for which this is false should be restarted.
     let isAlive: Bool
-    /// All is there that the work needs.
+    /// Everything that the work needs is available.
     let isReady: Bool
-    /// Why not, a line each.
+    /// The reasons why not, one line each.
     let reasons: [String]
   }
 

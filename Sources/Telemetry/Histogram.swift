@@ -1,14 +1,14 @@
 import Synchronization
 
-/// How often a quantity was at most so large: Prometheus' kind, from which quantiles over time and over several processes
-/// can be computed.
+/// Counts how often a quantity was at most a given size: a Prometheus histogram, from which quantiles over time and
+/// over several processes can be computed.
 package final class Histogram: Sendable {
-  /// Upper bounds of the buckets, rising; one without a bound follows.
+  /// The upper bounds of the buckets, ascending; a bucket without a bound follows.
   let bounds: [Double]
   private let state: Mutex<State>
 
   package struct State {
-    /// Observations of each bucket alone, the one without a bound last.
+    /// The number of observations in each bucket alone, the bucket without a bound last.
     var counts: [Int]
     var sum = 0.0
   }

@@ -1,4 +1,4 @@
-/// How much a line matters. A log writes its own level and those above.
+/// The importance of a line. A log writes lines of its own level and above.
 package enum LogLevel: Int, Comparable, CaseIterable, Sendable {
   case trace, debug, info, warning, error
 
@@ -9,7 +9,7 @@ package enum LogLevel: Int, Comparable, CaseIterable, Sendable {
     self = level
   }
 
-  /// As JSON has it.
+  /// The name in JSON.
   package var name: String {
     switch self {
     case .trace: "trace"
@@ -20,7 +20,7 @@ package enum LogLevel: Int, Comparable, CaseIterable, Sendable {
     }
   }
 
-  /// At most five letters, so that the columns of the text format stand.
+  /// At most five letters, so that the columns of the text format line up.
   var shortName: String { self == .warning ? "warn" : name }
 
   package static func < (left: LogLevel, right: LogLevel) -> Bool { left.rawValue < right.rawValue }

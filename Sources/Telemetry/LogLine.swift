@@ -1,8 +1,8 @@
 import Platform
 
-/// One line before it is written: pure text, no time of its own and no terminal.
+/// One line before it is written: pure data, which does not read the clock or depend on a terminal.
 struct LogLine {
-  /// Since 1970.
+  /// The time in milliseconds since 1970.
   let milliseconds: Int64
   let level: LogLevel
   let component: String
@@ -27,7 +27,7 @@ struct LogLine {
     let members =
       own
       + fields.map { field in
-        // Readers differ on which of two equal keys counts.
+        // Parsers differ on which of two equal keys counts.
         (own.contains { $0.0 == field.key } ? field.key + "_" : field.key, field.value)
       }
     return Fields.json(members)
@@ -37,7 +37,7 @@ struct LogLine {
 }
 
 extension LogLevel {
-  /// The terminal's number (ECMA-48, SGR).
+  /// The terminal's colour number (ECMA-48, SGR).
   fileprivate var colour: Int {
     switch self {
     case .trace, .debug: 2  // faint
@@ -49,7 +49,7 @@ extension LogLevel {
 }
 
 extension LogValue {
-  /// Quoted where it would not be one word.
+  /// The value in the text format, quoted unless it is one word.
   var text: String {
     switch self {
     case .string(let value):

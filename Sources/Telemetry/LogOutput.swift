@@ -1,14 +1,14 @@
 import Platform
 import Synchronization
 
-/// Where the lines of all components go, and the live line below them. One lock orders the writes: a line and the live
-/// line that it pushes down are one write, so that nothing comes between them.
+/// The output for the lines of all components, with the live line below them. One lock orders the writes: a line and
+/// the live line that it pushes down are one write, so that nothing comes between them.
 package final class LogOutput: Sendable {
-  /// What the terminal can do; the values of a test.
+  /// The abilities of the terminal, or the values of a test.
   struct Screen: Sendable {
     let canRedraw: Bool
     let hasColour: Bool
-    /// In columns, asked at each redraw: windows change.
+    /// The width in columns, queried at each redraw because windows change.
     let width: @Sendable () -> Int
 
     static let none = Screen(canRedraw: false, hasColour: false, width: { 80 })
@@ -24,7 +24,7 @@ package final class LogOutput: Sendable {
   private let write: @Sendable (String) -> Void
   private let liveLine = Mutex<String?>(nil)
 
-  /// - Parameter write: gets everything that is to appear, line ends and control sequences included.
+  /// - Parameter write: receives everything to be shown, including line ends and control sequences.
   init(level: LogLevel, format: LogFormat, screen: Screen, write: @escaping @Sendable (String) -> Void) {
     self.level = level
     self.format = format
@@ -51,7 +51,8 @@ package final class LogOutput: Sendable {
     }
   }
 
-  // A terminal wraps once its last column is written: one less, or the erasing would leave a line behind.
+  // A terminal wraps once its last column is written, so one column is left free. Otherwise erasing would leave a line
+  // behind.
   private func fitted(_ line: String) -> String { Columns.cut(line, to: width() - 1) }
 
   private static let erase = "\r\u{1B}[2K"

@@ -2,16 +2,16 @@
 package enum LogValue: Sendable, Equatable {
   case string(String)
   case integer(Int64)
-  /// JSON has no infinity and no NaN: there it is `null`.
+  /// JSON has neither infinity nor NaN: both become `null` there.
   case number(Double)
   case boolean(Bool)
 
   package static func of(_ value: String) -> LogValue { .string(value) }
-  /// Beyond 64 bits with a sign it is cut to the nearest.
+  /// A value outside the range of a signed 64-bit integer becomes the nearest one inside.
   package static func of(_ value: some BinaryInteger) -> LogValue { .integer(Int64(clamping: value)) }
   package static func of(_ value: Double) -> LogValue { .number(value) }
   package static func of(_ value: Bool) -> LogValue { .boolean(value) }
-  /// Whatever describes itself: an error, a digest.
+  /// Any value that describes itself: an error, a digest.
   package static func of(_ value: some CustomStringConvertible) -> LogValue { .string(value.description) }
 }
 

@@ -1,4 +1,4 @@
-/// Metrics as Prometheus reads them (its text format, version 0.0.4): name, what it is, kind, and a line each value.
+/// Metrics in Prometheus' text format (version 0.0.4): name, description, kind, and one line per value.
 package struct MetricsText {
   private(set) var text = ""
 
@@ -6,19 +6,19 @@ package struct MetricsText {
 
   init() {}
 
-  /// What only grows while the process lives. By convention its name ends in `_total`.
+  /// A value that only grows while the process runs. By convention its name ends in `_total`.
   package mutating func counter(_ name: String, _ help: String, _ value: Double) {
     begin(name, help, "counter")
     sample(name, [], Self.number(value))
   }
 
-  /// The same, apart by the values of a label.
+  /// A counter with one value for each value of a label.
   package mutating func counter(_ name: String, _ help: String, by label: String, _ values: [String: Int]) {
     begin(name, help, "counter")
     for (value, count) in values.sorted(by: { $0.key < $1.key }) { sample(name, [(label, value)], String(count)) }
   }
 
-  /// What rises and falls.
+  /// A value that rises and falls.
   package mutating func gauge(_ name: String, _ help: String, _ value: Double) {
     begin(name, help, "gauge")
     sample(name, [], Self.number(value))

@@ -1,15 +1,15 @@
 import Platform
 
-/// Shows people that something goes on: one live line on a terminal, elsewhere a log line every few seconds where
-/// something has changed.
+/// Shows progress to people: one live line on a terminal; otherwise a log line every few seconds, if something has
+/// changed.
 package final class Progress: Sendable {
-  /// How far it has come.
+  /// The progress so far.
   package struct State: Equatable, Sendable {
     /// "sent", "stored"
     var verb: String
     var images: Int
     var bytes: Int
-    /// Images or messages to come; nil where nobody knows.
+    /// The remaining images or messages; nil if unknown.
     var left: Int?
     var leftUnit: String
 
@@ -29,7 +29,7 @@ package final class Progress: Sendable {
 
   private static let liveInterval = 200
 
-  /// - Parameter interval: between two log lines, in ms; 0: none.
+  /// - Parameter interval: the time between two log lines, in ms; 0 for none.
   package init(log: Log, interval: Int, state: @escaping @Sendable () -> State) {
     self.log = log
     self.interval = interval
@@ -55,7 +55,7 @@ package final class Progress: Sendable {
     while !stop.wait(milliseconds: isLive ? Self.liveInterval : interval) {
       let now = (state: state(), time: Clock.monotonicMilliseconds)
       let current = Double(now.state.bytes - before.state.bytes) * 1_000 / Double(max(1, now.time - before.time))
-      // A live figure that jumps five times a second cannot be read.
+      // The rate is smoothed: a live figure that jumps five times a second cannot be read.
       rate = isLive ? 0.8 * rate + 0.2 * current : current
       if isLive {
         log.setLiveLine(line(now.state, rate))

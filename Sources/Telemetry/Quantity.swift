@@ -1,4 +1,4 @@
-/// Quantities as people read them.
+/// Formats quantities for people.
 package enum Quantity {
   /// 1 MB is 1,000,000 bytes.
   package static func bytes(_ count: Int) -> String {

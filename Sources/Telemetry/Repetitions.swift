@@ -1,7 +1,7 @@
 import Platform
 import Synchronization
 
-/// Holds back what would be said again and again: each thing is said once in a while, with how often it was not.
+/// Suppresses repetitions: each text is reported at most once per interval, with the number of times it was suppressed.
 package final class Repetitions: Sendable {
   private struct Said {
     var next: Int64
@@ -10,16 +10,16 @@ package final class Repetitions: Sendable {
 
   private let interval: Int64
   private let said = Mutex<[String: Said]>([:])
-  /// More different things than these are forgotten, and may be said again.
+  /// The maximum number of different texts. Beyond it, texts are forgotten and may be reported again.
   private static let most = 1_000
 
-  /// - Parameter intervalMilliseconds: how long the same is not said again.
+  /// - Parameter intervalMilliseconds: how long the same text is suppressed.
   package init(intervalMilliseconds: Int) { interval = Int64(intervalMilliseconds) }
 
-  /// Asks whether to say it.
+  /// Asks whether to report a text now.
   ///
-  /// - Parameter now: ms, by the monotonic clock.
-  /// - Returns: how often it was not said since it was; nil where it is not to be said now.
+  /// - Parameter now: in ms, by the monotonic clock.
+  /// - Returns: how often the text has been suppressed since its last report; nil if it must not be reported now.
   package func unsaid(of text: String, now: Int64 = Clock.monotonicMilliseconds) -> Int? {
     said.withLock { said in
       if let known = said[text], now < known.next {

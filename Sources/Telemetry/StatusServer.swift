@@ -1,14 +1,15 @@
 import Platform
 
-/// What a side shows of itself over HTTP: `/healthz` (it lives), `/readyz` (it works), `/metrics` (Prometheus).
+/// Serves the state of a side over HTTP: `/healthz` (it is alive), `/readyz` (it works), `/metrics` (Prometheus).
 package final class StatusServer: Sendable {
   private let server: HTTPServer
 
   var port: Int { server.port }
 
   /// - Parameters:
-  ///   - settings: nil, or a port that cannot be had, which is only said: no server. The images matter more.
-  ///   - metrics: adds a side's own to the page.
+  ///   - settings: nil for no server. If the server cannot listen, this is only logged and there is no server: the
+  ///     images matter more.
+  ///   - metrics: adds the side's own metrics to the page.
   package init?(
     _ settings: HTTPSettings?, health: Health, log: Log, metrics: @escaping @Sendable (inout MetricsText) -> Void
   ) {
@@ -51,10 +52,10 @@ package final class StatusServer: Sendable {
   }
 }
 
-/// Where a side listens.
+/// The address on which a side listens.
 package struct HTTPSettings: Equatable, Sendable {
   package var address: String
-  /// 0: any free one.
+  /// 0 for any free port.
   package var port: Int
 
   package init(address: String, port: Int) {
@@ -64,7 +65,7 @@ package struct HTTPSettings: Equatable, Sendable {
 }
 
 extension MetricsText {
-  /// By Prometheus' own names for what every process has.
+  /// Metrics that every process has, under Prometheus' own names for them.
   fileprivate mutating func addProcess() {
     let now = ProcessStatistics.now()
     gauge(
@@ -74,7 +75,7 @@ extension MetricsText {
     gauge("process_open_fds", "Open file descriptors.", Double(now.openFiles))
   }
 
-  /// The room of the file systems that a side writes to, by what it writes there.
+  /// The free space and the size of the file systems that a side writes to, labelled by what it writes there.
   package mutating func disks(_ paths: [(role: String, path: String)]) {
     let found = paths.compactMap { entry in DiskSpace.of(entry.path).map { (entry.role, $0) } }
     gauge(

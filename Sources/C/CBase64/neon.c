@@ -1,4 +1,5 @@
-// 48 bytes and 64 characters at a time: loads and stores that take apart what is interleaved, and look-ups in 64 bytes.
+// 48 bytes and 64 characters at a time, with loads that de-interleave, stores that interleave, and look-ups in 64
+// bytes.
 #if defined(__aarch64__)
 #include <arm_neon.h>
 
@@ -35,8 +36,8 @@ size_t decode_neon(const uint8_t *source, size_t size, uint8_t *target) {
     uint8x16_t foreign = vdupq_n_u8(0);
     for (int place = 0; place < 4; place++) {
       const uint8x16_t character = looked.val[place];
-      // A look-up beyond its table gives 0, the extended one keeps what was there. Above 127 both miss: the character's own top bit
-      // says so.
+      // A look-up outside of its table gives 0; the extended look-up keeps the previous value. Above 127 both miss: the
+      // top bit of the character itself shows that.
       looked.val[place] = vqtbx4q_u8(vqtbl4q_u8(low, character), high, vsubq_u8(character, vdupq_n_u8(64)));
       foreign = vorrq_u8(foreign, vorrq_u8(looked.val[place], character));
     }

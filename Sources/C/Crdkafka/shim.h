@@ -2,7 +2,7 @@
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 
-// Swift imports neither variadic functions nor macros that hold a cast, so both become functions and constants here.
+// Swift imports neither variadic functions nor macros that contain a cast, so these are functions and constants here.
 
 enum {
   crdkafka_any_partition = -1,
@@ -10,13 +10,14 @@ enum {
   crdkafka_offset_invalid = -1001,
 };
 
-// Queues one message. A NULL `key` or `value` with `..._is_null` unset is an *empty* one: Swift's empty buffers have no
-// address, while Kafka tells "empty" from "null". The library owns `headers` when the message was queued; otherwise they
-// are freed here, so that the caller never has to know which (rd_kafka_produceva of 2.0.2 gets this wrong by itself).
+// Queues one message. If `key` or `value` is NULL and its `..._is_null` is 0, it is *empty*: Swift's empty buffers have
+// no address, while Kafka distinguishes "empty" from "null". If the message is queued, the library owns `headers`;
+// otherwise they are freed here, so that the caller never has to know which (rd_kafka_produceva of 2.0.2 itself gets
+// this wrong).
 //
-// The topic is passed as an object. Before 2.10.1, `rd_kafka_producev` with a topic's name does not ask who leads a topic
-// that is new to the client: if the client is connected already, the first messages wait up to a second for a timer.
-// `rd_kafka_topic_new` asks at once, and only finds a topic that is known.
+// The topic is passed as an object. Before 2.10.1, `rd_kafka_producev` with a topic's name does not request the leaders
+// of a topic that is new to the client: if the client is already connected, the first messages wait up to a second for
+// a timer. `rd_kafka_topic_new` requests them at once; for a topic that is already known, it only looks it up.
 static inline rd_kafka_resp_err_t crdkafka_produce(rd_kafka_t *client, const char *topic, int32_t partition,
                                                    const void *key, size_t key_size, int key_is_null,
                                                    const void *value, size_t value_size, int value_is_null, int flags,
@@ -46,7 +47,7 @@ static inline rd_kafka_resp_err_t crdkafka_produce(rd_kafka_t *client, const cha
   return error;
 }
 
-// Adds one header. As above, a NULL `value` means empty unless `value_is_null` says otherwise.
+// Adds one header. As above, a NULL `value` is empty unless `value_is_null` is set.
 static inline void crdkafka_add_header(rd_kafka_headers_t *headers, const char *name, size_t name_size,
                                        const void *value, size_t value_size, int value_is_null) {
   rd_kafka_header_add(headers, name, (ssize_t)name_size, value_is_null ? NULL : (value ? value : ""),

@@ -2,10 +2,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Base64 of RFC 4648, section 4, by the widest instructions that the processor has. In C because Swift has no way to say "this
-// function for processors that can shuffle bytes": everything around it is Swift's.
+// Base64 of RFC 4648, section 4, with the widest instructions that the processor has. In C because Swift cannot express
+// "this function is for processors that can shuffle bytes"; everything around it is in Swift.
 
-// The ways of doing it, the slowest first. Each is complete by itself.
+// The implementations, slowest first. Each is complete by itself.
 typedef enum {
   cbase64_portable = 0,
   cbase64_neon = 1,
@@ -13,13 +13,14 @@ typedef enum {
   cbase64_avx512 = 3,  // VBMI
 } cbase64_path;
 
-// 1 where this processor has what the path needs.
+// 1 if this processor has what the path needs.
 int cbase64_can(cbase64_path path);
 
-// Encodes whole groups of three bytes: the most that is a multiple of three and that the path likes to do; returns how many bytes
-// it took. `target` has room for 4 characters for each 3 bytes of all of `size`.
+// Encodes whole groups of three bytes, as many as the path can process. Returns the number of bytes encoded, a multiple
+// of three. `target` has room for 4 characters for each 3 bytes of all of `size`.
 size_t cbase64_encode(cbase64_path path, const uint8_t *source, size_t size, uint8_t *target);
 
-// Decodes whole groups of four characters, of which none is padding; stops before the first that it refuses or does not like to do.
-// Returns how many characters it took. `target` has room for 3 bytes for each 4 characters of all of `size`.
+// Decodes whole groups of four characters without padding. Stops before the first group that it refuses or cannot
+// process. Returns the number of characters decoded. `target` has room for 3 bytes for each 4 characters of all of
+// `size`.
 size_t cbase64_decode(cbase64_path path, const uint8_t *source, size_t size, uint8_t *target);
