@@ -146,8 +146,8 @@ struct KafkaProperties {
         problems.append("\(name)=\(given) cannot be used: \(rule.cure)")
         return
       }
-      // The value is not set, because consumer properties mean nothing to the producer. Each of these properties has an
-      // allowed value anyhow, by default or because the program sets it.
+      // Only one of them has a choice. The others have an allowed value anyhow, by default or because the program sets it.
+      if property == "partition.assignment.strategy" { consumer.set(property, given.lowercased()) }
       return
     }
     if Self.isSecret(property), SettingText.unquoted(given) != given {

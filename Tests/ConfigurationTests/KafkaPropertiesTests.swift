@@ -111,6 +111,13 @@ import Testing
     #expect(properties.consumer.values["acks"] == nil)
   }
 
+  @Test("the consumer's assignment strategy can be chosen") func assignmentStrategy() {
+    let properties = KafkaProperties(["KAFKA_PARTITION_ASSIGNMENT_STRATEGY": "RoundRobin"])
+    #expect(properties.problems == [] && properties.warnings == [])
+    #expect(properties.consumer.values["partition.assignment.strategy"] == "roundrobin")
+    #expect(properties.producer.values["partition.assignment.strategy"] == nil)
+  }
+
   @Test("a protocol with a password needs a mechanism, since librdkafka would use Kerberos")
   func passwordNeedsMechanism() {
     func problems(_ more: [String: String]) -> [String] {

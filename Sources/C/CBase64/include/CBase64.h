@@ -5,7 +5,7 @@
 // Base64 of RFC 4648, section 4, with the widest instructions that the processor has. In C because Swift cannot express
 // "this function is for processors that can shuffle bytes"; everything around it is in Swift.
 
-// The implementations, slowest first. Each is complete by itself.
+// The implementations, slowest first. The portable one is in Swift: here it does nothing.
 typedef enum {
   cbase64_portable = 0,
   cbase64_neon = 1,
