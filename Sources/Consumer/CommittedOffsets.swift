@@ -44,3 +44,8 @@ enum CommittedOffsets {
     all.prefix(mostShown).joined(separator: ",") + (all.count > mostShown ? ",..." : "")
   }
 }
+
+extension [Int32] {
+  /// Partitions as a log line shows them: `0,1,5`.
+  var listed: String { sorted().map { String($0) }.joined(separator: ",") }
+}

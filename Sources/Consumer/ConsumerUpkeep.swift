@@ -43,6 +43,11 @@ struct ConsumerUpkeep {
       events.expiringFailed(error, retryMilliseconds: Self.retryMilliseconds)
       next += Int64(Self.retryMilliseconds)
     }
+    // Upkeep polls, and may have brought other partitions or another topic.
+    guard driver.session.isCaughtUp else {
+      idle.reset()
+      return false
+    }
     let isStored =
       try settings.untilIdle != nil
       && group.hasStored(

@@ -65,29 +65,28 @@ final class SessionDriver {
 
   /// Called by the client, within a poll.
   private func assigned(_ partitions: [Int32]) -> [Int32: KafkaConsumer.StartOffset] {
-    session.assigned(partitions, at: .now)
-    lag.forget()
+    let now = ContinuousClock.now
+    session.assigned(partitions, at: now)
     // Not if a batch is being stored: then the partitions are placed after it.
-    if case .readPositions(let partitions, let isNew) = session.nextAction(at: .now) {
-      do { try readPositions(partitions, isNewAssignment: isNew) } catch { failure = error }
+    if case .readPositions(let partitions, let isNew) = session.nextAction(at: now) {
+      do { try readPositions(partitions, isNewAssignment: isNew, at: now) } catch { failure = error }
     }
+    lag.forget()
     events.assigned()
     census?.assigned()
     // There are more consumers than partitions, or the group was rebalanced while the topic was missing. In the second
     // case nobody would look for the topic again for a long time.
     if partitions.isEmpty { restorer?.noteMissing() }
-    log.info("partitions assigned", ["partitions": .string(listed(partitions))])
+    log.info("partitions assigned", ["partitions": .string(partitions.listed)])
     return session.takeStarts()
   }
 
   private func revoked(_ partitions: [Int32]) {
-    if !partitions.isEmpty { log.info("partitions revoked", ["partitions": .string(listed(partitions))]) }
+    if !partitions.isEmpty { log.info("partitions revoked", ["partitions": .string(partitions.listed)]) }
     events.revoked()
     session.revoked(at: .now)
     lag.forget()
   }
-
-  private func listed(_ partitions: [Int32]) -> String { partitions.sorted().map { String($0) }.joined(separator: ",") }
 
   /// How long the group has assigned nothing to this consumer, though there is a topic.
   var waitedForAssignment: Duration? { restorer?.isMissing == true ? nil : session.waited(at: .now) }
@@ -160,12 +159,14 @@ final class SessionDriver {
 
   // MARK: Actions of the session
 
-  /// Carries out all actions that are due.
+  /// Carries out all actions that are due now. A failed one is due later, so the client is polled before it is tried
+  /// again: a failing seek takes seconds, and two of them would follow each other without end.
   private func carryOut() throws {
-    while let action = session.nextAction(at: .now) {
+    let now = ContinuousClock.now
+    while let action = session.nextAction(at: now) {
       switch action {
-      case .advanceGeneration(let topic): try advance(topic)
-      case .readPositions(let partitions, let isNew): try readPositions(partitions, isNewAssignment: isNew)
+      case .advanceGeneration(let topic): try advance(topic, at: now)
+      case .readPositions(let partitions, let isNew): try readPositions(partitions, isNewAssignment: isNew, at: now)
       case .seek(let partition, let start): seek(partition, start)
       case .pause:
         session.paused()
@@ -177,23 +178,23 @@ final class SessionDriver {
     }
   }
 
-  private func advance(_ topic: Catalog.Topic) throws {
+  private func advance(_ topic: Catalog.Topic, at now: ContinuousClock.Instant) throws {
     do {
       try catalog.advance(topic)
-      session.generationAdvanced(at: .now)
+      session.generationAdvanced(at: now)
       log.warning(
         "the topic was made anew: it holds other messages than those stored from it. Starting at its beginning",
         ["topic": .string(topicName)])
     } catch { try postpone(error) }
   }
 
-  private func readPositions(_ partitions: [Int32], isNewAssignment: Bool) throws {
+  private func readPositions(_ partitions: [Int32], isNewAssignment: Bool, at now: ContinuousClock.Instant) throws {
     lag.forget()
     do {
       let topic = try catalog.topic(topicName, cluster: cluster)
       var positions: [Int32: Catalog.Position] = [:]
       for partition in partitions { positions[partition] = try catalog.position(topic, partition: partition) }
-      if session.positionsRead(topic, positions, at: .now) { events.catalogIsWell() }
+      if session.positionsRead(topic, positions, at: now) { events.catalogIsWell() }
       if isNewAssignment { CommittedOffsets.review(of: partitions, positions, consumer, log) }
     } catch { try postpone(error) }
   }

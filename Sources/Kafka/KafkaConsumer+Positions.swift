@@ -8,7 +8,10 @@ extension KafkaConsumer {
   package func seek(partition: Int32, to start: StartOffset) throws(KafkaError) {
     let place = place(topic, partition, start.native)
     let handle = try handle(for: place)
-    if resting.contains(partition) { return try restart(partition, start, handle) }
+    if resting.contains(partition) {
+      try restart(partition, start, handle)
+      return forgetEvents(of: [partition])
+    }
     let deadline = Deadline(milliseconds: 5000)
     while let failure = trySeek(partition, start, handle) {
       // The partition is assigned, but the library's own thread has not begun to read it, or has not ended an earlier
@@ -20,6 +23,7 @@ extension KafkaConsumer {
       deadline.pause(milliseconds: 10)
     }
     positions[partition] = start.native
+    forgetEvents(of: [partition])
   }
 
   private func trySeek(_ partition: Int32, _ start: StartOffset, _ handle: Handle) -> KafkaError? {

@@ -65,13 +65,7 @@ extension KafkaConsumer {
   }
 
   func revoked(_ partitions: [Int32], lost: Bool) {
-    batch.removeAll { event in
-      switch event {
-      case .message(let message): partitions.contains(message.partition)
-      case .endOfPartition(let partition, _), .offsetOutOfRange(let partition, _): partitions.contains(partition)
-      case .commitFailed, .failure: false
-      }
-    }
+    forgetEvents(of: partitions)
     assigned.subtract(partitions)
     resting.subtract(partitions)
     for partition in partitions { positions[partition] = nil }

@@ -131,6 +131,17 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
     if !isPolling { batch = poll(maximum: batch.count + 100, timeoutMilliseconds: 0) }
   }
 
+  /// Removes what arrived from these partitions and was not returned by `poll` yet: it is from another position.
+  func forgetEvents(of partitions: [Int32]) {
+    batch.removeAll { event in
+      switch event {
+      case .message(let message): partitions.contains(message.partition)
+      case .endOfPartition(let partition, _), .offsetOutOfRange(let partition, _): partitions.contains(partition)
+      case .commitFailed, .failure: false
+      }
+    }
+  }
+
   private func event(of message: UnsafeMutablePointer<rd_kafka_message_t>, _ handle: Handle) -> Event {
     let raw = message.pointee
     if raw.err == RD_KAFKA_RESP_ERR_NO_ERROR {

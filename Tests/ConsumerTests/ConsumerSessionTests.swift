@@ -139,6 +139,17 @@ import Testing
     #expect(session.catalogFailed(at: due) == .milliseconds(500))
   }
 
+  @Test("seeks that take long to fail are not due again before the next poll") func slowSeeksAreNotDue() {
+    var session = joined()
+    session.assigned([0, 1], at: now)
+    _ = session.positionsRead(topic, [0: position(10), 1: position(10)], at: now)
+    for partition in Int32(0)...1 {
+      #expect(session.nextAction(at: now) == .seek(partition, .at(9)))
+      session.seekFailed(partition, at: now + .seconds(5 * Int(partition + 1)))
+    }
+    #expect(session.nextAction(at: now) == nil)
+  }
+
   @Test("a seek that fails is tried again, and what comes meanwhile is ignored") func failedSeek() {
     var session = joined()
     session.assigned([0], at: now)

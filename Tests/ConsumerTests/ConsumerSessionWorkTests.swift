@@ -65,6 +65,8 @@ extension ConsumerSessionTests {
     #expect(session.begin(first, at: now) == .begun)
     session.stored([0: position(2)], leaving: .rest, at: now)
     #expect(session.partitions[0]?.stored == position(2) && session.committable == [0: 2])
+    var hasty = session
+    #expect(hasty.begin(second, at: now) == .outOfOrder, "a part of the first one is not stored yet")
     #expect(session.permission() == .store(topic, expecting: [0: position(2)]))
     session.stored([0: position(4)], leaving: .nothing, at: now)
     #expect(session.begin(second, at: now) == .begun)

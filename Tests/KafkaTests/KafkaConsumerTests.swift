@@ -85,6 +85,25 @@ import Testing
     consumer.unsubscribeAndClose()
   }
 
+  @Test("a seek drops messages that no poll has returned yet") func seekDropsTakenMessages() throws {
+    let cluster = try EmbeddedCluster()
+    try cluster.createTopic("images", partitions: 1)
+    let texts = (0..<50).map { "\($0)" }
+    try fill(cluster, "images", texts)
+    let consumer = try joined(groupSettings(cluster, group: "g"), "images")
+    defer { consumer.unsubscribeAndClose() }
+    // A question takes the client's events, and keeps the messages among them for the next poll.
+    #expect(
+      eventually {
+        _ = consumer.lastTrouble()
+        return !consumer.batch.isEmpty
+      })
+    try consumer.seek(partition: 0, to: .at(40))
+    var seen = Seen()
+    seen.poll(consumer) { $0.ends[0] != nil }
+    #expect(seen.texts == Array(texts[40...]))
+  }
+
   @Test("pausing loses and duplicates nothing") func pausingLosesNothing() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 2)

@@ -1,5 +1,6 @@
 import Glibc
 package import Platform
+import Testing
 
 /// A folder of a test's own, removed with everything in it when the test ends.
 package final class TestFolder: @unchecked Sendable {
@@ -62,9 +63,12 @@ package final class TestFolder: @unchecked Sendable {
     return Array(bytes.prefix(count))
   }
 
-  /// Whether a name exists, be it a link without a target.
+  /// Whether a name exists, be it a link without a target. The test fails if that cannot be known.
   package func exists(_ name: String) -> Bool {
-    (try? FileStatus.of(self / name, followingLinks: false)) ?? nil != nil
+    do { return try FileStatus.of(self / name, followingLinks: false) != nil } catch {
+      Issue.record("\(error)")
+      return false
+    }
   }
 
   package func status(_ name: String) throws -> FileStatus {

@@ -20,14 +20,15 @@ package func eventually(
   }
 }
 
-/// Whether a condition holds for a whole span; returns as soon as it does not.
+/// Whether a condition holds for a whole span, its end included; returns as soon as it does not.
 package func throughout(_ span: Duration, _ condition: () throws -> Bool) -> Bool {
   let end = ContinuousClock.now + span
-  repeat {
+  while true {
+    let rest = end - .now
     if (try? condition()) != true { return false }
-    pause(.milliseconds(50))
-  } while ContinuousClock.now < end
-  return true
+    if rest <= .zero { return true }
+    pause(min(rest, .milliseconds(50)))
+  }
 }
 
 /// Lets a span pass. For the rhythm of what a test does, never to wait for something.
