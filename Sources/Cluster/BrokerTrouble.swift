@@ -41,7 +41,7 @@ package struct BrokerTrouble: CustomStringConvertible, Equatable {
   }
 
   package struct Entry {
-    /// Texts, any of which identifies the entry.
+    /// Texts of errors. One of them is enough to identify the entry.
     let signs: [String]
     let cure: @Sendable (BrokerTrouble) -> String
   }

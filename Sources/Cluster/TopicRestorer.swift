@@ -69,7 +69,7 @@ package struct TopicRestorer {
   }
 }
 
-/// The bootstrap address leads to a different cluster than before, of which ledger and catalog have no records.
+/// The bootstrap address leads to a different cluster than before. Ledger and catalog have no records of that cluster.
 package struct ClusterChanged: Error, CustomStringConvertible {
   let before: String
   let now: String

@@ -183,7 +183,7 @@ final class SessionDriver {
       try catalog.advance(topic)
       session.generationAdvanced(at: now)
       log.warning(
-        "the topic was made anew: it holds other messages than those stored from it. Starting at its beginning",
+        "the topic was re-created: it holds other messages than those stored from it. Starting at its beginning",
         ["topic": .string(topicName)])
     } catch { try postpone(error) }
   }

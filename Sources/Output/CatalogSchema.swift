@@ -13,7 +13,7 @@ package enum CatalogSchema {
   private static let first = """
     CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
-    -- Positions belong to a topic's incarnation: where a topic was made anew, its generation grows and they are void.
+    -- Positions belong to a topic's incarnation: where a topic was re-created, its generation grows and they are void.
     CREATE TABLE topics (
       id INTEGER PRIMARY KEY, cluster TEXT NOT NULL, topic TEXT NOT NULL, generation INTEGER NOT NULL,
       UNIQUE (cluster, topic)

@@ -266,7 +266,7 @@ package final class ProducerEvents: Sendable {
   func topicIsNew(_ topic: String, because reason: String) {
     guard isNews("topic is new") else { return }
     log.warning(
-      "the topic was made anew since images were sent to it, and does not hold them. To send them again: image-pipeline "
+      "the topic was re-created since images were sent to it, and does not hold them. To send them again: image-pipeline "
         + "producer --resend", ["topic": .string(topic), "because": .string(reason)])
   }
 

@@ -43,7 +43,7 @@ extension StoreLettersTests {
 
   /// A consumer may wait for the lock for so long that others take its segments for old ones.
   @Test(
-    "segments removed while they wait for the lock are written again", arguments: ["removed", "removed and made anew"])
+    "segments removed while they wait for the lock are written again", arguments: ["removed", "removed and re-created"])
   func removedSegmentsAreRewritten(how: String) throws {
     let store = try store()
     let other = try self.store()

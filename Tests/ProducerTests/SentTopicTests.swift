@@ -55,7 +55,7 @@ import Testing
     let next = SentTopic(
       settings, client: producer, ledger: ledger, events: ProducerEvents(log: lines.log, input: scratch / "in"))
     try next.compare(withinMilliseconds: 20_000)
-    return lines.all.filter { $0.contains("made anew") }
+    return lines.all.filter { $0.contains("the topic was re-created") }
   }
 
   private func end() {
@@ -116,7 +116,7 @@ import Testing
     // As if nobody had checked since.
     try sentTopic.compare(withinMilliseconds: 0)
     try send(2...2)
-    #expect(lines.all.contains { $0.contains("made anew") })
+    #expect(lines.all.contains { $0.contains("the topic was re-created") })
     sentTopic.finish(withinMilliseconds: 0)
     #expect(try ledger.isTopicNew())
   }
@@ -130,9 +130,9 @@ import Testing
     try sentTopic.compare(withinMilliseconds: 0)
     try send(4...6)
     try ledger.record([], marks: sentTopic.last)
-    #expect(lines.all.filter { $0.contains("made anew") } == [])
+    #expect(lines.all.filter { $0.contains("the topic was re-created") } == [])
     sentTopic.finish(withinMilliseconds: 20_000)
-    #expect(lines.all.contains { $0.contains("made anew") })
+    #expect(lines.all.contains { $0.contains("the topic was re-created") })
     #expect(try ledger.isTopicNew())
   }
 
@@ -144,7 +144,7 @@ import Testing
     let start = ContinuousClock.now
     try sentTopic.compare(withinMilliseconds: 500)
     #expect(ContinuousClock.now - start < .seconds(5))
-    #expect(lines.all.filter { $0.contains("made anew") } == [])
+    #expect(lines.all.filter { $0.contains("the topic was re-created") } == [])
     #expect(try !ledger.isTopicNew())
   }
 
@@ -169,7 +169,7 @@ import Testing
     try #require(both.map(\.offset) == [0, 1])
     sentTopic.acknowledged(both[1], key: "key", by: .main)
     sentTopic.acknowledged(both[0], key: "key", by: areTwo ? .compressing : .main)
-    #expect(lines.all.contains { $0.contains("made anew") } == !areTwo, "\(lines.all)")
+    #expect(lines.all.contains { $0.contains("the topic was re-created") } == !areTwo, "\(lines.all)")
     #expect(sentTopic.last[0]?.offset == 1, "the newest is the mark")
   }
 }

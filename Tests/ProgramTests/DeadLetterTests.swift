@@ -8,10 +8,10 @@ import Testing
 
 /// The command `image-pipeline dead-letters`.
 @Suite(.ownThread) struct DeadLetterTests {
-  private let folder = TestFolder()
-  private static let disk = TestFolder.output + "/.image-pipeline/dead-letters"
+  let folder = TestFolder()
+  static let disk = TestFolder.output + "/.image-pipeline/dead-letters"
 
-  private func run(
+  func run(
     _ broker: Broker, _ arguments: String..., environment: [String: String] = [:],
     sourceLocation: SourceLocation = #_sourceLocation
   ) throws -> [String] {
@@ -21,11 +21,11 @@ import Testing
     return program.output.split(separator: "\n").map { String($0) }
   }
 
-  private static func value(_ name: String, _ content: String = "AAAA") -> String {
+  static func value(_ name: String, _ content: String = "AAAA") -> String {
     "{\"image_name\": \"\(name)\", \"image_content\": \"\(content)\"}"
   }
 
-  private func names(_ place: String) -> [String] {
+  func names(_ place: String) -> [String] {
     ((try? Folder.open(folder.path + "/" + place).names()) ?? []).sorted()
   }
 

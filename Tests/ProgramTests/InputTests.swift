@@ -16,11 +16,11 @@ import Testing
     try folder.makeFolder("images")
   }
 
-  private func once(_ environment: [String: String] = [:]) throws -> Program {
+  func once(_ environment: [String: String] = [:]) throws -> Program {
     try Program(["producer", "--once"], in: folder, environment: broker.environment(environment))
   }
 
-  private func count(_ text: String, in program: Program) -> Int {
+  func count(_ text: String, in program: Program) -> Int {
     program.output.split(separator: "\n").count { $0.contains(text) }
   }
 

@@ -106,7 +106,7 @@ struct OutageTests {
     let isStored = eventually(within: .seconds(120)) { folder.rows.count == images.count }
     #expect(isStored, "\(folder.rows.count) of \(images.count)\n\(sides.map(\.program.output))")
     #expect(producer.output.contains("image-pipeline producer --resend"), "the fix: \(producer.output)")
-    #expect(consumer.output.contains("the topic was made anew"), "\(consumer.output)")
+    #expect(consumer.output.contains("the topic was re-created"), "\(consumer.output)")
     try end(sides, broker, images)
   }
 }

@@ -11,7 +11,7 @@ import Testing
   private let folder = TestFolder()
   private let broker: Broker
   private let client: KafkaProducer
-  private static let words = "the topic was made anew"
+  private static let words = "the topic was re-created"
 
   init() throws {
     broker = try Broker.preferred()

@@ -23,8 +23,8 @@ import Testing
       images.merge(new) { $1 }
       said.append(try LocalConsumer.storeAll(in: folder, broker))
     }
-    #expect(!said[0].contains { $0.contains("made anew") }, "\(said[0])")
-    #expect(said[1].filter { $0.contains("the topic was made anew") }.count == 1, "\(said[1])")
+    #expect(!said[0].contains { $0.contains("the topic was re-created") }, "\(said[0])")
+    #expect(said[1].filter { $0.contains("the topic was re-created") }.count == 1, "\(said[1])")
     try expectStored(images, in: folder)
   }
 
@@ -33,7 +33,7 @@ import Testing
     let images = sampleImages(5)
     try broker.send(images.map { .image($0.key, $0.value) })
     for _ in 1...2 {
-      #expect(try !LocalConsumer.storeAll(in: folder, broker).contains { $0.contains("made anew") })
+      #expect(try !LocalConsumer.storeAll(in: folder, broker).contains { $0.contains("the topic was re-created") })
     }
     try expectStored(images, in: folder)
   }

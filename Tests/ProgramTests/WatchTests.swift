@@ -19,7 +19,7 @@ import Testing
     try folder.makeFolder("images")
   }
 
-  private func producer(_ environment: [String: String] = [:]) throws -> Program {
+  func producer(_ environment: [String: String] = [:]) throws -> Program {
     try Program(["producer"], in: folder, environment: broker.environment(environment))
   }
 

@@ -145,7 +145,7 @@ struct ChaosVerdict {
   /// Log lines that must not occur: all images are ours, and the broker loses nothing.
   private static let alarms =
     [
-      "made anew", "moved aside", "was gone or empty", "were removed from the topic", "cannot be stored",
+      "the topic was re-created", "moved aside", "was gone or empty", "were removed from the topic", "cannot be stored",
       "could not be stored", "dead letters now", "not sent:", "could not be made",
     ]
     + Program.findings

@@ -5,25 +5,7 @@ import Testing
 @testable import Platform
 
 /// Files that are still being written, that change while they are read, or whose change only ctime shows.
-@Suite(.ownThread) struct UnfinishedFileTests {
-  let folder = TestFolder()
-  let broker: Broker
-  let topic: TopicContent
-
-  init() throws {
-    broker = try Broker()
-    topic = try TopicContent(broker)
-    try folder.makeFolder("images")
-  }
-
-  private func once(_ environment: [String: String] = [:]) throws -> Program {
-    try Program(["producer", "--once"], in: folder, environment: broker.environment(environment))
-  }
-
-  private func count(_ text: String, in program: Program) -> Int {
-    program.output.split(separator: "\n").count { $0.contains(text) }
-  }
-
+extension InputTests {
   @Test("a file that changes whenever it is read is named and ends a run with exit code 1")
   func alwaysChangingFileEndsRun() throws {
     try folder.makeLink("images/system.jpg", to: "/proc/cpuinfo")

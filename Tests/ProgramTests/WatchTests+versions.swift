@@ -5,24 +5,7 @@ import Testing
 @testable import Platform
 
 /// Files that change after they were sent: each version is sent once, in order.
-@Suite(.ownThread) struct FileVersionTests {
-  let folder = TestFolder()
-  let broker: Broker
-  let topic: TopicContent
-
-  /// Longer than any wait of a test: a file that is sent was found by an event.
-  static let never = "3600000"
-
-  init() throws {
-    broker = try Broker()
-    topic = try TopicContent(broker)
-    try folder.makeFolder("images")
-  }
-
-  private func producer(_ environment: [String: String] = [:]) throws -> Program {
-    try Program(["producer"], in: folder, environment: broker.environment(environment))
-  }
-
+extension WatchTests {
   @Test("a changed file is sent again, a touched one is not") func touchedFileIsNotSentAgain() throws {
     let producer = try producer(["SETTLE_MS": "50", "RESCAN_MS": "100", "LOG_LEVEL": "debug"])
     #expect(producer.startsWatching(folder, topic), "\(producer.output)")

@@ -6,28 +6,7 @@ import Testing
 @testable import Platform
 
 /// How dead letters are sent: to their topic, or to disk.
-@Suite(.ownThread) struct DeadLetterSendingTests {
-  private let folder = TestFolder()
-  private static let disk = TestFolder.output + "/.image-pipeline/dead-letters"
-
-  private func run(
-    _ broker: Broker, _ arguments: String..., environment: [String: String] = [:],
-    sourceLocation: SourceLocation = #_sourceLocation
-  ) throws -> [String] {
-    let environment = broker.environment(["LOG_LEVEL": "error"].merging(environment) { $1 })
-    let program = try Program(["dead-letters"] + arguments, in: folder, environment: environment)
-    #expect(program.exitCode() == 0, "\(program.output)", sourceLocation: sourceLocation)
-    return program.output.split(separator: "\n").map { String($0) }
-  }
-
-  private static func value(_ name: String, _ content: String = "AAAA") -> String {
-    "{\"image_name\": \"\(name)\", \"image_content\": \"\(content)\"}"
-  }
-
-  private func names(_ place: String) -> [String] {
-    ((try? Folder.open(folder.path + "/" + place).names()) ?? []).sorted()
-  }
-
+extension DeadLetterTests {
   @Test(
     "the topic of dead letters has no retention limit",
     .enabled("no Apache Kafka is named") { Broker.realServers != nil })
