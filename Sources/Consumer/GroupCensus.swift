@@ -10,10 +10,12 @@ import Platform
 final class GroupCensus: Sendable {
   private let wishes = BoundedQueue<Void>(capacity: 1)
   private let isOver = StopFlag()
-  private let thread: BackgroundThread
+  private let hasEnded = StopFlag()
 
   /// How long one question waits for its answer, in ms, and how often it is asked at most.
   private static let patience = 1_000
+  /// The longest wait for a look that is under way when the consumer ends, in ms.
+  private static let patienceAtEnd = 5_000
   private static let attempts = 10
   private static let pause = 100
   /// Added to the session timeout, in ms. By then the group has dropped a member that is gone.
@@ -24,16 +26,17 @@ final class GroupCensus: Sendable {
   ///   - output: the id of the output.
   init(_ kafka: KafkaSettings, topic: String, output: String, slot: ConsumerSlot, events: ConsumerEvents) {
     let look = Look(kafka: kafka, topic: topic, output: output, slot: slot, events: events, isOver: isOver)
-    thread = BackgroundThread.start("group") { [wishes] in
+    _ = BackgroundThread.start("group") { [wishes, hasEnded] in
       while wishes.pop(timeoutMilliseconds: nil) != nil { look.run() }
+      hasEnded.set()
     }
   }
 
-  /// Ends the thread. Waits for a look that is under way, which takes about a second at most.
+  /// Ends the thread. Waits for a look that is under way, which takes about a second.
   func end() {
     isOver.set()
     wishes.close()
-    thread.join()
+    _ = hasEnded.wait(milliseconds: Self.patienceAtEnd)
   }
 
   /// Requests a look after a new assignment. Does not wait.

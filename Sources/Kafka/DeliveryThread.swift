@@ -18,7 +18,7 @@ final class DeliveryThread: Sendable {
 
   private let state: Mutex<State>
   private let onDelivery: @Sendable (DeliveryReport) -> Void
-  private let isFinished = Latch()
+  private let isFinished = StopFlag()
 
   init(handle: Handle, onDelivery: @escaping @Sendable (DeliveryReport) -> Void) {
     let queue = Carried(value: rd_kafka_queue_get_main(handle.client)!)
@@ -58,7 +58,7 @@ final class DeliveryThread: Sendable {
       if let queue = state.queue { rd_kafka_queue_yield(queue.value) }
       return state.thread
     }
-    if thread?.isCurrent != true { isFinished.wait(milliseconds: 11_000) }
+    if thread?.isCurrent != true { _ = isFinished.wait(milliseconds: 11_000) }
   }
 
   private func run() {
@@ -89,7 +89,7 @@ final class DeliveryThread: Sendable {
     handle.context.close()
     state.withLock { $0.handle = nil }
     _ = consume handle
-    isFinished.open()
+    isFinished.set()
   }
 
   private func serve(_ queue: OpaquePointer, of handle: Handle, timeoutMilliseconds: Int32) {

@@ -41,13 +41,13 @@ package final class Handle: @unchecked Sendable {
     // thread of its own, the wait can be bounded.
     let client = Carried(value: client)
     let context = Carried(value: Unmanaged.passUnretained(context))
-    let isDone = Latch()
+    let isDone = StopFlag()
     _ = BackgroundThread.start("kafka-destroy") {
       rd_kafka_destroy_flags(client.value, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE)
       context.value.release()
-      isDone.open()
+      isDone.set()
     }
-    isDone.wait(milliseconds: 5000)
+    _ = isDone.wait(milliseconds: 5000)
   }
 
   /// The fatal error of this client; nil if there is none.

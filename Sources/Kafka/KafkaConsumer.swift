@@ -1,4 +1,5 @@
 import Crdkafka
+import Platform
 
 /// Reads one topic, as a member of a group (`subscribe`) or without a group (`assign`). Used by one thread; the
 /// callbacks also run on it, within `poll` and `unsubscribeAndClose`.
@@ -190,15 +191,17 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
   /// The assigned partitions of this consumer, ascending.
   var assignment: [Int32] { assigned.sorted() }
 
-  /// Leaves the group, unless this is a static member (`group.instance.id`), and closes the client. Calls `onRevoked`
-  /// for the assigned partitions. Takes at most some 10 s, whatever the state of the brokers. Closing twice is
-  /// harmless.
+  /// Calls `onRevoked` for the assigned partitions, leaves the group, unless this is a static member
+  /// (`group.instance.id`), and closes the client. Takes at most some 10 s, whatever the state of the brokers. Closing
+  /// twice is harmless.
   ///
   /// Waits for commits in progress. Messages that were read stay valid.
   package func unsubscribeAndClose() {
     guard let handle = takeHandle() else { return }
+    if !assigned.isEmpty { revoked(assigned.sorted(), lost: false) }
+    // From here on the library's questions are answered without this consumer.
+    handle.context.consumer = nil
     leave(handle)
-    if !assigned.isEmpty { revoked(assigned.sorted(), lost: true) }
     handle.context.close()
     if let queue { rd_kafka_queue_destroy(queue) }
     queue = nil
@@ -207,19 +210,28 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
     onRevoked = nil
   }
 
+  /// Leaving has a thread of its own, so that the wait for it can be bounded. Several of the library's calls wait for its
+  /// main thread without limit.
   private func leave(_ handle: Handle) {
-    guard isSubscribed else {
-      // Without a group there is nothing to leave, but the library is still reading.
-      if !assigned.isEmpty { rd_kafka_assign(handle.client, nil) }
-      return
+    let isDone = StopFlag()
+    _ = BackgroundThread.start("kafka-leave") { [isSubscribed] in
+      // Without a group there is nothing to leave, but the library may still be reading.
+      if isSubscribed { handle.leaveGroup() } else { rd_kafka_assign(handle.client, nil) }
+      isDone.set()
     }
+    _ = isDone.wait(milliseconds: 6_000)
+  }
+}
+
+extension Handle {
+  fileprivate func leaveGroup() {
     // The plain rd_kafka_consumer_close waits without limit.
-    let closing = rd_kafka_queue_new(handle.client)
+    let closing = rd_kafka_queue_new(client)
     defer { rd_kafka_queue_destroy(closing) }
     // After a fatal error there is nothing to leave.
-    if let error = rd_kafka_consumer_close_queue(handle.client, closing) { return rd_kafka_error_destroy(error) }
+    if let error = rd_kafka_consumer_close_queue(client, closing) { return rd_kafka_error_destroy(error) }
     let deadline = Deadline(milliseconds: 5000)
-    while rd_kafka_consumer_closed(handle.client) == 0, !deadline.hasPassed {
+    while rd_kafka_consumer_closed(client) == 0, !deadline.hasPassed {
       var message: UnsafeMutablePointer<rd_kafka_message_t>?
       if rd_kafka_consume_batch_queue(closing, 50, &message, 1) == 1 { rd_kafka_message_destroy(message) }
     }

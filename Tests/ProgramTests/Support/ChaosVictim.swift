@@ -84,7 +84,7 @@ final class ChaosVictim {
     }
     if isLeaving {
       guard now - wasDue! > .seconds(30) else { return }
-      faults.append("\(name) did not end in 30 s:\n\(program.output)")
+      faults.append("\(name) did not end in 30 s, with the threads \(program.threads):\n\(program.output)")
       program.signal(SIGKILL)
       return
     }
@@ -161,9 +161,11 @@ final class ChaosVictim {
     noteMemory(of: program)
     program.signal(SIGTERM)
     let code = program.exitCode(within: .seconds(30))
-    self.program = nil
-    return code == 0
-      ? nil : "\(name) ended with \(code.map(String.init) ?? "nothing") after SIGTERM:\n\(program.output)"
+    defer { self.program = nil }
+    guard let code else {
+      return "\(name) did not end in 30 s, with the threads \(program.threads):\n\(program.output)"
+    }
+    return code == 0 ? nil : "\(name) ended with \(code) after SIGTERM:\n\(program.output)"
   }
 }
 

@@ -71,6 +71,12 @@ final class Program {
     }
   }
 
+  /// The names of its threads, to see what a process that hangs is doing.
+  var threads: [String] {
+    let folder = "/proc/\(process)/task"
+    return ((try? Folder.open(folder).names()) ?? []).compactMap { KernelFile.word("\(folder)/\($0)/comm") }
+  }
+
   /// Its output so far, both streams.
   var output: String {
     guard let file = try? File.open(outputPath, .read), let size = try? file.status().size else { return "" }
