@@ -73,7 +73,7 @@ extension FolderSource {
     // to the ledger and its claim ends; 3. this claim succeeds, with an outdated line.
     guard outbox.claim(path) else { return }
     // The stamp does not matter: if clocks are coarse, other bytes may have the same stamp.
-    take(Candidate(path: path, stamp: nil, sent: try ledger.line(path)?.digest, hasSettled: false))
+    take(Candidate(path: path, stamp: nil, sent: try session.ledger.line(path)?.digest, hasSettled: false))
   }
 
   /// Takes a file that no event has reported as finished, once it has settled: to send it, or to move or delete it.
@@ -88,7 +88,7 @@ extension FolderSource {
     }
     if cause == .scan, outbox.isReturning(path) { return }
     let stamp = FileStamp(status)
-    let line = try ledger.line(path)
+    let line = try session.ledger.line(path)
     let looksSent = line?.stamp == stamp
     if looksSent {
       events.alreadySent(path)
@@ -99,7 +99,7 @@ extension FolderSource {
     }
     if looksSent, !isClosed {
       guard settings.afterSent != .keep, outbox.claim(path) else { return }
-      writer.add(.settled(path: path, stamp: stamp, looks: tries))
+      session.writer.add(.settled(path: path, stamp: stamp, looks: tries))
     } else if countVersion(path, cause, wasSent: line != nil), outbox.claim(path) {
       take(Candidate(path: path, stamp: isClosed ? nil : stamp, sent: line?.digest, hasSettled: true, tries: tries))
     }

@@ -6,15 +6,13 @@ import Wire
 /// Finds the files to send. inotify events report them at once. Scans find the others, because bind mounts and network
 /// file systems deliver no events. Runs on its own thread. Memory use does not grow with the folder.
 final class FolderSource {
-  let settings: ProducerSettings
+  let session: ProducerSession
   let filter: FileFilter
-  let outbox: Outbox
-  let ledger: Ledger
-  let writer: LedgerWriter
-  private let afterSent: AfterSent
   let candidates: BoundedQueue<Candidate>
-  let events: ProducerEvents
-  private let stop: StopFlag
+  var settings: ProducerSettings { session.settings }
+  var outbox: Outbox { session.outbox }
+  var events: ProducerEvents { session.events }
+  private var stop: StopFlag { session.ending }
 
   var settling: Settling
   var writers: FileWriters
@@ -43,21 +41,12 @@ final class FolderSource {
   /// If more new folders than these appear at once, a scan of everything finds them.
   private static let mostAppeared = 1_000
 
-  init(
-    _ settings: ProducerSettings, outbox: Outbox, ledger: Ledger, writer: LedgerWriter, afterSent: AfterSent,
-    candidates: BoundedQueue<Candidate>, events: ProducerEvents, stop: StopFlag
-  ) {
-    self.settings = settings
-    filter = settings.filter
-    self.outbox = outbox
-    self.ledger = ledger
-    self.writer = writer
-    self.afterSent = afterSent
+  init(_ session: ProducerSession, candidates: BoundedQueue<Candidate>) {
+    self.session = session
     self.candidates = candidates
-    self.events = events
-    self.stop = stop
-    settling = Settling(quietMilliseconds: settings.settleMilliseconds)
-    writers = FileWriters(quietMilliseconds: settings.settleMilliseconds)
+    filter = session.settings.filter
+    settling = Settling(quietMilliseconds: session.settings.settleMilliseconds)
+    writers = FileWriters(quietMilliseconds: session.settings.settleMilliseconds)
   }
 
   /// Runs until `stop` is set. With `once`, returns when every existing file has been dealt with.
@@ -66,7 +55,7 @@ final class FolderSource {
     if !settings.once { watches = FolderWatches(root: settings.input, events: events) }
     while !stop.isSet {
       if walk == nil { try startWalk() }
-      if walk != nil { try ledger.reading { try step() } }
+      if walk != nil { try session.ledger.reading { try step() } }
       if Clock.monotonicMilliseconds >= nextRecheck {
         nextRecheck = Clock.monotonicMilliseconds + Self.recheckInterval
         for again in outbox.takeRechecks() { try consider(again.path, Cause(again.reason)) }
@@ -210,7 +199,7 @@ final class FolderSource {
   private func recover(_ path: String) {
     guard settings.only == nil, outbox.claim(path) else { return }
     defer { outbox.release(path, again: .again) }
-    do { try afterSent.recover(path) } catch { events.afterSentFailed(path, error) }
+    do { try session.afterSent.recover(path) } catch { events.afterSentFailed(path, error) }
   }
 
   /// Reports a name that is not UTF-8, if it belongs to an image or to a folder that may hold images.

@@ -1,5 +1,4 @@
 import Platform
-import Synchronization
 
 /// Records many images at a time in the ledger, and moves or deletes the files of earlier ones. Runs on its own thread.
 final class LedgerWriter: Sendable {
@@ -21,8 +20,6 @@ final class LedgerWriter: Sendable {
   private let marks: @Sendable () -> [Int32: SentMark]
   private let events: ProducerEvents
   private let stop: StopFlag
-  /// The error that ended the run: the ledger cannot be written any more.
-  let failure = Mutex<(any Error)?>(nil)
 
   /// The most images in one transaction. A transaction costs a sync, so all images that are ready share one.
   private static let batch = 1_000
@@ -49,15 +46,16 @@ final class LedgerWriter: Sendable {
   func close() { queue.close() }
 
   /// Writes entries until the queue is closed and empty.
-  func run() {
+  /// - Throws: an error that waiting does not fix: the ledger is damaged, or another one is in its place.
+  func run() throws {
     while true {
       let entries = queue.popAll(atMost: Self.batch, gatheringMilliseconds: Self.gathering)
       if entries.isEmpty { return }
-      write(entries)
+      try write(entries)
     }
   }
 
-  private func write(_ entries: [Entry]) {
+  private func write(_ entries: [Entry]) throws {
     var lines: [(path: String, line: Ledger.Line)] = []
     for entry in entries {
       switch entry {
@@ -72,10 +70,7 @@ final class LedgerWriter: Sendable {
         try ledger.record(lines, marks: marks())
         break
       } catch {
-        if error is LedgerError {
-          failure.withLock { $0 = error }
-          return stop.set()
-        }
+        if error is LedgerError { throw error }
         events.ledgerFailed(error)
         // If these files were given back, they would be sent again and again. Kept here, they hold the producer up
         // until there is room. A stop during the wait leaves one last try: there may be room by then.

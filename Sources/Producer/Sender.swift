@@ -19,46 +19,26 @@ struct Candidate: Sendable {
 /// Turns files into messages: reads a file, hashes it and encodes it into the buffer that librdkafka takes over.
 /// Several threads call `run`; the segments of an image are sent by one thread, in order.
 final class Sender: Sendable {
-  private let input: String
-  private let topic: String
-  private let namePrefix: String
-  /// The most bytes of an image that one message carries.
-  private let segmentBytes: Int
-  private let format: WireFormat
+  private let session: ProducerSession
   private let clients: SendingClients
-  private let budget: any SendBudget
-  private let hold: SendingHold
-  private let outbox: Outbox
-  private let sentTopic: SentTopic
-  private let writer: LedgerWriter
-  private let events: ProducerEvents
-  private let stop: StopFlag
+  private let deliveries: DeliveryHandler
   private let buffers = BufferPool()
+  private var outbox: Outbox { session.outbox }
+  private var events: ProducerEvents { session.events }
+  private var stop: StopFlag { session.ending }
+  /// The most bytes of an image that one message carries.
+  private var segmentBytes: Int { session.settings.segmentBytes }
 
-  init(
-    input: String, topic: String, namePrefix: String = "", segmentBytes: Int, format: WireFormat,
-    clients: SendingClients, budget: any SendBudget, hold: SendingHold, outbox: Outbox,
-    sentTopic: SentTopic, writer: LedgerWriter, events: ProducerEvents, stop: StopFlag
-  ) {
-    self.input = input
-    self.topic = topic
-    self.namePrefix = namePrefix
-    self.segmentBytes = segmentBytes
-    self.format = format
+  init(_ session: ProducerSession, clients: SendingClients, deliveries: DeliveryHandler) {
+    self.session = session
     self.clients = clients
-    self.budget = budget
-    self.hold = hold
-    self.outbox = outbox
-    self.sentTopic = sentTopic
-    self.writer = writer
-    self.events = events
-    self.stop = stop
+    self.deliveries = deliveries
   }
 
   /// Sends candidates until the queue is closed and empty, or `stop` is set.
   func run(_ candidates: BoundedQueue<Candidate>) {
     while let candidate = next(candidates) {
-      hold.wait(stop)
+      session.hold.wait(stop)
       if stop.isSet {
         outbox.release(candidate.path)
         continue
@@ -66,7 +46,7 @@ final class Sender: Sendable {
       do {
         try send(candidate)
       } catch let reason as UnfinishedFile {
-        releaseUnfinished(candidate.path, reason, tries: candidate.tries)
+        deliveries.releaseUnfinished(candidate.path, reason, tries: candidate.tries)
       } catch let error as SystemError where error.code == ENOENT {
         events.vanished(candidate.path)
         outbox.release(candidate.path)
@@ -90,8 +70,8 @@ final class Sender: Sendable {
   /// Sends a file. When this returns, the path is with the outbox or with the ledger's writer.
   /// - Throws: `UnfinishedFile` if the file was taken too early.
   private func send(_ candidate: Candidate) throws {
-    let name = try ImageName(namePrefix + candidate.path)
-    let file = try File.open(input + "/" + candidate.path, .read)
+    let name = try ImageName(session.settings.namePrefix + candidate.path)
+    let file = try File.open(session.settings.input + "/" + candidate.path, .read)
     let before = try file.status()
     guard before.kind == .regular else { return outbox.release(candidate.path) }
     guard candidate.stamp == nil || candidate.stamp == FileStamp(before) else { throw UnfinishedFile.changes }
@@ -112,9 +92,9 @@ final class Sender: Sendable {
 
   /// Whether exactly these bytes were already sent under this name: the file was only touched, or restored. If so, this
   /// records it in the ledger.
-  private func wasSent(_ candidate: Candidate, _ before: FileStatus, _ digest: Digest) -> Bool {
+  private func recordIfSent(_ candidate: Candidate, _ before: FileStatus, _ digest: Digest) -> Bool {
     guard candidate.sent == digest else { return false }
-    writer.add(.known(path: candidate.path, stamp: FileStamp(before), digest: digest))
+    session.writer.add(.known(path: candidate.path, stamp: FileStamp(before), digest: digest))
     return true
   }
 
@@ -125,14 +105,15 @@ final class Sender: Sendable {
       let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count])
       let digest = SHA256.hash(bytes)
       guard count == before.size, try isUnchanged(file, before) else { throw UnfinishedFile.changes }
-      if wasSent(candidate, before, digest) { return }
+      if recordIfSent(candidate, before, digest) { return }
       do {
         try produce(
-          bytes, ImageHeaders(digest: digest, length: count), Envelope(name: name.value, format: format), name,
+          bytes, ImageHeaders(digest: digest, length: count),
+          Envelope(name: name.value, format: session.settings.format), name,
           by: try clients.client(for: bytes)
         ) { [outbox] in outbox.announce(candidate.path, FileStamp(before), digest, bytes: $0) }
       } catch {
-        gaveUp(candidate.path, error)
+        deliveries.giveUp(candidate.path, error)
       }
       FaultPoint.imageHandedOver.reached()
     }
@@ -144,8 +125,8 @@ final class Sender: Sendable {
       let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[..<segmentBytes])
       guard let digest = try digest(of: file, piece) else { return outbox.release(candidate.path) }
       guard try isUnchanged(file, before) else { throw UnfinishedFile.changes }
-      if wasSent(candidate, before, digest) { return }
-      let envelope = Envelope(name: name.value, format: format)
+      if recordIfSent(candidate, before, digest) { return }
+      let envelope = Envelope(name: name.value, format: session.settings.format)
       let id = ImageHeaders.Segment.id(name: name.value, digest: digest)
       let count = (before.size + segmentBytes - 1) / segmentBytes
       let flight = outbox.begin(candidate.path, FileStamp(before), digest)
@@ -157,7 +138,7 @@ final class Sender: Sendable {
         for index in 0..<count {
           if stop.isSet { throw SendingStopped() }
           // The other segments would be refused, too.
-          if let refusal = hold.refusal, hold.isHeld() { throw refusal }
+          if let refusal = session.hold.refusal, session.hold.isHeld() { throw refusal }
           let position = index * segmentBytes
           let length = try file.read(into: piece, at: position)
           guard length == min(segmentBytes, before.size - position) else { throw FileChanged(tries: candidate.tries) }
@@ -178,7 +159,7 @@ final class Sender: Sendable {
       } catch {
         failure = error
       }
-      finish(outbox.end(flight, failure: failure))
+      deliveries.finish(outbox.end(flight, failure: failure))
     }
   }
 
@@ -205,7 +186,7 @@ final class Sender: Sendable {
     let key = Array(name.value.utf8)
     let size = envelope.size(carrying: bytes.count)
     let total = size + key.count + kafkaHeaders.reduce(0) { $0 + $1.name.utf8.count + $1.value.count }
-    while !budget.acquire(total, timeoutMilliseconds: 100) {
+    while !session.budget.acquire(total, timeoutMilliseconds: 100) {
       if stop.isSet { throw SendingStopped() }
       // With many partitions, the whole budget may be in batches that wait to be filled.
       clients.flush(timeoutMilliseconds: 1)
@@ -217,83 +198,15 @@ final class Sender: Sendable {
     do {
       try key.withUnsafeBytes { key in
         while case .queueFull = try client.send(
-          topic: topic, key: key, payload: payload, headers: kafkaHeaders, token: token)
+          topic: session.settings.topic, key: key, payload: payload, headers: kafkaHeaders, token: token)
         {
           if stop.wait(milliseconds: 5) { throw SendingStopped() }
         }
       }
     } catch {
       _ = outbox.settle(token, failure: error)
-      budget.failed(total)
+      session.budget.failed(total)
       throw error
     }
   }
-
-  /// Handles the delivery report of a message. Called on the client's thread.
-  func report(_ report: DeliveryReport, by way: SendingClients.Way) {
-    guard let settled = outbox.settle(report.token, failure: report.error) else { return }
-    if report.error == nil {
-      if hold.end() { events.sendingGoesOn() }
-      // Before the image gets to the ledger, because its mark is recorded with it.
-      sentTopic.acknowledged(report, key: namePrefix + settled.path, by: way)
-      budget.delivered(settled.bytes, partition: report.partition, offset: report.offset)
-    } else {
-      budget.failed(settled.bytes)
-    }
-    finish(settled.flight)
-  }
-
-  /// Handles the end of a flight: all of the image is acknowledged, or some of it never will be.
-  private func finish(_ flight: Outbox.Flight?) {
-    guard let flight else { return }
-    if let failure = flight.failure { return gaveUp(flight.path, failure) }
-    FaultPoint.imageAcknowledged.reached()
-    writer.add(.sent(flight))
-  }
-
-  private func releaseUnfinished(_ path: String, _ reason: UnfinishedFile, tries: Int) {
-    events.unfinished(path, reason)
-    outbox.release(path, again: .unfinished(reason, tries: tries + 1))
-  }
-
-  private func gaveUp(_ path: String, _ failure: any Error) {
-    switch failure {
-    case let error as FileChanged: releaseUnfinished(path, .changes, tries: error.tries)
-    case is SendingStopped: outbox.release(path)
-    // A fatal error ends the client, and does not concern this image alone.
-    case let error as KafkaError where error.isFatal: outbox.release(path)
-    case let error as KafkaError: gaveUp(path, error)
-    default:
-      events.refused(path, failure)
-      outbox.release(path)
-    }
-  }
-
-  private func gaveUp(_ path: String, _ error: KafkaError) {
-    switch error.nature {
-    case .handled: return outbox.release(path)
-    case .refusedMessage:
-      events.refused(path, error)
-      return outbox.release(path)
-    case .temporary: events.failed(path, error)
-    case .missingTopic:
-      hold.topicIsMissing()
-      events.failed(path, error)
-    case .needsPerson:
-      hold.refused(error)
-      guard !hold.endsRun else {
-        events.refused(path, error)
-        return outbox.release(path)
-      }
-      events.heldBack(path, error)
-    }
-    outbox.release(path, again: .again)
-  }
 }
-
-/// The file changed while its segments were sent.
-private struct FileChanged: Error {
-  let tries: Int
-}
-/// The run ends.
-private struct SendingStopped: Error {}

@@ -12,7 +12,7 @@ final class SendingClients: Sendable {
   enum Way: Sendable { case main, compressing }
   typealias Report = @Sendable (DeliveryReport, Way) -> Void
 
-  /// Also answers queries. Compresses nothing, unless it is the only client.
+  /// Compresses nothing, unless it is the only client.
   let main: KafkaProducer
   /// The settings of the client that compresses; nil if there is none.
   private let compressing: KafkaSettings?

@@ -24,10 +24,8 @@ import Testing
     settings.settleMilliseconds = 0
     change(&settings)
     let ledger = try Ledger(in: settings.stateFolder, cluster: "c", topic: "t", input: settings.input)
-    let outbox = Outbox()
     let events = ProducerEvents(log: LogLines().log, input: settings.input)
-    let afterSent = AfterSent(action: .keep, input: settings.input, sentFolder: settings.sentFolder)
-    let writer = LedgerWriter(ledger: ledger, outbox: outbox, afterSent: afterSent, events: events, stop: StopFlag())
+    let session = ProducerSession(settings, ledger: ledger, events: events)
     let candidates = BoundedQueue<Candidate>(capacity: 8)
     let taken = Mutex<[[UInt8]]>([])
     // Holds every path until all have been seen, like a slow broker.
@@ -35,16 +33,13 @@ import Testing
       while let candidate = candidates.pop(timeoutMilliseconds: 200) {
         taken.withLock { $0.append(Array(candidate.path.utf8)) }
       }
-      for path in taken.withLock({ $0 }) { outbox.release(String(decoding: path, as: UTF8.self)) }
+      for path in taken.withLock({ $0 }) { session.outbox.release(String(decoding: path, as: UTF8.self)) }
       while let candidate = candidates.pop(timeoutMilliseconds: nil) {
         taken.withLock { $0.append(Array(candidate.path.utf8)) }
-        outbox.release(candidate.path)
+        session.outbox.release(candidate.path)
       }
     }
-    try FolderSource(
-      settings, outbox: outbox, ledger: ledger, writer: writer, afterSent: afterSent, candidates: candidates,
-      events: events, stop: StopFlag()
-    ).run()
+    try FolderSource(session, candidates: candidates).run()
     candidates.close()
     sender.join()
     return taken.withLock { $0 }.sorted { $0.lexicographicallyPrecedes($1) }

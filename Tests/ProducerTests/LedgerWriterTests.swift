@@ -34,7 +34,7 @@ import Testing
       marks: { [mark] in [0: mark] }, events: events, stop: stop)
     for entry in entries { writer.add(entry) }
     writer.close()
-    writer.run()
+    try writer.run()
     return events.now
   }
 
@@ -138,13 +138,13 @@ import Testing
     try database.execute("CREATE TRIGGER full BEFORE INSERT ON files BEGIN SELECT RAISE(FAIL, 'disk full'); END")
     writer.add(entry)
     writer.close()
-    let writing = BackgroundThread.start("writing") { writer.run() }
+    let writing = BackgroundTask { try writer.run() }
     #expect(eventually { lines.all.contains { $0.contains("disk full") } })
     #expect(events.now.sent == 0)
     #expect(scratch.exists("in/a.jpg"))
     #expect(outbox.isClaimed("a.jpg"))
     try database.execute("DROP TRIGGER full")
-    writing.join()
+    try writing.finish()
     #expect(events.now.sent == 1)
     #expect(outbox.claim("a.jpg"))
   }
