@@ -13,7 +13,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # Suites of a single thread: ThreadSanitizer has nothing to find in them. All other suites run, new ones included.
-PURE='Base64|Base64Fault|ClockParsing|Compressibility|CSVLine|DoctorReport|DoctorSizeLimits|Envelope|EnvelopeFuzz|EnvelopeReader'
+PURE='Base64|Base64Fault|WallClockParsing|Compressibility|CSVLine|DoctorReport|DoctorSizeLimits|Envelope|EnvelopeFuzz|EnvelopeReader'
 PURE+='|EnvironmentExample|EnvironmentReader|Escape|FileFilter|IdentitySet|ImageHeaders|ImageName|ImageNameAlternatives|ImageProbe'
 PURE+='|KafkaProperties|MetricsText|Nature|PathPattern|Quantity|SHA256|ServerList|SettingText|SizeProblem|SystemError|WireFormat'
 

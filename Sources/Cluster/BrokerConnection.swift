@@ -10,10 +10,10 @@ package struct BrokerConnection {
   package let log: Log
   /// Records whether a broker answers, and whether the topic exists.
   var health = Health()
-  /// The time without an answer after which a wait fails, in ms; nil: it waits forever.
-  package var patience: Int?
+  /// The time without an answer after which a wait fails; nil: it waits forever.
+  package var patience: Duration?
 
-  package init(client: KafkaClient, servers: String, log: Log, health: Health = Health(), patience: Int? = nil) {
+  package init(client: KafkaClient, servers: String, log: Log, health: Health = Health(), patience: Duration? = nil) {
     self.client = client
     self.servers = servers
     self.log = log
@@ -21,24 +21,24 @@ package struct BrokerConnection {
     self.patience = patience
   }
 
-  private static let settingsMilliseconds = 2_000
-  private static let startingMilliseconds: Int64 = 10_000
+  private static let settingsTimeout = Duration.seconds(2)
+  private static let startingTime = Duration.seconds(10)
 
   /// The cluster's id; nil if `stop` was set first.
   package func clusterID(stop: StopFlag) throws -> String? {
-    try untilAnswered(stop) { try client.clusterID(timeoutMilliseconds: 2_000) }
+    try untilAnswered(stop) { try client.clusterID(timeout: .seconds(2)) }
   }
 
   /// Creates the topic if it does not exist.
   /// - Returns: false if `stop` was set first.
   /// - Throws: `TopicRefusal` if the cluster does not create the topic as configured; `KafkaError`, `NoBroker`.
   package func ensureTopic(_ topic: String, as wanted: NewTopic, stop: StopFlag) throws -> Bool {
-    let start = Clock.monotonicMilliseconds
+    let start = ContinuousClock.now
     return try untilAnswered(stop) {
       try createIfMissing(
-        topic, as: wanted, timeoutMilliseconds: 15_000,
+        topic, as: wanted, timeout: .seconds(15),
         // While a cluster starts, some of its brokers are not available yet.
-        waitsForBrokers: Clock.monotonicMilliseconds - start < Self.startingMilliseconds)
+        waitsForBrokers: ContinuousClock.now - start < Self.startingTime)
       return true
     } ?? false
   }
@@ -47,18 +47,18 @@ package struct BrokerConnection {
   /// - Parameter waitsForBrokers: whether too few brokers for the replicas are a temporary error.
   /// - Throws: `TopicRefusal` if the cluster does not create the topic as configured; `KafkaError`.
   func createIfMissing(
-    _ topic: String, as wanted: NewTopic, timeoutMilliseconds: Int, waitsForBrokers: Bool = false
+    _ topic: String, as wanted: NewTopic, timeout: Duration, waitsForBrokers: Bool = false
   ) throws {
     var (isNew, isThere) = (false, false)
     do throws(KafkaError) {
       defer { if isThere { health.well(.topic) } }
-      guard try client.partitionCount(of: topic, timeoutMilliseconds: min(5_000, timeoutMilliseconds)) == nil else {
+      guard try client.partitionCount(of: topic, timeout: min(.seconds(5), timeout)) == nil else {
         isThere = true
         return
       }
       isNew = try client.createTopic(
         topic, partitions: wanted.partitions, replicationFactor: wanted.replicationFactor, settings: wanted.settings,
-        timeoutMilliseconds: timeoutMilliseconds)
+        timeout: timeout)
       isThere = true
     } catch {
       guard error.isInvalidRequest, !(waitsForBrokers && error.isTooFewBrokers) else { throw error }
@@ -71,10 +71,10 @@ package struct BrokerConnection {
   /// refuses messages that will be sent. If this user may not see the topic's settings, or the broker has none, it
   /// logs nothing and does not wait.
   package func review(_ topic: String, _ wanted: NewTopic, sending: SizeLimits.Sending? = nil) {
-    let patience = Self.settingsMilliseconds
-    guard (try? client.hasController(topic, timeoutMilliseconds: patience)) == true,
-      let settings = try? client.topicSettings(topic, timeoutMilliseconds: patience),
-      let count = (try? client.partitionCount(of: topic, timeoutMilliseconds: patience)) ?? nil
+    let patience = Self.settingsTimeout
+    guard (try? client.hasController(topic, timeout: patience)) == true,
+      let settings = try? client.topicSettings(topic, timeout: patience),
+      let count = (try? client.partitionCount(of: topic, timeout: patience)) ?? nil
     else { return }
     let differences = wanted.differences(partitions: count, settings: settings)
     if !differences.isEmpty {
@@ -107,14 +107,14 @@ package struct BrokerConnection {
 
   /// The partition count of a topic; nil if the topic does not exist, or if `stop` was set first.
   package func partitionCount(of topic: String, stop: StopFlag) throws -> Int? {
-    try untilAnswered(stop) { try client.partitionCount(of: topic, timeoutMilliseconds: 5_000) } ?? nil
+    try untilAnswered(stop) { try client.partitionCount(of: topic, timeout: .seconds(5)) } ?? nil
   }
 
   /// Repeats a request until it is answered; nil if `stop` was set first.
   /// - Throws: `NoBroker` after `patience`; at once, errors that are fatal or about rights.
   package func untilAnswered<T>(_ stop: StopFlag, _ ask: () throws -> T) throws -> T? {
-    let start = Clock.monotonicMilliseconds
-    var nextWord = start + 1_000
+    let start = ContinuousClock.now
+    var nextWord = start + .seconds(1)
     while !stop.isSet {
       health.beat()
       do {
@@ -126,15 +126,16 @@ package struct BrokerConnection {
         let trouble = BrokerTrouble(behind: error, of: client)
         let reason = trouble?.description ?? KafkaErrorFix.described(error)
         health.trouble(.broker, reason)
-        let now = Clock.monotonicMilliseconds
-        if let patience, now - start >= Int64(patience) {
-          throw NoBroker(servers: servers, seconds: patience / 1000, reason: reason, cure: trouble?.cure)
+        let now = ContinuousClock.now
+        if let patience, now - start >= patience {
+          throw NoBroker(
+            servers: servers, seconds: Int(patience.components.seconds), reason: reason, cure: trouble?.cure)
         }
         if now >= nextWord {
-          nextWord = now + 10_000
+          nextWord = now + .seconds(10)
           log.warning("waiting for Kafka at \(servers): \(reason)")
         }
-        _ = stop.wait(milliseconds: 500)
+        _ = stop.wait(for: .milliseconds(500))
       }
     }
     return nil

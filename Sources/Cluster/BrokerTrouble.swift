@@ -9,9 +9,9 @@ package struct BrokerTrouble: CustomStringConvertible, Equatable {
   /// The version of librdkafka.
   var version = KafkaSettings.version
 
-  /// The age at which a report counts as outdated, in ms. librdkafka repeats a report every 30 s, and waits up to 10 s
+  /// The age at which a report counts as outdated. librdkafka repeats a report every 30 s, and waits up to 10 s
   /// between two tries.
-  private static let patience: Int64 = 60_000
+  private static let patience = Duration.seconds(60)
 
   init(name: String, reason: String, version: String = KafkaSettings.version) {
     self.name = name
@@ -20,7 +20,7 @@ package struct BrokerTrouble: CustomStringConvertible, Equatable {
   }
 
   /// The trouble that a client reported; nil if there was none recently.
-  package init?(_ trouble: ClientTrouble?, now: Int64 = Clock.monotonicMilliseconds) {
+  package init?(_ trouble: ClientTrouble?, now: ContinuousClock.Instant = .now) {
     guard let trouble, now - trouble.time < Self.patience else { return nil }
     self.init(name: trouble.name, reason: trouble.reason)
   }

@@ -11,8 +11,8 @@ package struct NewestMessages {
   private let log: Log
   private let stop: StopFlag
 
-  /// The time without an answer from a broker after which the run fails, in ms.
-  private static let patience = 20_000
+  /// The time without an answer from a broker after which the run fails.
+  private static let patience = Duration.seconds(20)
 
   package init(_ configuration: Configuration, log: Log, stop: StopFlag) {
     settings = configuration.consumer.kafka
@@ -34,8 +34,8 @@ package struct NewestMessages {
     var found: [(time: Int64, fields: [(String, LogValue)])] = []
     for partition in 0..<Int32(partitions) where count > 0 {
       let scan = try PartitionScan(
-        settings, topic: topic, partition: partition, last: count, timeoutMilliseconds: Self.patience)
-      while !stop.isSet, let message = try scan.next(timeoutMilliseconds: Self.patience) {
+        settings, topic: topic, partition: partition, last: count, timeout: Self.patience)
+      while !stop.isSet, let message = try scan.next(timeout: Self.patience) {
         found.append((message.timestamp ?? 0, Self.fields(message)))
       }
     }
@@ -46,7 +46,7 @@ package struct NewestMessages {
 
   static func fields(_ message: KafkaMessage) -> [(String, LogValue)] {
     var fields: [(String, LogValue)] = [
-      ("time", .string(message.timestamp.map { Clock.iso8601(milliseconds: $0) } ?? "")),
+      ("time", .string(message.timestamp.map { WallClock.iso8601(milliseconds: $0) } ?? "")),
       ("partition", .of(message.partition)), ("offset", .of(message.offset)),
     ]
     do {

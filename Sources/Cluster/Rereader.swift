@@ -10,14 +10,14 @@ package final class Rereader {
   /// Reads the message at an offset again.
   /// - Returns: nil if the message no longer exists.
   /// - Throws: an error if the broker does not answer, because it may still have the message.
-  package func read(topic: String, partition: Int32, offset: Int64, timeoutMilliseconds: Int = 10_000) throws
+  package func read(topic: String, partition: Int32, offset: Int64, timeout: Duration = .seconds(10)) throws
     -> KafkaMessage?
   {
     let reader = try self.reader ?? PartitionReader(settings)
     self.reader = reader
     do {
       return try reader.read(
-        topic: topic, partition: partition, offset: offset, timeoutMilliseconds: timeoutMilliseconds)
+        topic: topic, partition: partition, offset: offset, timeout: timeout)
     } catch {
       guard error.isUnknownTopic else { throw error }
       return nil

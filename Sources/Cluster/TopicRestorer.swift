@@ -10,17 +10,17 @@ package struct TopicRestorer {
   private let wanted: NewTopic
   /// The id of the cluster that the topic belongs to.
   private let cluster: String
-  /// When to look for the topic next, by the monotonic clock, in ms; nil while the topic is assumed to exist.
-  private var due: Int64?
-  private var delay = Self.grace
-  private let reports = Repetitions(intervalMilliseconds: 60_000)
+  /// When to look for the topic next; nil while the topic is assumed to exist.
+  private var due: ContinuousClock.Instant?
+  private var backoff = Self.firstBackoff
+  private let reports = Repetitions(interval: .seconds(60))
 
-  /// The wait before the first try, in ms: time for an operator who deletes a topic to re-create it with other
+  /// The wait before the first try: time for an operator who deletes a topic to re-create it with other
   /// settings.
-  private static let grace: Int64 = 2_000
-  private static let longestDelay: Int64 = 30_000
-  /// The timeout of one request, in ms. The caller does nothing else during a request.
-  package static let patience = 2_500
+  private static let grace = Duration.seconds(2)
+  private static let firstBackoff = Backoff(from: .seconds(4), to: .seconds(30))
+  /// The timeout of one request. The caller does nothing else during a request.
+  package static let patience = Duration.milliseconds(2_500)
 
   package init(_ connection: BrokerConnection, topic: String, wanted: NewTopic, cluster: String) {
     self.connection = connection
@@ -32,21 +32,21 @@ package struct TopicRestorer {
   package var isMissing: Bool { due != nil }
 
   /// Records that the broker does not know the topic, or a partition of it.
-  package mutating func noteMissing(now: Int64 = Clock.monotonicMilliseconds) {
-    if due == nil { (due, delay) = (now + Self.grace, Self.grace) }
+  package mutating func noteMissing(now: ContinuousClock.Instant = .now) {
+    if due == nil { (due, backoff) = (now + Self.grace, Self.firstBackoff) }
   }
 
   /// Looks for the topic when that is due, and creates it if it does not exist.
   /// - Parameter use: called when the topic exists, so that the clients use it at once.
   /// - Returns: true if the topic exists again.
   /// - Throws: `ClusterChanged` if the address leads to a different cluster.
-  package mutating func restore(now: Int64 = Clock.monotonicMilliseconds, use: () throws -> Void) throws -> Bool {
+  package mutating func restore(now: ContinuousClock.Instant = .now, use: () throws -> Void) throws -> Bool {
     guard let due, now >= due else { return false }
     do {
       // A different cluster at the old address has nothing of what the old one had.
-      let found = try connection.client.clusterID(timeoutMilliseconds: Self.patience)
+      let found = try connection.client.clusterID(timeout: Self.patience)
       guard found == cluster else { throw ClusterChanged(before: cluster, now: found) }
-      try connection.createIfMissing(topic, as: wanted, timeoutMilliseconds: Self.patience)
+      try connection.createIfMissing(topic, as: wanted, timeout: Self.patience)
       try use()
       self.due = nil
       connection.health.well(.topic)
@@ -56,13 +56,13 @@ package struct TopicRestorer {
       throw error
     } catch {
       let reason = (error as? KafkaError).map { $0.isRetriable ? "\($0)" : KafkaErrorFix.described($0) } ?? "\(error)"
-      delay = min(2 * delay, Self.longestDelay)
-      self.due = Clock.monotonicMilliseconds + delay
+      let delay = backoff.failed()
+      self.due = ContinuousClock.now + delay
       connection.health.trouble(.topic, reason)
-      if reports.unsaid(of: reason) != nil {
+      if reports.note(reason) != nil {
         connection.log.warning(
           "the topic is missing, and looking for it or creating it fails: \(reason)",
-          ["event": "topic_missing", "topic": .string(topic), "retry_ms": .of(delay)])
+          ["event": "topic_missing", "topic": .string(topic), "retry_ms": .of(delay.inMilliseconds)])
       }
       return false
     }

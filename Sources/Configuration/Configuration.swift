@@ -8,8 +8,8 @@ package struct Configuration: Sendable {
   package var http: HTTPSettings?
   package var logLevel: LogLevel
   package var logFormat: LogFormat
-  /// The time between two lines of progress, in ms; 0: none are logged.
-  package var progressMilliseconds: Int
+  /// The time between two lines of progress; zero: none are logged.
+  package var progressInterval: Duration
   /// Oddities of the environment that do not prevent a run.
   package var warnings: [String]
   /// Whether the user set `CSV_PATH`. If so, the path does not follow other settings, as the default does.

@@ -14,16 +14,16 @@ package struct ConsumerSettings: Sendable {
   package var batchImages = 1024
   /// The maximum bytes of messages that one transaction stores. A single larger message is stored alone.
   package var batchBytes = 16 << 20
-  /// How long an image may wait for its next segment, in ms.
-  package var segmentTimeout = 3_600_000
+  /// How long an image may wait for its next segment.
+  package var segmentTimeout = Duration.seconds(3_600)
   /// What happens to an image if another image of its name is stored.
   package var sameName = SameName.replace
   /// Whether to read the whole topic again. Stored images stay as they are.
   package var fromBeginning = false
   /// The number of stored images after which the run ends; nil: no limit.
   package var count: Int?
-  /// The run ends when the whole topic has been stored for this long, in ms; nil: it does not.
-  package var untilIdle: Int?
+  /// The run ends when the whole topic has been stored for this long; nil: it does not.
+  package var untilIdle: Duration?
   /// The identity of a cluster that ends with this process, used instead of the id that the broker reports. Dead
   /// letters are then stored on disk. nil: the cluster outlives the process.
   package var embeddedCluster: String?

@@ -36,8 +36,8 @@ package struct EnvironmentReader {
     producer.extensions = extensions()
     producer.excluded = excluded(below: producer.input)
     producer.namePrefix = namePrefix()
-    producer.settleMilliseconds = number("SETTLE_MS", .milliseconds, in: 0...3_600_000)
-    producer.rescanMilliseconds = number("RESCAN_MS", .milliseconds, in: 100...86_400_000)
+    producer.settling = .milliseconds(number("SETTLE_MS", .milliseconds, in: 0...3_600_000))
+    producer.rescan = .milliseconds(number("RESCAN_MS", .milliseconds, in: 100...86_400_000))
     producer.afterSent = choice("AFTER_SENT", AfterSentAction.allCases.map { ($0.rawValue, $0) }) ?? .keep
     producer.sentFolder = isSet("SENT_DIR") ? path("SENT_DIR") : producer.input + "/.sent"
     producer.segmentBytes = number("SEGMENT_BYTES", .bytes, in: 1_000...700_000_000)
@@ -52,7 +52,7 @@ package struct EnvironmentReader {
     consumer.sameName = choice("SAME_NAME", SameName.allCases.map { ($0.rawValue, $0) }) ?? .replace
     consumer.batchImages = number("BATCH_IMAGES", in: 1...100_000)
     consumer.batchBytes = number("BATCH_BYTES", .bytes, in: 1...16_000_000_000)
-    consumer.segmentTimeout = number("SEGMENT_TIMEOUT", .seconds, in: 1...31_536_000) * 1_000
+    consumer.segmentTimeout = .seconds(number("SEGMENT_TIMEOUT", .seconds, in: 1...31_536_000))
 
     let level = choice("LOG_LEVEL", LogLevel.allCases.map { ($0.name, $0) } + [("warn", .warning)])
     let format = choice("LOG_FORMAT", LogFormat.allCases.map { ($0.rawValue, $0) })
@@ -61,7 +61,7 @@ package struct EnvironmentReader {
       producer: producer, consumer: consumer,
       http: port == 0 ? nil : HTTPSettings(address: address(), port: port), logLevel: level ?? .info,
       logFormat: format ?? .text,
-      progressMilliseconds: number("PROGRESS_SECONDS", .seconds, in: 0...86_400) * 1_000,
+      progressInterval: .seconds(number("PROGRESS_SECONDS", .seconds, in: 0...86_400)),
       warnings: properties.warnings + unheard(properties.producer, level ?? .info), hasOwnCSVPath: isSet("CSV_PATH"))
   }
 

@@ -19,10 +19,10 @@ package struct ProducerSettings: Sendable {
   package var filter: FileFilter { FileFilter(extensions: extensions, excluding: excluded) }
   /// The prefix of every image's name. The file's path below the input folder follows it.
   package var namePrefix = ""
-  /// How long a file that a scan found must stay unchanged, in ms.
-  package var settleMilliseconds = 1_000
-  /// The time between two scans, in ms.
-  package var rescanMilliseconds = 10_000
+  /// How long a file that a scan found must stay unchanged.
+  package var settling = Duration.seconds(1)
+  /// The time between two scans.
+  package var rescan = Duration.seconds(10)
   package var afterSent = AfterSentAction.keep
   /// The folder that `AFTER_SENT=move` moves files to.
   package var sentFolder = ""
@@ -37,8 +37,8 @@ package struct ProducerSettings: Sendable {
   package var resend = false
   /// The only files to send, even if the ledger has them as sent; nil: all files.
   package var only: PathSet?
-  /// The time without an answer from a broker after which the run fails, in ms; nil: it waits forever.
-  package var patience: Int?
+  /// The time without an answer from a broker after which the run fails; nil: it waits forever.
+  package var patience: Duration?
   /// The input as the user wrote it, if `input` is the path that it led to at the start.
   package var namedInput: String?
   /// The identity of a cluster that ends with this process, used instead of the id that the broker reports. nil: the

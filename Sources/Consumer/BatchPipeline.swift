@@ -18,9 +18,9 @@ final class BatchPipeline {
   private var ahead = PreparedBatches()
   private let prepare: (ImageStore.Batch, _ releasing: Bool) -> Preparation
 
-  /// The poll timeouts, in ms: for the first message, and while there is something else to do.
-  private static let patience = 200
-  private static let moment = 2
+  /// The poll timeouts: for the first message, and while there is something else to do.
+  private static let patience = Duration.milliseconds(200)
+  private static let moment = Duration.milliseconds(2)
   /// A transaction's messages are prepared in this many batches. More would only wait longer for a disk that is slower
   /// than the broker.
   private static let mostAhead = 4
@@ -57,7 +57,7 @@ final class BatchPipeline {
       if let fatal = driver.fatalError { throw fatal }
       try driver.restoreTopic()
       if let waited = driver.waitedForAssignment, waited > patience {
-        throw NoPlace(milliseconds: patience.inMilliseconds)
+        throw NoPlace(waited: patience)
       }
       events.beat(waiting: driver.session.waiting.count + ahead.messages)
       if try turn() { return }
@@ -76,7 +76,7 @@ final class BatchPipeline {
     }
     let isBusy = ahead.isBusy
     let came = try driver.pump(
-      maximum: min(room - driver.session.waiting.count, 32), timeoutMilliseconds: timeout(isBusy))
+      maximum: min(room - driver.session.waiting.count, 32), timeout: timeout(isBusy))
     if came { upkeep.somethingCame() }
     // One message may be far larger than a batch. Then memory has no room for another batch.
     let isLarge = driver.session.waiting.bytes > max(Self.large, 2 * batchBytes)
@@ -94,9 +94,9 @@ final class BatchPipeline {
     return try driver.session.waiting.isEmpty && ahead.isEmpty && upkeep.run(driver, store)
   }
 
-  private func timeout(_ isBusy: Bool) -> Int {
+  private func timeout(_ isBusy: Bool) -> Duration {
     if isBusy { return Self.moment }
-    if !ahead.isEmpty { return 0 }
+    if !ahead.isEmpty { return .zero }
     return driver.session.waiting.isEmpty ? Self.patience : Self.moment
   }
 
@@ -152,7 +152,7 @@ final class BatchPipeline {
         preparations = []
         outcome = try store.store(batch, prepared) { [driver, stop] in driver.keepAlive(stop) }
       } catch {
-        guard try isRetried(batch, after: error) else { return false }
+        guard try waitsForRetry(batch, after: error) else { return false }
         continue
       }
       switch outcome {
@@ -165,13 +165,13 @@ final class BatchPipeline {
         switch stored.remainder {
         case .nothing: return true
         case .unreadable: return false
-        case .batch(let rest): (batch, begun) = (rest, Clock.monotonicMilliseconds)
+        case .batch(let rest): (batch, begun) = (rest, ContinuousClock.now)
         }
       }
     }
   }
 
-  private func note(_ stored: ImageStore.Stored, since begun: Int64) {
+  private func note(_ stored: ImageStore.Stored, since begun: ContinuousClock.Instant) {
     let remainder: ConsumerSession<KafkaMessage>.Remainder =
       switch stored.remainder {
       case .nothing: .nothing
@@ -186,12 +186,12 @@ final class BatchPipeline {
   /// Waits after a failure that may pass.
   /// - Returns: false if the batch is void, or if it cannot be tried again because its messages' content is gone.
   /// - Throws: errors that do not pass.
-  private func isRetried(_ batch: ImageStore.Batch, after error: any Error) throws -> Bool {
+  private func waitsForRetry(_ batch: ImageStore.Batch, after error: any Error) throws -> Bool {
     if CatalogError.final(error, path: store.catalog.path) != nil { throw error }
     if !(error is SegmentFileGone && batch.isReleased) {
       let delay = driver.storingFailed()
-      events.storingFailed(error, retryMilliseconds: delay.inMilliseconds)
-      guard waits(delay) else { return false }
+      events.storingFailed(error, retryIn: delay)
+      guard keepAlive(for: delay) else { return false }
     }
     guard batch.isReleased else { return true }
     driver.readAgain()
@@ -199,7 +199,7 @@ final class BatchPipeline {
   }
 
   /// - Returns: false if the waiting batch is void, or if the run ends.
-  private func waits(_ duration: Duration) -> Bool {
+  private func keepAlive(for duration: Duration) -> Bool {
     let end = ContinuousClock.now + duration
     while ContinuousClock.now < end {
       guard driver.keepAlive(stop) else { return false }

@@ -6,7 +6,7 @@ import Telemetry
 struct ClientReports {
   private let log: Log
   private let health: Health
-  private let repetitions = Repetitions(intervalMilliseconds: 60_000)
+  private let repetitions = Repetitions(interval: .seconds(60))
 
   init(log: Log, health: Health) {
     self.log = log
@@ -19,7 +19,7 @@ struct ClientReports {
     if error.isFatal { throw error }
     // An error that keeps the consumer out of the group is the reason why it is not ready.
     if isWaiting { health.trouble(.partitions, KafkaErrorFix.described(error)) }
-    guard let unsaid = repetitions.unsaid(of: error.name + error.context) else { return }
+    guard let unsaid = repetitions.note(error.name + error.context) else { return }
     log.warning(
       "the Kafka client reports: \(KafkaErrorFix.described(error))",
       unsaid > 0 ? ["others_before": .of(unsaid)] : [:])

@@ -9,8 +9,8 @@ import Telemetry
 /// of a crash.
 enum CommittedOffsets {
   private static let mark = "image-pipeline "
-  /// The longest wait for the coordinator's answer, in ms: a rebalance is under way.
-  private static let patience = 1_000
+  /// The longest wait for the coordinator's answer: a rebalance is under way.
+  private static let patience = Duration.seconds(1)
   private static let mostShown = 20
 
   static func note(of catalog: Catalog) -> String { mark + catalog.id }
@@ -21,7 +21,7 @@ enum CommittedOffsets {
     of partitions: [Int32], _ positions: [Int32: Catalog.Position], _ consumer: KafkaConsumer, _ log: Log
   ) {
     // The work does not wait for a coordinator that does not answer now.
-    guard let commits = try? consumer.commits(partitions: partitions, timeoutMilliseconds: patience) else { return }
+    guard let commits = try? consumer.commits(partitions: partitions, timeout: patience) else { return }
     let ignored = commits.filter { partition, commit in
       !commit.note.hasPrefix(mark) && commit.offset != positions[partition]?.next ?? 0
     }.sorted { $0.key < $1.key }

@@ -95,7 +95,7 @@ package final class ConsumerEvents: Sendable {
   /// - Parameters:
   ///   - isRepeated: true if another consumer takes turns with this one.
   ///   - holder: that consumer, if the group's coordinator names it.
-  func fenced(isRepeated: Bool, holder: KafkaClient.GroupMember?, output: (path: String, id: String), delay: Int) {
+  func fenced(isRepeated: Bool, holder: KafkaClient.GroupMember?, output: (path: String, id: String), delay: Duration) {
     counts.withLock { $0.fenced += 1 }
     guard isRepeated else { return }
     log.error(
@@ -104,18 +104,17 @@ package final class ConsumerEvents: Sendable {
       [
         "event": "output_copied", "output": .string(output.path), "output_id": .string(output.id),
         "host": .string(holder?.host ?? "unknown"), "client": .string(holder?.clientID ?? "unknown"),
-        "retry_ms": .of(delay),
+        "retry_ms": .of(delay.inMilliseconds),
       ])
   }
 
   func revoked() { health.trouble(.partitions, "none at the moment: the group is being arranged anew") }
 
-  /// - Parameter since: when the batch was handed out, or, for the rest of a batch, when its first part was stored; by
-  ///   the monotonic clock, in ms.
-  func stored(_ stored: ImageStore.Stored, since: Int64) {
+  /// - Parameter since: when the batch was handed out, or, for the rest of a batch, when its first part was stored.
+  func stored(_ stored: ImageStore.Stored, since: ContinuousClock.Instant) {
     health.well(.output)
-    batchSeconds.observe(Double(Clock.monotonicMilliseconds - since) / 1000)
-    let now = Clock.wallMilliseconds
+    batchSeconds.observe((.now - since) / .seconds(1))
+    let now = WallClock.milliseconds
     for image in stored.images {
       // The clocks of two hosts may differ by more than the image takes to travel.
       if let sent = image.sent { endToEndSeconds.observe(Double(max(0, now - sent)) / 1000) }
@@ -135,16 +134,17 @@ package final class ConsumerEvents: Sendable {
     for image in stored.images { log.debug("stored", ["image": .string(image.name), "bytes": .of(image.bytes)]) }
   }
 
-  func storingFailed(_ error: any Error, retryMilliseconds: Int) {
+  func storingFailed(_ error: any Error, retryIn delay: Duration) {
     health.trouble(.output, "\(error)")
     counts.withLock { $0.failedBatches += 1 }
-    log.error("a batch could not be stored, and nothing of it is lost: \(error)", ["retry_ms": .of(retryMilliseconds)])
+    log.error(
+      "a batch could not be stored, and nothing of it is lost: \(error)", ["retry_ms": .of(delay.inMilliseconds)])
   }
 
-  func readingPositionsFailed(_ error: any Error, retryMilliseconds: Int) {
+  func readingPositionsFailed(_ error: any Error, retryIn delay: Duration) {
     health.trouble(.catalog, "\(error)")
     log.error(
-      "the catalog's positions cannot be had, and nothing is lost: \(error)", ["retry_ms": .of(retryMilliseconds)])
+      "the catalog's positions cannot be had, and nothing is lost: \(error)", ["retry_ms": .of(delay.inMilliseconds)])
   }
 
   func catalogIsWell() { health.well(.catalog) }
@@ -176,7 +176,7 @@ package final class ConsumerEvents: Sendable {
   /// A message of a partition, or its end, has arrived.
   func fetchingGoesOn(_ partition: Int32) {
     // Called for each message: an atomic flag is cheaper than a lock.
-    if hasFetchTroubles.load(ordering: .relaxed) { changeFetching { $0.goesOn(partition) } }
+    if hasFetchTroubles.load(ordering: .relaxed) { changeFetching { $0.succeeded(partition) } }
   }
 
   /// The partitions that cannot be read.
@@ -193,10 +193,11 @@ package final class ConsumerEvents: Sendable {
     if let reason { health.trouble(.fetching, reason) } else { health.well(.fetching) }
   }
 
-  func expiringFailed(_ error: any Error, retryMilliseconds: Int) {
+  func expiringFailed(_ error: any Error, retryIn delay: Duration) {
     health.trouble(.segments, "\(error)")
     log.error(
-      "segments that wait for too long could not be made dead letters: \(error)", ["retry_ms": .of(retryMilliseconds)])
+      "segments that wait for too long could not be made dead letters: \(error)",
+      ["retry_ms": .of(delay.inMilliseconds)])
   }
 
   func expiringIsWell() { health.well(.segments) }

@@ -56,15 +56,15 @@ package final class ConsumerService: Sendable {
             ? "\(error): joining there"
             : "the group has shut this consumer out; joining again: \(KafkaErrorFix.described(error))",
           ["event": error is ClusterChanged ? "cluster_changed" : "shut_out"])
-        var delay = FenceWatch.delays.lowerBound
+        var delay = FenceWatch.firstDelay
         if isFenced {
-          let fence = fences.fenced(at: Clock.monotonicMilliseconds)
+          let fence = fences.fenced(at: ContinuousClock.now)
           delay = fence.delay
           let holder = fence.isRepeated ? GroupCensus.holder(of: instance, settings.kafka, topic: settings.topic) : nil
           events.fenced(
             isRepeated: fence.isRepeated, holder: holder, output: (store.output.path, store.catalog.id), delay: delay)
         }
-        guard !stop.wait(milliseconds: delay) else { return }
+        guard !stop.wait(for: delay) else { return }
         isFirst = false
       }
     }
@@ -129,18 +129,18 @@ package final class ConsumerService: Sendable {
     client.unsubscribeAndClose()
     // An embedded broker serves this consumer alone. It would make the first member of a group wait for 3 s.
     if isLasting { try driver.readAll(partitions: partitions) } else { try driver.subscribe() }
-    let session = Int(kafka.values["session.timeout.ms"] ?? "") ?? 10_000
+    let session = Duration.milliseconds(Int(kafka.values["session.timeout.ms"] ?? "") ?? 10_000)
     try BatchPipeline(driver, store, settings, log: log, events: events, stop: stop)
-      .run(patience: .milliseconds(Self.sessionsWithoutPlace * session))
-    driver.commitAndWait(timeoutMilliseconds: 5_000)
+      .run(patience: session * Self.sessionsWithoutPlace)
+    driver.commitAndWait(timeout: .seconds(5))
   }
 }
 
 /// The group has assigned nothing to the client for too long, not even an empty set of partitions.
 struct NoPlace: Error, CustomStringConvertible {
-  let milliseconds: Int
+  let waited: Duration
   var description: String {
-    "no answer to its wish to join for \(milliseconds / 1_000) s. A new client tries again; if that repeats, look at the log of the "
+    "no answer to its wish to join for \(waited.components.seconds) s. A new client tries again; if that repeats, look at the log of the "
       + "group's coordinator"
   }
 }

@@ -1,5 +1,6 @@
 import Kafka
 import Output
+import Platform
 
 /// The states of a session, the actions that it asks for, and the answers that it gives.
 extension ConsumerSession {
@@ -19,7 +20,7 @@ extension ConsumerSession {
   enum Work: Equatable {
     case none
     /// A batch is stored: from its dead letters to the end of its transaction, including the waits between attempts.
-    case storing(BatchTicket, RetryDelay)
+    case storing(BatchTicket, Backoff)
     /// Images whose segments did not all arrive are given up.
     case upkeep(epoch: Int)
   }
@@ -77,4 +78,9 @@ extension ConsumerSession {
     /// The rest cannot be stored without its messages' content, which was given back.
     case unreadable
   }
+}
+
+extension Backoff {
+  /// After a fault of the disk or the catalog.
+  static let afterFault = Backoff(from: .milliseconds(500), to: .seconds(30))
 }

@@ -1,5 +1,6 @@
 import Kafka
 import Output
+import Platform
 
 /// The state of a consumer: which partitions it has, up to which offsets each is read and stored, which batches are
 /// handed out, and what may be done next. It is a pure state machine: no I/O, and time comes with the events.
@@ -55,7 +56,7 @@ struct ConsumerSession<Message: SessionMessage> {
   private var work = Work.none
   private var fetching = Fetching.running
   private var commits: OffsetCommits
-  private var catalogRetry = RetryDelay()
+  private var catalogRetry = Backoff.afterFault
   /// How many more batches are to keep their messages' content.
   private var carefulBatches = 0
   private let doubtsTopic: Bool
@@ -133,7 +134,7 @@ struct ConsumerSession<Message: SessionMessage> {
     self.topic = topic
     for partition in partitions.keys { partitions[partition] = PartitionSession(positions[partition], at: now) }
     state = .reading
-    defer { catalogRetry = RetryDelay() }
+    defer { catalogRetry.succeeded() }
     return catalogRetry.hasFailed
   }
 
@@ -237,7 +238,7 @@ struct ConsumerSession<Message: SessionMessage> {
       readAgain(at: now)
       return .outOfOrder
     }
-    work = .storing(ticket, RetryDelay())
+    work = .storing(ticket, .afterFault)
     return .begun
   }
 
@@ -271,7 +272,7 @@ struct ConsumerSession<Message: SessionMessage> {
       if isCurrent(ticket) { handedOut.stored(ticket) }
       carefulBatches = max(0, carefulBatches - 1)
       work = .none
-    case .rest: work = .storing(ticket, RetryDelay())
+    case .rest: work = .storing(ticket, .afterFault)
     case .unreadable: giveBack(at: now)
     }
   }

@@ -10,12 +10,12 @@ struct ConsumerUpkeep {
   private let events: ConsumerEvents
   private let group: GroupWatch
   private var idle: IdleWatch
-  private var next: Int64 = 0
-  private var nextCleaning: Int64 = 0
+  private var next = ContinuousClock.now
+  private var nextCleaning = ContinuousClock.now
 
-  private static let interval: Int64 = 500
-  /// The delay after a failure, in ms. A failure does not pass within a moment.
-  private static let retryMilliseconds = 5_000
+  private static let interval = Duration.milliseconds(500)
+  /// The delay after a failure. A failure does not pass within a moment.
+  private static let retryDelay = Duration.seconds(5)
 
   init(_ settings: ConsumerSettings, events: ConsumerEvents) {
     self.settings = settings
@@ -28,8 +28,8 @@ struct ConsumerUpkeep {
 
   /// To be called when nothing waits to be stored. Returns true if the whole topic has been stored for `untilIdle`.
   mutating func run(_ driver: SessionDriver, _ store: ImageStore) throws -> Bool {
-    guard Clock.monotonicMilliseconds >= next else { return false }
-    next = Clock.monotonicMilliseconds + Self.interval
+    guard ContinuousClock.now >= next else { return false }
+    next = ContinuousClock.now + Self.interval
     guard driver.session.isCaughtUp else {
       idle.reset()
       return false
@@ -40,8 +40,8 @@ struct ConsumerUpkeep {
       events.expiringIsWell()
     } catch {
       if CatalogError.final(error, path: store.catalog.path) != nil { throw error }
-      events.expiringFailed(error, retryMilliseconds: Self.retryMilliseconds)
-      next += Int64(Self.retryMilliseconds)
+      events.expiringFailed(error, retryIn: Self.retryDelay)
+      next += Self.retryDelay
     }
     // Upkeep polls, and may have brought other partitions or another topic.
     guard driver.session.isCaughtUp else {
@@ -52,13 +52,13 @@ struct ConsumerUpkeep {
       try settings.untilIdle != nil
       && group.hasStored(
         allBut: Set(driver.session.partitions.keys), unread: store.catalog.unread(settings.topic, driver.session.topic))
-    return idle.isOver(allStored: isStored)
+    return idle.update(allStored: isStored)
   }
 
   /// To be called only at the topic's end: messages that are still to be read may hold the missing segments.
   private mutating func tidy(_ driver: SessionDriver, _ store: ImageStore) throws {
-    if Clock.monotonicMilliseconds >= nextCleaning, try store.removeOrphans(olderThan: settings.segmentTimeout) {
-      nextCleaning = Clock.monotonicMilliseconds + Int64(settings.segmentTimeout)
+    if ContinuousClock.now >= nextCleaning, try store.removeOrphans(olderThan: settings.segmentTimeout) {
+      nextCleaning = ContinuousClock.now + settings.segmentTimeout
     }
     let expired = try store.expire(
       driver.session.topic, settings.topic, after: settings.segmentTimeout, in: Set(driver.session.partitions.keys),

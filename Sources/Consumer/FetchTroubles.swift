@@ -15,7 +15,7 @@ struct FetchTroubles {
     if let partition { reasons[partition] = reason } else { ofAll = reason }
   }
 
-  mutating func goesOn(_ partition: Int32) {
+  mutating func succeeded(_ partition: Int32) {
     ofAll = nil
     reasons[partition] = nil
   }

@@ -12,14 +12,14 @@ final class GroupCensus: Sendable {
   private let isOver = StopFlag()
   private let hasEnded = StopFlag()
 
-  /// How long one question waits for its answer, in ms, and how often it is asked at most.
-  private static let patience = 1_000
-  /// The longest wait for a look that is under way when the consumer ends, in ms.
-  private static let patienceAtEnd = 5_000
+  /// How long one question waits for its answer, and how often it is asked at most.
+  private static let patience = Duration.seconds(1)
+  /// The longest wait for a look that is under way when the consumer ends.
+  private static let patienceAtEnd = Duration.seconds(5)
   private static let attempts = 10
-  private static let pause = 100
-  /// Added to the session timeout, in ms. By then the group has dropped a member that is gone.
-  private static let margin = 2_000
+  private static let pause = Duration.milliseconds(100)
+  /// Added to the session timeout. By then the group has dropped a member that is gone.
+  private static let margin = Duration.seconds(2)
 
   /// - Parameters:
   ///   - kafka: the consumer's own settings.
@@ -27,7 +27,7 @@ final class GroupCensus: Sendable {
   init(_ kafka: KafkaSettings, topic: String, output: String, slot: ConsumerSlot, events: ConsumerEvents) {
     let look = Look(kafka: kafka, topic: topic, output: output, slot: slot, events: events, isOver: isOver)
     _ = BackgroundThread.start("group") { [wishes, hasEnded] in
-      while wishes.pop(timeoutMilliseconds: nil) != nil { look.run() }
+      while wishes.pop(timeout: nil) != nil { look.run() }
       hasEnded.set()
     }
   }
@@ -36,7 +36,7 @@ final class GroupCensus: Sendable {
   func end() {
     isOver.set()
     wishes.close()
-    _ = hasEnded.wait(milliseconds: Self.patienceAtEnd)
+    _ = hasEnded.wait(for: Self.patienceAtEnd)
   }
 
   /// Requests a look after a new assignment. Does not wait.
@@ -57,9 +57,9 @@ final class GroupCensus: Sendable {
     defer { client.unsubscribeAndClose() }
     for _ in 0..<attempts where !isOver.isSet {
       do {
-        return try client.members(ofGroup: kafka.values["group.id"] ?? "", timeoutMilliseconds: patience)
+        return try client.members(ofGroup: kafka.values["group.id"] ?? "", timeout: patience)
       } catch {
-        if error.isUnsupported || error.isAuthorization || isOver.wait(milliseconds: pause) { return nil }
+        if error.isUnsupported || error.isAuthorization || isOver.wait(for: pause) { return nil }
       }
     }
     return nil
@@ -80,8 +80,8 @@ final class GroupCensus: Sendable {
       if !certain.isEmpty || first.isEmpty { events.groupHas(certain) }
       guard certain.count < first.count else { return }
       // A consumer of ours that has exited remains a member until its session times out, and holds no slot either.
-      let session = Int(kafka.values["session.timeout.ms"] ?? "") ?? 10_000
-      guard !isOver.wait(milliseconds: session + GroupCensus.margin), let second = strangers() else { return }
+      let session = Duration.milliseconds(Int(kafka.values["session.timeout.ms"] ?? "") ?? 10_000)
+      guard !isOver.wait(for: session + GroupCensus.margin), let second = strangers() else { return }
       events.groupHas(second.filter { $0.kind != .copy || first.contains($0) })
     }
 

@@ -18,12 +18,12 @@ final class GroupWatch {
     do {
       let client = try self.client ?? KafkaConsumer(settings.kafka, topic: settings.topic)
       self.client = client
-      guard let count = try client.partitionCount(of: settings.topic, timeoutMilliseconds: 2_000) else { return false }
+      guard let count = try client.partitionCount(of: settings.topic, timeout: .seconds(2)) else { return false }
       let others = (0..<Int32(count)).filter { !own.contains($0) }
       guard !others.isEmpty else { return true }
-      let commits = try client.committed(partitions: others, timeoutMilliseconds: 2_000)
+      let commits = try client.committed(partitions: others, timeout: .seconds(2))
       return try others.allSatisfy { partition in
-        let marks = try client.watermarks(of: settings.topic, partition: partition, timeoutMilliseconds: 2_000)
+        let marks = try client.watermarks(of: settings.topic, partition: partition, timeout: .seconds(2))
         return (unread.contains(partition) ? nil : commits[partition]) ?? marks.low >= marks.high
       }
     } catch { return false }
@@ -32,21 +32,22 @@ final class GroupWatch {
 
 /// Measures the time since everything was stored.
 struct IdleWatch {
-  /// In ms; nil for never.
-  let limit: Int?
-  private var since: Int64?
+  /// nil: the run never ends by itself.
+  let limit: Duration?
+  private var since: ContinuousClock.Instant?
 
-  init(limit: Int?) { self.limit = limit }
+  init(limit: Duration?) { self.limit = limit }
 
   mutating func reset() { since = nil }
 
-  mutating func isOver(allStored: Bool, now: Int64 = Clock.monotonicMilliseconds) -> Bool {
+  /// Returns true once everything has been stored for as long as the limit.
+  mutating func update(allStored: Bool, now: ContinuousClock.Instant = .now) -> Bool {
     guard let limit, allStored else {
       since = nil
       return false
     }
     let start = since ?? now
     since = start
-    return now - start >= Int64(limit)
+    return now - start >= limit
   }
 }

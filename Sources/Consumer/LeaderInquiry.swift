@@ -20,10 +20,10 @@ final class LeaderInquiry {
   private let answers = Answers()
   /// At most this many partitions are asked at once. Each costs a round trip.
   private static let mostToWake = 4
-  private static let patience = 1_000
-  /// The time between two rounds of `askNowAndThen`, in ms.
-  private static let interval: Int64 = 5_000
-  private var nextLook: Int64 = 0
+  private static let patience = Duration.seconds(1)
+  /// The time between two rounds of `askNowAndThen`.
+  private static let interval = Duration.seconds(5)
+  private var nextLook = ContinuousClock.now
   private var turn = 0
 
   private final class Answers: Sendable {
@@ -34,8 +34,8 @@ final class LeaderInquiry {
   /// A leader that does not answer.
   struct Silence: Sendable {
     let partition: Int32
-    /// When its first unanswered question failed, by the monotonic clock, in ms.
-    let since: Int64
+    /// When its first unanswered question failed.
+    let since: ContinuousClock.Instant
     let reason: String
   }
 
@@ -44,11 +44,11 @@ final class LeaderInquiry {
     self.topic = topic
     // The thread ends when the queue is closed. Nobody waits for the last answer.
     _ = BackgroundThread.start("leaders") { [consumer, topic, wishes, answers] in
-      while let partitions = wishes.pop(timeoutMilliseconds: nil) {
+      while let partitions = wishes.pop(timeout: nil) {
         for partition in partitions where !wishes.isFinished {
           let epoch = answers.state.withLock { $0.epoch }
           do {
-            let end = try consumer.end(of: topic, partition: partition, timeoutMilliseconds: Self.patience)
+            let end = try consumer.end(of: topic, partition: partition, timeout: Self.patience)
             answers.state.withLock { state in
               state.silences[partition] = nil
               if state.epoch == epoch { state.ends[partition] = end }
@@ -56,7 +56,7 @@ final class LeaderInquiry {
           } catch {
             answers.state.withLock { state in
               guard state.epoch == epoch else { return }
-              let since = state.silences[partition]?.since ?? Clock.monotonicMilliseconds
+              let since = state.silences[partition]?.since ?? ContinuousClock.now
               state.silences[partition] = Silence(partition: partition, since: since, reason: "\(error)")
             }
           }
@@ -75,7 +75,7 @@ final class LeaderInquiry {
   }
 
   /// Asks the leaders of a few partitions, in turn. Used by one thread.
-  func askNowAndThen(_ partitions: [Int32], now: Int64 = Clock.monotonicMilliseconds) {
+  func askNowAndThen(_ partitions: [Int32], now: ContinuousClock.Instant = .now) {
     guard now >= nextLook, !partitions.isEmpty else { return }
     nextLook = now + Self.interval
     let sorted = partitions.sorted()

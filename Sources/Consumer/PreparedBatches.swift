@@ -8,7 +8,7 @@ struct PreparedBatches {
     var ticket: BatchTicket
     var batch: ImageStore.Batch
     var preparations: [Preparation]
-    let begun = Clock.monotonicMilliseconds
+    let begun = ContinuousClock.now
   }
 
   private var entries: [Entry] = []
@@ -29,7 +29,7 @@ struct PreparedBatches {
     guard !entries.isEmpty else { return nil }
     var taken = entries.removeFirst()
     // A batch whose preparation failed is taken alone and tried again.
-    guard taken.preparations.allSatisfy(\.succeeds) else { return taken }
+    guard taken.preparations.allSatisfy({ $0.waitForSuccess() }) else { return taken }
     var size = taken.batch.size
     while let next = entries.first, let ticket = taken.ticket.joined(with: next.ticket),
       next.preparations.allSatisfy(\.hasSucceeded), taken.batch.messages.count + next.batch.messages.count <= images,

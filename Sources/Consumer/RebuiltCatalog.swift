@@ -38,10 +38,10 @@ enum RebuiltCatalog {
       "the topic does not have the last message that is known to be stored: it was re-created, or that message was removed. "
         + "Older versions of images that it still has are stored again before the newer ones, each with a row",
       ["topic": .string(topic), "partition": .of(past.partition), "offset": .of(past.last.offset)])
-    guard isGone, let count = try connection.client.partitionCount(of: topic, timeoutMilliseconds: 5_000),
+    guard isGone, let count = try connection.client.partitionCount(of: topic, timeout: .seconds(5)),
       past.partition < count
     else { return }
-    let first = try connection.client.watermarks(of: topic, partition: past.partition, timeoutMilliseconds: 5_000).low
+    let first = try connection.client.watermarks(of: topic, partition: past.partition, timeout: .seconds(5)).low
     guard first > past.last.offset + 1 else { return }
     connection.log.error(
       "messages may have been removed from the topic before they were stored: \(first - past.last.offset - 1)",

@@ -4,7 +4,7 @@ import Telemetry
 /// each kind, however many there are.
 final class SameNameNotices: Sendable {
   private let log: Log
-  private let repetitions = Repetitions(intervalMilliseconds: 60_000)
+  private let repetitions = Repetitions(interval: .seconds(60))
 
   init(log: Log) { self.log = log }
 
@@ -12,7 +12,7 @@ final class SameNameNotices: Sendable {
   func replaced(_ names: [String], total: Int) {
     guard let last = names.last else { return }
     for name in names { log.debug("image replaced", ["image": .string(name)]) }
-    guard repetitions.unsaid(of: "replaced") != nil else { return }
+    guard repetitions.note("replaced") != nil else { return }
     log.info(
       "an image was replaced by another one of the same name; to keep both, set SAME_NAME=keep-both here or NAME_PREFIX at "
         + "each producer",
@@ -27,7 +27,7 @@ final class SameNameNotices: Sendable {
     for image in images {
       log.debug("image stored under another name", ["image": .string(image.name), "name": .string(image.storedAs)])
     }
-    guard repetitions.unsaid(of: "kept") != nil else { return }
+    guard repetitions.note("kept") != nil else { return }
     log.info(
       "another image has the same name; both are kept",
       [

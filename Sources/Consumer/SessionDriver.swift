@@ -27,8 +27,8 @@ final class SessionDriver {
   private var failure: (any Error)?
   private let reports: ClientReports
 
-  /// How long the broker may take to return a message, in ms.
-  private static let patience = 2_000
+  /// How long the broker may take to return a message.
+  private static let patience = Duration.seconds(2)
 
   var fatalError: KafkaError? { consumer.fatalError }
 
@@ -95,17 +95,17 @@ final class SessionDriver {
   /// - Throws: `ClusterChanged`.
   func restoreTopic() throws {
     if consumer.takeMissesTopic() { restorer?.noteMissing() }
-    let isThere = try restorer?.restore { try consumer.lookAtSubscription(timeoutMilliseconds: TopicRestorer.patience) }
+    let isThere = try restorer?.restore { try consumer.lookAtSubscription(timeout: TopicRestorer.patience) }
     if isThere == true { session.topicFound(at: .now) }
   }
 
   // MARK: Polling
 
   /// Carries out due actions before and after polling once. Returns true if new messages arrived.
-  func pump(maximum: Int, timeoutMilliseconds: Int) throws -> Bool {
+  func pump(maximum: Int, timeout: Duration) throws -> Bool {
     try carryOut()
     let before = session.waiting.count
-    try poll(maximum: maximum, timeoutMilliseconds: timeoutMilliseconds)
+    try poll(maximum: maximum, timeout: timeout)
     try carryOut()
     return session.waiting.count > before
   }
@@ -117,13 +117,13 @@ final class SessionDriver {
     events.beat(waiting: session.waiting.count)
     do {
       try carryOut()
-      try poll(maximum: 1, timeoutMilliseconds: 20)
+      try poll(maximum: 1, timeout: .milliseconds(20))
     } catch { failure = error }
     return !stop.isSet && !session.isWorkVoid
   }
 
-  private func poll(maximum: Int, timeoutMilliseconds: Int) throws {
-    for event in consumer.poll(maximum: max(1, maximum), timeoutMilliseconds: timeoutMilliseconds) {
+  private func poll(maximum: Int, timeout: Duration) throws {
+    for event in consumer.poll(maximum: max(1, maximum), timeout: timeout) {
       try handle(event)
     }
     session.refetch(lag.look(session), at: .now)
@@ -204,7 +204,7 @@ final class SessionDriver {
   private func postpone(_ error: any Error) throws {
     let delay = session.catalogFailed(at: .now)
     guard (error as? SQLiteError)?.isEnvironmental == true else { throw error }
-    events.readingPositionsFailed(error, retryMilliseconds: delay.inMilliseconds)
+    events.readingPositionsFailed(error, retryIn: delay)
   }
 
   private func seek(_ partition: Int32, _ start: KafkaConsumer.StartOffset) {
@@ -255,7 +255,7 @@ final class SessionDriver {
   /// Checks whether the topic still has this message. A message that has expired or was compacted away proves nothing.
   private func confirm(_ partition: Int32, _ mark: Catalog.Mark) throws {
     let found = try rereader?.read(
-      topic: topicName, partition: partition, offset: mark.offset, timeoutMilliseconds: Self.patience)
+      topic: topicName, partition: partition, offset: mark.offset, timeout: Self.patience)
     if found == nil || found?.mark == mark { session.confirmed(partition) } else { session.topicRecreated(at: .now) }
   }
 
@@ -304,10 +304,10 @@ final class SessionDriver {
     FaultPoint.offsetsCommitted.reached()
   }
 
-  func commitAndWait(timeoutMilliseconds: Int) {
+  func commitAndWait(timeout: Duration) {
     let offsets = session.committable
     guard !offsets.isEmpty else { return }
-    do { try consumer.commitAndWait(offsets, timeoutMilliseconds: timeoutMilliseconds) } catch {
+    do { try consumer.commitAndWait(offsets, timeout: timeout) } catch {
       log.warning(
         "the group's offsets could not be committed, which only monitoring will notice: \(KafkaErrorFix.described(error))"
       )
@@ -315,5 +315,5 @@ final class SessionDriver {
   }
 
   /// How many partitions the topic has now; nil if the broker does not answer.
-  func partitionCount() -> Int? { try? consumer.partitionCount(of: topicName, timeoutMilliseconds: 5_000) }
+  func partitionCount() -> Int? { try? consumer.partitionCount(of: topicName, timeout: .seconds(5)) }
 }

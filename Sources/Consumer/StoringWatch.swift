@@ -6,11 +6,11 @@ import Telemetry
 struct StoringWatch {
   private var stored: Int64 = 0
   private var epoch = 0
-  private var since = Clock.monotonicMilliseconds
+  private var since = ContinuousClock.now
 
-  /// How long nothing may be stored, or a leader may leave questions unanswered, before that is reported, in ms. A
+  /// How long nothing may be stored, or a leader may leave questions unanswered, before that is reported. A
   /// large batch on a slow disk takes some seconds.
-  static let patience: Int64 = 30_000
+  static let patience = Duration.seconds(30)
 
   /// - Parameters:
   ///   - lag: messages that are not stored.
@@ -19,19 +19,20 @@ struct StoringWatch {
   ///   - silence: a leader that does not answer; nil if all do.
   mutating func look(
     lag: Int, stored: Int64, epoch: Int, silence: LeaderInquiry.Silence? = nil, _ health: Health,
-    now: Int64 = Clock.monotonicMilliseconds
+    now: ContinuousClock.Instant = .now
   ) {
     if lag == 0 || stored != self.stored || epoch != self.epoch {
       (self.stored, self.epoch, since) = (stored, epoch, now)
       health.well(.storing)
     } else if now - since >= Self.patience {
       health.trouble(
-        .storing, "nothing was stored for \((now - since) / 1_000) s, and \(Quantity.count(lag, "message")) wait")
+        .storing,
+        "nothing was stored for \((now - since).components.seconds) s, and \(Quantity.count(lag, "message")) wait")
     }
     if let silence, now - silence.since >= Self.patience {
       health.trouble(
         .broker,
-        "the leader of partition \(silence.partition) has not answered for \((now - silence.since) / 1_000) s: \(silence.reason)"
+        "the leader of partition \(silence.partition) has not answered for \((now - silence.since).components.seconds) s: \(silence.reason)"
       )
     } else {
       health.well(.broker)

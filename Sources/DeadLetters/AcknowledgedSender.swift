@@ -5,7 +5,7 @@ import Synchronization
 /// Sends a few messages at a time, and waits until each is acknowledged or has failed. Used by one thread.
 final class AcknowledgedSender {
   let producer: KafkaProducer
-  private let patience: Int
+  private let patience: Duration
   private let reports = Reports()
   private var sent: UInt64 = 0
   /// Whether the topic did not exist in the last attempt.
@@ -16,8 +16,8 @@ final class AcknowledgedSender {
     let table = Mutex<[UInt64: KafkaError?]>([:])
   }
 
-  /// - Parameter patience: the time limit for all messages of one call, in ms.
-  init(_ settings: KafkaSettings, patience: Int) throws {
+  /// - Parameter patience: the time limit for all messages of one call.
+  init(_ settings: KafkaSettings, patience: Duration) throws {
     self.patience = patience
     var settings = settings
     // A message that was read from a topic was accepted by one before, so the limits here must not refuse it. For a
@@ -25,7 +25,7 @@ final class AcknowledgedSender {
     settings.set("message.max.bytes", "1000000000")
     settings.set("queue.buffering.max.kbytes", "2000000")
     settings.set("queue.buffering.max.messages", "1000000")
-    settings.set("message.timeout.ms", String(max(1, patience - 1_000)))
+    settings.set("message.timeout.ms", String(max(1, (patience - .seconds(1)).inMilliseconds)))
     settings.set("enable.idempotence", "true")
     // All messages are queued at once, so a batch has nothing to wait for.
     settings.set("linger.ms", "0")
@@ -44,14 +44,14 @@ final class AcknowledgedSender {
   /// - Returns: for each message, why it is not acknowledged, or nil if it is; nil instead of the array if
   ///   `whileWaiting` returned false.
   func send(_ records: [LetterRecord], to topic: String, whileWaiting: () -> Bool) -> [String?]? {
-    let deadline = Clock.monotonicMilliseconds + Int64(patience)
+    let deadline = ContinuousClock.now + patience
     var reasons = [String?](repeating: nil, count: records.count)
     var rest = Array(records.indices)
     missesTopic = false
     while !rest.isEmpty {
       guard let failures = attempt(rest.map { records[$0] }, topic, deadline, whileWaiting) else { return nil }
       for (index, failure) in zip(rest, failures) { reasons[index] = failure?.reason }
-      guard Clock.monotonicMilliseconds < deadline else { break }
+      guard ContinuousClock.now < deadline else { break }
       rest = zip(rest, failures).filter { $1?.isUnproven == true }.map(\.0)
     }
     return reasons
@@ -63,7 +63,7 @@ final class AcknowledgedSender {
   }
 
   private func attempt(
-    _ records: [LetterRecord], _ topic: String, _ deadline: Int64, _ whileWaiting: () -> Bool
+    _ records: [LetterRecord], _ topic: String, _ deadline: ContinuousClock.Instant, _ whileWaiting: () -> Bool
   ) -> [Failure?]? {
     // Numbers continue across calls, so that a late report is not mistaken for one of another call.
     let first = sent
@@ -79,9 +79,9 @@ final class AcknowledgedSender {
     }
     var acknowledged: [UInt64: KafkaError?] = [:]
     while true {
-      _ = producer.flush(timeoutMilliseconds: 100)
+      _ = producer.flush(timeout: .milliseconds(100))
       acknowledged = reports.table.withLock { $0.filter { $0.key >= first } }
-      if acknowledged.count + refused.count >= records.count || Clock.monotonicMilliseconds >= deadline { break }
+      if acknowledged.count + refused.count >= records.count || ContinuousClock.now >= deadline { break }
       guard whileWaiting() else { return nil }
     }
     missesTopic = acknowledged.values.contains { $0?.isUnknownTopic == true }
@@ -89,7 +89,7 @@ final class AcknowledgedSender {
       let number = first + UInt64(index)
       if let reason = refused[number] { return Failure(reason: reason) }
       guard let report = acknowledged[number] else {
-        return Failure(reason: "no acknowledgement within \(patience / 1_000) s")
+        return Failure(reason: "no acknowledgement within \(patience.components.seconds) s")
       }
       return report.map { Failure(reason: $0.description, isUnproven: $0.isUnproven) }
     }

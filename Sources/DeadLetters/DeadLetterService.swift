@@ -42,11 +42,11 @@ package final class DeadLetterService {
     package var waiting: Int { inTopic + onDisk }
   }
 
-  /// The time without an answer from a broker after which the run fails, in ms.
-  private static let patience = 20_000
-  /// How long dead letters that are sent together may wait for the broker, in ms.
-  private static let sendingPatience = 60_000
-  private static let answerMilliseconds = 30_000
+  /// The time without an answer from a broker after which the run fails.
+  private static let patience = Duration.seconds(20)
+  /// How long dead letters that are sent together may wait for the broker.
+  private static let sendingPatience = Duration.seconds(60)
+  private static let answerTimeout = Duration.seconds(30)
 
   /// - Parameter show: called once for each dead letter that is found, even if it was replayed before.
   package init(_ configuration: Configuration, log: Log, stop: StopFlag, show: @escaping (DeadLetterEntry) -> Void) {
@@ -121,12 +121,12 @@ package final class DeadLetterService {
     guard let count = try connection.partitionCount(of: letterTopic, stop: stop) else { return }
     for partition in 0..<Int32(count) {
       let scan = try PartitionScan(
-        readerSettings, topic: letterTopic, partition: partition, timeoutMilliseconds: Self.answerMilliseconds)
+        readerSettings, topic: letterTopic, partition: partition, timeout: Self.answerTimeout)
       let next = try offsets.next(partition)
-      while !stop.isSet, let message = try scan.next(timeoutMilliseconds: Self.answerMilliseconds) {
+      while !stop.isSet, let message = try scan.next(timeout: Self.answerTimeout) {
         let place = Found.Place.topic(offsets, partition: partition, offset: message.offset)
         let record = LetterRecord(message)
-        let time = message.timestamp.map { Clock.iso8601(milliseconds: $0) } ?? ""
+        let time = message.timestamp.map { WallClock.iso8601(milliseconds: $0) } ?? ""
         if let found = found(record, place, time: time, isReplayed: message.offset < next) { try body(found) }
       }
       try body(nil)

@@ -16,19 +16,19 @@ package final class DeadLetters: DeadLetterSink {
   private let incoming: Folder
   private let log: Log
   private var sender: AcknowledgedSender?
-  /// When to create the topic, by the monotonic clock, in ms; nil: it is known to exist, or is not tried again.
-  private var nextMaking: Int64? = 0
+  /// When to create the topic; nil: it is known to exist, or is not tried again.
+  private var nextMaking: ContinuousClock.Instant? = .now
   /// Messages whose dead letters are safe, but which are not settled in the catalog yet. A retry, for example because
   /// the file of another dead letter cannot be written, must not send them again each time.
   private var delivered: Set<LetterRecord.Origin> = []
   /// Called every now and then while dead letters wait for the broker, because the consumer must go on polling. Returns
   /// false to stop waiting.
   package var whileWaiting: () -> Bool = { true }
-  /// The time without an acknowledgement after which a dead letter is stored on disk, in ms. Bad messages thus never
+  /// The time without an acknowledgement after which a dead letter is stored on disk. Bad messages thus never
   /// stop good ones.
-  var patience = 30_000
-  /// The timeout of each request about the dead-letter topic, in ms.
-  var answerMilliseconds = 3_000
+  var patience = Duration.seconds(30)
+  /// The timeout of each request about the dead-letter topic.
+  var answerTimeout = Duration.seconds(3)
 
   package static let folderName = "dead-letters"
   /// - Parameters:
@@ -51,18 +51,18 @@ package final class DeadLetters: DeadLetterSink {
     let records = letters.map(\.record)
     guard let failures = try send(records) else { return false }
     let sent = zip(letters, zip(records, failures))
-    for (letter, (_, failure)) in sent where failure == nil { isSafe(letter, in: topic) }
+    for (letter, (_, failure)) in sent where failure == nil { noteDelivered(letter, in: topic) }
     let refused = sent.filter { $1.1 != nil }
     guard !refused.isEmpty else { return true }
     for (letter, (record, failure)) in refused {
       try write(record, letter.origin, because: "not in \(topic): \(failure!)")
     }
     try folder.sync()
-    for (letter, _) in refused { isSafe(letter, in: folder.path) }
+    for (letter, _) in refused { noteDelivered(letter, in: folder.path) }
     return true
   }
 
-  private func isSafe(_ letter: DeadLetter, in place: String) {
+  private func noteDelivered(_ letter: DeadLetter, in place: String) {
     delivered.insert(letter.origin)
     log.warning(
       "a message cannot be stored: \(letter.reason.description)",
@@ -88,10 +88,10 @@ package final class DeadLetters: DeadLetterSink {
       }
       let sender = try self.sender ?? AcknowledgedSender(settings, patience: patience)
       self.sender = sender
-      if let due = nextMaking, Clock.monotonicMilliseconds >= due { makeTopic(sender.producer) }
+      if let due = nextMaking, ContinuousClock.now >= due { makeTopic(sender.producer) }
       defer {
         // The topic was deleted after it was created or found. The next dead letters re-create it.
-        if sender.missesTopic { nextMaking = 0 }
+        if sender.missesTopic { nextMaking = .now }
       }
       return sender.send(records, to: topic, whileWaiting: whileWaiting)
     } catch let error as KafkaError {
@@ -109,12 +109,12 @@ package final class DeadLetters: DeadLetterSink {
     nextMaking = nil
     // An existing topic is not created again: this user may lack the right to do so, and a broker under load needs
     // seconds.
-    if let count = try? client.partitionCount(of: topic, timeoutMilliseconds: answerMilliseconds), count > 0 { return }
-    let again = Clock.monotonicMilliseconds + 60_000
+    if let count = try? client.partitionCount(of: topic, timeout: answerTimeout), count > 0 { return }
+    let again = ContinuousClock.now + .seconds(60)
     let source = String(topic.dropLast("-dlq".count))
     var limit: Int?
     do {
-      limit = try client.topicSettings(source, timeoutMilliseconds: answerMilliseconds)["max.message.bytes"].flatMap {
+      limit = try client.topicSettings(source, timeout: answerTimeout)["max.message.bytes"].flatMap {
         Int($0)
       }
     } catch {
@@ -141,7 +141,7 @@ package final class DeadLetters: DeadLetterSink {
   }
 
   private func make(_ client: KafkaClient, _ settings: [String: String]) throws(KafkaError) {
-    _ = try client.createTopic(topic, settings: settings, timeoutMilliseconds: answerMilliseconds)
+    _ = try client.createTopic(topic, settings: settings, timeout: answerTimeout)
   }
 
   // MARK: Disk
@@ -153,7 +153,7 @@ package final class DeadLetters: DeadLetterSink {
     // A topic's name may be as long as a file's. People get a part of it; the identity tells dead letters apart.
     let name = "\(origin.topic.prefix(100))-\(origin.partition)-\(origin.offset)-\(identity)" + LetterFile.suffix
     let file = try incoming.file("letter.part", .createEmpty)
-    let written = Clock.iso8601(milliseconds: Clock.wallMilliseconds)
+    let written = WallClock.iso8601(milliseconds: WallClock.milliseconds)
     try LetterFile(written: written, because: reason, record: record).write(to: file)
     try file.sync()
     try incoming.rename("letter.part", to: folder, as: name)

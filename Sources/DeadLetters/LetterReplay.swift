@@ -76,7 +76,7 @@ package final class LetterOffsets {
   private var next: [Int32: Int64] = [:]
   private var blocked: Set<Int32> = []
 
-  private static let answerMilliseconds = 30_000
+  private static let answerTimeout = Duration.seconds(30)
 
   package init(_ settings: KafkaSettings, topic: String) throws {
     self.topic = topic
@@ -89,7 +89,7 @@ package final class LetterOffsets {
 
   /// The offset at which the replay continues.
   func next(_ partition: Int32) throws -> Int64 {
-    try client.committed(partitions: [partition], timeoutMilliseconds: Self.answerMilliseconds)[partition] ?? 0
+    try client.committed(partitions: [partition], timeout: Self.answerTimeout)[partition] ?? 0
   }
 
   func passed(_ partition: Int32, _ offset: Int64, isDone: Bool) {
@@ -99,6 +99,6 @@ package final class LetterOffsets {
 
   func commit(_ partition: Int32) throws {
     guard let offset = next[partition] else { return }
-    try client.commitAndWait([partition: offset], timeoutMilliseconds: Self.answerMilliseconds)
+    try client.commitAndWait([partition: offset], timeout: Self.answerTimeout)
   }
 }

@@ -15,11 +15,10 @@ final class BrokerCheck {
   /// questions wait.
   private(set) var tellsSettings = true
 
-  /// In ms.
-  static let patience = 10_000
-  static let answer = 5_000
-  /// The time limit for the clock, in ms. A server that does not support the question may not answer at all.
-  private static let clockAnswer = 2_000
+  static let patience = Duration.seconds(10)
+  static let answer = Duration.seconds(5)
+  /// The time limit for the clock. A server that does not support the question may not answer at all.
+  private static let clockAnswer = Duration.seconds(2)
   /// At most this many brokers are looked at. A cluster may have hundreds.
   static let mostBrokers = 20
 
@@ -43,20 +42,21 @@ final class BrokerCheck {
     guard let cluster = clusterID() else {
       guard !stop.isSet else { return nil }
       let addresses = BrokerReach.addresses(servers)
-      let outcomes = TCPProbe.connect(to: addresses, timeoutMilliseconds: 3_000)
+      let outcomes = TCPProbe.connect(to: addresses, timeout: .seconds(3))
       let trouble = BrokerTrouble(client.lastTrouble())
-      report.add(BrokerReach.noAnswer(seconds: Self.patience / 1_000, Array(zip(addresses, outcomes)), trouble))
+      report.add(
+        BrokerReach.noAnswer(seconds: Int(Self.patience.components.seconds), Array(zip(addresses, outcomes)), trouble))
       return nil
     }
     report.add(.ok("\(servers) answers; cluster \(cluster)"))
     let brokers: [KafkaBroker]
-    do { brokers = try client.brokers(timeoutMilliseconds: Self.answer) } catch {
+    do { brokers = try client.brokers(timeout: Self.answer) } catch {
       report.add(.problem(error, cure: "look at the broker's log"))
       return nil
     }
     let known = Array(brokers.prefix(Self.mostBrokers))
     let outcomes = TCPProbe.connect(
-      to: known.map { TCPProbe.Address(host: $0.host, port: $0.port) }, timeoutMilliseconds: 3_000)
+      to: known.map { TCPProbe.Address(host: $0.host, port: $0.port) }, timeout: .seconds(3))
     report.add(BrokerReach.advertised(known, outcomes))
     if brokers.count > known.count { report.add(.ok("\(brokers.count - known.count) more brokers, not looked at")) }
     let reachable = zip(known, outcomes).filter { $0.1 == .connected }.map(\.0)
@@ -67,14 +67,14 @@ final class BrokerCheck {
   /// The broker's clock; nil if the broker does not tell.
   func clock(of broker: KafkaBroker) -> BrokerClock? {
     guard settings.effective("security.protocol") == "plaintext" else { return nil }
-    return BrokerClock.ask(host: broker.host, port: broker.port, timeoutMilliseconds: Self.clockAnswer)
+    return BrokerClock.ask(host: broker.host, port: broker.port, timeout: Self.clockAnswer)
   }
 
   /// Asks with short timeouts, so that `stop` takes effect soon.
   private func clusterID() -> String? {
-    let end = Clock.monotonicMilliseconds + Int64(Self.patience)
-    while !stop.isSet, Clock.monotonicMilliseconds < end {
-      if let id = try? client.clusterID(timeoutMilliseconds: 500) { return id }
+    let deadline = Deadline(in: Self.patience)
+    while !stop.isSet, !deadline.hasPassed {
+      if let id = try? client.clusterID(timeout: .milliseconds(500)) { return id }
     }
     return nil
   }
@@ -84,7 +84,7 @@ final class BrokerCheck {
     var found: [(id: Int32, settings: [String: String])] = []
     for broker in brokers.prefix(Self.mostBrokers) where !stop.isSet {
       do {
-        found.append((broker.id, try client.brokerSettings(broker.id, timeoutMilliseconds: Self.answer)))
+        found.append((broker.id, try client.brokerSettings(broker.id, timeout: Self.answer)))
       } catch {
         tellsSettings = !error.isUnsupported
         report.add(Self.untold("the limits of broker \(broker.id)", error))
@@ -97,19 +97,19 @@ final class BrokerCheck {
   /// Asks again as long as the error is a temporary one: a coordinator that is being found, or a leader that is being
   /// elected.
   static func asking<Answer>(
-    _ stop: StopFlag, _ question: (_ timeoutMilliseconds: Int) throws(KafkaError) -> Answer
+    _ stop: StopFlag, _ question: (_ timeout: Duration) throws(KafkaError) -> Answer
   ) throws(KafkaError) -> Answer {
-    let end = Clock.monotonicMilliseconds + Int64(answer)
+    let deadline = Deadline(in: answer)
     while true {
-      do { return try question(max(1, Int(end - Clock.monotonicMilliseconds))) } catch {
+      do { return try question(max(.milliseconds(1), deadline.remaining)) } catch {
         // A leader may not have heard yet of a partition that other brokers name.
         let passes = error.isRetriable || error.isUnknownTopic
-        guard passes, !stop.wait(milliseconds: pause), Clock.monotonicMilliseconds < end else { throw error }
+        guard passes, !stop.wait(for: pause), !deadline.hasPassed else { throw error }
       }
     }
   }
-  /// The pause between two questions, in ms.
-  private static let pause = 100
+  /// The pause between two questions.
+  private static let pause = Duration.milliseconds(100)
 
   /// The finding for an answer that the broker does not give. That is not a fault of the pipeline, which works without
   /// it.

@@ -18,8 +18,8 @@ struct Canary {
   static let prefix = ".image-pipeline-canary-"
 
   enum Outcome: Equatable {
-    /// An event reported the file this many ms after the watch began.
-    case told(Int)
+    /// An event reported the file this long after the watch began.
+    case told(Duration)
     /// The file existed, but no event reported it.
     case silent
     /// No such file was seen.
@@ -27,8 +27,8 @@ struct Canary {
     case failed(SystemError)
   }
 
-  private static let insidePatience = 2_000
-  private static let outsidePatience = 10_000
+  private static let insidePatience = Duration.seconds(2)
+  private static let outsidePatience = Duration.seconds(10)
 
   /// Creates a trial file in the folder, and removes it.
   mutating func inside() -> Outcome {
@@ -36,7 +36,7 @@ struct Canary {
     defer { try? folder.remove(name) }
     var difference: Int64?
     let outcome = wait(Self.insidePatience) {
-      let before = Clock.wallMilliseconds
+      let before = WallClock.milliseconds
       difference = FolderTrial.clockDifference(try folder.file(name, .createNew).status(), madeAfter: before)
     } isOne: {
       $0 == name
@@ -54,22 +54,22 @@ struct Canary {
     }
   }
 
-  private func wait(_ milliseconds: Int, make: () throws -> Void, isOne: (String) -> Bool) -> Outcome {
+  private func wait(_ patience: Duration, make: () throws -> Void, isOne: (String) -> Bool) -> Outcome {
     do {
       let events = try FolderEvents()
       // The descriptor's own path is right even if something was mounted over the folder since.
       _ = try events.watch("/proc/self/fd/\(folder.descriptor)")
-      let begun = Clock.monotonicMilliseconds
+      let begun = ContinuousClock.now
       try make()
       var wasThere = false
       while !stop.isSet {
-        let passed = Int(Clock.monotonicMilliseconds - begun)
-        guard passed < milliseconds else { break }
-        let found = try events.next(timeoutMilliseconds: min(100, milliseconds - passed))
+        let left = patience - (.now - begun)
+        guard left > .zero else { break }
+        let found = try events.next(timeout: min(.milliseconds(100), left))
         if found.contains(where: {
           [.closed, .movedIn].contains($0.kind) && isOne(String(decoding: $0.name, as: UTF8.self))
         }) {
-          return .told(Int(Clock.monotonicMilliseconds - begun))
+          return .told(.now - begun)
         }
         wasThere = try wasThere || isThere(isOne)
       }
@@ -91,7 +91,7 @@ struct Canary {
 /// What the outcomes of the trial files mean for how soon images are seen. Pure.
 struct CanaryVerdict {
   var kind: FileSystemKind
-  var rescanMilliseconds: Int
+  var rescan: Duration
 
   /// - Parameters:
   ///   - inside: the outcome for a file created by this process; nil if none could be created here.
@@ -101,14 +101,15 @@ struct CanaryVerdict {
       + (inside == nil && outside == nil ? [expected] : [])
   }
 
-  private var late: String { "only by scans, up to \(Quantity.duration(milliseconds: rescanMilliseconds)) late" }
-  private var advice: String { "RESCAN_MS (now \(rescanMilliseconds)) is how late: lower it where that matters" }
+  private var late: String { "only by scans, up to \(Quantity.duration(rescan)) late" }
+  private var advice: String { "RESCAN_MS (now \(rescan.inMilliseconds)) is how late: lower it where that matters" }
 
   private func own(_ outcome: Canary.Outcome) -> Finding? {
     switch outcome {
-    case .told(let milliseconds):
+    case .told(let time):
       return .ok(
-        "a file that is made in it is told of at once (\(milliseconds) ms)\(kind.isShared ? ", by this host" : "")")
+        "a file that is made in it is told of at once (\(time.inMilliseconds) ms)\(kind.isShared ? ", by this host" : "")"
+      )
     case .silent, .absent: return .note("a file that was made in it was not told of: images are seen \(late)", advice)
     case .failed(let error):
       return .note("no events: \(error.summary): images are seen \(late)", error.cure ?? advice)

@@ -14,11 +14,11 @@ struct ClockCheck {
   private static let plausible = Int64(1_704_067_200_000)..<Int64(4_102_444_800_000)
 
   static func here() -> ClockCheck {
-    ClockCheck(now: Clock.wallMilliseconds, isSynchronised: Clock.isSynchronised)
+    ClockCheck(now: WallClock.milliseconds, isSynchronised: WallClock.isSynchronised)
   }
 
   func findings() -> [Finding] {
-    let time = Clock.iso8601(milliseconds: now)
+    let time = WallClock.iso8601(milliseconds: now)
     guard Self.plausible.contains(now) else {
       return [
         .problem(
@@ -53,7 +53,7 @@ struct ClockCheck {
     let difference = clock.local - clock.time
     let surely = max(0, abs(difference) - clock.uncertainty)
     let text =
-      "this machine's clock is \(Quantity.duration(milliseconds: Int(abs(difference)))) "
+      "this machine's clock is \(Quantity.duration(.milliseconds(abs(difference)))) "
       + "\(difference > 0 ? "ahead of" : "behind") the broker's"
     let cure = "set both by NTP (timedatectl set-ntp true)"
     if let limit = limit(settings, isAhead: difference > 0), surely > limit.milliseconds {
@@ -89,7 +89,7 @@ struct ClockCheck {
     guard newest - now > 2_000 else { return [] }
     let source = settings?["message.timestamp.type"] == "LogAppendTime" ? "the broker's" : "its producer's"
     let text =
-      "a message is dated \(Quantity.duration(milliseconds: Int(newest - now))) later than this machine's clock shows: \(source) "
+      "a message is dated \(Quantity.duration(.milliseconds(newest - now))) later than this machine's clock shows: \(source) "
       + "is ahead, or this one is behind"
     let cure = "set all clocks by NTP (timedatectl set-ntp true)"
     return [newest - now > 60_000 ? .problem(text, cure: cure) : .note(text, cure)]

@@ -55,7 +55,7 @@ struct FolderTrial {
       try? source.remove(name)
       try? folder.remove(renamed)
     }
-    let before = Clock.wallMilliseconds
+    let before = WallClock.milliseconds
     try [UInt8](repeating: 0, count: 4_096).withUnsafeBytes { try file.write($0, at: 0) }
     try file.sync()
     clockDifference = Self.clockDifference(try file.status(), madeAfter: before)
@@ -69,7 +69,7 @@ struct FolderTrial {
   /// and now.
   static func clockDifference(_ status: FileStatus, madeAfter then: Int64) -> Int64 {
     let time = status.modified / 1_000_000
-    let now = Clock.wallMilliseconds
+    let now = WallClock.milliseconds
     return time < then ? time - then : time > now ? time - now : 0
   }
 

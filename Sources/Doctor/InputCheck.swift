@@ -10,9 +10,9 @@ struct InputCheck {
   let settings: ProducerSettings
   let stop: StopFlag
 
-  /// The limits of the walk, in entries and in ms.
+  /// The limits of the walk, in entries and in time.
   private static let mostEntries = 200_000
-  private static let patience: Int64 = 20_000
+  private static let patience = Duration.seconds(20)
 
   /// - Parameter outside: true if somebody outside creates files whose names begin with `Canary.prefix`. The check then
   ///   includes whether they are noticed.
@@ -60,7 +60,7 @@ struct InputCheck {
     var canary = Canary(folder: folder, stop: stop)
     let inside = refusal == nil ? canary.inside() : nil
     report.add(
-      CanaryVerdict(kind: kind, rescanMilliseconds: settings.rescanMilliseconds).findings(
+      CanaryVerdict(kind: kind, rescan: settings.rescan).findings(
         inside: inside, outside: outside ? canary.outside() : nil))
     if let difference = canary.clockDifference {
       report.add(ClockCheck.fileSystem(settings.input, difference: difference))
@@ -77,7 +77,7 @@ struct InputCheck {
 
   private func walk(_ path: String) -> InputSurvey {
     let filter = settings.filter
-    var survey = InputSurvey(filter: filter, now: Clock.wallNanoseconds)
+    var survey = InputSurvey(filter: filter, now: WallClock.nanoseconds)
     var outputs: [String] = []
     let walker: FolderWalker
     do {
@@ -93,9 +93,9 @@ struct InputCheck {
       survey.addFailure(error)
       return survey
     }
-    let end = Clock.monotonicMilliseconds + Self.patience
+    let deadline = Deadline(in: Self.patience)
     while let result = walker.next() {
-      guard !stop.isSet, survey.entries < Self.mostEntries, Clock.monotonicMilliseconds < end else {
+      guard !stop.isSet, survey.entries < Self.mostEntries, !deadline.hasPassed else {
         survey.isCut = true
         break
       }

@@ -6,9 +6,9 @@ import Telemetry
 /// produce: an idempotent producer asks for its id at once, which requires the right to write.
 final class SendingTrial {
   private let producer: KafkaProducer
-  private let begun = Clock.monotonicMilliseconds
-  /// The longest wait for the brokers' answer, in ms.
-  private static let patience: Int64 = 2_000
+  private let begun = ContinuousClock.now
+  /// The longest wait for the brokers' answer.
+  private static let patience = Duration.seconds(2)
 
   /// - Throws: if the settings contradict one another.
   init(_ settings: KafkaSettings) throws(KafkaError) {
@@ -22,8 +22,8 @@ final class SendingTrial {
 
   /// Waits as long as an answer may still arrive. Most of that time has passed with other questions.
   func finding(stop: StopFlag) -> Finding? {
-    while producer.fatalError == nil, Clock.monotonicMilliseconds - begun < Self.patience {
-      if stop.wait(milliseconds: 50) { return nil }
+    while producer.fatalError == nil, ContinuousClock.now - begun < Self.patience {
+      if stop.wait(for: .milliseconds(50)) { return nil }
     }
     guard let error = producer.fatalError else { return nil }
     return .problem(error, before: "a producer cannot send here", cure: "look at the broker's log")

@@ -29,14 +29,14 @@ struct TopicInquiry {
   private static let mostPartitions = 100
   /// Messages are read from at most this many partitions, for their size and age.
   private static let mostRead = 8
-  /// The time limit for all partitions together, in ms.
-  private static let patience: Int64 = 20_000
+  /// The time limit for all partitions together.
+  private static let patience = Duration.seconds(20)
 
   func look(_ report: DoctorReport) -> Result {
     var result = Result()
     var check = TopicCheck(name: topic, wanted: configuration.consumer.newTopic)
     do {
-      check.description = try client.description(of: topic, timeoutMilliseconds: BrokerCheck.answer)
+      check.description = try client.description(of: topic, timeout: BrokerCheck.answer)
     } catch {
       report.add(
         .problem(
@@ -47,7 +47,7 @@ struct TopicInquiry {
     if let description = check.description, !stop.isSet {
       result.isThere = true
       if broker.tellsSettings {
-        do { check.settings = try client.topicSettings(topic, timeoutMilliseconds: BrokerCheck.answer) } catch {
+        do { check.settings = try client.topicSettings(topic, timeout: BrokerCheck.answer) } catch {
           report.add(BrokerCheck.untold("the settings of \(topic)", error))
         }
       }
@@ -59,7 +59,7 @@ struct TopicInquiry {
         if let backlog = result.backlog {
           report.add(backlog.findings())
           if let newest = backlog.newest {
-            report.add(ClockCheck.messages(newest: newest, check.settings, now: Clock.wallMilliseconds))
+            report.add(ClockCheck.messages(newest: newest, check.settings, now: WallClock.milliseconds))
           }
         }
         result.lettersMaximum = letters(report)
@@ -73,7 +73,7 @@ struct TopicInquiry {
   private func lookAtGroup(_ check: inout TopicCheck, _ report: DoctorReport) {
     check.group = group
     do {
-      let members = try client.members(ofGroup: group, timeoutMilliseconds: BrokerCheck.answer)
+      let members = try client.members(ofGroup: group, timeout: BrokerCheck.answer)
       check.members = members.count
       check.strangers = GroupStranger.among(
         members, output: DatabaseCheck.catalogID(in: configuration.consumer.outputPath),
@@ -88,18 +88,18 @@ struct TopicInquiry {
   ) -> Backlog? {
     func number(_ name: String) -> Int? { settings?[name].flatMap { Int($0) } }
     var backlog = Backlog(
-      partitions: [], now: Clock.wallMilliseconds, retentionMilliseconds: number("retention.ms"),
+      partitions: [], now: WallClock.milliseconds, retentionMilliseconds: number("retention.ms"),
       retentionBytes: number("retention.bytes"))
     let known = description.partitions.filter { $0.leader != nil }.prefix(Self.mostPartitions)
     do {
       let numbers = known.map(\.number)
       let committed = try BrokerCheck.asking(stop) { (time) throws(KafkaError) in
-        try client.committed(partitions: numbers, timeoutMilliseconds: time)
+        try client.committed(partitions: numbers, timeout: time)
       }
-      let end = Clock.monotonicMilliseconds + Self.patience
-      for number in numbers where !stop.isSet && Clock.monotonicMilliseconds < end {
+      let deadline = Deadline(in: Self.patience)
+      for number in numbers where !stop.isSet && !deadline.hasPassed {
         let marks = try BrokerCheck.asking(stop) { (time) throws(KafkaError) in
-          try client.watermarks(of: topic, partition: number, timeoutMilliseconds: time)
+          try client.watermarks(of: topic, partition: number, timeout: time)
         }
         backlog.partitions.append(
           Backlog.Partition(number: number, low: marks.low, high: marks.high, committed: committed[number]))
@@ -130,7 +130,7 @@ struct TopicInquiry {
       // This reads the last message. At the end of an empty partition, nothing arrives except a possible refusal.
       let last = try reader.read(
         topic: topic, partition: any.number, offset: max(any.low, any.high - 1),
-        timeoutMilliseconds: BrokerCheck.answer)
+        timeout: BrokerCheck.answer)
       backlog.newest = last?.timestamp
     }
     var (count, bytes) = (0, 0)
@@ -141,7 +141,7 @@ struct TopicInquiry {
       for offset in Set([partition.next, partition.high - 1]).sorted() {
         guard
           let message = try reader.read(
-            topic: topic, partition: partition.number, offset: offset, timeoutMilliseconds: BrokerCheck.answer)
+            topic: topic, partition: partition.number, offset: offset, timeout: BrokerCheck.answer)
         else { continue }
         count += 1
         bytes += message.size
@@ -161,7 +161,7 @@ struct TopicInquiry {
     // If the name is too long for Kafka, all dead letters are on disk.
     guard name.utf8.count <= 249 else { return nil }
     do {
-      guard let description = try client.description(of: name, timeoutMilliseconds: BrokerCheck.answer) else {
+      guard let description = try client.description(of: name, timeout: BrokerCheck.answer) else {
         report.add(.ok("no dead letters: \(name) is made with the first one"))
         return nil
       }
@@ -171,15 +171,15 @@ struct TopicInquiry {
       for partition in description.partitions.prefix(Self.mostPartitions) where partition.leader != nil && !stop.isSet {
         let number = partition.number
         let marks = try BrokerCheck.asking(stop) { (time) throws(KafkaError) in
-          try client.watermarks(of: name, partition: number, timeoutMilliseconds: time)
+          try client.watermarks(of: name, partition: number, timeout: time)
         }
         let next = try BrokerCheck.asking(stop) { (time) throws(KafkaError) in
-          try offsets.client.committed(partitions: [number], timeoutMilliseconds: time)
+          try offsets.client.committed(partitions: [number], timeout: time)
         }[number]
         waiting += marks.high - max(marks.low, min(marks.high, next ?? 0))
       }
       let settings =
-        broker.tellsSettings ? try? client.topicSettings(name, timeoutMilliseconds: BrokerCheck.answer) : nil
+        broker.tellsSettings ? try? client.topicSettings(name, timeout: BrokerCheck.answer) : nil
       report.add(LettersCheck(topic: name, waiting: Int(waiting), settings: settings).findings())
       return settings?["max.message.bytes"].flatMap { Int($0) }
     } catch {

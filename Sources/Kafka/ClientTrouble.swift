@@ -10,10 +10,10 @@ package struct ClientTrouble: Sendable, Equatable {
   /// is the broker's address. It ends in `/bootstrap` if it comes from `bootstrap.servers`, otherwise in the broker's
   /// number.
   package let reason: String
-  /// When the error occurred, on the monotonic clock, in ms.
-  package let time: Int64
+  /// When the error occurred.
+  package let time: ContinuousClock.Instant
 
-  init(name: String, reason: String, time: Int64) {
+  init(name: String, reason: String, time: ContinuousClock.Instant) {
     self.name = name
     self.reason = reason
     self.time = time
@@ -22,7 +22,7 @@ package struct ClientTrouble: Sendable, Equatable {
   init(_ code: rd_kafka_resp_err_t, _ reason: String) {
     self.init(
       name: String(cString: rd_kafka_err2name(code)), reason: Self.withoutTime(reason),
-      time: Clock.monotonicMilliseconds)
+      time: ContinuousClock.now)
     isVague = code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN
   }
 
@@ -30,8 +30,8 @@ package struct ClientTrouble: Sendable, Equatable {
   /// report only this.
   private(set) var isVague = false
 
-  /// How long a reason is kept before a vague one replaces it, in ms: the library repeats the reason every 30 s.
-  private static let standing: Int64 = 60_000
+  /// How long a reason is kept before a vague one replaces it: the library repeats the reason every 30 s.
+  private static let standing = Duration.seconds(60)
 
   /// The trouble to remember after this one: the last one if this one is vague and the last one is recent.
   func following(_ last: ClientTrouble?) -> ClientTrouble {

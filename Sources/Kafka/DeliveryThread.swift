@@ -58,23 +58,23 @@ final class DeliveryThread: Sendable {
       if let queue = state.queue { rd_kafka_queue_yield(queue.value) }
       return state.thread
     }
-    if thread?.isCurrent != true { _ = isFinished.wait(milliseconds: 11_000) }
+    if thread?.isCurrent != true { _ = isFinished.wait(for: .seconds(11)) }
   }
 
   private func run() {
     let (handle, queue) = state.withLock { ($0.handle!, $0.queue!.value) }
     while state.withLock({ $0.phase }) == .open {
-      serve(queue, of: handle, timeoutMilliseconds: 1000)
+      serve(queue, of: handle, timeout: .seconds(1))
     }
     // A sender that has entered may still be queueing. It does not block, so this is short.
     while state.withLock({ $0.senders }) > 0 {
-      serve(queue, of: handle, timeoutMilliseconds: 1)
+      serve(queue, of: handle, timeout: .milliseconds(1))
     }
     // Messages move between the library's queues during a purge, so one purge is not always enough.
-    let deadline = Deadline(milliseconds: 5000)
+    let deadline = Deadline(in: .seconds(5))
     while rd_kafka_outq_len(handle.client) > 0, !deadline.hasPassed {
       rd_kafka_purge(handle.client, purgeAll)
-      serve(queue, of: handle, timeoutMilliseconds: 50)
+      serve(queue, of: handle, timeout: .milliseconds(50))
     }
     state.withLock { state in
       state.queue = nil
@@ -92,8 +92,8 @@ final class DeliveryThread: Sendable {
     isFinished.set()
   }
 
-  private func serve(_ queue: OpaquePointer, of handle: Handle, timeoutMilliseconds: Int32) {
-    guard let event = rd_kafka_queue_poll(queue, timeoutMilliseconds) else { return }
+  private func serve(_ queue: OpaquePointer, of handle: Handle, timeout: Duration) {
+    guard let event = rd_kafka_queue_poll(queue, Int32(clamping: timeout.inMilliseconds)) else { return }
     switch rd_kafka_event_type(event) {
     case RD_KAFKA_EVENT_DR:
       while let message = rd_kafka_event_message_next(event) {

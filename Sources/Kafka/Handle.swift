@@ -47,7 +47,7 @@ package final class Handle: @unchecked Sendable {
       context.value.release()
       isDone.set()
     }
-    _ = isDone.wait(milliseconds: 5000)
+    _ = isDone.wait(for: .seconds(5))
   }
 
   /// The fatal error of this client; nil if there is none.
@@ -68,7 +68,8 @@ package final class Handle: @unchecked Sendable {
     repeat {
       // Requests the topics that are known locally: none at first.
       var answer: UnsafePointer<rd_kafka_metadata>?
-      if rd_kafka_metadata(client, 0, nil, &answer, deadline.remaining(atMost: patience)) == RD_KAFKA_RESP_ERR_NO_ERROR
+      if rd_kafka_metadata(client, 0, nil, &answer, deadline.milliseconds(atMost: patience))
+        == RD_KAFKA_RESP_ERR_NO_ERROR
       {
         return rd_kafka_metadata_destroy(answer)
       }

@@ -1,4 +1,5 @@
 import Crdkafka
+import Platform
 
 /// A broker, with the address that it gives to clients: its `advertised.listeners`.
 package struct KafkaBroker: Sendable, Equatable {
@@ -25,13 +26,13 @@ package struct TopicDescription: Sendable, Equatable {
 }
 
 /// Information about the cluster, from its brokers. These calls change nothing, except that asking for a topic may
-/// create it: see `partitionCount(of:timeoutMilliseconds:)`.
+/// create it: see `partitionCount(of:timeout:)`.
 extension KafkaClient {
   /// The brokers of the cluster, sorted by id.
-  package final func brokers(timeoutMilliseconds: Int) throws(KafkaError) -> [KafkaBroker] {
+  package final func brokers(timeout: Duration) throws(KafkaError) -> [KafkaBroker] {
     let handle = try handle(for: "the brokers")
     var answer: UnsafePointer<rd_kafka_metadata>?
-    let code = rd_kafka_metadata(handle.client, 0, nil, &answer, Int32(clamping: timeoutMilliseconds))
+    let code = rd_kafka_metadata(handle.client, 0, nil, &answer, Int32(clamping: timeout.inMilliseconds))
     guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let answer else { throw handle.error(code, "the brokers") }
     defer { rd_kafka_metadata_destroy(answer) }
     let found = UnsafeBufferPointer(start: answer.pointee.brokers, count: Int(answer.pointee.broker_cnt))
@@ -40,9 +41,9 @@ extension KafkaClient {
   }
 
   /// The partitions of a topic and the brokers that hold them; nil if the topic does not exist.
-  package final func description(of topic: String, timeoutMilliseconds: Int) throws(KafkaError) -> TopicDescription? {
+  package final func description(of topic: String, timeout: Duration) throws(KafkaError) -> TopicDescription? {
     let handle = try handle(for: place(topic))
-    return try handle.metadata(of: topic, deadline: Deadline(milliseconds: timeoutMilliseconds))?.description
+    return try handle.metadata(of: topic, deadline: Deadline(in: timeout))?.description
   }
 
   /// A member of a group, as reported by its coordinator.
@@ -61,12 +62,12 @@ extension KafkaClient {
   /// of librdkafka 2.0.2 leaves the client's main thread stuck.
   ///
   /// Temporary errors are retried until the timeout: a broker that has just started is still loading its groups.
-  package final func members(ofGroup group: String, timeoutMilliseconds: Int) throws(KafkaError) -> [GroupMember] {
-    let deadline = Deadline(milliseconds: timeoutMilliseconds)
+  package final func members(ofGroup group: String, timeout: Duration) throws(KafkaError) -> [GroupMember] {
+    let deadline = Deadline(in: timeout)
     while true {
       do { return try members(ofGroup: group, deadline) } catch {
         guard error.isRetriable, !deadline.hasPassed else { throw error }
-        deadline.pause(milliseconds: 50)
+        deadline.pause(for: .milliseconds(50))
       }
     }
   }
@@ -75,7 +76,7 @@ extension KafkaClient {
     let place = "group \(group)"
     let handle = try handle(for: place)
     var found: UnsafePointer<rd_kafka_group_list>?
-    let code = rd_kafka_list_groups(handle.client, group, &found, deadline.remaining())
+    let code = rd_kafka_list_groups(handle.client, group, &found, deadline.milliseconds())
     defer { if let found { rd_kafka_group_list_destroy(found) } }
     guard code == RD_KAFKA_RESP_ERR_NO_ERROR || code == RD_KAFKA_RESP_ERR__PARTIAL, let found else {
       throw handle.error(code, place, needs: .describeGroup(group))

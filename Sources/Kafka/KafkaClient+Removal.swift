@@ -1,15 +1,16 @@
 import Crdkafka
+import Platform
 
 /// Deletes messages: whole topics, and the beginnings of partitions. librdkafka's embedded cluster supports neither.
 extension KafkaClient {
   /// Deletes a topic with all of its messages, and waits until no broker that is asked knows it. Asking may create it
-  /// again: see `partitionCount(of:timeoutMilliseconds:)`.
+  /// again: see `partitionCount(of:timeout:)`.
   ///
   /// - Returns: false if the topic did not exist.
   /// - Throws: among others an error whose `isAuthorization` is set.
-  final func deleteTopic(_ topic: String, timeoutMilliseconds: Int) throws(KafkaError) -> Bool {
+  final func deleteTopic(_ topic: String, timeout: Duration) throws(KafkaError) -> Bool {
     let handle = try handle(for: place(topic))
-    let deadline = Deadline(milliseconds: timeoutMilliseconds)
+    let deadline = Deadline(in: timeout)
     let removal = rd_kafka_DeleteTopic_new(topic)
     defer { rd_kafka_DeleteTopic_destroy(removal) }
     let answer = try handle.ask(RD_KAFKA_ADMIN_OP_DELETETOPICS, place(topic), deadline) { options, queue in
@@ -31,9 +32,9 @@ extension KafkaClient {
     while try handle.metadata(of: topic, deadline: deadline) != nil {
       guard !deadline.hasPassed else {
         throw KafkaError(
-          RD_KAFKA_RESP_ERR__TIMED_OUT, place(topic), reason: "it is still there after \(timeoutMilliseconds) ms")
+          RD_KAFKA_RESP_ERR__TIMED_OUT, place(topic), reason: "it is still there after \(timeout.inMilliseconds) ms")
       }
-      deadline.pause(milliseconds: 20)
+      deadline.pause(for: .milliseconds(20))
     }
     return true
   }
@@ -42,14 +43,14 @@ extension KafkaClient {
   ///
   /// - Parameter offset: the first offset that is kept.
   final func deleteRecords(
-    of topic: String, partition: Int32, before offset: Int64, timeoutMilliseconds: Int
+    of topic: String, partition: Int32, before offset: Int64, timeout: Duration
   ) throws(KafkaError) {
     let place = place(topic, partition, offset)
     let handle = try handle(for: place)
     let list = PartitionList(topic, offsets: [partition: offset])
     let removal = rd_kafka_DeleteRecords_new(list.pointer)
     defer { rd_kafka_DeleteRecords_destroy(removal) }
-    let deadline = Deadline(milliseconds: timeoutMilliseconds)
+    let deadline = Deadline(in: timeout)
     let answer = try handle.ask(RD_KAFKA_ADMIN_OP_DELETERECORDS, place, deadline) { options, queue in
       var request = removal
       rd_kafka_DeleteRecords(handle.client, &request, 1, options, queue)

@@ -1,4 +1,5 @@
 import Crdkafka
+import Platform
 
 /// Grants rights at a broker that has an authorizer, as `kafka-acls --add` does.
 extension KafkaClient {
@@ -27,7 +28,7 @@ extension KafkaClient {
   /// - Parameter user: the broker's name for the user, `User:images`.
   /// - Throws: among others an error whose `isAuthorization` is set.
   final func allow(
-    _ user: String, _ operation: Operation, on resource: Resource, timeoutMilliseconds: Int
+    _ user: String, _ operation: Operation, on resource: Resource, timeout: Duration
   ) throws(KafkaError) {
     let (kind, name) =
       switch resource {
@@ -43,7 +44,7 @@ extension KafkaClient {
     }
     guard let made else { throw KafkaError(RD_KAFKA_RESP_ERR__INVALID_ARG, place, reason: reason) }
     defer { rd_kafka_AclBinding_destroy(made) }
-    let deadline = Deadline(milliseconds: timeoutMilliseconds)
+    let deadline = Deadline(in: timeout)
     let answer = try handle.ask(RD_KAFKA_ADMIN_OP_CREATEACLS, place, deadline) { options, queue in
       var request: OpaquePointer? = made
       rd_kafka_CreateAcls(handle.client, &request, 1, options, queue)

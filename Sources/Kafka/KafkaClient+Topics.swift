@@ -1,4 +1,5 @@
 import Crdkafka
+import Platform
 
 /// Creates topics, and reads the settings of topics and brokers. librdkafka's embedded cluster supports neither.
 extension KafkaClient {
@@ -12,10 +13,10 @@ extension KafkaClient {
   /// - Throws: among others an error whose `isAuthorization` or `isInvalidRequest` is set.
   package final func createTopic(
     _ topic: String, partitions: Int32 = -1, replicationFactor: Int32 = -1, settings: [String: String] = [:],
-    timeoutMilliseconds: Int
+    timeout: Duration
   ) throws(KafkaError) -> Bool {
     let handle = try handle(for: place(topic))
-    let deadline = Deadline(milliseconds: timeoutMilliseconds)
+    let deadline = Deadline(in: timeout)
     let (made, reason) = withReasonBuffer { rd_kafka_NewTopic_new(topic, partitions, replicationFactor, $0, $1) }
     guard let made else { throw KafkaError(RD_KAFKA_RESP_ERR__INVALID_ARG, place(topic), reason: reason) }
     defer { rd_kafka_NewTopic_destroy(made) }
@@ -45,26 +46,26 @@ extension KafkaClient {
       guard !deadline.hasPassed else {
         throw KafkaError(
           RD_KAFKA_RESP_ERR__TIMED_OUT, place(topic),
-          reason: "it was made, but not all of its partitions had a leader after \(timeoutMilliseconds) ms")
+          reason: "it was made, but not all of its partitions had a leader after \(timeout.inMilliseconds) ms")
       }
-      deadline.pause(milliseconds: 20)
+      deadline.pause(for: .milliseconds(20))
     }
     return isNew
   }
 
   /// The settings of a topic as text, including those that it inherits from the broker. Secret ones are left out.
-  package final func topicSettings(_ topic: String, timeoutMilliseconds: Int) throws(KafkaError) -> [String: String] {
+  package final func topicSettings(_ topic: String, timeout: Duration) throws(KafkaError) -> [String: String] {
     try handle(for: place(topic)).settings(
       RD_KAFKA_RESOURCE_TOPIC, topic, place(topic), needs: .describeSettings(topic),
-      Deadline(milliseconds: timeoutMilliseconds))
+      Deadline(in: timeout))
   }
 
   /// The settings of a broker as text, requested from that broker. Secret ones are left out.
-  package final func brokerSettings(_ id: Int32, timeoutMilliseconds: Int) throws(KafkaError) -> [String: String] {
+  package final func brokerSettings(_ id: Int32, timeout: Duration) throws(KafkaError) -> [String: String] {
     let place = "broker \(id)"
     return try handle(for: place).settings(
       RD_KAFKA_RESOURCE_BROKER, String(id), place, needs: .describeBrokerSettings,
-      Deadline(milliseconds: timeoutMilliseconds))
+      Deadline(in: timeout))
   }
 }
 
@@ -104,7 +105,7 @@ extension Handle {
     _ operation: rd_kafka_admin_op_t, _ place: String, _ deadline: Deadline,
     send: (_ options: OpaquePointer?, _ queue: OpaquePointer?) -> Void
   ) throws(KafkaError) -> OpaquePointer {
-    let limit = max(1, deadline.remaining())
+    let limit = max(1, deadline.milliseconds())
     let options = rd_kafka_AdminOptions_new(client, operation)
     defer { rd_kafka_AdminOptions_destroy(options) }
     let (_, _) = withReasonBuffer { rd_kafka_AdminOptions_set_request_timeout(options, limit, $0, $1) }

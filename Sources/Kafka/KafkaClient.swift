@@ -1,9 +1,10 @@
 import Crdkafka
+import Platform
 import Synchronization
 
 /// A connection to a cluster: the common part of producer and consumer. Safe to call from several threads.
 ///
-/// Every call waits at most for its timeout, in milliseconds. After `close`, each call throws an error whose `isClosed`
+/// Every call waits at most for its timeout. After `close`, each call throws an error whose `isClosed`
 /// is set. A call that is in progress at that time finishes normally.
 package class KafkaClient: @unchecked Sendable {
   private let slot: Mutex<Handle?>
@@ -39,14 +40,14 @@ package class KafkaClient: @unchecked Sendable {
   package func lastTrouble() -> ClientTrouble? { context.lastTrouble }
 
   /// The id of the cluster, which stays the same as long as the cluster exists.
-  package final func clusterID(timeoutMilliseconds: Int) throws(KafkaError) -> String {
+  package final func clusterID(timeout: Duration) throws(KafkaError) -> String {
     let handle = try handle(for: "cluster id")
-    let deadline = Deadline(milliseconds: timeoutMilliseconds)
+    let deadline = Deadline(in: timeout)
     // Waiting for the id does not open a connection.
     handle.connect(within: deadline)
-    guard let id = rd_kafka_clusterid(handle.client, deadline.remaining()) else {
+    guard let id = rd_kafka_clusterid(handle.client, deadline.milliseconds()) else {
       throw KafkaError(
-        RD_KAFKA_RESP_ERR__TIMED_OUT, "cluster id", reason: "no broker said it within \(timeoutMilliseconds) ms")
+        RD_KAFKA_RESP_ERR__TIMED_OUT, "cluster id", reason: "no broker said it within \(timeout.inMilliseconds) ms")
     }
     defer { rd_kafka_mem_free(handle.client, id) }
     return String(cString: id)
@@ -59,16 +60,16 @@ package class KafkaClient: @unchecked Sendable {
   /// function waits beyond its timeout if an answer does not arrive, and may return the end for both if one of its two
   /// requests fails.
   package final func watermarks(
-    of topic: String, partition: Int32, timeoutMilliseconds: Int
+    of topic: String, partition: Int32, timeout: Duration
   ) throws(KafkaError) -> (low: Int64, high: Int64) {
-    let deadline = Deadline(milliseconds: timeoutMilliseconds)
+    let deadline = Deadline(in: timeout)
     let high = try offset(of: topic, partition, at: Int64(RD_KAFKA_OFFSET_END), deadline)
     return (try offset(of: topic, partition, at: Int64(RD_KAFKA_OFFSET_BEGINNING), deadline), high)
   }
 
   /// The offset that a partition's next message will get, as its leader knows it now.
-  package final func end(of topic: String, partition: Int32, timeoutMilliseconds: Int) throws(KafkaError) -> Int64 {
-    try offset(of: topic, partition, at: Int64(RD_KAFKA_OFFSET_END), Deadline(milliseconds: timeoutMilliseconds))
+  package final func end(of topic: String, partition: Int32, timeout: Duration) throws(KafkaError) -> Int64 {
+    try offset(of: topic, partition, at: Int64(RD_KAFKA_OFFSET_END), Deadline(in: timeout))
   }
 
   /// Asks until a leader answers. The leader of a new topic may not know yet that it leads, or may not know the
@@ -80,7 +81,7 @@ package class KafkaClient: @unchecked Sendable {
     let handle = try handle(for: place)
     while true {
       let list = PartitionList(topic, offsets: [partition: time])
-      let code = rd_kafka_offsets_for_times(handle.client, list.pointer, deadline.remaining())
+      let code = rd_kafka_offsets_for_times(handle.client, list.pointer, deadline.milliseconds())
       let failure =
         code == RD_KAFKA_RESP_ERR_NO_ERROR
         ? list.firstError(of: handle, topic, needs: .describe(topic))
@@ -91,15 +92,15 @@ package class KafkaClient: @unchecked Sendable {
         let known = try handle.metadata(of: topic, deadline: deadline)?.partitions ?? 0
         guard Int(partition) < known else { throw failure }
       }
-      deadline.pause(milliseconds: 50)
+      deadline.pause(for: .milliseconds(50))
     }
   }
 
   /// Whether one of the brokers creates topics and knows their settings. No broker of an embedded cluster does, and a
   /// request for either would wait in vain.
-  package final func hasController(_ topic: String, timeoutMilliseconds: Int) throws(KafkaError) -> Bool {
+  package final func hasController(_ topic: String, timeout: Duration) throws(KafkaError) -> Bool {
     let handle = try handle(for: place(topic))
-    let deadline = Deadline(milliseconds: timeoutMilliseconds)
+    let deadline = Deadline(in: timeout)
     return try handle.metadata(of: topic, deadline: deadline)?.hasController ?? false
   }
 
@@ -107,9 +108,9 @@ package class KafkaClient: @unchecked Sendable {
   ///
   /// Asking may create the topic if broker and client both allow it: a producer does unless `allow.auto.create.topics`
   /// is false, a consumer does not unless it is true.
-  package final func partitionCount(of topic: String, timeoutMilliseconds: Int) throws(KafkaError) -> Int? {
+  package final func partitionCount(of topic: String, timeout: Duration) throws(KafkaError) -> Int? {
     let handle = try handle(for: place(topic))
-    return try handle.metadata(of: topic, deadline: Deadline(milliseconds: timeoutMilliseconds))?.partitions
+    return try handle.metadata(of: topic, deadline: Deadline(in: timeout))?.partitions
   }
 }
 
@@ -128,21 +129,21 @@ extension Handle {
   func metadata(of topic: String, deadline: Deadline) throws(KafkaError) -> TopicMetadata? {
     while true {
       do {
-        return try askMetadata(of: topic, timeoutMilliseconds: deadline.remaining())
+        return try askMetadata(of: topic, timeout: deadline.milliseconds())
       } catch {
         guard error.isRetriable, !deadline.hasPassed else { throw error }
-        deadline.pause(milliseconds: 50)
+        deadline.pause(for: .milliseconds(50))
       }
     }
   }
 
-  private func askMetadata(of topic: String, timeoutMilliseconds: Int32) throws(KafkaError) -> TopicMetadata? {
+  private func askMetadata(of topic: String, timeout: Int32) throws(KafkaError) -> TopicMetadata? {
     guard let local = rd_kafka_topic_new(client, topic, nil) else {
       throw error(rd_kafka_last_error(), place(topic))
     }
     defer { rd_kafka_topic_destroy(local) }
     var answer: UnsafePointer<rd_kafka_metadata>?
-    let code = rd_kafka_metadata(client, 0, local, &answer, timeoutMilliseconds)
+    let code = rd_kafka_metadata(client, 0, local, &answer, timeout)
     guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let answer else {
       throw error(code, place(topic), needs: .describe(topic))
     }

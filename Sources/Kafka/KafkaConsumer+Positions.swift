@@ -1,4 +1,5 @@
 import Crdkafka
+import Platform
 
 /// The read positions of this consumer, pausing, and the committed offsets of its group.
 extension KafkaConsumer {
@@ -12,7 +13,7 @@ extension KafkaConsumer {
       try restart(partition, start, handle)
       return forgetEvents(of: [partition])
     }
-    let deadline = Deadline(milliseconds: 5000)
+    let deadline = Deadline(in: .seconds(5))
     while let failure = trySeek(partition, start, handle) {
       // The partition is assigned, but the library's own thread has not begun to read it, or has not ended an earlier
       // read.
@@ -20,7 +21,7 @@ extension KafkaConsumer {
         failure.isTimedOut
         || [RD_KAFKA_RESP_ERR__STATE, RD_KAFKA_RESP_ERR__PREV_IN_PROGRESS].contains { $0.rawValue == failure.code }
       guard isPassing, assigned.contains(partition), !deadline.hasPassed else { throw failure }
-      deadline.pause(milliseconds: 10)
+      deadline.pause(for: .milliseconds(10))
     }
     positions[partition] = start.native
     forgetEvents(of: [partition])
@@ -93,7 +94,7 @@ extension KafkaConsumer {
   /// Commits the offset of the next message for each partition, and waits until the group's coordinator has it.
   ///
   /// After a timeout, the commit may still take effect.
-  package func commitAndWait(_ next: [Int32: Int64], timeoutMilliseconds: Int) throws(KafkaError) {
+  package func commitAndWait(_ next: [Int32: Int64], timeout: Duration) throws(KafkaError) {
     let place = "commit of " + place(topic)
     let handle = try handle(for: place)
     guard !next.isEmpty else { return }
@@ -103,10 +104,10 @@ extension KafkaConsumer {
     defer { rd_kafka_queue_destroy(answers) }
     let code = rd_kafka_commit_queue(handle.client, list.pointer, answers, nil, nil)
     guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw handle.error(code, place, needs: needs) }
-    guard let answer = rd_kafka_queue_poll(answers, Int32(clamping: timeoutMilliseconds)) else {
+    guard let answer = rd_kafka_queue_poll(answers, Int32(clamping: timeout.inMilliseconds)) else {
       throw KafkaError(
         RD_KAFKA_RESP_ERR__TIMED_OUT, place,
-        reason: "the group's coordinator did not answer within \(timeoutMilliseconds) ms")
+        reason: "the group's coordinator did not answer within \(timeout.inMilliseconds) ms")
     }
     defer { rd_kafka_event_destroy(answer) }
     let failed = PartitionList.elements(of: rd_kafka_event_topic_partition_list(answer)).first {
@@ -122,8 +123,8 @@ extension KafkaConsumer {
   /// The committed offsets of the group; a partition without one is absent.
   ///
   /// - Throws: among others an error whose `isAuthorization` is set, if this user may not read as the group.
-  package func committed(partitions: [Int32], timeoutMilliseconds: Int) throws(KafkaError) -> [Int32: Int64] {
-    try commits(partitions: partitions, timeoutMilliseconds: timeoutMilliseconds).mapValues(\.offset)
+  package func committed(partitions: [Int32], timeout: Duration) throws(KafkaError) -> [Int32: Int64] {
+    try commits(partitions: partitions, timeout: timeout).mapValues(\.offset)
   }
 
   /// A committed offset of the group.
@@ -134,15 +135,15 @@ extension KafkaConsumer {
   }
 
   /// As `committed`, with the notes.
-  package func commits(partitions: [Int32], timeoutMilliseconds: Int) throws(KafkaError) -> [Int32: Commit] {
+  package func commits(partitions: [Int32], timeout: Duration) throws(KafkaError) -> [Int32: Commit] {
     let handle = try handle(for: place(topic))
     guard !partitions.isEmpty else { return [:] }
     let list = PartitionList(topic, partitions)
-    let deadline = Deadline(milliseconds: timeoutMilliseconds)
-    var code = rd_kafka_committed(handle.client, list.pointer, deadline.remaining(atMost: Self.refusalMilliseconds))
+    let deadline = Deadline(in: timeout)
+    var code = rd_kafka_committed(handle.client, list.pointer, deadline.milliseconds(atMost: Self.refusalMilliseconds))
     if code == RD_KAFKA_RESP_ERR__TIMED_OUT {
       if let refusal = waitingRefusal() { throw refusal }
-      code = rd_kafka_committed(handle.client, list.pointer, deadline.remaining())
+      code = rd_kafka_committed(handle.client, list.pointer, deadline.milliseconds())
     }
     guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
       throw handle.error(code, "committed offsets of " + place(topic), needs: needs)

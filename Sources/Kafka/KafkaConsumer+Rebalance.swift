@@ -1,4 +1,5 @@
 import Crdkafka
+import Platform
 
 /// Handles assignments and revocations by the group. The library calls this within `poll` and while closing.
 extension KafkaConsumer {
@@ -29,7 +30,7 @@ extension KafkaConsumer {
   /// and `poll` treat it like an assignment by the group. Use it instead of `subscribe`.
   package func assign(_ partitions: [Int32]) throws(KafkaError) {
     let handle = try handle(for: place(topic))
-    handle.connect(within: Deadline(milliseconds: 1_000))
+    handle.connect(within: Deadline(in: .seconds(1)))
     let list = PartitionList(topic, partitions)
     if let error = assign(partitions, list.pointer, handle.client) { throw error }
   }

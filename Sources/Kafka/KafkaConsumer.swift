@@ -91,7 +91,7 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
   /// `.failure`. If no broker can be reached, this takes a second.
   package func subscribe() throws(KafkaError) {
     let handle = try handle(for: place(topic))
-    handle.connect(within: Deadline(milliseconds: 1_000))
+    handle.connect(within: Deadline(in: .seconds(1)))
     let list = PartitionList(topic, [Int32(crdkafka_any_partition)])
     let code = rd_kafka_subscribe(handle.client, list.pointer)
     guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw handle.error(code, place(topic)) }
@@ -102,11 +102,11 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
   ///
   /// Call it more often than `max.poll.interval.ms`, paused or not; otherwise the group revokes the partitions. The
   /// result is empty if nothing arrived, as soon as a callback has run, and after closing.
-  package func poll(maximum: Int, timeoutMilliseconds: Int) -> [Event] {
+  package func poll(maximum: Int, timeout: Duration) -> [Event] {
     guard let handle = openHandle, let queue, !isPolling else { return [] }
     isPolling = true
     defer { isPolling = false }
-    var wait = batch.isEmpty ? Int32(clamping: max(0, timeoutMilliseconds)) : 0
+    var wait = batch.isEmpty ? Int32(clamping: max(0, timeout.inMilliseconds)) : 0
     while batch.count < maximum {
       // One message at a time: within a larger batch, the library may run a revocation between two messages, and then
       // could not tell which of them came before it.
@@ -129,7 +129,7 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
 
   /// Moves waiting events into `batch`, which the next `poll` returns.
   func takeEvents() {
-    if !isPolling { batch = poll(maximum: batch.count + 100, timeoutMilliseconds: 0) }
+    if !isPolling { batch = poll(maximum: batch.count + 100, timeout: .zero) }
   }
 
   /// Removes what arrived from these partitions and was not returned by `poll` yet: it is from another position.
@@ -172,10 +172,10 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
   /// Makes the library compare its subscription with the existing topics, and rejoin the group if they have changed. It
   /// requests all topics of the cluster: the answer to a request for one topic does not reach the group (librdkafka
   /// 2.0.2).
-  package func lookAtSubscription(timeoutMilliseconds: Int) throws(KafkaError) {
+  package func lookAtSubscription(timeout: Duration) throws(KafkaError) {
     let handle = try handle(for: place(topic))
     var answer: UnsafePointer<rd_kafka_metadata>?
-    let code = rd_kafka_metadata(handle.client, 1, nil, &answer, Int32(clamping: timeoutMilliseconds))
+    let code = rd_kafka_metadata(handle.client, 1, nil, &answer, Int32(clamping: timeout.inMilliseconds))
     guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw handle.error(code, place(topic)) }
     rd_kafka_metadata_destroy(answer)
   }
@@ -219,7 +219,7 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
       if isSubscribed { handle.leaveGroup() } else { rd_kafka_assign(handle.client, nil) }
       isDone.set()
     }
-    _ = isDone.wait(milliseconds: 6_000)
+    _ = isDone.wait(for: .seconds(6))
   }
 }
 
@@ -230,7 +230,7 @@ extension Handle {
     defer { rd_kafka_queue_destroy(closing) }
     // After a fatal error there is nothing to leave.
     if let error = rd_kafka_consumer_close_queue(client, closing) { return rd_kafka_error_destroy(error) }
-    let deadline = Deadline(milliseconds: 5000)
+    let deadline = Deadline(in: .seconds(5))
     while rd_kafka_consumer_closed(client) == 0, !deadline.hasPassed {
       var message: UnsafeMutablePointer<rd_kafka_message_t>?
       if rd_kafka_consume_batch_queue(closing, 50, &message, 1) == 1 { rd_kafka_message_destroy(message) }

@@ -1,5 +1,6 @@
 import Crdkafka
 package import Messaging
+import Platform
 
 /// Sends messages. May be used from several threads.
 ///
@@ -99,14 +100,14 @@ package final class KafkaProducer: KafkaClient, @unchecked Sendable {
   /// Waits until every message has its report, without waiting for `linger.ms`.
   ///
   /// - Returns: true if nothing is queued or in flight; false after the timeout, or at once if `onDelivery` calls it.
-  package func flush(timeoutMilliseconds: Int) -> Bool {
+  package func flush(timeout: Duration) -> Bool {
     guard let handle = openHandle else { return true }
     // Reports arrive on that thread, so waiting for them there would be in vain.
     if delivery.isCurrent { return rd_kafka_outq_len(handle.client) == 0 }
-    let deadline = Deadline(milliseconds: timeoutMilliseconds)
+    let deadline = Deadline(in: timeout)
     repeat {
       // In slices, so that `close` on another thread ends the wait.
-      if rd_kafka_flush(handle.client, deadline.remaining(atMost: 100)) == RD_KAFKA_RESP_ERR_NO_ERROR { return true }
+      if rd_kafka_flush(handle.client, deadline.milliseconds(atMost: 100)) == RD_KAFKA_RESP_ERR_NO_ERROR { return true }
     } while !deadline.hasPassed && openHandle != nil
     return rd_kafka_outq_len(handle.client) == 0
   }

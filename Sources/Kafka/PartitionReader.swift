@@ -1,4 +1,5 @@
 import Crdkafka
+import Platform
 
 /// Reads single messages by partition and offset, outside of any group, so that readers of the topic are not disturbed.
 /// Used by one thread at a time.
@@ -22,10 +23,10 @@ package final class PartitionReader {
   /// - Throws: an error with `isTimedOut` if the partition did not answer in time, with `isUnknownTopic` if there is no
   ///   such partition.
   package func read(
-    topic: String, partition: Int32, offset: Int64, timeoutMilliseconds: Int
+    topic: String, partition: Int32, offset: Int64, timeout: Duration
   ) throws(KafkaError) -> KafkaMessage? {
     let place = place(topic, partition, offset)
-    let deadline = Deadline(milliseconds: timeoutMilliseconds)
+    let deadline = Deadline(in: timeout)
     guard let local = rd_kafka_topic_new(handle.client, topic, nil) else {
       throw handle.error(rd_kafka_last_error(), place)
     }
@@ -39,7 +40,7 @@ package final class PartitionReader {
     repeat {
       // Errors and logs of the client arrive through another queue.
       rd_kafka_poll(handle.client, 0)
-      guard let message = rd_kafka_consume(local, partition, deadline.remaining(atMost: wait)) else {
+      guard let message = rd_kafka_consume(local, partition, deadline.milliseconds(atMost: wait)) else {
         wake(topic, partition, deadline)
         wait = min(wait * 2, 100)
         continue
@@ -61,14 +62,14 @@ package final class PartitionReader {
     // broker.
     partitionCounts[topic] = nil
     throw KafkaError(
-      RD_KAFKA_RESP_ERR__TIMED_OUT, place, reason: "the partition did not answer within \(timeoutMilliseconds) ms")
+      RD_KAFKA_RESP_ERR__TIMED_OUT, place, reason: "the partition did not answer within \(timeout.inMilliseconds) ms")
   }
 
   /// The library's fetch thread may have gone to sleep for a second just before it learned of the partition. Any
   /// request to the partition's leader wakes the thread; its answer does not matter.
   private func wake(_ topic: String, _ partition: Int32, _ deadline: Deadline) {
     let list = PartitionList(topic, offsets: [partition: Int64(RD_KAFKA_OFFSET_END)])
-    _ = rd_kafka_offsets_for_times(handle.client, list.pointer, deadline.remaining(atMost: 100))
+    _ = rd_kafka_offsets_for_times(handle.client, list.pointer, deadline.milliseconds(atMost: 100))
   }
 
   /// The library itself waits silently for a partition that does not exist.
@@ -97,9 +98,9 @@ package final class PartitionReader {
 
   /// Reads one message over a connection of its own, which has a cost: for several messages, keep a reader.
   static func read(
-    _ settings: KafkaSettings, topic: String, partition: Int32, offset: Int64, timeoutMilliseconds: Int
+    _ settings: KafkaSettings, topic: String, partition: Int32, offset: Int64, timeout: Duration
   ) throws(KafkaError) -> KafkaMessage? {
     try PartitionReader(settings).read(
-      topic: topic, partition: partition, offset: offset, timeoutMilliseconds: timeoutMilliseconds)
+      topic: topic, partition: partition, offset: offset, timeout: timeout)
   }
 }

@@ -1,4 +1,5 @@
 import Crdkafka
+import Platform
 
 /// Reads a partition from its first message, or a later one, to its current end. It runs outside of any group and does
 /// not disturb other readers. Used by one thread at a time.
@@ -18,7 +19,7 @@ package final class PartitionScan {
   /// - Throws: an error with `isTimedOut` if the partition did not answer in time, with `isUnknownTopic` if there is no
   ///   such partition.
   package init(
-    _ settings: KafkaSettings, topic: String, partition: Int32, last: Int? = nil, timeoutMilliseconds: Int
+    _ settings: KafkaSettings, topic: String, partition: Int32, last: Int? = nil, timeout: Duration
   ) throws(KafkaError) {
     var own = settings.without("group.id", "group.instance.id").forReading()
     // For small messages, the library's own overhead is the larger part: 100,000 of them, the default, take 100 MB.
@@ -28,7 +29,7 @@ package final class PartitionScan {
     needs = .read(topic, group: nil)
     // The library itself waits silently for a partition that does not exist.
     let client = KafkaClient(handle: handle)
-    let marks = try client.watermarks(of: topic, partition: partition, timeoutMilliseconds: timeoutMilliseconds)
+    let marks = try client.watermarks(of: topic, partition: partition, timeout: timeout)
     guard let local = rd_kafka_topic_new(handle.client, topic, nil) else {
       throw handle.error(rd_kafka_last_error(), place)
     }
@@ -53,16 +54,16 @@ package final class PartitionScan {
   /// The next message; nil at the end and on every later call.
   ///
   /// - Throws: an error with `isTimedOut` if the partition did not answer in time.
-  package func next(timeoutMilliseconds: Int) throws(KafkaError) -> KafkaMessage? {
-    let deadline = Deadline(milliseconds: timeoutMilliseconds)
+  package func next(timeout: Duration) throws(KafkaError) -> KafkaMessage? {
+    let deadline = Deadline(in: timeout)
     while !isOver {
       // Errors and logs of the client arrive through another queue.
       rd_kafka_poll(handle.client, 0)
-      guard let message = rd_kafka_consume(topic, partition, deadline.remaining(atMost: 100)) else {
+      guard let message = rd_kafka_consume(topic, partition, deadline.milliseconds(atMost: 100)) else {
         if !deadline.hasPassed { continue }
         throw KafkaError(
           RD_KAFKA_RESP_ERR__TIMED_OUT, place,
-          reason: "the partition did not answer within \(timeoutMilliseconds) ms")
+          reason: "the partition did not answer within \(timeout.inMilliseconds) ms")
       }
       let code = message.pointee.err
       if code == RD_KAFKA_RESP_ERR_NO_ERROR {

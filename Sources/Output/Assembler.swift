@@ -16,8 +16,8 @@ package final class Assembler {
 
   /// Whether older versions of images are to be skipped.
   var hasPast = false
-  /// The interval at which long work polls, in ms.
-  var beatMilliseconds = 1_000
+  /// The interval at which long work polls.
+  var beat = Duration.seconds(1)
   /// The most dead letters that are delivered together.
   var mostLetters = 500
 
@@ -60,7 +60,7 @@ package final class Assembler {
     try check(part)
     let added = Catalog.Part(
       number: segment.index, size: part.size, partition: message.partition, offset: message.offset)
-    let have = try catalog.add(added, to: assembly, of: topic, time: Clock.wallMilliseconds)
+    let have = try catalog.add(added, to: assembly, of: topic, time: WallClock.milliseconds)
     // Their bytes count too: parts that claim distant positions make a sparse file, which would be read to its end.
     guard have.parts == assembly.count, have.bytes >= assembly.length else { return .incomplete }
     if try isPast(part, message, topic) { return .past(leftovers: try forget(assembly)) }
@@ -136,7 +136,7 @@ package final class Assembler {
       return try letters.deliver(pending)
     }
     // Each message may have to be read again, which takes seconds if the broker is slow.
-    let heart = Heartbeat(every: beatMilliseconds, goesOn: letters.whileWaiting)
+    let heart = Heartbeat(every: beat, goesOn: letters.whileWaiting)
     for part in try catalog.parts(of: assembly) {
       do { try heart.beat() } catch { return nil }
       let atHand = messages.first { $0.partition == part.partition && $0.offset == part.offset }

@@ -6,7 +6,7 @@ extension CSVFile {
   /// and emptied instead. The copy is next to it, or in `.image-pipeline` if no file can be created there.
   /// - Returns: the path of the file that was moved aside.
   func moveAside(_ file: File, _ heart: Heartbeat?) throws -> String {
-    let suffix = ".aside-" + String(Clock.wallMilliseconds)
+    let suffix = ".aside-" + String(WallClock.milliseconds)
     if Glibc.rename(path, path + suffix) == 0 { return path + suffix }
     let code = errno
     guard code == EBUSY || code == EXDEV || Self.forbidsNewFiles(code) else {

@@ -14,7 +14,7 @@ package enum CSVLine {
       row.filePath, harmless(row.label), row.digest.hex, String(row.size), row.format,
       row.width.map { String($0) } ?? "", row.height.map { String($0) } ?? "", row.topic,
       row.partition < 0 ? "" : String(row.partition), row.offset < 0 ? "" : String(row.offset),
-      row.sentTime.map { Clock.iso8601(milliseconds: $0) } ?? "", Clock.iso8601(milliseconds: row.storedTime),
+      row.sentTime.map { WallClock.iso8601(milliseconds: $0) } ?? "", WallClock.iso8601(milliseconds: row.storedTime),
     ]
     return Array((fields.map(quoted).joined(separator: ",") + "\n").utf8)
   }
@@ -22,10 +22,10 @@ package enum CSVLine {
   /// Parses what `bytes` writes; nil if the fields are not a row of ours.
   static func row(_ fields: [String]) -> StoredRow? {
     func isOptionalNumber(_ text: String) -> Bool { text.isEmpty || Int64(text) != nil }
-    let sent = fields.count == columns.count && !fields[10].isEmpty ? Clock.milliseconds(iso8601: fields[10]) : nil
+    let sent = fields.count == columns.count && !fields[10].isEmpty ? WallClock.milliseconds(iso8601: fields[10]) : nil
     guard fields.count == columns.count, let digest = Digest(hex: fields[2]), let size = Int(fields[3]),
       fields[5...6].allSatisfy(isOptionalNumber), fields[8...9].allSatisfy(isOptionalNumber),
-      sent != nil || fields[10].isEmpty, let stored = Clock.milliseconds(iso8601: fields[11])
+      sent != nil || fields[10].isEmpty, let stored = WallClock.milliseconds(iso8601: fields[11])
     else { return nil }
     return StoredRow(
       filePath: fields[0], label: original(fields[1]), digest: digest, size: size, format: fields[4],

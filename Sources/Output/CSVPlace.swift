@@ -85,7 +85,7 @@ final class CSVPlace {
       }
       guard try contradicts() else { continue }
       // A consumer that has just taken a slot may not have removed its predecessor's announcement yet.
-      Clock.sleep(milliseconds: 100)
+      Deadline(in: .milliseconds(100)).sleep()
       if try contradicts() { throw CatalogError.csvDivided(path: path, slot: other.number) }
     }
   }

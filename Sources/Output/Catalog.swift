@@ -31,7 +31,7 @@ package final class Catalog {
     let path = folder.path + "/" + Self.fileName
     self.path = path
     let database = try Self.waiting(wait, orElse: refusal) {
-      try Database(path: path, busyTimeoutMilliseconds: 200, exclusive: exclusive)
+      try Database(path: path, busyTimeout: .milliseconds(200), exclusive: exclusive)
     }
     self.database = database
     let made = String(UInt64.random(in: 1 << 60...UInt64.max), radix: 16)
@@ -61,11 +61,11 @@ package final class Catalog {
     while true {
       do {
         let result = try body()
-        wait?.isOver()
+        wait?.end()
         return result
       } catch let error as SQLiteError where error.isBusy {
         if let refusal { throw refusal }
-        try wait?.isBusy()
+        try wait?.tick()
       }
     }
   }

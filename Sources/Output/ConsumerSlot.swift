@@ -64,7 +64,7 @@ package final class ConsumerSlot: Sendable {
     }
 
     /// Whether a consumer holds it.
-    package func isTaken() throws -> Bool { try !lock.lockShared() }
+    package func isTaken() throws -> Bool { try lock.isLockedExclusively() }
   }
 
   package func others() throws -> [Other] {

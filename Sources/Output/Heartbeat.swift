@@ -8,23 +8,23 @@ package final class Heartbeat {
   /// The work is to stop.
   struct GivenUp: Error {}
 
-  private let interval: Int64
+  private let interval: Duration
   private let goesOn: () -> Bool
-  private var next: Int64
+  private var next: ContinuousClock.Instant
 
   /// - Parameters:
-  ///   - milliseconds: the pause between the end of one call of `goesOn` and the next call.
+  ///   - interval: the pause between the end of one call of `goesOn` and the next call.
   ///   - goesOn: polls; returns false if the work is to stop.
-  init(every milliseconds: Int, goesOn: @escaping () -> Bool) {
-    interval = Int64(milliseconds)
+  init(every interval: Duration, goesOn: @escaping () -> Bool) {
+    self.interval = interval
     self.goesOn = goesOn
-    next = Clock.monotonicMilliseconds + interval
+    next = ContinuousClock.now + interval
   }
 
   /// Calls `goesOn` if it is due. To be called often.
   func beat() throws(GivenUp) {
-    guard Clock.monotonicMilliseconds >= next else { return }
-    defer { next = Clock.monotonicMilliseconds + interval }
+    guard ContinuousClock.now >= next else { return }
+    defer { next = ContinuousClock.now + interval }
     if !goesOn() { throw GivenUp() }
   }
 }

@@ -13,7 +13,7 @@ extension ImageStore {
     package let gone: [Int64]
   }
 
-  /// Turns images into dead letters if no segment was added to them for `milliseconds`. To be called only at the end of
+  /// Turns images into dead letters if no segment was added to them for the timeout. To be called only at the end of
   /// the topic: messages that are still to be read may hold the missing segments.
   ///
   /// The dead letters are delivered first, and without the lock. If a missing segment arrives meanwhile, the dead
@@ -25,10 +25,10 @@ extension ImageStore {
   /// - Returns: the images that were given up. nil if none was, because another consumer held the lock, a segment
   ///   arrived meanwhile, or the wait for the broker or for the lock was given up.
   package func expire(
-    _ topic: Catalog.Topic, _ topicName: String, after milliseconds: Int, in partitions: Set<Int32>,
+    _ topic: Catalog.Topic, _ topicName: String, after timeout: Duration, in partitions: Set<Int32>,
     partitionCount: () -> Int? = { nil }
   ) throws -> [Expired]? {
-    let due = Clock.wallMilliseconds - Int64(milliseconds)
+    let due = WallClock.milliseconds - Int64(timeout.inMilliseconds)
     let waiting = try catalog.assemblies(of: topic, untouchedSince: due)
     guard !waiting.isEmpty else { return [] }
     // If the lock is taken, the image cannot be forgotten afterwards, and its dead letters would be sent again and
@@ -48,7 +48,7 @@ extension ImageStore {
       let reason = BadMessage(
         stage: .storing, kind: "SegmentTimeout",
         description: "\(parts.count) of \(assembly.count) segments of \(assembly.name) came, the last one more than "
-          + "\(milliseconds / 1000) s ago")
+          + "\(timeout.components.seconds) s ago")
       let sent = try assembler.deliverLetters(of: assembly, reason, topicName)
       FaultPoint.lettersDelivered.reached()
       guard let sent, try forget(assembly, topic, untouchedSince: due) else { return expired.isEmpty ? nil : expired }
@@ -85,11 +85,11 @@ extension ImageStore {
   /// Removes segment files that no image in the catalog needs: an interrupted batch wrote them. Recent files are kept,
   /// because they may be part of another consumer's current batch.
   /// - Returns: false if another consumer holds the lock at the moment: it may be about to record some of the files.
-  package func removeOrphans(olderThan milliseconds: Int) throws -> Bool {
+  package func removeOrphans(olderThan age: Duration) throws -> Bool {
     guard try catalog.database.tryBegin() else { return false }
     defer { catalog.database.rollback() }
     let known = Set(try catalog.allAssemblies().map(\.fileName))
-    let due = Clock.wallNanoseconds - Int64(milliseconds) * 1_000_000
+    let due = WallClock.nanoseconds - Int64(age.inMilliseconds) * 1_000_000
     for name in try output.segments.names() where !known.contains(name) {
       guard let status = try output.segments.status(name), status.modified < due else { continue }
       try output.segments.remove(name)

@@ -117,7 +117,7 @@ extension ImageStore {
       StoredRow(
         filePath: output.filePath(name), label: name.label, digest: digest, size: status.size, format: probe.format,
         width: probe.width, height: probe.height, topic: message.topic, partition: message.partition,
-        offset: message.offset, sentTime: message.timestamp, storedTime: Clock.wallMilliseconds))
+        offset: message.offset, sentTime: message.timestamp, storedTime: WallClock.milliseconds))
   }
 }
 

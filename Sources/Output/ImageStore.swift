@@ -175,9 +175,9 @@ package final class ImageStore {
     guard try deliver(refused, batch.findings) else { return givingUp(prepared) }
     while try !catalog.database.tryBegin() {
       guard whileWaiting() else { return givingUp(prepared) }
-      try wait.isBusy()
+      try wait.tick()
     }
-    wait.isOver()
+    wait.end()
     do {
       guard try isOurs(batch) else {
         catalog.database.rollback()
@@ -188,7 +188,7 @@ package final class ImageStore {
       // If both versions are kept, an older one replaces nothing.
       assembler.hasPast = try sameName == .replace && catalog.hasPast
       var attempt = Attempt()
-      let heart = Heartbeat(every: assembler.beatMilliseconds, goesOn: whileWaiting)
+      let heart = Heartbeat(every: assembler.beat, goesOn: whileWaiting)
       var count = 0
       for (message, result) in zip(batch.messages, prepared) {
         if let obstacle = try apply(result, message, batch, &attempt, heart) {

@@ -7,14 +7,14 @@ package final class LockWait {
   private let path: String
   private let log: Log
   private let stop: StopFlag
-  private var since: Int64?
-  private var nextWord: Int64 = 0
+  private var since: ContinuousClock.Instant?
+  private var nextWord = ContinuousClock.now
 
   /// The run was told to stop before the lock was free.
   package struct Ended: Error {}
 
-  private static let patience: Int64 = 5_000
-  private static let interval: Int64 = 60_000
+  private static let patience = Duration.seconds(5)
+  private static let interval = Duration.seconds(60)
 
   /// - Parameter path: the catalog's path.
   init(path: String, log: Log, stop: StopFlag) {
@@ -25,9 +25,9 @@ package final class LockWait {
 
   /// To be called each time that the lock could not be taken.
   /// - Throws: `Ended` if the run is to stop.
-  func isBusy() throws(Ended) {
+  func tick() throws(Ended) {
     if stop.isSet { throw Ended() }
-    let now = Clock.monotonicMilliseconds
+    let now = ContinuousClock.now
     if since == nil {
       since = now
       nextWord = now + Self.patience
@@ -36,9 +36,9 @@ package final class LockWait {
     nextWord = now + Self.interval
     log.warning(
       "another consumer holds the catalog: waiting for it. If it is stopped or hangs, continue or end it",
-      ["catalog": .string(path), "seconds": .of((now - since) / 1000)])
+      ["catalog": .string(path), "seconds": .of((now - since).components.seconds)])
   }
 
   /// To be called when the lock was taken.
-  func isOver() { since = nil }
+  func end() { since = nil }
 }

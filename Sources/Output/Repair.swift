@@ -116,7 +116,7 @@ package final class Repair {
 
   /// Renames the catalog and SQLite's files next to it, so that SQLite's tools find them together.
   private func setAside() throws -> String {
-    let aside = "\(Catalog.fileName).aside-\(Clock.wallMilliseconds)"
+    let aside = "\(Catalog.fileName).aside-\(WallClock.milliseconds)"
     // The database first: SQLite deletes a WAL that it finds without a database.
     for suffix in ["", "-wal", "-shm"] where try output.reserved.status(Catalog.fileName + suffix) != nil {
       try output.reserved.rename(Catalog.fileName + suffix, to: output.reserved, as: aside + suffix)

@@ -182,7 +182,7 @@ package final class Verifier {
     private let mark: Statement
 
     init(_ path: String) throws {
-      database = try Database(path: path, busyTimeoutMilliseconds: 0)
+      database = try Database(path: path, busyTimeout: .zero)
       try database.execute(
         "CREATE TABLE names (name TEXT PRIMARY KEY, digest TEXT, visited INTEGER NOT NULL) WITHOUT ROWID")
       select = try database.prepare("SELECT digest, visited FROM names WHERE name = ?")

@@ -26,7 +26,7 @@ package final class BackgroundTask<Value: Sendable>: Sendable {
   package var hasSucceeded: Bool { box.result.withLock { if case .success = $0 { true } else { false } } }
 
   /// Waits for the work; true if it threw nothing.
-  package var succeeds: Bool {
+  package func waitForSuccess() -> Bool {
     thread.join()
     return hasSucceeded
   }

@@ -55,10 +55,10 @@ package final class BoundedQueue<Element: Sendable>: Sendable {
 
   /// Takes the oldest element; blocks while the queue is empty.
   ///
-  /// - Parameter timeoutMilliseconds: nil waits without limit, 0 does not wait.
+  /// - Parameter timeout: nil waits without limit, zero does not wait.
   /// - Returns: nil after the timeout, or if the queue is closed and empty.
-  package func pop(timeoutMilliseconds: Int?) -> Element? {
-    let deadline = timeoutMilliseconds.map(Deadline.init(afterMilliseconds:))
+  package func pop(timeout: Duration?) -> Element? {
+    let deadline = timeout.map(Deadline.init(in:))
     return monitor.locked {
       _ = monitor.wait(for: Self.notEmpty, until: deadline) { state.count > 0 || state.isClosed }
       return state.count == 0 ? nil : take()
@@ -69,13 +69,13 @@ package final class BoundedQueue<Element: Sendable>: Sendable {
   ///
   /// - Parameters:
   ///   - most: the maximum number of elements to take. Gathering stops once the queue holds that many.
-  ///   - gatheringMilliseconds: how long to wait for more elements after the first.
+  ///   - gathering: how long to wait for more elements after the first.
   /// - Returns: an empty array if the queue is closed and empty.
-  package func popAll(atMost most: Int, gatheringMilliseconds: Int) -> [Element] {
+  package func popAll(atMost most: Int, gathering: Duration) -> [Element] {
     monitor.locked {
       _ = monitor.wait(for: Self.notEmpty, until: nil) { state.count > 0 || state.isClosed }
       state.plenty = most
-      let deadline = Deadline(afterMilliseconds: gatheringMilliseconds)
+      let deadline = Deadline(in: gathering)
       _ = monitor.wait(for: Self.isPlenty, until: deadline) { state.count >= most || state.isClosed }
       state.plenty = .max
       return (0..<min(most, state.count)).map { _ in take()! }

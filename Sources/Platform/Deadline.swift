@@ -1,16 +1,17 @@
 import Glibc
 
-/// A moment on CLOCK_MONOTONIC. Setting the wall clock neither extends nor shortens a wait.
-package struct Deadline {
+/// A moment on CLOCK_MONOTONIC by which an operation must be done. Setting the wall clock neither extends nor shortens a
+/// wait.
+package struct Deadline: Sendable {
   let time: timespec
 
-  /// - Parameter milliseconds: from now; below 0 counts as 0.
-  init(afterMilliseconds milliseconds: Int) {
+  /// - Parameter duration: from now; below 0 counts as 0. Beyond a century there is no limit in practice.
+  package init(in duration: Duration) {
     var time = timespec()
     _ = clock_gettime(CLOCK_MONOTONIC, &time)
-    let (seconds, rest) = max(0, milliseconds).quotientAndRemainder(dividingBy: 1000)
-    time.tv_sec += seconds
-    time.tv_nsec += rest * 1_000_000
+    let (seconds, attoseconds) = min(max(.zero, duration), .seconds(3_155_760_000)).components
+    time.tv_sec += Int(seconds)
+    time.tv_nsec += Int(attoseconds / 1_000_000_000)
     if time.tv_nsec >= 1_000_000_000 {
       time.tv_sec += 1
       time.tv_nsec -= 1_000_000_000
@@ -18,14 +19,34 @@ package struct Deadline {
     self.time = time
   }
 
-  /// The time left, rounded up so that a wait for it never ends early and spins; 0 once the deadline has passed.
-  var remainingMilliseconds: Int {
+  /// The time left; zero once the deadline has passed.
+  package var remaining: Duration {
     var now = timespec()
     _ = clock_gettime(CLOCK_MONOTONIC, &now)
-    let seconds = time.tv_sec - now.tv_sec
-    if seconds > 1_000_000_000 { return .max }
-    return max(0, (seconds * 1_000_000_000 + time.tv_nsec - now.tv_nsec + 999_999) / 1_000_000)
+    return max(.zero, .seconds(time.tv_sec - now.tv_sec) + .nanoseconds(time.tv_nsec - now.tv_nsec))
   }
 
-  var isOver: Bool { remainingMilliseconds == 0 }
+  /// The time left in ms, for functions of C: at most `limit`, and rounded up, so that a wait for it never ends early
+  /// and spins.
+  package func milliseconds(atMost limit: Int32 = .max) -> Int32 {
+    Int32(clamping: min(Int(limit), (remaining + .nanoseconds(999_999)).inMilliseconds))
+  }
+
+  package var hasPassed: Bool { remaining == .zero }
+
+  /// Sleeps that long, but not beyond the deadline.
+  package func pause(for duration: Duration) { Deadline(in: min(duration, remaining)).sleep() }
+
+  /// Sleeps until the deadline, whatever signals arrive. A sleep that must end early waits on a `StopFlag` instead.
+  package func sleep() {
+    var time = time
+    while clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, nil) == EINTR {}
+  }
+}
+
+extension Duration {
+  /// Whole milliseconds, rounded down.
+  package var inMilliseconds: Int {
+    Int(components.seconds) * 1_000 + Int(components.attoseconds / 1_000_000_000_000_000)
+  }
 }

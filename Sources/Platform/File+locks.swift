@@ -13,6 +13,13 @@ extension File {
   /// - Returns: false if another opening of the file holds the exclusive lock.
   package func lockShared() throws(SystemError) -> Bool { try lock(LOCK_SH) }
 
+  /// Whether another opening of the file holds the exclusive lock. The file is not locked afterwards.
+  package func isLockedExclusively() throws(SystemError) -> Bool {
+    guard try lockShared() else { return true }
+    try retrying("unlock", path) { flock(descriptor, LOCK_UN) }
+    return false
+  }
+
   private func lock(_ kind: CInt) throws(SystemError) -> Bool {
     do {
       try retrying("lock", path) { flock(descriptor, kind | LOCK_NB) }

@@ -67,22 +67,22 @@ package final class FolderEvents: @unchecked Sendable {
 
   /// Waits for events and returns them in order.
   ///
-  /// - Parameter timeoutMilliseconds: 0 does not wait; below 0 waits without limit.
+  /// - Parameter timeout: zero does not wait; below zero waits without limit.
   /// - Returns: empty after the timeout; at most 64 KiB of events, and the next call returns the rest.
-  package func next(timeoutMilliseconds: Int) throws(SystemError) -> [Event] {
-    let deadline = timeoutMilliseconds < 0 ? nil : Deadline(afterMilliseconds: timeoutMilliseconds)
+  package func next(timeout: Duration) throws(SystemError) -> [Event] {
+    let deadline = timeout < .zero ? nil : Deadline(in: timeout)
     while true {
       let isReady = try wait(until: deadline)
       let events = isReady ? try readEvents() : []
       // All of the events that were read may be irrelevant, such as a folder's IN_MODIFY.
-      if !events.isEmpty || (deadline?.isOver ?? false) { return events }
+      if !events.isEmpty || (deadline?.hasPassed ?? false) { return events }
     }
   }
 
   private func wait(until deadline: Deadline?) throws(SystemError) -> Bool {
     while true {
       var request = pollfd(descriptor: descriptor)
-      let remaining = deadline.map { CInt(min($0.remainingMilliseconds, Int(CInt.max))) } ?? -1
+      let remaining = deadline?.milliseconds() ?? -1
       let count = poll(&request, 1, remaining)
       if count >= 0 { return count > 0 }
       let code = errno

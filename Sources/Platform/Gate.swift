@@ -22,11 +22,11 @@ package final class Gate: Sendable {
   /// Takes a share; blocks until it fits. A share above the limit waits until it has the gate for itself; otherwise it
   /// could never pass.
   ///
-  /// - Parameter timeoutMilliseconds: nil waits without limit, 0 does not wait.
+  /// - Parameter timeout: nil waits without limit, zero does not wait.
   /// - Returns: false after the timeout or if the gate is closed; nothing is taken then.
-  package func acquire(_ share: Int, timeoutMilliseconds: Int?) -> Bool {
+  package func acquire(_ share: Int, timeout: Duration?) -> Bool {
     precondition(share >= 0, "a share of \(share) cannot be taken")
-    let deadline = timeoutMilliseconds.map(Deadline.init(afterMilliseconds:))
+    let deadline = timeout.map(Deadline.init(in:))
     return monitor.locked {
       let ticket = state.nextTicket
       state.nextTicket += 1

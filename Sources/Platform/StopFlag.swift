@@ -20,8 +20,8 @@ package final class StopFlag: Sendable {
   /// Waits at most that long: an interruptible sleep.
   ///
   /// - Returns: true if the flag is set.
-  package func wait(milliseconds: Int) -> Bool {
-    let deadline = Deadline(afterMilliseconds: milliseconds)
+  package func wait(for duration: Duration) -> Bool {
+    let deadline = Deadline(in: duration)
     return monitor.locked { monitor.wait(for: 0, until: deadline) { isSet } }
   }
 }

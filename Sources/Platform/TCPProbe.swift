@@ -29,13 +29,13 @@ package enum TCPProbe {
   /// Tries all addresses at the same time.
   /// - Returns: one outcome per address, at the latest after the timeout. The threads are not joined, because the C
   ///   library's resolver has no timeout of its own.
-  package static func connect(to addresses: [Address], timeoutMilliseconds: Int) -> [Outcome] {
+  package static func connect(to addresses: [Address], timeout: Duration) -> [Outcome] {
     let outcomes = Results(count: addresses.count)
-    let deadline = Deadline(afterMilliseconds: timeoutMilliseconds)
+    let deadline = Deadline(in: timeout)
     for (number, address) in addresses.enumerated() {
       _ = BackgroundThread.start("tcp-probe") { outcomes.set(connect(to: address, deadline), number) }
     }
-    _ = outcomes.isComplete.wait(milliseconds: timeoutMilliseconds)
+    _ = outcomes.isComplete.wait(for: timeout)
     return outcomes.all
   }
 
@@ -61,8 +61,8 @@ package enum TCPProbe {
 
   /// Sends a request and reads its answer. Each is preceded by its length (4 bytes, big-endian).
   /// - Returns: nil if no answer of at most 64 KiB arrives in time. The C library's resolver has no timeout of its own.
-  package static func ask(_ address: Address, _ request: [UInt8], timeoutMilliseconds: Int) -> [UInt8]? {
-    let deadline = Deadline(afterMilliseconds: timeoutMilliseconds)
+  package static func ask(_ address: Address, _ request: [UInt8], timeout: Duration) -> [UInt8]? {
+    let deadline = Deadline(in: timeout)
     var answer: [UInt8]?
     _ = connect(to: address, deadline) { descriptor in
       let size = UInt32(request.count).bigEndian
@@ -106,7 +106,7 @@ package enum TCPProbe {
   private static func wait(for event: Int32, of descriptor: CInt, _ deadline: Deadline) -> CInt {
     var request = pollfd(fd: descriptor, events: Int16(event), revents: 0)
     while true {
-      let ready = poll(&request, 1, CInt(clamping: deadline.remainingMilliseconds))
+      let ready = poll(&request, 1, deadline.milliseconds())
       if ready >= 0 || errno != EINTR { return ready }
     }
   }

@@ -6,22 +6,22 @@ import Platform
 /// It complements `File.writers()`: the kernel answers that only for files of this user, and events reach only a
 /// producer that watches.
 struct FileWriters {
-  /// How long a close is remembered, in ms.
-  private let quiet: Int64
-  /// When each file was last written to, if it has not been closed since, in monotonic ms. By `pathKey`.
-  private var written: [[UInt8]: Int64] = [:]
-  /// When each file was last closed, in monotonic ms. By `pathKey`.
-  private var closed: [[UInt8]: Int64] = [:]
+  /// How long a close is remembered.
+  private let quiet: Duration
+  /// When each file was last written to, if it has not been closed since. By `pathKey`.
+  private var written: [[UInt8]: ContinuousClock.Instant] = [:]
+  /// When each file was last closed. By `pathKey`.
+  private var closed: [[UInt8]: ContinuousClock.Instant] = [:]
   /// The closes in order, so that the oldest are forgotten first.
-  private var closings: [(key: [UInt8], time: Int64)] = []
+  private var closings: [(key: [UInt8], time: ContinuousClock.Instant)] = []
   private var head = 0
 
   /// If there are more files, some are forgotten, because memory is bounded. Scans still wait until a file is quiet.
   static let most = 100_000
 
-  init(quietMilliseconds: Int) { quiet = Int64(quietMilliseconds) }
+  init(quiet: Duration) { self.quiet = quiet }
 
-  mutating func written(_ path: String, now: Int64) {
+  mutating func written(_ path: String, now: ContinuousClock.Instant) {
     if written.count >= Self.most { written = [:] }
     written[path.pathKey] = now
   }
@@ -29,10 +29,10 @@ struct FileWriters {
   /// A writer has closed a file, or moved a complete one to its path.
   /// - Returns: false if the file was also closed within the `quiet` ms before: somebody writes it in several steps.
   @discardableResult
-  mutating func closed(_ path: String, now: Int64) -> Bool {
+  mutating func closed(_ path: String, now: ContinuousClock.Instant) -> Bool {
     let key = path.pathKey
     written[key] = nil
-    guard quiet > 0 else { return true }
+    guard quiet > .zero else { return true }
     forget(before: now - quiet)
     defer {
       closed[key] = now
@@ -41,7 +41,7 @@ struct FileWriters {
     return closed[key] == nil
   }
 
-  private mutating func forget(before end: Int64) {
+  private mutating func forget(before end: ContinuousClock.Instant) {
     while head < closings.count, closings[head].time <= end || closed.count >= Self.most {
       let (key, time) = closings[head]
       if closed[key] == time { closed[key] = nil }
@@ -54,10 +54,10 @@ struct FileWriters {
   }
 
   /// When a file was last written to, if it has not been closed since; nil if no such write is known.
-  func lastWrite(_ path: String) -> Int64? { written[path.pathKey] }
+  func lastWrite(_ path: String) -> ContinuousClock.Instant? { written[path.pathKey] }
 
   /// When a file was last closed, if that was within the last `quiet` ms.
-  func lastClose(_ path: String, now: Int64) -> Int64? {
+  func lastClose(_ path: String, now: ContinuousClock.Instant) -> ContinuousClock.Instant? {
     closed[path.pathKey].flatMap { now - $0 < quiet ? $0 : nil }
   }
 

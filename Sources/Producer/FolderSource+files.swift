@@ -61,7 +61,7 @@ extension FolderSource {
   /// Handles an event that reports that a writer is done with the file. A writer that comes back within `SETTLE_MS` is
   /// not done.
   private func takeClosed(_ path: String, _ status: FileStatus, _ cause: Cause) throws {
-    let now = Clock.monotonicMilliseconds
+    let now = ContinuousClock.now
     let isFirst = writers.closed(path, now: now)
     guard isFirst || cause == .movedIn else { return settling.wait(path, status, since: now, isClosed: true) }
     try takeFinished(path, status)
@@ -120,7 +120,7 @@ extension FolderSource {
   private func settled(_ path: String, _ status: FileStatus, _ cause: Cause, _ kind: FileStatus.Kind, looksSent: Bool)
     -> Settling.Verdict
   {
-    let now = Clock.monotonicMilliseconds
+    let now = ContinuousClock.now
     // Writes through a link raise their events at another path.
     if kind != .symbolicLink, let since = writers.lastWrite(path) {
       if isBeingWritten(path, since: since, now: now) {
@@ -133,7 +133,7 @@ extension FolderSource {
     }
     if let close = writers.lastClose(path, now: now) { settling.wait(path, status, since: close) }
     let verdict = settling.observe(
-      path, status, isLocal: isLocal(status, path), now: now, wall: Clock.wallNanoseconds)
+      path, status, isLocal: isLocal(status, path), now: now, wall: WallClock.nanoseconds)
     if case .waiting(let tries) = verdict, cause == .due {
       giveUpIfLate(path, .changes, tries: tries, isSent: looksSent)
     }
@@ -142,9 +142,9 @@ extension FolderSource {
 
   /// Whether a file is still being written to. An event reported a write, and no event has reported a close since. The
   /// kernel knows whether the file is open. If the kernel does not tell, the file has to stay unchanged for longer.
-  private func isBeingWritten(_ path: String, since: Int64, now: Int64) -> Bool {
+  private func isBeingWritten(_ path: String, since: ContinuousClock.Instant, now: ContinuousClock.Instant) -> Bool {
     let writers = (try? File.open(settings.input + "/" + path, .read).writers()) ?? .unknown
-    let quiet = Int64(settings.settleMilliseconds * UnfinishedFile.looks)
+    let quiet = settings.settling * UnfinishedFile.looks
     return writers == .some || (writers == .unknown && now - since < quiet)
   }
 
@@ -158,7 +158,7 @@ extension FolderSource {
 
   /// Makes a file wait that was taken, moved or deleted too early.
   private func postpone(_ path: String, _ status: FileStatus, _ reason: UnfinishedFile, tries: Int, isSent: Bool) {
-    let now = Clock.monotonicMilliseconds
+    let now = ContinuousClock.now
     settling.wait(
       path, status, since: writers.lastClose(path, now: now) ?? now, tries: tries, isClosed: !isSent)
     giveUpIfLate(path, reason, tries: tries, isSent: isSent)

@@ -21,8 +21,8 @@ final class FolderSource {
   private var watches: FolderWatches?
   /// The walk in progress, of the whole input or of a folder that has just appeared. A folder's prefix ends with a
   /// slash.
-  private var walk: (walker: FolderWalker, prefix: String, begun: Int64)?
-  private var nextScan: Int64 = 0
+  private var walk: (walker: FolderWalker, prefix: String, begun: ContinuousClock.Instant)?
+  private var nextScan = ContinuousClock.now
   private var scans = 0
   private var tally = FileTally()
   private var appeared: [String] = []
@@ -31,13 +31,13 @@ final class FolderSource {
   var versions: [[UInt8]: Int] = [:]
   /// Whether to scan everything again as soon as the current scan is complete.
   private var isScanWanted = false
-  private var nextRecheck: Int64 = 0
+  private var nextRecheck = ContinuousClock.now
 
   /// A scan visits this many entries before it turns to events and to files that have settled.
   private static let stride = 256
-  /// The shortest time between two rounds of rechecks, in ms. Without it, an image that the broker refuses at once
+  /// The shortest time between two rounds of rechecks. Without it, an image that the broker refuses at once
   /// would be sent again at once.
-  private static let recheckInterval: Int64 = 200
+  private static let recheckInterval = Duration.milliseconds(200)
   /// If more new folders than these appear at once, a scan of everything finds them.
   private static let mostAppeared = 1_000
 
@@ -45,8 +45,8 @@ final class FolderSource {
     self.session = session
     self.candidates = candidates
     filter = session.settings.filter
-    settling = Settling(quietMilliseconds: session.settings.settleMilliseconds)
-    writers = FileWriters(quietMilliseconds: session.settings.settleMilliseconds)
+    settling = Settling(quiet: session.settings.settling)
+    writers = FileWriters(quiet: session.settings.settling)
   }
 
   /// Runs until `stop` is set. With `once`, returns when every existing file has been dealt with.
@@ -56,23 +56,23 @@ final class FolderSource {
     while !stop.isSet {
       if walk == nil { try startWalk() }
       if walk != nil { try session.ledger.reading { try step() } }
-      if Clock.monotonicMilliseconds >= nextRecheck {
-        nextRecheck = Clock.monotonicMilliseconds + Self.recheckInterval
+      if ContinuousClock.now >= nextRecheck {
+        nextRecheck = ContinuousClock.now + Self.recheckInterval
         for again in outbox.takeRechecks() { try consider(again.path, Cause(again.reason)) }
       }
-      while let path = settling.due(now: Clock.monotonicMilliseconds) { try consider(path, .due) }
+      while let path = settling.due(now: ContinuousClock.now) { try consider(path, .due) }
       if settings.once {
         if walk == nil, settling.isEmpty, outbox.isEmpty { return }
-        if walk == nil || settling.isFull { _ = stop.wait(milliseconds: 10) }
+        if walk == nil || settling.isFull { _ = stop.wait(for: .milliseconds(10)) }
       } else if let watches {
-        let wait = walk != nil && !settling.isFull ? 0 : waiting
-        try watches.next(timeoutMilliseconds: wait, handle)
+        let wait = walk != nil && !settling.isFull ? .zero : waiting
+        try watches.next(timeout: wait, handle)
       }
     }
   }
 
   private func handle(_ event: FolderWatches.Event) throws {
-    let now = Clock.monotonicMilliseconds
+    let now = ContinuousClock.now
     switch event {
     case .written(let path):
       if filter.accepts(path) { writers.written(path, now: now) }
@@ -91,17 +91,17 @@ final class FolderSource {
     }
   }
 
-  /// How long to wait for events before something else has to be done, in ms.
-  private var waiting: Int {
-    if isScanWanted { return 0 }
-    let next = min(nextScan, settling.nextDue ?? .max, Clock.monotonicMilliseconds + 100)
-    return max(0, Int(next - Clock.monotonicMilliseconds))
+  /// How long to wait for events before something else has to be done.
+  private var waiting: Duration {
+    if isScanWanted { return .zero }
+    let next = min(nextScan, settling.nextDue ?? nextScan, ContinuousClock.now + .milliseconds(100))
+    return max(.zero, next - .now)
   }
 
   // MARK: Scanning
 
   private func startWalk() throws {
-    if scans == 0 || (!settings.once && (isScanWanted || Clock.monotonicMilliseconds >= nextScan)) {
+    if scans == 0 || (!settings.once && (isScanWanted || ContinuousClock.now >= nextScan)) {
       isScanWanted = false
       appeared = []
       tally = FileTally()
@@ -110,18 +110,18 @@ final class FolderSource {
           throw InputFolder.Moved()
         }
         watches?.scanBegins()
-        walk = (try walker(""), "", Clock.monotonicMilliseconds)
+        walk = (try walker(""), "", ContinuousClock.now)
         events.inputIsReadable()
       } catch let error as SystemError {
         if settings.once { throw error }
         // For example, the folder is not mounted at the moment.
         events.inputIsUnreadable(error)
-        nextScan = Clock.monotonicMilliseconds + Int64(settings.rescanMilliseconds)
+        nextScan = ContinuousClock.now + settings.rescan
       }
       scans += 1
     } else if let folder = appeared.popLast(), try !liesInOutput(folder), mayEnter(folder) {
       // If the folder is gone again, the next scan of its parent notices.
-      if let walker = try? walker(folder + "/") { walk = (walker, folder + "/", Clock.monotonicMilliseconds) }
+      if let walker = try? walker(folder + "/") { walk = (walker, folder + "/", ContinuousClock.now) }
     }
   }
 
@@ -174,8 +174,8 @@ final class FolderSource {
         events.scanEnded()
         if settings.only == nil { events.scanned(tally, extensions: settings.extensions) }
         // A large folder is not scanned all the time: the next scan waits at least ten times as long as this one took.
-        let now = Clock.monotonicMilliseconds
-        nextScan = now + max(Int64(settings.rescanMilliseconds), 10 * (now - begun))
+        let now = ContinuousClock.now
+        nextScan = now + max(settings.rescan, (now - begun) * 10)
         return
       }
       switch result {

@@ -104,14 +104,14 @@ final class FolderWatches {
   // MARK: Events
 
   /// Waits for events and passes them on in order.
-  func next(timeoutMilliseconds: Int, _ body: (Event) throws -> Void) throws {
+  func next(timeout: Duration, _ body: (Event) throws -> Void) throws {
     guard let inotify else {
-      Clock.sleep(milliseconds: min(timeoutMilliseconds, 100))
+      Deadline(in: min(timeout, .milliseconds(100))).sleep()
       return
     }
     var gone: [String] = []
     var keys: Set<[UInt8]> = []
-    for event in try inotify.next(timeoutMilliseconds: timeoutMilliseconds) {
+    for event in try inotify.next(timeout: timeout) {
       if event.kind == .overflow { try body(.eventsLost) }
       guard let folder = watches[event.watch]?.path, keys.isEmpty || !folder.isBelow(keys) else { continue }
       if event.kind == .folderGone {

@@ -102,7 +102,7 @@ package final class Ledger: Sendable {
 
     init(_ path: String, cluster: String, topic: String, input: String) throws {
       file = path
-      database = try Database(path: path, busyTimeoutMilliseconds: 10_000)
+      database = try Database(path: path, busyTimeout: .seconds(10))
       scope = try database.transaction { [database] in
         switch try database.userVersion() {
         case 0:

@@ -23,9 +23,9 @@ final class LedgerWriter: Sendable {
 
   /// The most images in one transaction. A transaction costs a sync, so all images that are ready share one.
   private static let batch = 1_000
-  private static let retryMilliseconds = 1_000
-  /// How long a transaction waits for more images, in ms. Only the next version of a file is delayed by it.
-  private static let gathering = 20
+  private static let retryDelay = Duration.seconds(1)
+  /// How long a transaction waits for more images. Only the next version of a file is delayed by it.
+  private static let gathering = Duration.milliseconds(20)
 
   init(
     ledger: Ledger, outbox: Outbox, afterSent: AfterSent, marks: @escaping @Sendable () -> [Int32: SentMark] = { [:] },
@@ -49,7 +49,7 @@ final class LedgerWriter: Sendable {
   /// - Throws: an error that waiting does not fix: the ledger is damaged, or another one is in its place.
   func run() throws {
     while true {
-      let entries = queue.popAll(atMost: Self.batch, gatheringMilliseconds: Self.gathering)
+      let entries = queue.popAll(atMost: Self.batch, gathering: Self.gathering)
       if entries.isEmpty { return }
       try write(entries)
     }
@@ -75,7 +75,7 @@ final class LedgerWriter: Sendable {
         // If these files were given back, they would be sent again and again. Kept here, they hold the producer up
         // until there is room. A stop during the wait leaves one last try: there may be room by then.
         if stop.isSet { return }
-        _ = stop.wait(milliseconds: Self.retryMilliseconds)
+        _ = stop.wait(for: Self.retryDelay)
       }
     }
     FaultPoint.ledgerCommitted.reached()

@@ -44,8 +44,8 @@ final class Outbox: Sendable {
     let path: String
     let stamp: FileStamp
     let digest: Digest
-    /// When the flight began, in ms of the monotonic clock.
-    let begun = Clock.monotonicMilliseconds
+    /// When the flight began.
+    let begun = ContinuousClock.now
     var unacknowledged = 0
     /// False as long as more messages of the image will follow.
     var isWhole = false

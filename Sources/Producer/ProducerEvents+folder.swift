@@ -26,7 +26,7 @@ extension ProducerEvents {
         $0.everRefused += 1
       }
     }
-    return isNew && isNews(text)
+    return isNew && isFirstMention(text)
   }
 
   /// A scan of the whole input is complete. Problems that it did not meet again have passed.
@@ -41,7 +41,7 @@ extension ProducerEvents {
   /// Reports what a scan of the whole input has counted.
   func scanned(_ tally: FileTally, extensions: [String]) {
     counts.withLock { $0.tally = tally }
-    guard tally.isFruitless, isNews("nothing matches") else { return }
+    guard tally.isFruitless, isFirstMention("nothing matches") else { return }
     log.warning(
       tally.passedBy > 0
         ? "no file has an extension of IMAGE_EXTENSIONS; if the others are images: IMAGE_EXTENSIONS="
@@ -62,17 +62,17 @@ extension ProducerEvents {
   func inputIsReadable() { health.well(.input) }
 
   func skippedOutput(_ path: String) {
-    guard isNews("output " + path) else { return }
+    guard isFirstMention("output " + path) else { return }
     log.info("not entered: a consumer stores into this folder", ["folder": .string(path)])
   }
 
   func skippedLink(_ path: String) {
-    guard isNews("link " + path) else { return }
+    guard isFirstMention("link " + path) else { return }
     log.info("not entered: a symbolic link to a folder", ["folder": .string(path)])
   }
 
   func noEvents(_ error: SystemError) {
-    guard isNews("events \(error.code)") else { return }
+    guard isFirstMention("events \(error.code)") else { return }
     log.warning("no events for some folders, which are scanned now and then instead: \(error)")
   }
 }

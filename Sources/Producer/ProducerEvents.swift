@@ -21,8 +21,8 @@ package final class ProducerEvents: Sendable {
   /// Images that the broker did not accept. They stay here until it does, or until they are gone.
   private let unacknowledged = Mutex(PathSet())
   private let said = Mutex<Set<String>>([])
-  private let failures = Repetitions(intervalMilliseconds: 10_000)
-  private let refusalsOfAll = Repetitions(intervalMilliseconds: 300_000)
+  private let failures = Repetitions(interval: .seconds(10))
+  private let refusalsOfAll = Repetitions(interval: .seconds(300))
 
   package struct Counts: Sendable {
     /// Files that were taken to be sent.
@@ -90,7 +90,7 @@ package final class ProducerEvents: Sendable {
   /// A file does not exist. If it was refused before, it no longer counts as one that could not be sent.
   func gone(_ path: String) {
     markSettled(path)
-    wasDone(path)
+    forgetRefusal(path)
     if takeBack(path) { counts.withLock { $0.vanished += 1 } }
   }
 
@@ -103,12 +103,12 @@ package final class ProducerEvents: Sendable {
     }
   }
 
-  /// - Parameter since: when the image was read, in ms of the monotonic clock.
-  func sent(_ path: String, bytes: Int, since: Int64) {
+  /// - Parameter since: when the image was read.
+  func sent(_ path: String, bytes: Int, since: ContinuousClock.Instant) {
     markSettled(path)
-    wasDone(path)
+    forgetRefusal(path)
     health.well(.ledger)
-    sendSeconds.observe(Double(Clock.monotonicMilliseconds - since) / 1000)
+    sendSeconds.observe((.now - since) / .seconds(1))
     counts.withLock {
       $0.sent += 1
       $0.bytes += bytes
@@ -117,7 +117,7 @@ package final class ProducerEvents: Sendable {
   }
 
   /// Removes a file from the refused ones if it was refused before.
-  private func wasDone(_ path: String) {
+  private func forgetRefusal(_ path: String) {
     guard refusals.remove(path) else { return }
     counts.withLock {
       $0.found -= 1
@@ -144,7 +144,7 @@ package final class ProducerEvents: Sendable {
 
   func known(_ path: String) {
     markSettled(path)
-    wasDone(path)
+    forgetRefusal(path)
     counts.withLock { $0.known += 1 }
     log.debug("sent before, with the same bytes", ["image": .string(path)])
   }
@@ -166,7 +166,7 @@ package final class ProducerEvents: Sendable {
   }
 
   func vanished(_ path: String) {
-    wasDone(path)
+    forgetRefusal(path)
     markSettled(path)
     counts.withLock { $0.vanished += 1 }
     log.debug("gone before it was read", ["image": .string(path)])
@@ -193,7 +193,7 @@ package final class ProducerEvents: Sendable {
     guard news != .none else { return }
     // A problem that concerns every image is not logged for every image.
     let isOfAll = refusal?.nature == .needsPerson || refusal?.name == "INVALID_RECORD"
-    guard let unsaid = isOfAll ? refusalsOfAll.unsaid(of: refusal?.name ?? "") : 0 else { return }
+    guard let unsaid = isOfAll ? refusalsOfAll.note(refusal?.name ?? "") : 0 else { return }
     log.error("not sent: \(reason)", ["image": .string(path), "others_before": .of(unsaid)])
   }
 
@@ -203,7 +203,7 @@ package final class ProducerEvents: Sendable {
     counts.withLock { $0.failed += 1 }
     let reason = KafkaErrorFix.described(error)
     health.trouble(.sending, reason)
-    guard let unsaid = refusalsOfAll.unsaid(of: error.name) else { return }
+    guard let unsaid = refusalsOfAll.note(error.name) else { return }
     log.error(
       "not sent: \(reason); no image is sent until that is changed, the next try is made within a minute",
       ["image": .string(path), "others_before": .of(unsaid)])
@@ -222,7 +222,7 @@ package final class ProducerEvents: Sendable {
 
   /// A file has been written to for a long time. It is sent when it is finished.
   func waitsForWriter(_ path: String, _ reason: UnfinishedFile) {
-    guard isNews("unfinished \(path)") else { return }
+    guard isFirstMention("unfinished \(path)") else { return }
     log.warning("not sent yet: \(reason)", ["image": .string(path)])
   }
 
@@ -242,7 +242,7 @@ package final class ProducerEvents: Sendable {
     // If the topic is gone, this happens for every image each second. Repeated log lines are suppressed by the kind of
     // error, because there are few kinds.
     let kind = (error as? KafkaError)?.name ?? "\(type(of: error))"
-    guard let unsaid = failures.unsaid(of: kind) else { return }
+    guard let unsaid = failures.note(kind) else { return }
     log.warning(
       "not acknowledged, to be sent again: \(KafkaErrorFix.described(error))",
       ["image": .string(path), "others_before": .of(unsaid)])
@@ -257,21 +257,21 @@ package final class ProducerEvents: Sendable {
 
   func afterSentFailed(_ path: String, _ error: any Error) {
     // Each scan tries again, so each failure is counted and logged once.
-    guard isNews("after sent \(path): \(error)") else { return }
+    guard isFirstMention("after sent \(path): \(error)") else { return }
     counts.withLock { $0.unhandled += 1 }
     log.error("sent, but its file stays where it is: \(error)", ["image": .string(path)])
   }
 
   /// The topic is a different one from the one that images were sent to. Logged once in a run.
   func topicIsNew(_ topic: String, because reason: String) {
-    guard isNews("topic is new") else { return }
+    guard isFirstMention("topic is new") else { return }
     log.warning(
       "the topic was re-created since images were sent to it, and does not hold them. To send them again: image-pipeline "
         + "producer --resend", ["topic": .string(topic), "because": .string(reason)])
   }
 
-  /// True the first time that a text is to be logged. The number of remembered texts is bounded.
-  func isNews(_ text: String) -> Bool {
+  /// Notes a text, and returns true the first time. The number of remembered texts is bounded.
+  func isFirstMention(_ text: String) -> Bool {
     said.withLock { said in
       if said.count >= 10_000 { said = [] }
       return said.insert(text).inserted

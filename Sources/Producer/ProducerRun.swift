@@ -16,9 +16,9 @@ struct ProducerRun {
   private let log: Log
   private let stop: StopFlag
   private let candidates = BoundedQueue<Candidate>(capacity: Self.queued)
-  private let begun = Clock.monotonicMilliseconds
+  private let begun = ContinuousClock.now
   private var acknowledgements = AcknowledgementWatch()
-  private var nextReview = Clock.monotonicMilliseconds
+  private var nextReview = ContinuousClock.now
   private var events: ProducerEvents { session.events }
   private var outbox: Outbox { session.outbox }
 
@@ -26,14 +26,14 @@ struct ProducerRun {
   /// The most candidates that wait for a sender. Candidates hold names, not the bytes of files.
   private static let queued = 512
   /// How long to wait for acknowledgements after `stop`: less than the 10 s after which Docker kills the container.
-  private static let graceMilliseconds = 4_000
-  /// How long the topic is compared with what was sent to it, at the end of a run, in ms.
-  private static let finishingMilliseconds = 1_000
-  /// How often to look for files that the broker refused and that are gone, in ms.
-  private static let reviewMilliseconds: Int64 = 10_000
+  private static let grace = Duration.seconds(4)
+  /// How long the topic is compared with what was sent to it, at the end of a run.
+  private static let finishingTime = Duration.seconds(1)
+  /// How often to look for files that the broker refused and that are gone.
+  private static let reviewInterval = Duration.seconds(10)
   /// If nothing waits to be sent, a client has to run this long before the fatal error of an earlier client counts as
-  /// over, in ms.
-  private static let calmMilliseconds: Int64 = 15_000
+  /// over.
+  private static let calmTime = Duration.seconds(15)
 
   /// Creates the clients that send.
   /// - Parameters:
@@ -58,7 +58,7 @@ struct ProducerRun {
       // after them.
       defer { session.writer.close() }
       defer { clients.close() }
-      defer { if outbox.inFlight == 0 { sentTopic.finish(withinMilliseconds: Self.finishingMilliseconds) } }
+      defer { if outbox.inFlight == 0 { sentTopic.finish(within: Self.finishingTime) } }
       try withThreads(stop: session.ending) { threads in
         threads.start("watch-topic") { [sentTopic, session] in sentTopic.watch(until: session.ending) }
         defer { session.ending.set() }
@@ -83,7 +83,7 @@ struct ProducerRun {
         threads.start("send-\(number)") { [sender, candidates] in sender.run(candidates) }
       }
       events.health.started()
-      while !isOver.wait(milliseconds: 100), !session.ending.isSet {
+      while !isOver.wait(for: .milliseconds(100)), !session.ending.isSet {
         if stop.isSet { session.ending.set() }
         try supervise()
       }
@@ -97,17 +97,18 @@ struct ProducerRun {
     let silence = acknowledgements.look(
       isWaiting: isWaiting, acknowledged: outbox.acknowledged, events.health
     ) { [clients] in BrokerTrouble(clients.lastTrouble()) }
-    if session.settings.once, let patience = session.settings.patience, silence >= Int64(patience) {
-      throw NoAcknowledgement(seconds: patience / 1_000, reason: BrokerTrouble(clients.lastTrouble())?.description)
+    if session.settings.once, let patience = session.settings.patience, silence >= patience {
+      throw NoAcknowledgement(
+        seconds: Int(patience.components.seconds), reason: BrokerTrouble(clients.lastTrouble())?.description)
     }
-    let isCalm = !isWaiting && Clock.monotonicMilliseconds - begun > Self.calmMilliseconds
+    let isCalm = !isWaiting && ContinuousClock.now - begun > Self.calmTime
     // Files that the broker refused may have been removed in the meantime.
     if isCalm { _ = session.hold.end() }
     let isRefused = session.hold.refusal != nil
     if !isRefused, isCalm || outbox.acknowledged > 0 { events.health.well(.sending) }
     if isRefused, session.hold.endsRun { session.ending.set() }
-    if Clock.monotonicMilliseconds >= nextReview {
-      nextReview = Clock.monotonicMilliseconds + Self.reviewMilliseconds
+    if ContinuousClock.now >= nextReview {
+      nextReview = ContinuousClock.now + Self.reviewInterval
       events.review()
     }
     try restoreTopic()
@@ -122,14 +123,14 @@ struct ProducerRun {
     restorer?.noteMissing()
     let (clients, topic) = (clients, session.settings.topic)
     let isThere =
-      try restorer?.restore { try clients.lookAt(topic, timeoutMilliseconds: TopicRestorer.patience) } ?? true
+      try restorer?.restore { try clients.lookAt(topic, timeout: TopicRestorer.patience) } ?? true
     if isThere { session.hold.topicIsThere() }
   }
 
   private func awaitAcknowledgements() {
-    let deadline = Clock.monotonicMilliseconds + Int64(Self.graceMilliseconds)
-    while outbox.inFlight > 0, Clock.monotonicMilliseconds < deadline {
-      clients.flush(timeoutMilliseconds: 100)
+    let deadline = Deadline(in: Self.grace)
+    while outbox.inFlight > 0, !deadline.hasPassed {
+      clients.flush(timeout: .milliseconds(100))
     }
     guard outbox.inFlight > 0 else { return }
     log.warning(

@@ -13,10 +13,10 @@ package final class ProducerService: Sendable {
   private let events: ProducerEvents
   private let stop: StopFlag
 
-  /// How long the topic is compared with what was sent to it before, in ms.
-  private static let comparingMilliseconds = 5_000
-  /// The wait before a new client replaces one that has given up, in ms: the first wait and the longest.
-  private static let restartMilliseconds = 1_000...60_000
+  /// How long the topic is compared with what was sent to it before.
+  private static let comparingTime = Duration.seconds(5)
+  /// The longest wait before a new client replaces one that has given up. A client that ran for longer was well.
+  private static let longestRestart = Duration.seconds(60)
   /// - Parameter budget: limits what is sent and not yet done with; nil: a limit of `settings.inFlightBytes`.
   package init(
     _ settings: ProducerSettings, budget: (any SendBudget)? = nil, log: Log, events: ProducerEvents, stop: StopFlag
@@ -33,10 +33,10 @@ package final class ProducerService: Sendable {
   ///   and, with `once`, a fatal error of the client.
   package func run() throws {
     var settings = try resolved(self.settings)
-    var delay = Self.restartMilliseconds.lowerBound
+    var backoff = Backoff(from: .seconds(1), to: Self.longestRestart)
     var isSending = false
     while true {
-      let begun = Clock.monotonicMilliseconds
+      let begun = ContinuousClock.now
       do { return try serve(settings, &isSending) } catch is InputFolder.Moved {
         settings = try resolved(self.settings)
         settings.resend = false
@@ -47,17 +47,15 @@ package final class ProducerService: Sendable {
         settings.resend = false
       } catch let error as KafkaError where isSending && !settings.once {
         // After a topic is re-created or a right is withdrawn for a while, librdkafka gives up. A new client does not.
-        if Clock.monotonicMilliseconds - begun > Int64(Self.restartMilliseconds.upperBound) {
-          delay = Self.restartMilliseconds.lowerBound
-        }
+        if .now - begun > Self.longestRestart { backoff.succeeded() }
+        let delay = backoff.failed()
         log.error(
           "the Kafka client has given up, a new one takes over: \(KafkaErrorFix.described(error))",
-          ["wait_ms": .of(delay)])
+          ["wait_ms": .of(delay.inMilliseconds)])
         // The trouble lasts until a message is acknowledged, or until nothing has to be sent for a while. A
         // new client that finds a broker is no success yet.
         events.health.trouble(.sending, "\(error)")
-        guard !isStopped(withinMilliseconds: delay) else { return }
-        delay = min(2 * delay, Self.restartMilliseconds.upperBound)
+        guard !waitForStop(delay) else { return }
         settings.resend = false
       }
     }
@@ -72,11 +70,11 @@ package final class ProducerService: Sendable {
     return settings
   }
 
-  private func isStopped(withinMilliseconds milliseconds: Int) -> Bool {
-    let end = Clock.monotonicMilliseconds + Int64(milliseconds)
-    while Clock.monotonicMilliseconds < end {
+  private func waitForStop(_ duration: Duration) -> Bool {
+    let end = ContinuousClock.now + duration
+    while ContinuousClock.now < end {
       events.beat(waiting: 0, inFlight: 0)
-      if stop.wait(milliseconds: 100) { return true }
+      if stop.wait(for: .milliseconds(100)) { return true }
     }
     return stop.isSet
   }
@@ -107,7 +105,7 @@ package final class ProducerService: Sendable {
     if settings.resend { try ledger.forget() }
     if let only = settings.only { try ledger.remove(only.paths) }
     let sentTopic = SentTopic(settings, client: asking, ledger: ledger, events: events)
-    try sentTopic.compare(withinMilliseconds: Self.comparingMilliseconds)
+    try sentTopic.compare(within: Self.comparingTime)
     let session = ProducerSession(settings, ledger: ledger, budget: budget, events: events) { sentTopic.last }
     try session.afterSent.check()
     let restorer =

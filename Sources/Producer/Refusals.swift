@@ -7,10 +7,10 @@ final class Refusals: Sendable {
   private struct Refusal {
     /// The file's status when it was refused; nil if it could not be inspected.
     let status: FileStatus?
-    /// When to try again, in monotonic ms; nil: not before the file changes.
-    var retry: Int64?
-    /// The wait before that, in ms.
-    var delay: Int64
+    /// When to try again; nil: not before the file changes.
+    var retry: ContinuousClock.Instant?
+    /// The wait before that.
+    var backoff: Backoff
     /// Whether the broker refused the file.
     let isByBroker: Bool
   }
@@ -30,8 +30,7 @@ final class Refusals: Sendable {
   private let state = Mutex(State())
   /// If there are more, all are forgotten, and are tried and reported again, because memory is bounded.
   private static let most = 100_000
-  private static let firstDelay: Int64 = 10_000
-  private static let longestDelay: Int64 = 60_000
+  private static let backoff = Backoff(from: .seconds(10), to: .seconds(60))
 
   enum News: Equatable {
     /// The file was not refused before.
@@ -47,15 +46,16 @@ final class Refusals: Sendable {
   ///   - isByBroker: the broker refused the file, which waits for a person.
   func add(
     _ path: String, _ status: FileStatus?, isPassing: Bool = false, isByBroker: Bool = false,
-    now: Int64 = Clock.monotonicMilliseconds
+    now: ContinuousClock.Instant = .now
   ) -> News {
     state.withLock { state in
       if state.files.count >= Self.most { state = State() }
       let before = state.files[path.pathKey]
       let isSame = before.map { $0.status == status } ?? false
-      let delay = isSame ? min(2 * before!.delay, Self.longestDelay) : Self.firstDelay
+      var backoff = isSame ? before!.backoff : Self.backoff
+      let delay = backoff.failed()
       _ = state.put(
-        Refusal(status: status, retry: isPassing ? now + delay : nil, delay: delay, isByBroker: isByBroker),
+        Refusal(status: status, retry: isPassing ? now + delay : nil, backoff: backoff, isByBroker: isByBroker),
         path.pathKey)
       return before == nil ? .first : isSame ? .none : .otherVersion
     }
@@ -63,7 +63,7 @@ final class Refusals: Sendable {
 
   /// Whether this version of a file is not to be tried at the moment. The refusal of an earlier version stays until the
   /// file is sent or gone: until then the file counts as one that could not be sent.
-  func contains(_ path: String, _ status: FileStatus, now: Int64 = Clock.monotonicMilliseconds) -> Bool {
+  func contains(_ path: String, _ status: FileStatus, now: ContinuousClock.Instant = .now) -> Bool {
     state.withLock { state in
       guard let known = state.files[path.pathKey], known.status == status else { return false }
       return known.retry.map { now < $0 } ?? true

@@ -3,9 +3,9 @@ import Synchronization
 
 /// A limit on the bytes of messages that are sent and not yet done with.
 package protocol SendBudget: Sendable {
-  /// Waits until `bytes` fit, at most `timeoutMilliseconds`. An item that is larger than the whole budget is sent
+  /// Waits until `bytes` fit, at most `timeout`. An item that is larger than the whole budget is sent
   /// alone.
-  func acquire(_ bytes: Int, timeoutMilliseconds: Int) -> Bool
+  func acquire(_ bytes: Int, timeout: Duration) -> Bool
   /// A message was delivered and has its offset in the topic.
   func delivered(_ bytes: Int, partition: Int32, offset: Int64)
   /// A message will not be delivered.
@@ -18,8 +18,8 @@ final class InFlightBudget: SendBudget {
 
   init(limit: Int) { gate = Gate(limit: limit) }
 
-  func acquire(_ bytes: Int, timeoutMilliseconds: Int) -> Bool {
-    gate.acquire(bytes, timeoutMilliseconds: timeoutMilliseconds)
+  func acquire(_ bytes: Int, timeout: Duration) -> Bool {
+    gate.acquire(bytes, timeout: timeout)
   }
   func delivered(_ bytes: Int, partition: Int32, offset: Int64) { gate.release(bytes) }
   func failed(_ bytes: Int) { gate.release(bytes) }
@@ -42,8 +42,8 @@ package final class UnstoredBudget: SendBudget {
 
   package init(limit: Int = UnstoredBudget.embeddedLimit) { gate = Gate(limit: limit) }
 
-  package func acquire(_ bytes: Int, timeoutMilliseconds: Int) -> Bool {
-    gate.acquire(bytes, timeoutMilliseconds: timeoutMilliseconds)
+  package func acquire(_ bytes: Int, timeout: Duration) -> Bool {
+    gate.acquire(bytes, timeout: timeout)
   }
 
   package func delivered(_ bytes: Int, partition: Int32, offset: Int64) {

@@ -59,10 +59,10 @@ final class Sender: Sendable {
 
   /// The next candidate; nil at the end. If none is available, messages that linger to fill a batch are sent at once.
   private func next(_ candidates: BoundedQueue<Candidate>) -> Candidate? {
-    if let candidate = candidates.pop(timeoutMilliseconds: 0) { return candidate }
+    if let candidate = candidates.pop(timeout: .zero) { return candidate }
     while !candidates.isFinished {
-      if outbox.inFlight > 0 { clients.flush(timeoutMilliseconds: 20) }
-      if let candidate = candidates.pop(timeoutMilliseconds: 50) { return candidate }
+      if outbox.inFlight > 0 { clients.flush(timeout: .milliseconds(20)) }
+      if let candidate = candidates.pop(timeout: .milliseconds(50)) { return candidate }
     }
     return nil
   }
@@ -186,10 +186,10 @@ final class Sender: Sendable {
     let key = Array(name.value.utf8)
     let size = envelope.size(carrying: bytes.count)
     let total = size + key.count + kafkaHeaders.reduce(0) { $0 + $1.name.utf8.count + $1.value.count }
-    while !session.budget.acquire(total, timeoutMilliseconds: 100) {
+    while !session.budget.acquire(total, timeout: .milliseconds(100)) {
       if stop.isSet { throw SendingStopped() }
       // With many partitions, the whole budget may be in batches that wait to be filled.
-      clients.flush(timeoutMilliseconds: 1)
+      clients.flush(timeout: .milliseconds(1))
     }
     let payload = PayloadBuffer(capacity: size)
     envelope.write(bytes, to: payload.bytes.baseAddress!)
@@ -200,7 +200,7 @@ final class Sender: Sendable {
         while case .queueFull = try client.send(
           topic: session.settings.topic, key: key, payload: payload, headers: kafkaHeaders, token: token)
         {
-          if stop.wait(milliseconds: 5) { throw SendingStopped() }
+          if stop.wait(for: .milliseconds(5)) { throw SendingStopped() }
         }
       }
     } catch {

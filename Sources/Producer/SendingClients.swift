@@ -49,14 +49,14 @@ final class SendingClients: Sendable {
   private var made: [KafkaProducer] { [main] + second.withLock { $0.map { [$0] } ?? [] } }
 
   /// Like `KafkaProducer.flush`, for all clients. They share the timeout.
-  func flush(timeoutMilliseconds: Int) {
+  func flush(timeout: Duration) {
     let clients = made
-    for client in clients { _ = client.flush(timeoutMilliseconds: max(1, timeoutMilliseconds / clients.count)) }
+    for client in clients { _ = client.flush(timeout: max(.milliseconds(1), timeout / clients.count)) }
   }
 
   /// Makes each client look up the topic now, so that it uses a new one at once.
-  func lookAt(_ topic: String, timeoutMilliseconds: Int) throws(KafkaError) {
-    for client in made { _ = try client.partitionCount(of: topic, timeoutMilliseconds: timeoutMilliseconds) }
+  func lookAt(_ topic: String, timeout: Duration) throws(KafkaError) {
+    for client in made { _ = try client.partitionCount(of: topic, timeout: timeout) }
   }
 
   /// The fatal error of one of the clients, if any.

@@ -9,22 +9,20 @@ final class SendingHold: Sendable {
     var isTopicMissing = false
     /// The last refusal since the last acknowledgement.
     var refusal: KafkaError?
-    /// Nothing is sent before this time, in ms of the monotonic clock.
-    var until: Int64 = 0
-    var delay: Int64 = 0
+    /// Nothing is sent before this time; nil: nothing was refused.
+    var until: ContinuousClock.Instant?
+    var backoff = Backoff(from: .seconds(10), to: .seconds(60))
   }
 
   /// Whether a refusal ends the run: a run that sends only existing files does not wait for a person.
   let endsRun: Bool
   private let state = Mutex(State())
-  private static let firstDelay: Int64 = 10_000
-  private static let longestDelay: Int64 = 60_000
 
   init(endsRun: Bool = false) { self.endsRun = endsRun }
 
   /// Whether to send nothing now.
-  func isHeld(now: Int64 = Clock.monotonicMilliseconds) -> Bool {
-    state.withLock { $0.isTopicMissing || now < $0.until }
+  func isHeld(now: ContinuousClock.Instant = .now) -> Bool {
+    state.withLock { $0.isTopicMissing || $0.until.map { now < $0 } ?? false }
   }
 
   /// Why the broker accepts nothing at the moment; nil if it accepts messages, as far as is known.
@@ -34,12 +32,11 @@ final class SendingHold: Sendable {
 
   /// The broker refuses everything. Messages that were sent before the first refusal was known may be refused, too;
   /// these count as the same refusal.
-  func refused(_ error: KafkaError, now: Int64 = Clock.monotonicMilliseconds) {
+  func refused(_ error: KafkaError, now: ContinuousClock.Instant = .now) {
     state.withLock { state in
       state.refusal = error
-      guard now >= state.until else { return }
-      state.delay = state.delay == 0 ? Self.firstDelay : min(2 * state.delay, Self.longestDelay)
-      state.until = now + state.delay
+      if let until = state.until, now < until { return }
+      state.until = now + state.backoff.failed()
     }
   }
 
@@ -52,13 +49,14 @@ final class SendingHold: Sendable {
   func end() -> Bool {
     state.withLock { state in
       guard state.refusal != nil else { return false }
-      (state.refusal, state.until, state.delay) = (nil, 0, 0)
+      (state.refusal, state.until) = (nil, nil)
+      state.backoff.succeeded()
       return true
     }
   }
 
   /// Waits until sending is worthwhile, or `stop` is set.
   func wait(_ stop: StopFlag) {
-    while isHeld(), !stop.wait(milliseconds: 50) {}
+    while isHeld(), !stop.wait(for: .milliseconds(50)) {}
   }
 }

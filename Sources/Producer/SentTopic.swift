@@ -34,10 +34,10 @@ final class SentTopic: Sendable {
   /// False if the topic lasts only as long as the run.
   private let canBeMadeAnew: Bool
 
-  /// The time between two checks, in ms. Each check looks at one partition, in turn.
-  private static let interval: Int64 = 10_000
-  /// The time limit of one check, in ms.
-  private static let patience = 2_000
+  /// The time between two checks. Each check looks at one partition, in turn.
+  private static let interval = Duration.seconds(10)
+  /// The time limit of one check.
+  private static let patience = Duration.seconds(2)
 
   init(_ settings: ProducerSettings, client: KafkaClient, ledger: Ledger, events: ProducerEvents) {
     topic = settings.topic
@@ -76,8 +76,8 @@ final class SentTopic: Sendable {
   }
 
   /// Compares the topic with the ledger's marks. To be called before anything is sent.
-  /// - Parameter milliseconds: the longest wait for a broker that does not answer.
-  func compare(withinMilliseconds milliseconds: Int) throws {
+  /// - Parameter timeout: the longest wait for a broker that does not answer.
+  func compare(within timeout: Duration) throws {
     let (marks, isNew) = (try ledger.marks(), try ledger.isTopicNew())
     state.withLock {
       $0.marks = marks
@@ -85,30 +85,30 @@ final class SentTopic: Sendable {
       ($0.isNew, $0.isRecorded) = (isNew, isNew)
     }
     if isNew { return events.topicIsNew(topic, because: "it was found so before") }
-    look(at: marks.keys.sorted(), Deadline(milliseconds))
+    look(at: marks.keys.sorted(), Deadline(in: timeout))
     record()
   }
 
   /// Checks the topic periodically until `ending` is set.
   func watch(until ending: StopFlag) {
-    var next = Clock.monotonicMilliseconds + Self.interval
+    var next = ContinuousClock.now + Self.interval
     var turn = 0
-    while !ending.wait(milliseconds: 500) {
+    while !ending.wait(for: .milliseconds(500)) {
       record()
-      guard Clock.monotonicMilliseconds >= next else { continue }
+      guard ContinuousClock.now >= next else { continue }
       let partitions = known
       guard !partitions.isEmpty else { continue }
       turn += 1
-      look(at: [partitions[turn % partitions.count]], Deadline(Self.patience))
-      next = Clock.monotonicMilliseconds + Self.interval
+      look(at: [partitions[turn % partitions.count]], Deadline(in: Self.patience))
+      next = ContinuousClock.now + Self.interval
     }
   }
 
   /// Checks the topic once more and updates the ledger's marks. To be called when everything is acknowledged, so that
   /// the ledger has the newest marks.
-  func finish(withinMilliseconds milliseconds: Int) {
+  func finish(within timeout: Duration) {
     let moved = state.withLock { state in state.last.keys.filter { state.marks[$0] != state.last[$0] } }
-    look(at: moved.sorted(), Deadline(milliseconds))
+    look(at: moved.sorted(), Deadline(in: timeout))
     record()
   }
 
@@ -116,18 +116,12 @@ final class SentTopic: Sendable {
 
   // MARK: Looking
 
-  private struct Deadline {
-    let end: Int64
-    init(_ milliseconds: Int) { end = Clock.monotonicMilliseconds + Int64(milliseconds) }
-    var left: Int { Int(max(0, end - Clock.monotonicMilliseconds)) }
-  }
-
   private func look(at partitions: [Int32], _ deadline: Deadline) {
     guard canBeMadeAnew, !partitions.isEmpty else { return }
     do {
       // A topic that is missing at the moment is not a different topic yet.
-      guard let count = try client.partitionCount(of: topic, timeoutMilliseconds: deadline.left) else { return }
-      for partition in partitions where deadline.left > 0 && !state.withLock({ $0.isNew }) {
+      guard let count = try client.partitionCount(of: topic, timeout: deadline.remaining) else { return }
+      for partition in partitions where !deadline.hasPassed && !state.withLock({ $0.isNew }) {
         try look(at: partition, count: count, deadline)
       }
     } catch {
@@ -140,7 +134,7 @@ final class SentTopic: Sendable {
     guard let mark else { return }
     let acknowledged = "of partition \(partition) the message \(mark.offset) was acknowledged"
     guard Int(partition) < count else { return found("\(acknowledged), and there are \(count) partitions") }
-    let ends = try client.watermarks(of: topic, partition: partition, timeoutMilliseconds: deadline.left)
+    let ends = try client.watermarks(of: topic, partition: partition, timeout: deadline.remaining)
     if ends.high <= mark.offset { return found("\(acknowledged), and it ends at \(ends.high)") }
     if ends.low <= mark.offset, try !isThere(mark, partition, deadline) {
       return found("\(acknowledged), and another one stands there")
@@ -158,7 +152,7 @@ final class SentTopic: Sendable {
       let message = try rereader.withLock {
         try $0.read(
           topic: topic, partition: partition, offset: mark.offset,
-          timeoutMilliseconds: min(Self.patience, deadline.left))
+          timeout: min(Self.patience, deadline.remaining))
       }
       guard let message else { return true }
       return (mark.time == nil || message.timestamp == mark.time) && message.key.map { SHA256.hash($0) } == key

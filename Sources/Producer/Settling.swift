@@ -5,10 +5,10 @@ import Platform
 struct Settling {
   private struct Entry {
     let status: FileStatus
-    /// Since when the file has looked like this, as far as is known, in monotonic ms.
-    let since: Int64
-    /// Since when the file has been waiting, in monotonic ms.
-    let begun: Int64
+    /// Since when the file has looked like this, as far as is known.
+    let since: ContinuousClock.Instant
+    /// Since when the file has been waiting.
+    let begun: ContinuousClock.Instant
     /// How often the file was taken too early before.
     let tries: Int
     let isClosed: Bool
@@ -25,23 +25,23 @@ struct Settling {
     case waiting(tries: Int)
   }
 
-  /// How long a file must stay unchanged, in ms.
-  private let quiet: Int64
+  /// How long a file must stay unchanged.
+  private let quiet: Duration
   /// By `pathKey`.
   private var entries: [[UInt8]: Entry] = [:]
   /// When to look at each file again. `quiet` is the same for all files, so the order of arrival is good enough: an
   /// entry that is due earlier than the one before it waits at most `quiet` longer.
-  private var queue: [(path: String, due: Int64)] = []
+  private var queue: [(path: String, due: ContinuousClock.Instant)] = []
   private var head = 0
 
-  /// Another host's file system has its own clock. A file on it counts as old only with this additional margin, in ns.
-  private static let clockTolerance: Int64 = 60_000_000_000
-  /// The kernel's file times may be one tick old. In ns.
-  private static let tick: Int64 = 10_000_000
+  /// Another host's file system has its own clock. A file on it counts as old only with this additional margin.
+  private static let clockTolerance = Duration.seconds(60)
+  /// The kernel's file times may be one tick old.
+  private static let tick = Duration.milliseconds(10)
   /// The scan pauses while this many files are settling, because memory is bounded.
   static let most = 100_000
 
-  init(quietMilliseconds: Int) { quiet = Int64(quietMilliseconds) }
+  init(quiet: Duration) { self.quiet = quiet }
 
   var isEmpty: Bool { entries.isEmpty }
   var isFull: Bool { entries.count >= Self.most }
@@ -51,16 +51,17 @@ struct Settling {
   /// Observes the current status of a file.
   /// - Parameters:
   ///   - isLocal: whether this host's kernel sets the file's ctime.
-  ///   - now: monotonic ms.
   ///   - wall: ns since 1970.
-  mutating func observe(_ path: String, _ status: FileStatus, isLocal: Bool, now: Int64, wall: Int64) -> Verdict {
+  mutating func observe(_ path: String, _ status: FileStatus, isLocal: Bool, now: ContinuousClock.Instant, wall: Int64)
+    -> Verdict
+  {
     let entry = entries[path.pathKey]
     if let entry, entry.status == status {
       guard now - entry.since >= quiet else {
         if !entry.isQueued { add(path, entry) }
         return .waiting(tries: tries(of: entry, now: now))
       }
-    } else if quiet > 0, entry != nil || !isOld(status, isLocal: isLocal, wall: wall) {
+    } else if quiet > .zero, entry != nil || !isOld(status, isLocal: isLocal, wall: wall) {
       let entry = Entry(
         status: status, since: now, begun: entry?.begun ?? now, tries: entry?.tries ?? 0,
         isClosed: entry?.isClosed ?? false)
@@ -71,19 +72,23 @@ struct Settling {
     return .finished(tries: entry?.tries ?? 0, isClosed: entry?.isClosed ?? false)
   }
 
-  private func tries(of entry: Entry, now: Int64) -> Int { entry.tries + Int((now - entry.begun) / max(1, quiet)) }
+  private func tries(of entry: Entry, now: ContinuousClock.Instant) -> Int {
+    entry.tries + Int((now - entry.begun) / max(.milliseconds(1), quiet))
+  }
 
   private func isOld(_ status: FileStatus, isLocal: Bool, wall: Int64) -> Bool {
     // Wrapping, because a file system may report any time.
     let age = wall &- (isLocal ? status.changed : max(status.modified, status.changed))
-    return age >= quiet * 1_000_000 + (isLocal ? Self.tick : Self.clockTolerance)
+    return .nanoseconds(age) >= quiet + (isLocal ? Self.tick : Self.clockTolerance)
   }
 
   /// Makes a file wait, however old it is, because a program has it open for writing or may come back to it.
   /// - Parameters:
-  ///   - since: the last sign of a writer, in monotonic ms.
+  ///   - since: the last sign of a writer.
   ///   - isClosed: an event has reported that a writer has just closed the file.
-  mutating func wait(_ path: String, _ status: FileStatus, since: Int64, tries: Int = 0, isClosed: Bool = false) {
+  mutating func wait(
+    _ path: String, _ status: FileStatus, since: ContinuousClock.Instant, tries: Int = 0, isClosed: Bool = false
+  ) {
     let entry = entries[path.pathKey]
     if let entry, entry.status == status, entry.since >= since, !isClosed, entry.isQueued { return }
     add(
@@ -94,7 +99,9 @@ struct Settling {
   }
 
   /// The tries that `Verdict.waiting` has for the file.
-  func tries(_ path: String, now: Int64) -> Int { entries[path.pathKey].map { tries(of: $0, now: now) } ?? 0 }
+  func tries(_ path: String, now: ContinuousClock.Instant) -> Int {
+    entries[path.pathKey].map { tries(of: $0, now: now) } ?? 0
+  }
 
   private mutating func add(_ path: String, _ entry: Entry) {
     var entry = entry
@@ -109,11 +116,11 @@ struct Settling {
   /// Forgets a file that is gone, or that was handled in another way.
   mutating func forget(_ path: String) { entries[path.pathKey] = nil }
 
-  /// When `due` has the next entry to look at, in monotonic ms; nil if nothing waits.
-  var nextDue: Int64? { head < queue.count ? queue[head].due : nil }
+  /// When `due` has the next entry to look at; nil if nothing waits.
+  var nextDue: ContinuousClock.Instant? { head < queue.count ? queue[head].due : nil }
 
   /// Returns a file that has waited long enough to be looked at again; nil if there is none.
-  mutating func due(now: Int64) -> String? {
+  mutating func due(now: ContinuousClock.Instant) -> String? {
     while head < queue.count, queue[head].due <= now {
       let path = queue[head].path
       head += 1

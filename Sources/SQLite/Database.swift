@@ -16,10 +16,10 @@ package final class Database: @unchecked Sendable {
   ///
   /// - Parameters:
   ///   - path: of the file; `:memory:` for a database without one.
-  ///   - busyTimeoutMilliseconds: how long a call waits for another connection's lock before it fails as busy.
+  ///   - busyTimeout: how long a call waits for another connection's lock before it fails as busy.
   ///   - exclusive: keeps the lock while open and uses no shared memory, for file systems that do not support it.
   /// - Throws: SQLITE_CANTOPEN, SQLITE_NOTADB, and busy if another connection keeps its lock.
-  package init(path: String, busyTimeoutMilliseconds: Int, exclusive: Bool = false) throws(SQLiteError) {
+  package init(path: String, busyTimeout: Duration, exclusive: Bool = false) throws(SQLiteError) {
     self.path = path
     if path.isEmpty || path.utf8.contains(0) {
       // SQLite would open a temporary database for an empty path, and would cut the other path at the NUL.
@@ -29,8 +29,8 @@ package final class Database: @unchecked Sendable {
     let result = sqlite3_open_v2(path, &handle, flags, nil)
     // A failed open leaves a handle too. All properties are set by now, so a throw releases the handle through deinit.
     guard result == SQLITE_OK else { throw error(result, sql: nil) }
-    sqlite3_busy_timeout(handle, CInt(clamping: busyTimeoutMilliseconds))
-    try configure(exclusive: exclusive, retryingFor: busyTimeoutMilliseconds)
+    sqlite3_busy_timeout(handle, CInt(min(busyTimeout / .milliseconds(1), Double(CInt.max))))
+    try configure(exclusive: exclusive, retryingFor: busyTimeout)
   }
 
   /// Opens an existing database for reading, next to the connections that use it. It changes nothing and makes nobody
@@ -160,13 +160,13 @@ extension Database {
     return number
   }
 
-  private func configure(exclusive: Bool, retryingFor milliseconds: Int) throws(SQLiteError) {
+  private func configure(exclusive: Bool, retryingFor duration: Duration) throws(SQLiteError) {
     // Before WAL: only then does SQLite keep the WAL's index in the heap instead of shared memory.
     if exclusive { try execute("PRAGMA locking_mode = EXCLUSIVE") }
     // If two connections switch one new database to WAL, SQLite does not wait: it fails at once to avoid a deadlock.
     // The retries are limited by time, not by count: if another connection keeps its lock, SQLite has waited for the
     // whole timeout in each attempt.
-    let end = ContinuousClock.now + .milliseconds(milliseconds)
+    let end = ContinuousClock.now + duration
     while true {
       do throws(SQLiteError) {
         try turnToWAL()

@@ -11,20 +11,20 @@ package final class Health: Sendable {
   }
 
   private struct State {
-    var lastBeat = Clock.monotonicMilliseconds
+    var lastBeat = ContinuousClock.now
     var isStarted = false
     var troubles: [Part: String] = [:]
   }
 
   private let state = Mutex(State())
 
-  /// Longer than any step between two beats takes unless it is stuck, in ms: a large batch on a slow disk.
-  static let patience: Int64 = 60_000
+  /// Longer than any step between two beats takes unless it is stuck: a large batch on a slow disk.
+  static let patience = Duration.seconds(60)
 
   package init() {}
 
   /// Records that the side's loop is running.
-  package func beat() { state.withLock { $0.lastBeat = Clock.monotonicMilliseconds } }
+  package func beat() { state.withLock { $0.lastBeat = ContinuousClock.now } }
 
   /// Records that the side has everything it needs, for the first time.
   package func started() { state.withLock { $0.isStarted = true } }
@@ -42,13 +42,13 @@ package final class Health: Sendable {
     let reasons: [String]
   }
 
-  func report(at now: Int64 = Clock.monotonicMilliseconds) -> Report {
+  func report(at now: ContinuousClock.Instant = .now) -> Report {
     state.withLock { state in
       let isAlive = now - state.lastBeat < Self.patience
       var reasons = state.troubles.sorted { $0.key.rawValue < $1.key.rawValue }.map {
         "\($0.key.rawValue): \($0.value)"
       }
-      if !isAlive { reasons.append("no sign of life for \((now - state.lastBeat) / 1000) s") }
+      if !isAlive { reasons.append("no sign of life for \((now - state.lastBeat).components.seconds) s") }
       if !state.isStarted, reasons.isEmpty { reasons.append("starting") }
       return Report(isAlive: isAlive, isReady: isAlive && state.isStarted && state.troubles.isEmpty, reasons: reasons)
     }

@@ -42,7 +42,7 @@ package final class Log: Sendable {
     _ fields: @autoclosure () -> KeyValuePairs<String, LogValue> = [:]
   ) {
     guard writes(level) else { return }
-    let now = Clock.wallMilliseconds
+    let now = WallClock.milliseconds
     output.write(
       LogLine(milliseconds: now, level: level, component: component, message: message(), fields: fields()))
   }

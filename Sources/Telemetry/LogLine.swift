@@ -33,7 +33,7 @@ struct LogLine {
     return Fields.json(members)
   }
 
-  private var time: String { Clock.iso8601(milliseconds: milliseconds) }
+  private var time: String { WallClock.iso8601(milliseconds: milliseconds) }
 }
 
 extension LogLevel {

@@ -24,13 +24,13 @@ package final class Progress: Sendable {
 
   private let log: Log
   private let stop = StopFlag()
-  private let interval: Int
+  private let interval: Duration
   private let state: @Sendable () -> State
 
-  private static let liveInterval = 200
+  private static let liveInterval = Duration.milliseconds(200)
 
-  /// - Parameter interval: the time between two log lines, in ms; 0 for none.
-  package init(log: Log, interval: Int, state: @escaping @Sendable () -> State) {
+  /// - Parameter interval: the time between two log lines; zero for none.
+  package init(log: Log, interval: Duration, state: @escaping @Sendable () -> State) {
     self.log = log
     self.interval = interval
     self.state = state
@@ -38,7 +38,7 @@ package final class Progress: Sendable {
 
   /// Shows progress while `body` runs.
   package func during<T>(_ body: () throws -> T) rethrows -> T {
-    guard log.hasLiveLine || interval > 0 else { return try body() }
+    guard log.hasLiveLine || interval > .zero else { return try body() }
     let thread = BackgroundThread.start("progress") { self.run() }
     defer {
       stop.set()
@@ -50,11 +50,11 @@ package final class Progress: Sendable {
 
   private func run() {
     let isLive = log.hasLiveLine
-    var before = (state: state(), time: Clock.monotonicMilliseconds)
+    var before = (state: state(), time: ContinuousClock.now)
     var rate = 0.0
-    while !stop.wait(milliseconds: isLive ? Self.liveInterval : interval) {
-      let now = (state: state(), time: Clock.monotonicMilliseconds)
-      let current = Double(now.state.bytes - before.state.bytes) * 1_000 / Double(max(1, now.time - before.time))
+    while !stop.wait(for: isLive ? Self.liveInterval : interval) {
+      let now = (state: state(), time: ContinuousClock.now)
+      let current = Double(now.state.bytes - before.state.bytes) / max(0.001, (now.time - before.time) / .seconds(1))
       // The rate is smoothed: a live figure that jumps five times a second cannot be read.
       rate = isLive ? 0.8 * rate + 0.2 * current : current
       if isLive {

@@ -30,8 +30,8 @@ package enum Quantity {
   }
 
   /// "0.4 s", "2 min 5 s"
-  package static func duration(milliseconds: Int) -> String {
-    let tenths = (milliseconds + 50) / 100
+  package static func duration(_ duration: Duration) -> String {
+    let tenths = (duration.inMilliseconds + 50) / 100
     if tenths < 600 { return "\(tenths / 10).\(tenths % 10) s" }
     return "\(tenths / 600) min \(tenths / 10 % 60) s"
   }

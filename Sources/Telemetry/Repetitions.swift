@@ -4,23 +4,22 @@ import Synchronization
 /// Suppresses repetitions: each text is reported at most once per interval, with the number of times it was suppressed.
 package final class Repetitions: Sendable {
   private struct Said {
-    var next: Int64
+    var next: ContinuousClock.Instant
     var unsaid = 0
   }
 
-  private let interval: Int64
+  private let interval: Duration
   private let said = Mutex<[String: Said]>([:])
   /// The maximum number of different texts. Beyond it, texts are forgotten and may be reported again.
   private static let most = 1_000
 
-  /// - Parameter intervalMilliseconds: how long the same text is suppressed.
-  package init(intervalMilliseconds: Int) { interval = Int64(intervalMilliseconds) }
+  /// - Parameter interval: how long the same text is suppressed.
+  package init(interval: Duration) { self.interval = interval }
 
-  /// Asks whether to report a text now.
+  /// Counts a text that is to be reported.
   ///
-  /// - Parameter now: in ms, by the monotonic clock.
   /// - Returns: how often the text has been suppressed since its last report; nil if it must not be reported now.
-  package func unsaid(of text: String, now: Int64 = Clock.monotonicMilliseconds) -> Int? {
+  package func note(_ text: String, now: ContinuousClock.Instant = .now) -> Int? {
     said.withLock { said in
       if let known = said[text], now < known.next {
         said[text]!.unsaid += 1

@@ -34,7 +34,7 @@ struct Commands {
     var settings = configuration.producer
     settings.once = options.once
     settings.resend = options.resend
-    if settings.once { settings.patience = 60_000 }
+    if settings.once { settings.patience = .seconds(60) }
     return try produce(settings, http: configuration.http)
   }
 
@@ -46,8 +46,8 @@ struct Commands {
     let disks = [("state", settings.stateFolder)]
     let server = StatusServer(http, health: health, log: log) { events.addMetrics(to: &$0, disks: disks) }
     defer { server?.stop() }
-    let start = Clock.monotonicMilliseconds
-    let progress = Progress(log: log, interval: configuration.progressMilliseconds) {
+    let start = ContinuousClock.now
+    let progress = Progress(log: log, interval: configuration.progressInterval) {
       let now = events.now
       return Progress.State(verb: "sent", images: now.sent, bytes: now.bytes, left: now.left)
     }
@@ -55,7 +55,7 @@ struct Commands {
     let now = events.now
     log.info(
       "sent \(Quantity.count(now.sent, "image")), \(Quantity.bytes(now.bytes)), in "
-        + Quantity.duration(milliseconds: Int(Clock.monotonicMilliseconds - start))
+        + Quantity.duration(.now - start)
         + (now.refused > 0 ? "; \(Quantity.grouped(now.refused)) could not be sent" : "")
         + (now.tally.summary.map { "; " + $0 } ?? ""),
       [
@@ -80,8 +80,8 @@ struct Commands {
     let disks = [("output", settings.outputPath), ("csv", settings.csvPath)]
     let server = StatusServer(configuration.http, health: health, log: log) { events.addMetrics(to: &$0, disks: disks) }
     defer { server?.stop() }
-    let start = Clock.monotonicMilliseconds
-    let progress = Progress(log: log, interval: configuration.progressMilliseconds) {
+    let start = ContinuousClock.now
+    let progress = Progress(log: log, interval: configuration.progressInterval) {
       let now = events.now
       return Progress.State(
         verb: "stored", images: now.images, bytes: now.bytes, left: now.lag, leftUnit: "messages left")
@@ -90,7 +90,7 @@ struct Commands {
     let now = events.now
     log.info(
       "stored \(Quantity.count(now.images, "image")), \(Quantity.bytes(now.bytes)), in "
-        + Quantity.duration(milliseconds: Int(Clock.monotonicMilliseconds - start))
+        + Quantity.duration(.now - start)
         + (now.letters > 0 ? "; \(Quantity.count(now.letters, "message")) went to the dead letters" : ""),
       [
         "images": .of(now.images), "bytes": .of(now.bytes), "unchanged": .of(now.unchanged),
@@ -136,8 +136,8 @@ struct Commands {
 
   private func summary(_ result: Demo.Result, _ checked: Checked, _ configuration: Configuration) -> String {
     let stored = result.consumer
-    let rate = Double(stored.bytes) * 1_000 / Double(max(1, result.milliseconds))
-    let perSecond = Double(stored.images) * 1_000 / Double(max(1, result.milliseconds))
+    let seconds = max(0.001, result.duration / .seconds(1))
+    let (rate, perSecond) = (Double(stored.bytes) / seconds, Double(stored.images) / seconds)
     var lines = [
       "",
       "  images     \(Quantity.grouped(stored.images)) carried"
@@ -145,7 +145,7 @@ struct Commands {
         + (result.producer.refused > 0 ? ", \(Quantity.grouped(result.producer.refused)) refused" : ""),
       "  bytes      \(Quantity.bytes(stored.bytes))",
       "  rate       \(Quantity.bytes(Int(rate)))/s, \(Quantity.grouped(Int(perSecond.rounded()))) images/s, "
-        + "in \(Quantity.duration(milliseconds: result.milliseconds))",
+        + "in \(Quantity.duration(result.duration))",
       "  stored in  \(configuration.consumer.outputPath)",
       "  logged in  \(configuration.consumer.csvPath)",
     ]
@@ -176,7 +176,7 @@ struct Commands {
       settings.input = input
       settings.once = true
       settings.only = checked.resendable
-      settings.patience = 60_000
+      settings.patience = .seconds(60)
       // These files are the originals of what was stored, or copies of them. None of them is waiting to be moved or
       // deleted.
       settings.afterSent = .keep
@@ -269,10 +269,10 @@ struct Commands {
   /// out: for a missing topic, librdkafka logs the same line for each partition every second.
   var kafkaLog: @Sendable (Int, String, String) -> Void {
     let log = log.with(component: "librdkafka")
-    let repetitions = Repetitions(intervalMilliseconds: 30_000)
+    let repetitions = Repetitions(interval: .seconds(30))
     return { level, facility, message in
       let level: LogLevel = level <= 3 ? .warning : level <= 5 ? .info : .debug
-      guard level == .debug || repetitions.unsaid(of: facility + message) != nil else { return }
+      guard level == .debug || repetitions.note(facility + message) != nil else { return }
       log.log(level, message, ["facility": .string(facility)])
     }
   }

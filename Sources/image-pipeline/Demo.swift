@@ -4,7 +4,6 @@ import Glibc
 import Kafka
 import Platform
 import Producer
-import Synchronization
 import Telemetry
 
 /// Producer and consumer in one process, on librdkafka's embedded broker and with real files: a trial without Kafka. It
@@ -19,7 +18,7 @@ final class Demo: Sendable {
     let producer: ProducerEvents.Counts
     let consumer: ConsumerEvents.Counts
     /// From the start of the producer to the last stored image.
-    let milliseconds: Int
+    let duration: Duration
   }
 
   /// - Parameter configuration: its input, output and CSV path are used. Its servers are not.
@@ -61,36 +60,31 @@ final class Demo: Sendable {
     let producerEvents = ProducerEvents(log: log, input: producerSettings.input)
     let consumerEvents = ConsumerEvents(log: log)
     let consumerStop = StopFlag()
-    let failure = Mutex<(any Error)?>(nil)
     let consumer = ConsumerService(consumerSettings, log: log, events: consumerEvents, stop: consumerStop)
     let producer = ProducerService(
       producerSettings, budget: budget, log: log, events: producerEvents, stop: stop)
-    let consuming = BackgroundThread.start("consumer") { [stop] in
-      do { try consumer.run() } catch {
-        failure.withLock { $0 = error }
-        stop.set()
-      }
-      consumerEvents.ready.set()
-    }
-    let progress = Progress(log: log, interval: configuration.progressMilliseconds) {
+    let progress = Progress(log: log, interval: configuration.progressInterval) {
       let (sent, stored) = (producerEvents.now, consumerEvents.now)
       let done = stored.images + stored.unchanged
       return Progress.State(
         verb: "stored", images: stored.images, bytes: stored.bytes, left: max(0, sent.found - sent.refused - done))
     }
-    var begun = Clock.monotonicMilliseconds
-    var sending: (any Error)?
-    progress.during {
-      // Messages sent before the consumer has its partitions would only wait.
-      while !consumerEvents.ready.wait(milliseconds: 100), !stop.isSet {}
-      begun = Clock.monotonicMilliseconds
-      do { try producer.run() } catch { sending = error }
-      while !budget.isEmpty, !stop.isSet, sending == nil { _ = stop.wait(milliseconds: 10) }
+    var duration = Duration.zero
+    try withThreads(stop: stop) { threads in
+      defer { consumerStop.set() }
+      threads.start("consumer") {
+        defer { consumerEvents.ready.set() }
+        try consumer.run()
+      }
+      try progress.during {
+        // Messages sent before the consumer has its partitions would only wait.
+        while !consumerEvents.ready.wait(for: .milliseconds(100)), !stop.isSet {}
+        let begun = ContinuousClock.now
+        try producer.run()
+        while !budget.isEmpty, !stop.isSet { _ = stop.wait(for: .milliseconds(10)) }
+        duration = .now - begun
+      }
     }
-    let milliseconds = Int(Clock.monotonicMilliseconds - begun)
-    consumerStop.set()
-    consuming.join()
-    if let error = failure.withLock({ $0 }) ?? sending { throw error }
-    return Result(producer: producerEvents.now, consumer: consumerEvents.now, milliseconds: milliseconds)
+    return Result(producer: producerEvents.now, consumer: consumerEvents.now, duration: duration)
   }
 }

@@ -16,7 +16,7 @@ struct Options {
   var resend = false
   var fromBeginning = false
   var count: Int?
-  var untilIdle: Int?
+  var untilIdle: Duration?
   var input: String?
   var output: String?
   var csv: String?
@@ -52,7 +52,7 @@ struct Options {
       case (.producer, "--resend"), (.verify, "--resend"): options.resend = true
       case (.consumer, "--count"), (.messages, "--count"): options.count = try number(name, value(), unit: 1)
       case (.consumer, "--from-beginning"): options.fromBeginning = true
-      case (.consumer, "--until-idle"): options.untilIdle = try number(name, value(), unit: 1_000)
+      case (.consumer, "--until-idle"): options.untilIdle = .milliseconds(try number(name, value(), unit: 1_000))
       case (.health, "--ready"): options.ready = true
       case (.demo, "--input"), (.verify, "--input"): options.input = try value()
       case (.demo, "--output"), (.verify, "--output"), (.repair, "--output"): options.output = try value()

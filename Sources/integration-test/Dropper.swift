@@ -50,7 +50,7 @@ struct Dropper {
       let piece = content[place..<min(place + size, content.count)]
       try piece.withUnsafeBytes { try file.write($0, at: place) }
       place += piece.count
-      if pieces > 1 { Clock.sleep(milliseconds: 60) }
+      if pieces > 1 { Deadline(in: .milliseconds(60)).sleep() }
     } while place < content.count
   }
 }

@@ -31,7 +31,7 @@ struct Parts {
     let folder = try Folder.create(settings.notes)
     try folder.remove("restarted")
     var (count, left) = (0, Self.afterRestarts)
-    let deadline = Clock.monotonicMilliseconds + Self.longestRestarts
+    let deadline = ContinuousClock.now + Self.longestRestarts
     say("dropping images until everything has been restarted")
     while left > 0 {
       let size = count % 20 == 7 ? numbers.number(1_000_000...4_000_000) : numbers.number(0...60_000)
@@ -40,10 +40,10 @@ struct Parts {
       // The process that restarts them waits for this file.
       if count == 10 { _ = try folder.file("dropping", .createEmpty) }
       if try folder.status("restarted") != nil { left -= 1 }
-      guard Clock.monotonicMilliseconds < deadline else {
-        throw Failure("nobody made \(settings.notes)/restarted within \(Self.longestRestarts / 1_000) s")
+      guard ContinuousClock.now < deadline else {
+        throw Failure("nobody made \(settings.notes)/restarted within \(Self.longestRestarts.components.seconds) s")
       }
-      Clock.sleep(milliseconds: 50)
+      Deadline(in: .milliseconds(50)).sleep()
     }
     say("\(count) images were dropped meanwhile")
     try waitForRows(dropper.manifest)
@@ -51,7 +51,7 @@ struct Parts {
   }
 
   private static let afterRestarts = 40
-  private static let longestRestarts: Int64 = 600_000
+  private static let longestRestarts = Duration.seconds(600)
 
   /// Checks the stored images and the CSV file without asking Kafka. It serves to show that this test can fail.
   func check() throws -> Int32 { try Judge(settings: settings, manifest: Manifest.read(settings)).judge(nil).end() }
@@ -61,8 +61,8 @@ struct Parts {
   private func judge(_ manifest: Manifest, _ starts: [Int32: Int64]) throws -> Int32 {
     say("\(manifest.images.count) images, \(manifest.bytes / 1_000_000) MB")
     // The last commit arrives a moment after the last row.
-    let end = Clock.monotonicMilliseconds + Int64(settings.patience)
-    while try TopicWitness.lag(settings) > 0, Clock.monotonicMilliseconds < end { Clock.sleep(milliseconds: 200) }
+    let end = ContinuousClock.now + settings.patience
+    while try TopicWitness.lag(settings) > 0, ContinuousClock.now < end { Deadline(in: .milliseconds(200)).sleep() }
     return try Judge(settings: settings, manifest: manifest).judge(TopicWitness(settings, from: starts)).end()
   }
 
@@ -75,32 +75,33 @@ struct Parts {
 
   /// Waits as long as rows keep arriving. Whether they are right is checked later.
   private func waitForRows(_ manifest: Manifest) throws {
-    var (rows, since) = (-1, Clock.monotonicMilliseconds)
+    var (rows, since) = (-1, ContinuousClock.now)
     var lastWord = since
     while true {
-      let now = Clock.monotonicMilliseconds
+      let now = ContinuousClock.now
       let count = try FileStatus.of(settings.csv) == nil ? 0 : CSVTable(settings.csv).rows.count
       if count != rows { (rows, since) = (count, now) }
       if count >= manifest.versionCount { return }
-      if now - since > Int64(settings.patience) {
-        return say("no row for \(settings.patience / 1_000) s: \(rows) of \(manifest.versionCount) are there")
+      if now - since > settings.patience {
+        return say(
+          "no row for \(settings.patience.components.seconds) s: \(rows) of \(manifest.versionCount) are there")
       }
-      if now - lastWord > 5_000 {
+      if now - lastWord > .seconds(5) {
         lastWord = now
         say("  ... \(rows) of \(manifest.versionCount) rows")
       }
-      Clock.sleep(milliseconds: 200)
+      Deadline(in: .milliseconds(200)).sleep()
     }
   }
 
   /// The topic's end offsets before anything was dropped. Waits for the topic, which may not exist yet.
   private func ends() throws -> [Int32: Int64] {
-    let end = Clock.monotonicMilliseconds + Int64(settings.patience)
+    let end = ContinuousClock.now + settings.patience
     while true {
       let ends = try TopicWitness.ends(settings)
       if !ends.isEmpty { return ends }
-      guard Clock.monotonicMilliseconds < end else { throw Failure("there is no topic \(settings.topic)") }
-      Clock.sleep(milliseconds: 500)
+      guard ContinuousClock.now < end else { throw Failure("there is no topic \(settings.topic)") }
+      Deadline(in: .milliseconds(500)).sleep()
     }
   }
 

@@ -10,8 +10,8 @@ struct Settings {
   let topic: String
   let group: String
   let kafka: KafkaSettings
-  /// How long nothing may happen before the test stops waiting, in ms.
-  let patience: Int
+  /// How long nothing may happen before the test stops waiting.
+  let patience: Duration
 
   init(_ environment: [String: String]) throws {
     func value(_ name: String, _ other: String) -> String {
@@ -28,7 +28,7 @@ struct Settings {
     guard let patience = Int(seconds), patience > 0 else {
       throw Failure("TEST_PATIENCE=\(seconds) cannot be used: use a whole number of seconds above 0")
     }
-    self.patience = patience * 1_000
+    self.patience = .seconds(patience)
     var kafka = KafkaSettings()
     kafka.set("bootstrap.servers", value("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092"))
     kafka.set("client.id", "integration-test")

@@ -32,9 +32,9 @@ struct TopicWitness {
   init(_ settings: Settings, from starts: [Int32: Int64]) throws {
     for (partition, start) in starts.sorted(by: { $0.key < $1.key }) {
       let scan = try PartitionScan(
-        settings.kafka, topic: settings.topic, partition: partition, timeoutMilliseconds: 30_000)
+        settings.kafka, topic: settings.topic, partition: partition, timeout: .seconds(30))
       var parts: [String: [Int: Data]] = [:]
-      while let message = try scan.next(timeoutMilliseconds: 30_000) {
+      while let message = try scan.next(timeout: .seconds(30)) {
         if message.offset >= start { try look(at: message, &parts) }
       }
     }
@@ -79,10 +79,10 @@ struct TopicWitness {
   static func ends(_ settings: Settings) throws -> [Int32: Int64] {
     let client = try KafkaConsumer(settings.kafka, topic: settings.topic)
     defer { client.unsubscribeAndClose() }
-    guard let count = try client.partitionCount(of: settings.topic, timeoutMilliseconds: 30_000) else { return [:] }
+    guard let count = try client.partitionCount(of: settings.topic, timeout: .seconds(30)) else { return [:] }
     var ends: [Int32: Int64] = [:]
     for partition in 0..<Int32(count) {
-      ends[partition] = try client.watermarks(of: settings.topic, partition: partition, timeoutMilliseconds: 30_000)
+      ends[partition] = try client.watermarks(of: settings.topic, partition: partition, timeout: .seconds(30))
         .high
     }
     return ends
@@ -93,7 +93,7 @@ struct TopicWitness {
     let ends = try ends(settings)
     let client = try KafkaConsumer(settings.kafka, topic: settings.topic)
     defer { client.unsubscribeAndClose() }
-    let committed = try client.committed(partitions: Array(ends.keys), timeoutMilliseconds: 30_000)
+    let committed = try client.committed(partitions: Array(ends.keys), timeout: .seconds(30))
     return ends.reduce(0) { $0 + max(0, $1.value - (committed[$1.key] ?? 0)) }
   }
 }

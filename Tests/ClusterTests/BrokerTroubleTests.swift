@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Cluster
@@ -123,9 +124,9 @@ import Testing
   }
 
   @Test("a trouble that has passed is not reported") func pastTroubleIsNotReported() {
-    let trouble = ClientTrouble(name: "_RESOLVE", reason: "a:1/bootstrap: Failed to resolve", time: 1_000)
-    #expect(BrokerTrouble(trouble, now: 60_000) != nil)
-    #expect(BrokerTrouble(trouble, now: 61_000) == nil)
+    let trouble = ClientTrouble(name: "_RESOLVE", reason: "a:1/bootstrap: Failed to resolve", time: moment(1_000))
+    #expect(BrokerTrouble(trouble, now: moment(60_000)) != nil)
+    #expect(BrokerTrouble(trouble, now: moment(61_000)) == nil)
     #expect(BrokerTrouble(nil) == nil)
   }
 }

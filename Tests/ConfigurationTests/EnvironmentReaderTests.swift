@@ -24,8 +24,8 @@ func environmentProblems(_ environment: [String: String]) -> [String] {
     #expect(producer.newTopic.settings == [:])
     #expect(producer.stateFolder == ".image-pipeline")
     #expect(producer.extensions.count == 14)
-    #expect(producer.settleMilliseconds == 1_000)
-    #expect(producer.rescanMilliseconds == 10_000)
+    #expect(producer.settling == .seconds(1))
+    #expect(producer.rescan == .seconds(10))
     #expect(producer.afterSent == .keep)
     #expect(producer.sentFolder == "images/.sent")
     #expect(producer.segmentBytes == 720_000)
@@ -36,11 +36,11 @@ func environmentProblems(_ environment: [String: String]) -> [String] {
     #expect(consumer.csvPath == "processed_image_data.csv")
     #expect(consumer.batchImages == 1024)
     #expect(consumer.batchBytes == 16 << 20)
-    #expect(consumer.segmentTimeout == 3_600_000)
+    #expect(consumer.segmentTimeout == .seconds(3600))
     #expect(consumer.kafka.values["group.id"] == "custom_img_consumer_group")
     #expect(configuration.logLevel == .info)
     #expect(configuration.logFormat == .text)
-    #expect(configuration.progressMilliseconds == 5_000)
+    #expect(configuration.progressInterval == .seconds(5))
     #expect(!configuration.hasOwnCSVPath)
     #expect(configuration.warnings == [])
   }
@@ -52,8 +52,8 @@ func environmentProblems(_ environment: [String: String]) -> [String] {
     #expect(plain.batchBytes == read.consumer.batchBytes)
     #expect(plain.segmentTimeout == read.consumer.segmentTimeout)
     let producer = ProducerSettings(input: "i", topic: "t", stateFolder: "s", kafka: read.producer.kafka)
-    #expect(producer.settleMilliseconds == read.producer.settleMilliseconds)
-    #expect(producer.rescanMilliseconds == read.producer.rescanMilliseconds)
+    #expect(producer.settling == read.producer.settling)
+    #expect(producer.rescan == read.producer.rescan)
     #expect(producer.segmentBytes == read.producer.segmentBytes)
     #expect(producer.inFlightBytes == read.producer.inFlightBytes)
   }
@@ -76,14 +76,14 @@ func environmentProblems(_ environment: [String: String]) -> [String] {
     #expect(producer.kafka.values["group.id"] == nil)
     #expect(producer.input == "/in" && producer.stateFolder == "/state" && producer.sentFolder == "/sent")
     #expect(producer.extensions == ["JPG", "png"])
-    #expect(producer.settleMilliseconds == 0 && producer.rescanMilliseconds == 100)
+    #expect(producer.settling == .zero && producer.rescan == .milliseconds(100))
     #expect(producer.afterSent == .move)
     #expect(producer.segmentBytes == 1_000 && producer.inFlightBytes == 1_000_000)
     #expect(consumer.outputPath == "/out" && consumer.csvPath == "/rows.csv")
     #expect(configuration.hasOwnCSVPath)
-    #expect(consumer.batchImages == 1 && consumer.batchBytes == 2 && consumer.segmentTimeout == 3_000)
+    #expect(consumer.batchImages == 1 && consumer.batchBytes == 2 && consumer.segmentTimeout == .seconds(3))
     #expect(configuration.logLevel == .warning && configuration.logFormat == .json)
-    #expect(configuration.progressMilliseconds == 0)
+    #expect(configuration.progressInterval == .zero)
   }
 
   @Test("an empty variable counts as unset") func emptyVariableIsUnset() throws {
@@ -207,10 +207,11 @@ func environmentProblems(_ environment: [String: String]) -> [String] {
   func numbersAreReadWithUnits(name: String, text: String, value: Int) throws {
     let read = try EnvironmentReader.read([name: text])
     let found: [String: Int?] = [
-      "SETTLE_MS": read.producer.settleMilliseconds, "BATCH_BYTES": read.consumer.batchBytes,
-      "SEGMENT_TIMEOUT": read.consumer.segmentTimeout,
+      "SETTLE_MS": read.producer.settling.inMilliseconds, "BATCH_BYTES": read.consumer.batchBytes,
+      "SEGMENT_TIMEOUT": read.consumer.segmentTimeout.inMilliseconds,
       "TOPIC_RETENTION_MS": read.producer.newTopic.retentionMilliseconds,
-      "TOPIC_RETENTION_BYTES": read.producer.newTopic.retentionBytes, "PROGRESS_SECONDS": read.progressMilliseconds,
+      "TOPIC_RETENTION_BYTES": read.producer.newTopic.retentionBytes,
+      "PROGRESS_SECONDS": read.progressInterval.inMilliseconds,
     ]
     #expect(found[name] == value)
   }

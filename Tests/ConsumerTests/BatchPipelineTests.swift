@@ -44,7 +44,7 @@ import Testing
         }
       }
     }
-    #expect(producer.flush(timeoutMilliseconds: 10_000))
+    #expect(producer.flush(timeout: .seconds(10)))
   }
 
   private var temporaries: [String] {
@@ -122,7 +122,7 @@ import Testing
       consumer: consumer, catalog: store.catalog, cluster: "c", topic: "images", events: events, log: lines.log)
     let watch = BackgroundTask {
       meanwhile()
-      if !isOver.wait(milliseconds: 30_000) { stop.set() }
+      if !isOver.wait(for: .seconds(30)) { stop.set() }
     }
     defer {
       isOver.set()
@@ -160,7 +160,7 @@ import Testing
       // The partition ends before its beginning: so ends the one of a topic that was re-created.
       try driver.handle(.endOfPartition(0, offset: -1))
       return Preparation {
-        #expect(isLate.wait(milliseconds: 30_000))
+        #expect(isLate.wait(for: .seconds(30)))
         return try preparation.finish()
       }
     }

@@ -8,11 +8,11 @@ import Testing
   @Test("a partition that continues does not hide one that does not") mutating func troublesArePerPartition() {
     troubles.failed(0, "refused")
     troubles.failed(3, "damaged")
-    troubles.goesOn(0)
+    troubles.succeeded(0)
     #expect(troubles.reason == "damaged" && troubles.partitions == [3])
-    troubles.goesOn(1)
+    troubles.succeeded(1)
     #expect(!troubles.isEmpty)
-    troubles.goesOn(3)
+    troubles.succeeded(3)
     #expect(troubles.isEmpty && troubles.reason == nil)
   }
 
@@ -20,7 +20,7 @@ import Testing
   mutating func anyProgressClearsTopicTrouble() {
     troubles.failed(nil, "no right")
     #expect(troubles.reason == "no right" && troubles.partitions == [])
-    troubles.goesOn(2)
+    troubles.succeeded(2)
     #expect(troubles.isEmpty)
   }
 }

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Consumer
@@ -60,12 +61,12 @@ import Testing
   @Test("a consumer fenced once rejoins soon; fenced again within a minute, it waits longer")
   func fencesBackOff() {
     var watch = FenceWatch()
-    #expect(watch.fenced(at: 0) == (1_000, false))
-    #expect(watch.fenced(at: 70_000) == (1_000, false))
-    #expect(watch.fenced(at: 72_000) == (2_000, true))
-    #expect(watch.fenced(at: 75_000) == (4_000, true))
-    for second in 1...20 { _ = watch.fenced(at: 75_000 + Int64(second) * 1_000) }
-    #expect(watch.fenced(at: 96_000) == (FenceWatch.delays.upperBound, true))
-    #expect(watch.fenced(at: 300_000) == (1_000, false))
+    #expect(watch.fenced(at: moment(0)) == (.seconds(1), false))
+    #expect(watch.fenced(at: moment(70_000)) == (.seconds(1), false))
+    #expect(watch.fenced(at: moment(72_000)) == (.seconds(2), true))
+    #expect(watch.fenced(at: moment(75_000)) == (.seconds(4), true))
+    for second in 1...20 { _ = watch.fenced(at: moment(75_000 + second * 1_000)) }
+    #expect(watch.fenced(at: moment(96_000)) == (.seconds(15), true))
+    #expect(watch.fenced(at: moment(300_000)) == (.seconds(1), false))
   }
 }

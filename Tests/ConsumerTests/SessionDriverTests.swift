@@ -34,9 +34,9 @@ import Testing
     try #require(driver.waitedForAssignment == nil)
     try driver.subscribe()
     try #require(driver.waitedForAssignment != nil)
-    let deadline = Clock.monotonicMilliseconds + 30_000
-    while !driver.session.isCaughtUp, Clock.monotonicMilliseconds < deadline {
-      _ = try driver.pump(maximum: 10, timeoutMilliseconds: 50)
+    let deadline = ContinuousClock.now + .seconds(30)
+    while !driver.session.isCaughtUp, ContinuousClock.now < deadline {
+      _ = try driver.pump(maximum: 10, timeout: .milliseconds(50))
     }
     try #require(driver.session.isCaughtUp)
     try #require(driver.waitedForAssignment == nil)
@@ -58,9 +58,9 @@ import Testing
 
   @Test("a re-created topic restarts with the next pump") func recreatedTopicRestarts() throws {
     try showAnotherTopic()
-    _ = try driver.pump(maximum: 1, timeoutMilliseconds: 0)
+    _ = try driver.pump(maximum: 1, timeout: .zero)
     #expect(try generation == 2)
-    _ = try driver.pump(maximum: 1, timeoutMilliseconds: 0)
+    _ = try driver.pump(maximum: 1, timeout: .zero)
     #expect(try generation == 2)
   }
 
@@ -68,7 +68,7 @@ import Testing
     try showAnotherTopic()
     consumer.onRevoked?([0], false)
     _ = consumer.onAssigned?([0])
-    _ = try driver.pump(maximum: 1, timeoutMilliseconds: 0)
+    _ = try driver.pump(maximum: 1, timeout: .zero)
     #expect(try generation == 1)
   }
 
@@ -102,12 +102,12 @@ import Testing
   @Test("a failed commit is repeated even if nothing else arrives") func failedCommitIsRepeated() throws {
     // Not authorized, for once.
     cluster.failNextRequests(api: 8, errors: [30])
-    let deadline = Clock.monotonicMilliseconds + 10_000
+    let deadline = ContinuousClock.now + .seconds(10)
     var committed: [Int32: Int64] = [:]
-    while committed.isEmpty, Clock.monotonicMilliseconds < deadline {
+    while committed.isEmpty, ContinuousClock.now < deadline {
       driver.lookAtEnds()
-      _ = try driver.pump(maximum: 10, timeoutMilliseconds: 50)
-      committed = try consumer.committed(partitions: [0], timeoutMilliseconds: 5_000)
+      _ = try driver.pump(maximum: 10, timeout: .milliseconds(50))
+      committed = try consumer.committed(partitions: [0], timeout: .seconds(5))
     }
     #expect(committed == [0: 0])
     #expect(lines.all.count { $0.contains("commit of topic images") } == 1, "\(lines.all)")
@@ -143,8 +143,8 @@ import Testing
     let stop = StopFlag()
     #expect(driver.keepAlive(stop))
     for number in 1..<5 { try send("\(number)") }
-    let deadline = Clock.monotonicMilliseconds + 10_000
-    while events.now.lag != 5, Clock.monotonicMilliseconds < deadline { #expect(driver.keepAlive(stop)) }
+    let deadline = ContinuousClock.now + .seconds(10)
+    while events.now.lag != 5, ContinuousClock.now < deadline { #expect(driver.keepAlive(stop)) }
     #expect(events.now.lag == 5)
   }
 
@@ -176,9 +176,9 @@ import Testing
 
   /// Until `isDone`, with a bound; in the midst of it the catalog can be written again.
   private func pump(_ driver: SessionDriver, until isDone: () throws -> Bool) throws {
-    let deadline = Clock.monotonicMilliseconds + 30_000
-    while try !isDone(), Clock.monotonicMilliseconds < deadline {
-      _ = try driver.pump(maximum: 10, timeoutMilliseconds: 20)
+    let deadline = ContinuousClock.now + .seconds(30)
+    while try !isDone(), ContinuousClock.now < deadline {
+      _ = try driver.pump(maximum: 10, timeout: .milliseconds(20))
     }
     #expect(try isDone(), "\(lines.all)")
   }
@@ -193,7 +193,7 @@ import Testing
     try Array(text.utf8).withUnsafeBytes {
       _ = try producer.send(topic: "images", key: $0, copying: $0, headers: [], token: 0)
     }
-    #expect(producer.flush(timeoutMilliseconds: 10_000))
+    #expect(producer.flush(timeout: .seconds(10)))
   }
 
   @Test("a re-created topic restarts once the catalog can be written") func restartNeedsTheCatalog() throws {
@@ -239,16 +239,16 @@ import Testing
     defer { other.unsubscribeAndClose() }
     try other.subscribe()
     let stop = StopFlag()
-    let deadline = Clock.monotonicMilliseconds + 60_000
+    let deadline = ContinuousClock.now + .seconds(60)
     var isVoid = false
-    while !isVoid, Clock.monotonicMilliseconds < deadline {
-      _ = other.poll(maximum: 1, timeoutMilliseconds: 20)
+    while !isVoid, ContinuousClock.now < deadline {
+      _ = other.poll(maximum: 1, timeout: .milliseconds(20))
       isVoid = !driver.keepAlive(stop)
     }
     #expect(isVoid, "what is being stored may be another consumer's by now")
     // And partitions may come, which are placed when it has ended.
-    while driver.session.partitions.isEmpty && other.assignment.isEmpty, Clock.monotonicMilliseconds < deadline {
-      _ = other.poll(maximum: 1, timeoutMilliseconds: 20)
+    while driver.session.partitions.isEmpty && other.assignment.isEmpty, ContinuousClock.now < deadline {
+      _ = other.poll(maximum: 1, timeout: .milliseconds(20))
       #expect(!driver.keepAlive(stop))
     }
     #expect(!driver.session.partitions.isEmpty || !other.assignment.isEmpty)
@@ -258,7 +258,7 @@ import Testing
     try driver.endStoring(stop)
     #expect(driver.session.partitions.isEmpty || driver.session.state == .reading)
     #expect(driver.session.partitions[0]?.stored?.next ?? 3 == 3)
-    _ = try driver.pump(maximum: 1, timeoutMilliseconds: 0)
+    _ = try driver.pump(maximum: 1, timeout: .zero)
     #expect(try catalog.position(driver.session.topic, partition: 0)?.next == 3)
     #expect(try generation == 1)
   }

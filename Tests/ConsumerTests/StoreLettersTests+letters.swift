@@ -61,7 +61,7 @@ extension StoreLettersTests {
       other.catalog.database.rollback()
       return false
     }
-    #expect(try store.expire(batch.topic, "t", after: -1_000, in: [0]) == nil)
+    #expect(try store.expire(batch.topic, "t", after: .seconds(-1), in: [0]) == nil)
     #expect(isFree)
     #expect(try store.catalog.allAssemblies().count == 1)
     store.letters.close()
@@ -79,12 +79,12 @@ extension StoreLettersTests {
       try store.catalog.transaction {
         _ = try store.catalog.add(
           Catalog.Part(number: 1, size: 4, partition: 0, offset: 1), to: assembly, of: batch.topic,
-          time: Clock.wallMilliseconds + 60_000
+          time: WallClock.milliseconds + 60_000
         )
       }
       return try reread(topic, partition, offset)
     }
-    #expect(try store.expire(batch.topic, "t", after: -1_000, in: [0]) == nil)
+    #expect(try store.expire(batch.topic, "t", after: .seconds(-1), in: [0]) == nil)
     #expect(try store.catalog.allAssemblies().count == 1)
     #expect(try reasons == ["SegmentTimeout"])
   }
@@ -124,7 +124,7 @@ extension StoreLettersTests {
     try cluster.createTopic("t-dlq", partitions: 4)
     let store = try store(letters: cluster.bootstrapServers)
     defer { store.letters.close() }
-    store.deadLetters.patience = 10_000
+    store.deadLetters.patience = .seconds(10)
     store.assembler.mostLetters = 1
     let bad =
       kind == "names"
@@ -158,7 +158,7 @@ extension StoreLettersTests {
     var settings = KafkaSettings()
     settings.set("bootstrap.servers", cluster.bootstrapServers)
     settings.set("batch.num.messages", "1")
-    let sender = try AcknowledgedSender(settings, patience: 10_000)
+    let sender = try AcknowledgedSender(settings, patience: .seconds(10))
     defer { sender.close() }
     let all = try batch(store, [image("../1", "a"), image("../2", "b"), image("../3", "c")])
     let reason = BadMessage(stage: .storing, kind: "NameRefusal", description: "refused")
@@ -175,10 +175,10 @@ extension StoreLettersTests {
       var offsets: [String] = []
       let client = try KafkaProducer(settings) { _ in }
       defer { client.close() }
-      let partitions = try client.partitionCount(of: "t-dlq", timeoutMilliseconds: 10_000) ?? 0
+      let partitions = try client.partitionCount(of: "t-dlq", timeout: .seconds(10)) ?? 0
       for partition in 0..<Int32(partitions) {
-        let scan = try PartitionScan(settings, topic: "t-dlq", partition: partition, timeoutMilliseconds: 10_000)
-        while let message = try scan.next(timeoutMilliseconds: 10_000) {
+        let scan = try PartitionScan(settings, topic: "t-dlq", partition: partition, timeout: .seconds(10))
+        while let message = try scan.next(timeout: .seconds(10)) {
           offsets.append(LetterRecord(message).error("offset") ?? "")
         }
       }
@@ -274,10 +274,10 @@ extension StoreLettersTests {
     settings.set("bootstrap.servers", cluster.bootstrapServers)
     let producer = try KafkaProducer(settings) { _ in }
     _ = try producer.send(topic: name, key: nil, copying: nil, headers: [], token: 0)
-    #expect(producer.flush(timeoutMilliseconds: 10_000))
+    #expect(producer.flush(timeout: .seconds(10)))
     producer.close()
     let message = try #require(
-      try PartitionReader.read(settings, topic: name, partition: 0, offset: 0, timeoutMilliseconds: 10_000))
+      try PartitionReader.read(settings, topic: name, partition: 0, offset: 0, timeout: .seconds(10)))
     let store = try store()
     let reason = BadMessage(stage: .conversion, kind: "k", description: "d")
     #expect(try store.letters.deliver([DeadLetter(message: message, reason: reason)]))

@@ -15,7 +15,7 @@ extension StoreLettersTests {
   {
     let store = try store()
     let other = try self.store()
-    store.assembler.beatMilliseconds = 0
+    store.assembler.beat = .zero
     let batch = try batch(store, [image("good.jpg", "good")] + segments("large.png", Self.large, id: "large"))
     func isHeld() -> Bool {
       defer { other.catalog.database.rollback() }
@@ -56,7 +56,7 @@ extension StoreLettersTests {
   /// From a broken sender: right headers, wrong bytes.
   @Test("other bytes that arrive during assembly do not get into the image") func lateBytesStayOut() throws {
     let store = try store()
-    store.assembler.beatMilliseconds = 0
+    store.assembler.beat = .zero
     let parts = segments("large.png", Self.large, id: "large")
     let other = (
       name: parts[0].name, bytes: [UInt8](repeating: 0, count: parts[0].bytes.count), headers: parts[0].headers
@@ -70,8 +70,8 @@ extension StoreLettersTests {
       // The beginning of the image has been verified by now.
       guard polls == 2 else { return true }
       late = store.begin(behind)
-      let deadline = Clock.monotonicMilliseconds + 300
-      while late?.isReady == false, Clock.monotonicMilliseconds < deadline { sched_yield() }
+      let deadline = ContinuousClock.now + .milliseconds(300)
+      while late?.isReady == false, ContinuousClock.now < deadline { sched_yield() }
       return true
     }
     guard case .stored(let stored) = outcome else {
@@ -90,7 +90,7 @@ extension StoreLettersTests {
     _ = try storeAll(part(all, 0..<2, of: store), in: store)
     // It looks like a restored copy, so its bytes decide.
     #expect(utimes(scratch / "out/large.png", nil) == 0)
-    store.assembler.beatMilliseconds = 0
+    store.assembler.beat = .zero
     var polls = 0
     let outcome = try store.store(part(all, 2..<4, of: store)) {
       polls += 1
@@ -106,7 +106,7 @@ extension StoreLettersTests {
 
   @Test("rereading the parts of a bad image keeps polling and can be stopped") func rereadKeepsPolling() throws {
     let store = try store()
-    store.assembler.beatMilliseconds = 0
+    store.assembler.beat = .zero
     let wrong = segments("bad.jpg", "bad one", digest: digest(of: "another"))
     let batch = try batch(store, [wrong[0], image("good.jpg", "good"), wrong[1]])
     guard case .stored(let stored) = try store.store(batch, whileWaiting: { true }), let rest = stored.remainder.rest

@@ -108,7 +108,7 @@ extension StoreLettersTests {
       for (number, preparation) in preparations.enumerated() {
         let ticket = BatchTicket(epoch: number < 5 ? 1 : 2, numbers: number...number)
         ahead.append(ticket, try part(all, number..<number + 1, of: store), preparation)
-        _ = preparation.succeeds
+        _ = preparation.waitForSuccess()
       }
       return ahead
     }

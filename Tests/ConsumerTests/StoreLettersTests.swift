@@ -30,13 +30,13 @@ import Testing
     let store = try ImageStore(
       outputPath: scratch / "out", csvPath: scratch / "rows.csv", topic: "t", deadLetterSettings: settings,
       log: lines.log)
-    (store.deadLetters.patience, store.deadLetters.answerMilliseconds) = (1_000, 100)
+    (store.deadLetters.patience, store.deadLetters.answerTimeout) = (.seconds(1), .milliseconds(100))
     let bootstrap = cluster.bootstrapServers
     store.assembler.reread = { topic, partition, offset in
       var settings = KafkaSettings()
       settings.set("bootstrap.servers", bootstrap)
       return try PartitionReader.read(
-        settings, topic: topic, partition: partition, offset: offset, timeoutMilliseconds: 10_000)
+        settings, topic: topic, partition: partition, offset: offset, timeout: .seconds(10))
     }
     return store
   }
@@ -70,7 +70,7 @@ import Testing
         }
       }
     }
-    #expect(producer.flush(timeoutMilliseconds: 10_000))
+    #expect(producer.flush(timeout: .seconds(10)))
     producer.close()
     let messages = try Array(messages().dropFirst(earlier))
     try #require(messages.count == sent.count)
@@ -87,9 +87,9 @@ import Testing
 
   /// All messages of the topic, read afresh.
   func messages() throws -> [KafkaMessage] {
-    let scan = try PartitionScan(settings, topic: "t", partition: 0, timeoutMilliseconds: 10_000)
+    let scan = try PartitionScan(settings, topic: "t", partition: 0, timeout: .seconds(10))
     var messages: [KafkaMessage] = []
-    while let message = try scan.next(timeoutMilliseconds: 10_000) { messages.append(message) }
+    while let message = try scan.next(timeout: .seconds(10)) { messages.append(message) }
     return messages
   }
 

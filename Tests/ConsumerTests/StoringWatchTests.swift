@@ -8,12 +8,12 @@ import Testing
 @Suite struct StoringWatchTests {
   private let health = Health()
   private var watch = StoringWatch()
-  private let start = Clock.monotonicMilliseconds
+  private let start = ContinuousClock.now
 
   init() { health.started() }
 
-  private mutating func look(after seconds: Int64, lag: Int, stored: Int64 = 0, epoch: Int = 0) {
-    watch.look(lag: lag, stored: stored, epoch: epoch, health, now: start + seconds * 1_000)
+  private mutating func look(after seconds: Int, lag: Int, stored: Int64 = 0, epoch: Int = 0) {
+    watch.look(lag: lag, stored: stored, epoch: epoch, health, now: start + .seconds(seconds))
   }
 
   @Test("messages that wait while nothing is stored are trouble until a batch is stored")
@@ -32,7 +32,7 @@ import Testing
   }
 
   @Test("nothing to store is no trouble, however long") mutating func nothingToStoreIsNoTrouble() {
-    for seconds: Int64 in [0, 100, 1_000] { look(after: seconds, lag: 0) }
+    for seconds in [0, 100, 1_000] { look(after: seconds, lag: 0) }
     #expect(health.report().isReady)
   }
 
@@ -47,9 +47,9 @@ import Testing
   @Test("a leader that does not answer for long is named until it does")
   mutating func silentLeaderIsNamed() {
     let silence = LeaderInquiry.Silence(partition: 3, since: start, reason: "timed out")
-    watch.look(lag: 0, stored: 0, epoch: 0, silence: silence, health, now: start + 5_000)
+    watch.look(lag: 0, stored: 0, epoch: 0, silence: silence, health, now: start + .seconds(5))
     #expect(health.report().isReady)
-    watch.look(lag: 0, stored: 0, epoch: 0, silence: silence, health, now: start + 40_000)
+    watch.look(lag: 0, stored: 0, epoch: 0, silence: silence, health, now: start + .seconds(40))
     #expect(health.report().reasons.first?.contains("partition 3") == true)
     look(after: 41, lag: 0)
     #expect(health.report().isReady)

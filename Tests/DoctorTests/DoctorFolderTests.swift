@@ -134,7 +134,7 @@ import Testing
     #expect(check.finding().text == "the ledger opens: version \(LedgerSchema.version), 0 files")
     #expect(try folder.names("state") == before)
 
-    let database = try Database(path: check.path, busyTimeoutMilliseconds: 0)
+    let database = try Database(path: check.path, busyTimeout: .zero)
     try database.setUserVersion(99)
     #expect(check.finding().level == .problem && check.finding().cure?.contains("STATE_DIR") == true, "beside its user")
     database.close()

@@ -160,11 +160,11 @@ import Testing
   @Test("a canary file is seen and removed") func canaryIsSeenAndRemoved() throws {
     let folder = TestFolder()
     var canary = Canary(folder: try Folder.open(folder.path), stop: StopFlag())
-    guard case .told(let milliseconds) = canary.inside() else {
+    guard case .told(let time) = canary.inside() else {
       Issue.record("no event within 2 s")
       return
     }
-    #expect(milliseconds < 2_000)
+    #expect(time < .seconds(2))
     #expect(abs(canary.clockDifference ?? .max) < 2_000)
     #expect(try folder.names() == [])
   }
@@ -197,7 +197,7 @@ import Testing
     let path = folder.path
     let thread = BackgroundThread.start("canary") {
       // Repeatedly, since the start of the watch is not known here.
-      while !isOver.wait(milliseconds: 20) {
+      while !isOver.wait(for: .milliseconds(20)) {
         if let inside = try? Folder.open(path) {
           _ = try? inside.file(Canary.prefix + "outside", .create)
           try? inside.remove(Canary.prefix + "outside")
@@ -214,11 +214,11 @@ import Testing
   }
 
   @Test("the verdict on a canary file depends on its maker") func canaryVerdictDependsOnMaker() {
-    let local = CanaryVerdict(kind: .ext4, rescanMilliseconds: 10_000)
-    #expect(local.findings(inside: .told(3), outside: nil).map(\.level) == [.ok])
+    let local = CanaryVerdict(kind: .ext4, rescan: .seconds(10))
+    #expect(local.findings(inside: .told(.milliseconds(3)), outside: nil).map(\.level) == [.ok])
     #expect(local.findings(inside: .silent, outside: nil).map(\.level) == [.note])
-    #expect(local.findings(inside: .told(3), outside: .silent).map(\.level) == [.ok, .note])
-    #expect(local.findings(inside: nil, outside: .told(900)).map(\.level) == [.ok])
+    #expect(local.findings(inside: .told(.milliseconds(3)), outside: .silent).map(\.level) == [.ok, .note])
+    #expect(local.findings(inside: nil, outside: .told(.milliseconds(900))).map(\.level) == [.ok])
     let silent = local.findings(inside: nil, outside: .silent).first
     #expect(silent?.text.hasSuffix("images are seen only by scans, up to 10.0 s late") == true)
     #expect(silent?.cure?.contains("RESCAN_MS (now 10000)") == true)
@@ -232,9 +232,9 @@ import Testing
     "the kind of file system decides if nothing can be tried",
     arguments: [FileSystemKind.nfs, .cifs, .fuse, .other(0x0102_1997)])
   func fileSystemDecidesWithoutTrial(kind: FileSystemKind) {
-    let shared = CanaryVerdict(kind: kind, rescanMilliseconds: 10_000).findings(inside: nil, outside: nil)
+    let shared = CanaryVerdict(kind: kind, rescan: .seconds(10)).findings(inside: nil, outside: nil)
     #expect(shared.map(\.level) == [.note] && shared.first?.text.hasPrefix(kind.name + " tells of nothing") == true)
     #expect(
-      CanaryVerdict(kind: .ext4, rescanMilliseconds: 10_000).findings(inside: nil, outside: nil).map(\.level) == [.ok])
+      CanaryVerdict(kind: .ext4, rescan: .seconds(10)).findings(inside: nil, outside: nil).map(\.level) == [.ok])
   }
 }

@@ -46,10 +46,10 @@ import Testing
     defer { producer.close() }
     try #require(
       producer.send(topic: "images", partition: partition, key: nil, copying: nil, headers: [], token: 0) == .queued)
-    try #require(isDelivered.wait(milliseconds: 30_000))
+    try #require(isDelivered.wait(for: .seconds(30)))
     let consumer = try KafkaConsumer(settings, topic: "images")
     defer { consumer.unsubscribeAndClose() }
-    try consumer.commitAndWait([partition: 1], timeoutMilliseconds: 30_000)
+    try consumer.commitAndWait([partition: 1], timeout: .seconds(30))
   }
 
   @Test("a missing right to read is found even without a backlog") func missingReadRightIsFound() throws {
@@ -66,10 +66,12 @@ import Testing
     settings.set("bootstrap.servers", cluster.bootstrapServers)
     let client = try KafkaProducer(settings) { _ in }
     defer { client.close() }
-    let unknown = try #require(throws: KafkaError.self) { try client.brokerSettings(1, timeoutMilliseconds: 30_000) }
+    let unknown = try #require(throws: KafkaError.self) { try client.brokerSettings(1, timeout: .seconds(30)) }
     #expect(BrokerCheck.untold("its limits", unknown).level == .ok, "\(unknown)")
     cluster.setDown(true)
-    let late = try #require(throws: KafkaError.self) { try client.description(of: "images", timeoutMilliseconds: 100) }
+    let late = try #require(throws: KafkaError.self) {
+      try client.description(of: "images", timeout: .milliseconds(100))
+    }
     #expect(BrokerCheck.untold("its limits", late).level == .note, "\(late)")
   }
 

@@ -28,8 +28,8 @@ import Testing
     let cluster = try EmbeddedCluster()
     let parts = cluster.bootstrapServers.split(separator: ",")[0].split(separator: ":")
     let start = ContinuousClock.now
-    #expect(BrokerClock.ask(host: String(parts[0]), port: Int(parts[1])!, timeoutMilliseconds: 1_000) == nil)
-    #expect(BrokerClock.ask(host: "127.0.0.1", port: 1, timeoutMilliseconds: 1_000) == nil)
+    #expect(BrokerClock.ask(host: String(parts[0]), port: Int(parts[1])!, timeout: .seconds(1)) == nil)
+    #expect(BrokerClock.ask(host: "127.0.0.1", port: 1, timeout: .seconds(1)) == nil)
     #expect(ContinuousClock.now - start < .seconds(10))
   }
 }

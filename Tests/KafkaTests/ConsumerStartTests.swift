@@ -19,7 +19,7 @@ import Testing
     try consumer.subscribe()
     #expect(
       eventually {
-        _ = consumer.poll(maximum: 1, timeoutMilliseconds: 20)
+        _ = consumer.poll(maximum: 1, timeout: .milliseconds(20))
         return !consumer.assignment.isEmpty
       })
     #expect(consumer.positions == [0: 0, 1: 1])
@@ -32,7 +32,7 @@ import Testing
       let consumer = try KafkaConsumer(groupSettings(cluster, group: "g\(number)"), topic: "images")
       defer { consumer.unsubscribeAndClose() }
       let begun = ContinuousClock.now
-      _ = try consumer.clusterID(timeoutMilliseconds: patience)
+      _ = try consumer.clusterID(timeout: patience)
       return ContinuousClock.now - begun > .milliseconds(900)
     }
     #expect(slow <= 1)
@@ -58,8 +58,8 @@ import Testing
     try fill(cluster, "images", partition: 1, ["d"])
     seen.poll(consumer) { $0.messages.count == 3 }
     #expect(seen.texts.contains("d"))
-    try consumer.commitAndWait([0: 2, 1: 2], timeoutMilliseconds: patience)
-    #expect(try consumer.committed(partitions: [0, 1], timeoutMilliseconds: patience) == [0: 2, 1: 2])
+    try consumer.commitAndWait([0: 2, 1: 2], timeout: patience)
+    #expect(try consumer.committed(partitions: [0, 1], timeout: patience) == [0: 2, 1: 2])
     consumer.unsubscribeAndClose()
     #expect(revoked == [0, 1])
   }

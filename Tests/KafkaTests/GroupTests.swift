@@ -20,8 +20,8 @@ import Testing
     var secondSeen = Seen()
     #expect(
       eventually {
-        firstSeen.take(first.poll(maximum: 10, timeoutMilliseconds: 20))
-        secondSeen.take(second.poll(maximum: 10, timeoutMilliseconds: 20))
+        firstSeen.take(first.poll(maximum: 10, timeout: .milliseconds(20)))
+        secondSeen.take(second.poll(maximum: 10, timeout: .milliseconds(20)))
         return first.assignment.count == 2 && second.assignment.count == 2
       })
     #expect(revocations.first == false)
@@ -30,8 +30,8 @@ import Testing
     for partition in Int32(0)..<4 { try fill(cluster, "images", partition: partition, ["p\(partition)"]) }
     #expect(
       eventually {
-        firstSeen.take(first.poll(maximum: 10, timeoutMilliseconds: 20))
-        secondSeen.take(second.poll(maximum: 10, timeoutMilliseconds: 20))
+        firstSeen.take(first.poll(maximum: 10, timeout: .milliseconds(20)))
+        secondSeen.take(second.poll(maximum: 10, timeout: .milliseconds(20)))
         return secondSeen.messages.count == 2
       })
     #expect(firstSeen.messages.isEmpty, "still paused after the rebalance")
@@ -60,7 +60,7 @@ import Testing
       try consumer.subscribe()
     }
     func take(_ consumer: KafkaConsumer) {
-      for case .message(let message) in consumer.poll(maximum: 3, timeoutMilliseconds: 5) {
+      for case .message(let message) in consumer.poll(maximum: 3, timeout: .milliseconds(5)) {
         #expect(consumer.assignment.contains(message.partition))
         #expect(message.offset == positions[message.partition] ?? 0)
         positions[message.partition] = message.offset + 1
@@ -90,28 +90,28 @@ import Testing
     let consumer = try joined(groupSettings(cluster, group: "g"), "images")
     var seen = Seen()
     seen.poll(consumer) { _ in !consumer.assignment.isEmpty }
-    #expect(try consumer.committed(partitions: [0, 1, 2], timeoutMilliseconds: patience).isEmpty)
-    try consumer.commitAndWait([0: 5, 2: 7], timeoutMilliseconds: patience)
-    #expect(try consumer.committed(partitions: [0, 1, 2], timeoutMilliseconds: patience) == [0: 5, 2: 7])
+    #expect(try consumer.committed(partitions: [0, 1, 2], timeout: patience).isEmpty)
+    try consumer.commitAndWait([0: 5, 2: 7], timeout: patience)
+    #expect(try consumer.committed(partitions: [0, 1, 2], timeout: patience) == [0: 5, 2: 7])
     consumer.commit([1: 3])
     #expect(
       eventually {
-        seen.take(consumer.poll(maximum: 1, timeoutMilliseconds: 10))
-        return try consumer.committed(partitions: [1], timeoutMilliseconds: patience) == [1: 3]
+        seen.take(consumer.poll(maximum: 1, timeout: .milliseconds(10)))
+        return try consumer.committed(partitions: [1], timeout: patience) == [1: 3]
       })
     #expect(seen.failures.isEmpty)
 
     // Each commit has its note.
     consumer.commitNote = "by a test"
-    try consumer.commitAndWait([2: 8], timeoutMilliseconds: patience)
+    try consumer.commitAndWait([2: 8], timeout: patience)
     #expect(
-      try consumer.commits(partitions: [0, 2], timeoutMilliseconds: patience)
+      try consumer.commits(partitions: [0, 2], timeout: patience)
         == [0: .init(offset: 5, note: ""), 2: .init(offset: 8, note: "by a test")])
 
     // A refused commit is thrown to a caller that waits, and is an event otherwise.
     cluster.failNextRequests(api: 8, errors: [30])
     let error = #expect(throws: KafkaError.self) {
-      try consumer.commitAndWait([0: 6], timeoutMilliseconds: patience)
+      try consumer.commitAndWait([0: 6], timeout: patience)
     }
     #expect(error?.isAuthorization == true && error?.context.hasPrefix("commit of topic images") == true)
     cluster.failNextRequests(api: 8, errors: [30])

@@ -9,12 +9,12 @@ import Testing
     let cluster = try EmbeddedCluster(brokers: 2)
     try cluster.createTopic("images", partitions: 2)
     let producer = try KafkaProducer(settings(cluster)) { _ in }
-    #expect(try producer.watermarks(of: "images", partition: 1, timeoutMilliseconds: patience) == (0, 0))
+    #expect(try producer.watermarks(of: "images", partition: 1, timeout: patience) == (0, 0))
     try fill(cluster, "images", partition: 1, ["a", "b", "c"])
-    #expect(try producer.watermarks(of: "images", partition: 1, timeoutMilliseconds: patience) == (0, 3))
-    #expect(try producer.watermarks(of: "images", partition: 0, timeoutMilliseconds: patience) == (0, 0))
+    #expect(try producer.watermarks(of: "images", partition: 1, timeout: patience) == (0, 3))
+    #expect(try producer.watermarks(of: "images", partition: 0, timeout: patience) == (0, 0))
     let error = #expect(throws: KafkaError.self) {
-      try producer.watermarks(of: "images", partition: 9, timeoutMilliseconds: 1000)
+      try producer.watermarks(of: "images", partition: 9, timeout: .seconds(1))
     }
     #expect(error?.context == "topic images, partition 9")
     producer.close()
@@ -29,13 +29,13 @@ import Testing
     try cluster.createTopic("images", partitions: 1)
     let producer = try KafkaProducer(settings(cluster)) { _ in }
     defer { producer.close() }
-    #expect(try producer.partitionCount(of: "images", timeoutMilliseconds: patience) == 1)
+    #expect(try producer.partitionCount(of: "images", timeout: patience) == 1)
     cluster.failNextRequests(api: 2, errors: [code, code, code, code, code, code])
-    #expect(try producer.watermarks(of: "images", partition: 0, timeoutMilliseconds: patience) == (0, 0))
+    #expect(try producer.watermarks(of: "images", partition: 0, timeout: patience) == (0, 0))
     // A lasting one is an error within the bound.
     cluster.failNextRequests(api: 2, errors: Array(repeating: code, count: 10_000))
     #expect(throws: KafkaError.self) {
-      try producer.watermarks(of: "images", partition: 0, timeoutMilliseconds: 300)
+      try producer.watermarks(of: "images", partition: 0, timeout: .milliseconds(300))
     }
   }
 
@@ -46,9 +46,9 @@ import Testing
     let consumer = try KafkaConsumer(groupSettings(cluster, group: "g"), topic: "images")
     cluster.setTopicError("nowhere", 3)
     for client in [producer, consumer] as [KafkaClient] {
-      #expect(try client.partitionCount(of: "images", timeoutMilliseconds: patience) == 6)
-      #expect(try client.partitionCount(of: "nowhere", timeoutMilliseconds: patience) == nil)
-      #expect(try !client.clusterID(timeoutMilliseconds: patience).isEmpty)
+      #expect(try client.partitionCount(of: "images", timeout: patience) == 6)
+      #expect(try client.partitionCount(of: "nowhere", timeout: patience) == nil)
+      #expect(try !client.clusterID(timeout: patience).isEmpty)
       #expect(client.fatalError == nil)
     }
     consumer.unsubscribeAndClose()
@@ -60,32 +60,32 @@ import Testing
     try cluster.createTopic("images", partitions: 2)
     let producer = try KafkaProducer(settings(cluster, ["allow.auto.create.topics": "false"])) { _ in }
     defer { producer.close() }
-    let brokers = try producer.brokers(timeoutMilliseconds: patience)
+    let brokers = try producer.brokers(timeout: patience)
     #expect(brokers.map(\.id) == [1, 2, 3] && brokers.allSatisfy { $0.host == "127.0.0.1" && $0.port > 0 })
-    let partitions = try #require(try producer.description(of: "images", timeoutMilliseconds: patience)).partitions
+    let partitions = try #require(try producer.description(of: "images", timeout: patience)).partitions
     #expect(partitions.map(\.number) == [0, 1])
     for partition in partitions {
       #expect(
         partition.replicas == partition.inSync && partition.leader.map { partition.replicas.contains($0) } == true)
     }
     cluster.setTopicError("nowhere", 3)
-    #expect(try producer.description(of: "nowhere", timeoutMilliseconds: patience) == nil)
+    #expect(try producer.description(of: "nowhere", timeout: patience) == nil)
     // An unknown topic fails at once, and the client is as good as before.
     let settings = #expect(throws: KafkaError.self) {
-      try producer.brokerSettings(1, timeoutMilliseconds: patience)
+      try producer.brokerSettings(1, timeout: patience)
     }
     let group = #expect(throws: KafkaError.self) {
-      try producer.members(ofGroup: "g", timeoutMilliseconds: patience)
+      try producer.members(ofGroup: "g", timeout: patience)
     }
     #expect(settings?.isUnsupported == true && group?.isUnsupported == true)
-    #expect(try producer.watermarks(of: "images", partition: 0, timeoutMilliseconds: patience) == (0, 0))
+    #expect(try producer.watermarks(of: "images", partition: 0, timeout: patience) == (0, 0))
   }
 
   @Test("an embedded cluster has no controller") func embeddedClusterHasNoController() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
     let producer = try KafkaProducer(settings(cluster)) { _ in }
-    #expect(try !producer.hasController("images", timeoutMilliseconds: patience))
+    #expect(try !producer.hasController("images", timeout: patience))
     producer.close()
   }
 
@@ -95,7 +95,7 @@ import Testing
     try fill(cluster, "images", partition: 1, (0..<30).map { "\($0)" })
     let reader = try PartitionReader(groupSettings(cluster, group: "g", ["group.instance.id": "one"]))
     func read(_ partition: Int32, _ offset: Int64) throws -> String? {
-      try reader.read(topic: "images", partition: partition, offset: offset, timeoutMilliseconds: patience)?.text
+      try reader.read(topic: "images", partition: partition, offset: offset, timeout: patience)?.text
     }
     // Back and forth on one reader: earlier reads leave nothing behind.
     for offset in [7, 0, 29, 8, 8] { #expect(try read(1, Int64(offset)) == "\(offset)") }
@@ -104,7 +104,7 @@ import Testing
     #expect(try read(0, 0) == nil, "an empty partition")
     #expect(try read(1, 3) == "3")
     let kept = try PartitionReader.read(
-      settings(cluster), topic: "images", partition: 1, offset: 11, timeoutMilliseconds: patience)
+      settings(cluster), topic: "images", partition: 1, offset: 11, timeout: patience)
     #expect(kept?.text == "11", "valid although its reader has gone")
   }
 
@@ -113,12 +113,12 @@ import Testing
     try cluster.createTopic("images", partitions: 1)
     let reader = try PartitionReader(settings(cluster))
     let missing = #expect(throws: KafkaError.self) {
-      try reader.read(topic: "images", partition: 9, offset: 3, timeoutMilliseconds: patience)
+      try reader.read(topic: "images", partition: 9, offset: 3, timeout: patience)
     }
     #expect(missing?.isUnknownTopic == true && missing?.context == "topic images, partition 9, offset 3")
     cluster.setDown(true)
     let silent = #expect(throws: KafkaError.self) {
-      try reader.read(topic: "images", partition: 0, offset: 0, timeoutMilliseconds: 200)
+      try reader.read(topic: "images", partition: 0, offset: 0, timeout: .milliseconds(200))
     }
     #expect(silent?.isTimedOut == true && silent?.isRetriable == true)
   }

@@ -41,7 +41,7 @@ import Testing
     consumer.unsubscribeAndClose()
     consumer.unsubscribeAndClose()
     #expect(revoked == [[0, 1, 2]])
-    #expect(consumer.assignment.isEmpty && consumer.poll(maximum: 1, timeoutMilliseconds: 0).isEmpty)
+    #expect(consumer.assignment.isEmpty && consumer.poll(maximum: 1, timeout: .zero).isEmpty)
     #expect(throws: KafkaError.self) { try consumer.seek(partition: 0, to: .beginning) }
   }
 
@@ -58,7 +58,7 @@ import Testing
     #expect(error.isOffsetOutOfRange && error.context.hasPrefix("topic images, partition 0"))
     try consumer.seek(partition: 0, to: .at(1))
     seen.poll(consumer) { $0.ends[0] != nil }
-    seen.take(consumer.poll(maximum: 100, timeoutMilliseconds: 100))
+    seen.take(consumer.poll(maximum: 100, timeout: .milliseconds(100)))
     #expect(seen.texts == ["c", "b"], "the other partition is not read twice")
     consumer.unsubscribeAndClose()
   }
@@ -114,7 +114,7 @@ import Testing
     var seen = Seen()
     // Even before anything was read.
     _ = eventually {
-      seen.take(consumer.poll(maximum: 1, timeoutMilliseconds: 50))
+      seen.take(consumer.poll(maximum: 1, timeout: .milliseconds(50)))
       return !consumer.assignment.isEmpty
     }
     for count in [1, 1, 8, 30, 61, 200] {
@@ -125,12 +125,12 @@ import Testing
       try consumer.pauseAll()
       try consumer.pauseAll()
       let before = seen.messages.count
-      for _ in 0..<3 { seen.take(consumer.poll(maximum: 100, timeoutMilliseconds: 20)) }
+      for _ in 0..<3 { seen.take(consumer.poll(maximum: 100, timeout: .milliseconds(20))) }
       #expect(seen.messages.count == before, "nothing comes while paused")
     }
     try consumer.resumeAll()
     seen.poll(consumer) { $0.messages.count >= 400 }
-    seen.take(consumer.poll(maximum: 100, timeoutMilliseconds: 100))
+    seen.take(consumer.poll(maximum: 100, timeout: .milliseconds(100)))
     for partition in Int32(0)..<2 {
       #expect(seen.messages.filter { $0.partition == partition }.map(\.text) == texts)
     }
@@ -145,10 +145,10 @@ import Testing
     let start = ContinuousClock.now
     var seen = Seen()
     for _ in 0..<4 where seen.messages.isEmpty {
-      seen.take(consumer.poll(maximum: 1000, timeoutMilliseconds: patience))
+      seen.take(consumer.poll(maximum: 1000, timeout: patience))
     }
     #expect(seen.texts == ["a"])
-    #expect(ContinuousClock.now - start < .milliseconds(patience), "a batch is not waited for until it is full")
+    #expect(ContinuousClock.now - start < patience, "a batch is not waited for until it is full")
     consumer.unsubscribeAndClose()
   }
 
@@ -175,7 +175,7 @@ import Testing
     seen.poll(consumer) { $0.messages.count == 1 }
     cluster.setDown(true)
     consumer.commit([0: 1])
-    let error = #expect(throws: KafkaError.self) { try consumer.commitAndWait([0: 1], timeoutMilliseconds: 50) }
+    let error = #expect(throws: KafkaError.self) { try consumer.commitAndWait([0: 1], timeout: .milliseconds(50)) }
     #expect(error?.context.hasPrefix("commit of topic images") == true)
     let start = ContinuousClock.now
     consumer.unsubscribeAndClose()

@@ -21,7 +21,7 @@ import Testing
       }
     }
     for thread in threads { thread.join() }
-    #expect(producer.flush(timeoutMilliseconds: patience))
+    #expect(producer.flush(timeout: patience))
     #expect(reports.all.map(\.token).sorted() == tokens)
     #expect(reports.all.allSatisfy { $0.error == nil && !$0.mayHaveArrived && $0.offset >= 0 })
     #expect(producer.queuedMessages == 0)
@@ -79,9 +79,9 @@ import Testing
     }
     #expect(try send() == .queueFull)
     #expect(!payload.isHandedOver && Array(payload.bytes) == Array("back".utf8))
-    #expect(producer.flush(timeoutMilliseconds: patience), "the linger of a minute is cut short")
+    #expect(producer.flush(timeout: patience), "the linger of a minute is cut short")
     #expect(try send() == .queued)
-    #expect(producer.flush(timeoutMilliseconds: patience))
+    #expect(producer.flush(timeout: patience))
     #expect(reports.all.map(\.token) == [1, 2, 3, 4])
     producer.close()
   }
@@ -108,7 +108,7 @@ import Testing
     try cluster.createTopic("images", partitions: 1)
     let reports = Inbox<DeliveryReport>()
     let producer = try KafkaProducer(settings(cluster)) { reports.put($0) }
-    #expect(try producer.partitionCount(of: "images", timeoutMilliseconds: patience) == 1)
+    #expect(try producer.partitionCount(of: "images", timeout: patience) == 1)
     let payload = PayloadBuffer(capacity: 10)
     payload.count = 10
     let error = #expect(throws: KafkaError.self) {
@@ -128,7 +128,7 @@ import Testing
     let reports = Inbox<DeliveryReport>()
     let producer = try KafkaProducer(settings(cluster, ["linger.ms": "60000"])) { reports.put($0) }
     // Known partitions and an unknown topic: the library keeps these in different queues.
-    #expect(try producer.partitionCount(of: "images", timeoutMilliseconds: patience) == 2)
+    #expect(try producer.partitionCount(of: "images", timeout: patience) == 2)
     for token in 0..<UInt64(50) { try producer.sendText(token % 5 == 0 ? "other" : "images", nil, "x", token: token) }
     producer.close()
     producer.close()
@@ -136,8 +136,8 @@ import Testing
     #expect(reports.all.allSatisfy { $0.error?.isPurged == true && !$0.mayHaveArrived })
     let error = #expect(throws: KafkaError.self) { try producer.sendText("images", 0, "late") }
     #expect(error?.isClosed == true)
-    #expect(throws: KafkaError.self) { try producer.clusterID(timeoutMilliseconds: 10) }
-    #expect(producer.queuedMessages == 0 && producer.flush(timeoutMilliseconds: 10))
+    #expect(throws: KafkaError.self) { try producer.clusterID(timeout: .milliseconds(10)) }
+    #expect(producer.queuedMessages == 0 && producer.flush(timeout: .milliseconds(10)))
   }
 
   @Test("closing a producer is bounded without a broker") func closeIsBoundedWithoutABroker() throws {
@@ -150,8 +150,10 @@ import Testing
     let producer = try KafkaProducer(offline) { reports.put($0) }
     try producer.sendText("images", 0, "x", token: 9)
     #expect(lines.all { $0.contains("ERROR") }.contains("ERROR"), "that all brokers are down is said")
-    #expect(!producer.flush(timeoutMilliseconds: 50))
-    let error = #expect(throws: KafkaError.self) { try producer.partitionCount(of: "images", timeoutMilliseconds: 50) }
+    #expect(!producer.flush(timeout: .milliseconds(50)))
+    let error = #expect(throws: KafkaError.self) {
+      try producer.partitionCount(of: "images", timeout: .milliseconds(50))
+    }
     #expect(error?.isTransport == true || error?.isTimedOut == true)
     let start = ContinuousClock.now
     producer.close()
@@ -169,16 +171,16 @@ import Testing
     cluster.failNextRequests(api: 0, errors: [-195, 6, 7, 19, -195])
     let texts = (0..<60).map { "message \($0)" }
     for text in texts { try producer.sendText("images", 0, text) }
-    #expect(producer.flush(timeoutMilliseconds: patience))
+    #expect(producer.flush(timeout: patience))
     #expect(reports.all.count == 60)
     #expect(reports.all.compactMap(\.error).isEmpty)
-    let marks = try producer.watermarks(of: "images", partition: 0, timeoutMilliseconds: patience)
+    let marks = try producer.watermarks(of: "images", partition: 0, timeout: patience)
     #expect(marks.low == 0 && marks.high == 60)
     producer.close()
     let reader = try PartitionReader(settings(cluster))
     for offset in [0, 31, 59] {
       let message = try reader.read(
-        topic: "images", partition: 0, offset: Int64(offset), timeoutMilliseconds: patience)
+        topic: "images", partition: 0, offset: Int64(offset), timeout: patience)
       #expect(message?.text == texts[offset])
     }
   }
@@ -196,11 +198,11 @@ import Testing
     cluster.failNextRequests(api: 0, errors: [6])
     let texts = (0..<3).map { "message \($0)" }
     for (token, text) in texts.enumerated() { try producer.sendText("images", 0, text, token: UInt64(token)) }
-    #expect(producer.flush(timeoutMilliseconds: patience))
+    #expect(producer.flush(timeout: patience))
     producer.close()
-    let scan = try PartitionScan(settings(cluster), topic: "images", partition: 0, timeoutMilliseconds: patience)
+    let scan = try PartitionScan(settings(cluster), topic: "images", partition: 0, timeout: patience)
     var there: Set<String> = []
-    while let message = try scan.next(timeoutMilliseconds: patience) { there.insert(message.text) }
+    while let message = try scan.next(timeout: patience) { there.insert(message.text) }
     let missing = Set(texts).subtracting(there)
     #expect(missing == ["message 0"], "otherwise this shows nothing")
     let unproven = reports.all.filter { $0.error?.isUnproven == true }

@@ -6,8 +6,8 @@ import Testing
 @testable import Kafka
 @testable import Platform
 
-/// The bound of every wait for the library, in ms: far beyond what anything takes here.
-let patience = 30_000
+/// The bound of every wait for the library: far beyond what anything takes here.
+let patience = Duration.seconds(30)
 
 /// Collects elements from other threads and lets a test wait for them.
 final class Inbox<Element: Sendable>: Sendable {
@@ -55,7 +55,7 @@ func fill(_ cluster: EmbeddedCluster, _ topic: String, partition: Int32 = 0, _ v
   let reports = Inbox<DeliveryReport>()
   let producer = try KafkaProducer(settings(cluster)) { reports.put($0) }
   for value in values { try producer.sendText(topic, partition, value) }
-  #expect(producer.flush(timeoutMilliseconds: patience))
+  #expect(producer.flush(timeout: patience))
   #expect(reports.all(atLeast: values.count).allSatisfy { $0.error == nil })
   producer.close()
 }
@@ -84,7 +84,7 @@ struct Seen {
 
   mutating func poll(_ consumer: KafkaConsumer, maximum: Int = 100, until isEnough: (Seen) -> Bool) {
     _ = eventually {
-      take(consumer.poll(maximum: maximum, timeoutMilliseconds: 50))
+      take(consumer.poll(maximum: maximum, timeout: .milliseconds(50)))
       return isEnough(self)
     }
   }

@@ -34,13 +34,13 @@ import Testing
     _ = try producer.send(topic: "images", partition: 0, key: nothing, payload: empty, headers: [], token: 2)
     _ = try producer.send(topic: "images", partition: 0, key: nil, copying: nil, headers: [], token: 3)
     _ = try producer.send(topic: "images", partition: 0, key: nothing, copying: nothing, headers: [], token: 4)
-    #expect(producer.flush(timeoutMilliseconds: patience))
+    #expect(producer.flush(timeout: patience))
     #expect(reports.all(atLeast: 4).map(\.token) == [1, 2, 3, 4])
 
     let reader = try PartitionReader(settings(cluster))
     func read(_ offset: Int64) throws -> KafkaMessage {
       try #require(
-        try reader.read(topic: "images", partition: 0, offset: offset, timeoutMilliseconds: patience))
+        try reader.read(topic: "images", partition: 0, offset: offset, timeout: patience))
     }
     let first = try read(0)
     #expect(first.value.map(Array.init) == image)

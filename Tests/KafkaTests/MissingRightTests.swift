@@ -27,7 +27,7 @@ import Testing
     let producer = try KafkaProducer(settings(cluster)) { _ in }
     defer { producer.close() }
     let error = #expect(throws: KafkaError.self) {
-      _ = try producer.partitionCount(of: "images", timeoutMilliseconds: patience)
+      _ = try producer.partitionCount(of: "images", timeout: patience)
     }
     #expect(error?.missingRight?.operation == "Describe")
     #expect(error?.description.contains("the user has no Describe right on topic images") == true)
@@ -40,7 +40,7 @@ import Testing
     defer { consumer.unsubscribeAndClose() }
     cluster.failNextRequests(api: 8, errors: [30])
     let error = #expect(throws: KafkaError.self) {
-      try consumer.commitAndWait([0: 1], timeoutMilliseconds: patience)
+      try consumer.commitAndWait([0: 1], timeout: patience)
     }
     #expect(error?.missingRight?.description.contains("no Read right on group storers") == true)
     #expect(error?.missingRight?.description.contains("--operation Read --group storers") == true)

@@ -17,10 +17,10 @@ import Testing
       let producer = try KafkaProducer(settings(cluster, ["linger.ms": "2"])) { _ in }
       defer { producer.close() }
       try producer.sendText("other", nil, "connects")
-      #expect(producer.flush(timeoutMilliseconds: patience))
+      #expect(producer.flush(timeout: patience))
       let begun = ContinuousClock.now
       try producer.sendText("images", nil, "first")
-      #expect(producer.flush(timeoutMilliseconds: patience))
+      #expect(producer.flush(timeout: patience))
       return ContinuousClock.now - begun
     }
     // On a busy machine some may wait for a processor.

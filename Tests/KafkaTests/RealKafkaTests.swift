@@ -26,23 +26,23 @@ struct RealKafkaTests {
     let reports = Inbox<DeliveryReport>()
     let producer = try KafkaProducer(settings(["enable.idempotence": "true"])) { reports.put($0) }
     for text in texts { try producer.sendText(topic, partition, text) }
-    #expect(producer.flush(timeoutMilliseconds: patience))
+    #expect(producer.flush(timeout: patience))
     #expect(reports.all.compactMap(\.error).isEmpty)
     producer.close()
   }
 
   @Test("a topic is created once and usable at once") func topicIsCreatedOnce() throws {
     let producer = try KafkaProducer(settings()) { _ in }
-    #expect(try producer.partitionCount(of: topic, timeoutMilliseconds: patience) == nil)
+    #expect(try producer.partitionCount(of: topic, timeout: patience) == nil)
     let limit = ["max.message.bytes": "1234567"]
-    #expect(try producer.createTopic(topic, partitions: 3, settings: limit, timeoutMilliseconds: patience))
-    #expect(try producer.partitionCount(of: topic, timeoutMilliseconds: patience) == 3)
-    #expect(try producer.hasController(topic, timeoutMilliseconds: patience))
+    #expect(try producer.createTopic(topic, partitions: 3, settings: limit, timeout: patience))
+    #expect(try producer.partitionCount(of: topic, timeout: patience) == 3)
+    #expect(try producer.hasController(topic, timeout: patience))
     try producer.sendText(topic, 2, "at once")
-    #expect(producer.flush(timeoutMilliseconds: patience))
-    #expect(try producer.watermarks(of: topic, partition: 2, timeoutMilliseconds: patience) == (0, 1))
-    #expect(try !producer.createTopic(topic, timeoutMilliseconds: patience), "it is there")
-    let found = try producer.topicSettings(topic, timeoutMilliseconds: patience)
+    #expect(producer.flush(timeout: patience))
+    #expect(try producer.watermarks(of: topic, partition: 2, timeout: patience) == (0, 1))
+    #expect(try !producer.createTopic(topic, timeout: patience), "it is there")
+    let found = try producer.topicSettings(topic, timeout: patience)
     #expect(found["max.message.bytes"] == "1234567" && found["cleanup.policy"] == "delete")
     producer.close()
   }
@@ -50,15 +50,15 @@ struct RealKafkaTests {
   @Test("refusals have reasons") func refusalsHaveReasons() throws {
     let producer = try KafkaProducer(settings(["message.max.bytes": "3000000"])) { _ in }
     let wrong = #expect(throws: KafkaError.self) {
-      try producer.createTopic(topic, settings: ["no.such.setting": "1"], timeoutMilliseconds: patience)
+      try producer.createTopic(topic, settings: ["no.such.setting": "1"], timeout: patience)
     }
     #expect(wrong?.isInvalidRequest == true && wrong?.context == "topic \(topic)")
     let named = #expect(throws: KafkaError.self) {
-      try producer.createTopic("not a name", timeoutMilliseconds: patience)
+      try producer.createTopic("not a name", timeout: patience)
     }
     #expect(named?.isInvalidRequest == true)
     let missing = #expect(throws: KafkaError.self) {
-      try producer.topicSettings(topic, timeoutMilliseconds: patience)
+      try producer.topicSettings(topic, timeout: patience)
     }
     #expect(missing?.isUnknownTopic == true)
     producer.close()
@@ -69,7 +69,7 @@ struct RealKafkaTests {
     let producer = try KafkaProducer(settings(["message.max.bytes": "3000000"])) { reports.put($0) }
     #expect(
       try producer.createTopic(
-        topic, partitions: 1, settings: ["max.message.bytes": "1000"], timeoutMilliseconds: patience))
+        topic, partitions: 1, settings: ["max.message.bytes": "1000"], timeout: patience))
     try producer.sendText(topic, 0, String(repeating: "x", count: 5000), token: 7)
     let report = try #require(reports.all(atLeast: 1).first)
     #expect(report.token == 7 && report.error?.isMessageTooLarge == true && !report.mayHaveArrived)
@@ -79,29 +79,29 @@ struct RealKafkaTests {
   @Test("brokers, topics and groups are described") func clusterIsDescribed() throws {
     let producer = try KafkaProducer(settings()) { _ in }
     defer { producer.close() }
-    #expect(try producer.description(of: topic, timeoutMilliseconds: patience) == nil)
-    #expect(try producer.createTopic(topic, partitions: 2, timeoutMilliseconds: patience))
-    let brokers = try producer.brokers(timeoutMilliseconds: patience)
+    #expect(try producer.description(of: topic, timeout: patience) == nil)
+    #expect(try producer.createTopic(topic, partitions: 2, timeout: patience))
+    let brokers = try producer.brokers(timeout: patience)
     let first = try #require(brokers.first)
     #expect(realServers.contains("\(first.host):\(first.port)"))
-    let partitions = try #require(try producer.description(of: topic, timeoutMilliseconds: patience)).partitions
+    let partitions = try #require(try producer.description(of: topic, timeout: patience)).partitions
     #expect(partitions.map(\.number) == [0, 1])
     for partition in partitions {
       #expect(partition.leader.map { leader in brokers.contains { $0.id == leader } } == true)
       #expect(partition.replicas.contains(partition.leader ?? -1) && partition.inSync.contains(partition.leader ?? -1))
     }
-    let limits = try producer.brokerSettings(first.id, timeoutMilliseconds: patience)
+    let limits = try producer.brokerSettings(first.id, timeout: patience)
     #expect(limits["socket.request.max.bytes"].flatMap { Int($0) } ?? 0 > 1_000_000)
     #expect(limits["message.max.bytes"] != nil && limits["replica.fetch.max.bytes"] != nil)
 
-    #expect(try producer.members(ofGroup: topic, timeoutMilliseconds: patience).isEmpty)
+    #expect(try producer.members(ofGroup: topic, timeout: patience).isEmpty)
     let consumer = try KafkaConsumer(
       settings(["group.id": topic, "group.instance.id": "me", "client.id": "a client"]), topic: topic)
     try consumer.subscribe()
     var members: [KafkaClient.GroupMember] = []
     for _ in 0..<100 where members.isEmpty {
-      _ = consumer.poll(maximum: 1, timeoutMilliseconds: 100)
-      members = try producer.members(ofGroup: topic, timeoutMilliseconds: patience)
+      _ = consumer.poll(maximum: 1, timeout: .milliseconds(100))
+      members = try producer.members(ofGroup: topic, timeout: patience)
     }
     #expect(members.count == 1 && members.first?.clientID == "a client", "\(members)")
     #expect(members.first?.id.hasPrefix("me-") == true && members.first?.host.first?.isNumber == true, "\(members)")
@@ -111,14 +111,14 @@ struct RealKafkaTests {
   /// By itself the library checks once a second for partitions to read.
   @Test("single messages are read without the library's timer") func singleMessagesAreReadAtOnce() throws {
     let producer = try KafkaProducer(settings()) { _ in }
-    _ = try producer.createTopic(topic, partitions: 2, timeoutMilliseconds: patience)
+    _ = try producer.createTopic(topic, partitions: 2, timeout: patience)
     producer.close()
     for partition: Int32 in 0..<2 { try send((0..<30).map { "\($0)" }, partition) }
     let reader = try PartitionReader(settings(["fetch.wait.max.ms": "20"]))
     let times = try (0..<60).map { number in
       let start = ContinuousClock.now
       let message = try reader.read(
-        topic: topic, partition: Int32(number % 2), offset: Int64(number / 2), timeoutMilliseconds: patience)
+        topic: topic, partition: Int32(number % 2), offset: Int64(number / 2), timeout: patience)
       #expect(message?.offset == Int64(number / 2))
       return ContinuousClock.now - start
     }
@@ -129,8 +129,8 @@ struct RealKafkaTests {
   @Test("the cluster id is the same for all clients") func clusterIDIsTheSameForAll() throws {
     let producer = try KafkaProducer(settings()) { _ in }
     let consumer = try KafkaConsumer(settings(["group.id": topic]), topic: topic)
-    let id = try producer.clusterID(timeoutMilliseconds: patience)
-    #expect(try !id.isEmpty && consumer.clusterID(timeoutMilliseconds: patience) == id)
+    let id = try producer.clusterID(timeout: patience)
+    #expect(try !id.isEmpty && consumer.clusterID(timeout: patience) == id)
     consumer.unsubscribeAndClose()
     producer.close()
   }
@@ -143,7 +143,7 @@ struct RealKafkaTests {
     consumer.unsubscribeAndClose()
     let reader = try PartitionReader(settings())
     let error = #expect(throws: KafkaError.self) {
-      try reader.read(topic: topic, partition: 0, offset: 0, timeoutMilliseconds: patience)
+      try reader.read(topic: topic, partition: 0, offset: 0, timeout: patience)
     }
     #expect(error?.isUnknownTopic == true)
   }
@@ -151,16 +151,16 @@ struct RealKafkaTests {
   @Test("a partition that a re-created topic lacks is noticed") func lostPartitionIsNoticed() throws {
     let producer = try KafkaProducer(settings()) { _ in }
     defer { producer.close() }
-    #expect(try producer.createTopic(topic, partitions: 2, timeoutMilliseconds: patience))
+    #expect(try producer.createTopic(topic, partitions: 2, timeout: patience))
     try send(["a"], 1)
     let reader = try PartitionReader(settings())
-    #expect(try reader.read(topic: topic, partition: 1, offset: 0, timeoutMilliseconds: patience) != nil)
-    #expect(try producer.deleteTopic(topic, timeoutMilliseconds: patience))
-    #expect(try producer.createTopic(topic, partitions: 1, timeoutMilliseconds: patience))
+    #expect(try reader.read(topic: topic, partition: 1, offset: 0, timeout: patience) != nil)
+    #expect(try producer.deleteTopic(topic, timeout: patience))
+    #expect(try producer.createTopic(topic, partitions: 1, timeout: patience))
     var last: KafkaError?
     #expect(
       eventually {
-        do { _ = try reader.read(topic: topic, partition: 1, offset: 0, timeoutMilliseconds: 500) } catch {
+        do { _ = try reader.read(topic: topic, partition: 1, offset: 0, timeout: .milliseconds(500)) } catch {
           last = error as? KafkaError
         }
         return last?.isUnknownTopic == true
@@ -169,7 +169,7 @@ struct RealKafkaTests {
 
   @Test("a missing offset is an event, and a seek fixes it") func missingOffsetIsAnEvent() throws {
     let producer = try KafkaProducer(settings()) { _ in }
-    #expect(try producer.createTopic(topic, partitions: 2, timeoutMilliseconds: patience))
+    #expect(try producer.createTopic(topic, partitions: 2, timeout: patience))
     producer.close()
     try send(["a", "b"], 0)
     try send(["c"], 1)
@@ -180,8 +180,8 @@ struct RealKafkaTests {
     try consumer.seek(partition: 0, to: .beginning)
     seen.poll(consumer) { $0.ends[0] != nil }
     #expect(seen.texts == ["c", "a", "b"])
-    try consumer.commitAndWait([0: 2, 1: 1], timeoutMilliseconds: patience)
-    #expect(try consumer.committed(partitions: [0, 1], timeoutMilliseconds: patience) == [0: 2, 1: 1])
+    try consumer.commitAndWait([0: 2, 1: 1], timeout: patience)
+    #expect(try consumer.committed(partitions: [0, 1], timeout: patience) == [0: 2, 1: 1])
     consumer.unsubscribeAndClose()
   }
 
@@ -189,7 +189,7 @@ struct RealKafkaTests {
     throws
   {
     let producer = try KafkaProducer(settings()) { _ in }
-    #expect(try producer.createTopic(topic, partitions: 1, timeoutMilliseconds: patience))
+    #expect(try producer.createTopic(topic, partitions: 1, timeout: patience))
     producer.close()
     try send(["a"])
     let member = ["group.id": topic, "group.instance.id": "slot-0", "session.timeout.ms": "45000"]
@@ -209,8 +209,8 @@ struct RealKafkaTests {
     var last = Seen()
     #expect(
       eventually {
-        fenced.take(second.poll(maximum: 10, timeoutMilliseconds: 50))
-        last.take(third.poll(maximum: 10, timeoutMilliseconds: 50))
+        fenced.take(second.poll(maximum: 10, timeout: .milliseconds(50)))
+        last.take(third.poll(maximum: 10, timeout: .milliseconds(50)))
         return fenced.failures.contains { $0.isFatal } && last.texts == ["a"]
       })
     #expect(second.fatalError?.isFenced == true)

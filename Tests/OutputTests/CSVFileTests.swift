@@ -157,7 +157,7 @@ import Testing
     let csv = csv()
     for end in 1...3 {
       var beats = 0
-      let heart = Heartbeat(every: 0) {
+      let heart = Heartbeat(every: .zero) {
         beats += 1
         return beats < end
       }

@@ -178,9 +178,9 @@ import Testing
   }
 
   @Test("an incomplete image expires with its missing segments") func incompleteImageExpires() throws {
-    let old = try addAssembly("old", partition: 2, time: Clock.wallMilliseconds - 60_000)
-    let young = try addAssembly("young", partition: 2, time: Clock.wallMilliseconds)
-    let expired = try #require(try store.expire(topic, "t", after: 30_000, in: [2]))
+    let old = try addAssembly("old", partition: 2, time: WallClock.milliseconds - 60_000)
+    let young = try addAssembly("young", partition: 2, time: WallClock.milliseconds)
+    let expired = try #require(try store.expire(topic, "t", after: .seconds(30), in: [2]))
     #expect(expired.map(\.name) == ["cat/old.jpg"])
     #expect(expired.first?.parts == 1)
     #expect(expired.first?.count == 3)
@@ -193,7 +193,7 @@ import Testing
 
   @Test("an incomplete image in another consumer's partition is left to it") func foreignPartitionIsLeft() throws {
     let file = try addAssembly("old", partition: 2, time: 0)
-    #expect(try store.expire(topic, "t", after: 30_000, in: [0, 1])?.isEmpty == true)
+    #expect(try store.expire(topic, "t", after: .seconds(30), in: [0, 1])?.isEmpty == true)
     #expect(scratch.exists(file))
     #expect(try store.catalog.allAssemblies().count == 1)
   }
@@ -212,8 +212,8 @@ import Testing
   func sharedImageExpiresByEither(partitions: Set<Int32>) throws {
     let file = try addAssembly("old", partition: 2, time: 0)
     try addPart(1, partition: 0, of: topic)
-    #expect(try store.expire(topic, "t", after: 30_000, in: [1])?.isEmpty == true)
-    #expect(try store.expire(topic, "t", after: 30_000, in: partitions)?.map(\.parts) == [2])
+    #expect(try store.expire(topic, "t", after: .seconds(30), in: [1])?.isEmpty == true)
+    #expect(try store.expire(topic, "t", after: .seconds(30), in: partitions)?.map(\.parts) == [2])
     #expect(!scratch.exists(file))
   }
 
@@ -221,7 +221,7 @@ import Testing
     let file = try addAssembly("old", partition: 2, time: 0)
     try store.catalog.advance(topic)
     let new = try store.catalog.topic("t", cluster: "c")
-    #expect(try store.expire(new, "t", after: 30_000, in: [0])?.map(\.gone) == [[7]])
+    #expect(try store.expire(new, "t", after: .seconds(30), in: [0])?.map(\.gone) == [[7]])
     #expect(!scratch.exists(file))
   }
 
@@ -232,16 +232,16 @@ import Testing
     try store.catalog.advance(topic)
     let new = try store.catalog.topic("t", cluster: "c")
     try addPart(1, partition: 0, of: new)
-    #expect(try store.expire(new, "t", after: 30_000, in: [1], partitionCount: { 2 })?.isEmpty == true)
-    #expect(try store.expire(new, "t", after: 30_000, in: [0])?.map(\.parts) == [2])
+    #expect(try store.expire(new, "t", after: .seconds(30), in: [1], partitionCount: { 2 })?.isEmpty == true)
+    #expect(try store.expire(new, "t", after: .seconds(30), in: [0])?.map(\.parts) == [2])
   }
 
   @Test("an incomplete image of a partition that is gone expires by any consumer") func lostPartitionsImageExpires()
     throws
   {
     let file = try addAssembly("old", partition: 2, time: 0)
-    #expect(try store.expire(topic, "t", after: 30_000, in: [0], partitionCount: { 3 })?.isEmpty == true)
-    #expect(try store.expire(topic, "t", after: 30_000, in: [0], partitionCount: { 2 })?.count == 1)
+    #expect(try store.expire(topic, "t", after: .seconds(30), in: [0], partitionCount: { 3 })?.isEmpty == true)
+    #expect(try store.expire(topic, "t", after: .seconds(30), in: [0], partitionCount: { 2 })?.count == 1)
     #expect(!scratch.exists(file))
   }
 
@@ -249,22 +249,22 @@ import Testing
     struct NoAnswer: Error {}
     let file = try addAssembly("old", partition: 2, time: 0)
     store.assembler.reread = { _, _, _ in throw NoAnswer() }
-    #expect(throws: NoAnswer.self) { try store.expire(topic, "t", after: 30_000, in: [2]) }
+    #expect(throws: NoAnswer.self) { try store.expire(topic, "t", after: .seconds(30), in: [2]) }
     #expect(scratch.exists(file))
     #expect(try store.catalog.allAssemblies().map(\.segmentID) == ["old"])
     // The lock is free for others.
     #expect(isStored(try second().store(batch([:])) { true }))
     store.assembler.reread = { _, _, _ in nil }
-    #expect(try store.expire(topic, "t", after: 30_000, in: [2])?.count == 1)
+    #expect(try store.expire(topic, "t", after: .seconds(30), in: [2])?.count == 1)
   }
 
   @Test("expiry does not wait for the lock") func expiryNeedsNoWait() throws {
     _ = try addAssembly("old", partition: 2, time: 0)
     let other = try second()
     #expect(try other.catalog.database.tryBegin())
-    #expect(try store.expire(topic, "t", after: 30_000, in: [2]) == nil)
+    #expect(try store.expire(topic, "t", after: .seconds(30), in: [2]) == nil)
     other.catalog.database.rollback()
-    #expect(try store.expire(topic, "t", after: 30_000, in: [2])?.count == 1)
+    #expect(try store.expire(topic, "t", after: .seconds(30), in: [2])?.count == 1)
   }
 
   @Test("only old, unused segment files are removed") func oldSegmentFilesAreRemoved() throws {
@@ -276,10 +276,10 @@ import Testing
     // The lock's holder may be about to record them.
     let other = try second()
     #expect(try other.catalog.database.tryBegin())
-    #expect(try !store.removeOrphans(olderThan: 60_000))
+    #expect(try !store.removeOrphans(olderThan: .seconds(60)))
     #expect(try FileStatus.of(orphan) != nil)
     other.catalog.database.rollback()
-    #expect(try store.removeOrphans(olderThan: 60_000))
+    #expect(try store.removeOrphans(olderThan: .seconds(60)))
     #expect(isStored(try other.store(batch([:])) { true }))
     #expect(scratch.exists(known))
     #expect(try FileStatus.of(orphan) == nil)

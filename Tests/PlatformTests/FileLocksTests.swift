@@ -26,6 +26,17 @@ import Testing
     #expect(try open().lockShared())
   }
 
+  @Test("looking at a lock does not take it") func lookingDoesNotLock() throws {
+    let observer = try open()
+    var alone: File? = try open()
+    #expect(try alone!.lockExclusively())
+    #expect(try observer.isLockedExclusively())
+    alone = nil
+    #expect(try !observer.isLockedExclusively())
+    #expect(try open().lockExclusively(), "the observer holds nothing")
+    withExtendedLifetime(observer) {}
+  }
+
   @Test(
     "a claim is shared with its owner only",
     arguments: [(0, 1), (1, 0), (7, .max), (.max, 7), (41, 42)] as [(UInt64, UInt64)])

@@ -17,7 +17,7 @@ import Testing
   }
 
   /// The events so far: the kernel queues an event before the call that causes it returns.
-  private func pending() throws -> [FolderEvents.Event] { try events.next(timeoutMilliseconds: 0) }
+  private func pending() throws -> [FolderEvents.Event] { try events.next(timeout: .zero) }
 
   @Test("a file is written until its writer closes it")
   func fileIsWrittenUntilClosed() throws {
@@ -27,7 +27,7 @@ import Testing
     try [UInt8(1)].withUnsafeBytes { try file?.write($0, at: 0) }
     #expect(try pending() == [event(watch, .written, "a.jpg")])
     file = nil
-    #expect(try events.next(timeoutMilliseconds: 10_000) == [event(watch, .closed, "a.jpg")])
+    #expect(try events.next(timeout: .seconds(10)) == [event(watch, .closed, "a.jpg")])
   }
 
   @Test("a file that is moved in is complete")
@@ -36,7 +36,7 @@ import Testing
     try temporary.write("a")
     let watch = try events.watch("\(temporary.path)/in")
     try temporary.folder.rename("a", to: Folder.open("\(temporary.path)/in"), as: "b")
-    #expect(try events.next(timeoutMilliseconds: 10_000) == [event(watch, .movedIn, "b")])
+    #expect(try events.next(timeout: .seconds(10)) == [event(watch, .movedIn, "b")])
   }
 
   @Test("a file that is only read or removed raises no event") func readingRaisesNoEvent() throws {
@@ -95,7 +95,7 @@ import Testing
     _ = try events.watch(temporary.path)
     try #require(chmod(temporary.path, 0o755) == 0)
     let start = ContinuousClock.now
-    #expect(try events.next(timeoutMilliseconds: 30).isEmpty)
+    #expect(try events.next(timeout: .milliseconds(30)).isEmpty)
     #expect(ContinuousClock.now - start >= .milliseconds(29))
   }
 

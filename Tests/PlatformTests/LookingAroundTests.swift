@@ -53,19 +53,19 @@ import Testing
       return Int(UInt16(bigEndian: $0.pointee.sin_port))
     }
     let here = TCPProbe.Address(host: "127.0.0.1", port: port)
-    #expect(TCPProbe.connect(to: [here, here], timeoutMilliseconds: 10_000) == [.connected, .connected])
+    #expect(TCPProbe.connect(to: [here, here], timeout: .seconds(10)) == [.connected, .connected])
     close(listener)
     let unknown = TCPProbe.Address(host: "no-such-host.invalid", port: 1)
-    let outcomes = TCPProbe.connect(to: [here, unknown], timeoutMilliseconds: 20_000)
+    let outcomes = TCPProbe.connect(to: [here, unknown], timeout: .seconds(20))
     #expect(outcomes[0] == .failed("connection refused"))
     // Without a network the resolver may take very long.
     if case .connected = outcomes[1] { Issue.record("a host that cannot be was reached") }
-    #expect(TCPProbe.connect(to: [], timeoutMilliseconds: 10_000) == [])
+    #expect(TCPProbe.connect(to: [], timeout: .seconds(10)) == [])
     #expect(TCPProbe.Address(host: "::1", port: 9092).description == "[::1]:9092")
   }
 
   @Test("an unknown host name is unresolved") func unknownHostIsUnresolved() {
-    let outcome = TCPProbe.connect(to: [.init(host: "-", port: 1)], timeoutMilliseconds: 20_000)[0]
+    let outcome = TCPProbe.connect(to: [.init(host: "-", port: 1)], timeout: .seconds(20))[0]
     guard case .unresolved(let words) = outcome else { return #expect(outcome == .silent) }
     #expect(!words.isEmpty)
   }

@@ -108,7 +108,7 @@ private final class Reader: Sendable {
 
   func result() -> String {
     var all: [UInt8] = []
-    while let next = bytes.pop(timeoutMilliseconds: 20_000) { all += next }
+    while let next = bytes.pop(timeout: .seconds(20)) { all += next }
     return String(decoding: all, as: UTF8.self)
   }
 

@@ -26,9 +26,9 @@ extension StopFlag {
     for round in 0..<4 {
       for index in 0..<3 { #expect(queue.push(round * 3 + index)) }
       #expect(queue.count == 3)
-      for index in 0..<3 { #expect(queue.pop(timeoutMilliseconds: nil) == round * 3 + index) }
+      for index in 0..<3 { #expect(queue.pop(timeout: nil) == round * 3 + index) }
     }
-    #expect(queue.pop(timeoutMilliseconds: 0) == nil)
+    #expect(queue.pop(timeout: .zero) == nil)
   }
 
   @Test("a full queue refuses a try and blocks a push until there is room") func fullQueueBlocksPush() {
@@ -37,19 +37,19 @@ extension StopFlag {
     #expect(!queue.tryPush(2))
     let pushed = inBackground { _ = queue.push(3) }
     #expect(pushed.staysAway)
-    #expect(queue.pop(timeoutMilliseconds: 20_000) == 1)
+    #expect(queue.pop(timeout: .seconds(20)) == 1)
     #expect(pushed.comes)
-    #expect(queue.pop(timeoutMilliseconds: 20_000) == 3)
+    #expect(queue.pop(timeout: .seconds(20)) == 3)
   }
 
   @Test("a pop waits for an element, no longer than its time") func popWaitsForItsTime() {
     let queue = BoundedQueue<Int>(capacity: 1)
     let start = ContinuousClock.now
-    #expect(queue.pop(timeoutMilliseconds: 30) == nil)
+    #expect(queue.pop(timeout: .milliseconds(30)) == nil)
     #expect(ContinuousClock.now - start >= .milliseconds(29))
 
     let popped = Box()
-    let done = inBackground { popped.value.store(queue.pop(timeoutMilliseconds: nil) ?? -1, ordering: .releasing) }
+    let done = inBackground { popped.value.store(queue.pop(timeout: nil) ?? -1, ordering: .releasing) }
     #expect(done.staysAway)
     #expect(queue.push(7))
     #expect(done.comes)
@@ -64,7 +64,7 @@ extension StopFlag {
     let waiting =
       (0..<3).map { _ in inBackground { if !full.push(2) { refusals.value.add(1, ordering: .relaxed) } } }
       + (0..<3).map { _ in
-        inBackground { if empty.pop(timeoutMilliseconds: nil) == nil { refusals.value.add(1, ordering: .relaxed) } }
+        inBackground { if empty.pop(timeout: nil) == nil { refusals.value.add(1, ordering: .relaxed) } }
       }
     full.close()
     empty.close()
@@ -77,24 +77,24 @@ extension StopFlag {
     for number in 0..<4 { _ = queue.push(number) }
     let pushed = inBackground { _ = queue.push(4) }
     #expect(pushed.staysAway)
-    #expect(queue.pop(timeoutMilliseconds: 0) == 0)
-    #expect(queue.pop(timeoutMilliseconds: 0) == 1)
+    #expect(queue.pop(timeout: .zero) == 0)
+    #expect(queue.pop(timeout: .zero) == 1)
     #expect(pushed.comes)
-    #expect((2...4).map { _ in queue.pop(timeoutMilliseconds: 0) } == [2, 3, 4])
+    #expect((2...4).map { _ in queue.pop(timeout: .zero) } == [2, 3, 4])
   }
 
   @Test("gathered elements are taken together") func gatheredElementsAreTaken() {
     let queue = BoundedQueue<Int>(capacity: 100)
     for number in 0..<5 { _ = queue.push(number) }
     let start = ContinuousClock.now
-    #expect(queue.popAll(atMost: 3, gatheringMilliseconds: 20_000) == [0, 1, 2], "so many need not wait for more")
-    #expect(queue.popAll(atMost: 3, gatheringMilliseconds: 30) == [3, 4])
+    #expect(queue.popAll(atMost: 3, gathering: .seconds(20)) == [0, 1, 2], "so many need not wait for more")
+    #expect(queue.popAll(atMost: 3, gathering: .milliseconds(30)) == [3, 4])
     let taken = ContinuousClock.now - start
     #expect(taken >= .milliseconds(29) && taken < .seconds(15))
 
     let count = Box()
     let done = inBackground {
-      count.value.store(queue.popAll(atMost: 50, gatheringMilliseconds: 20_000).count, ordering: .releasing)
+      count.value.store(queue.popAll(atMost: 50, gathering: .seconds(20)).count, ordering: .releasing)
     }
     for number in 0..<49 { _ = queue.push(number) }
     #expect(done.staysAway)
@@ -107,8 +107,8 @@ extension StopFlag {
     let queue = BoundedQueue<Int>(capacity: 4)
     _ = queue.push(1)
     let done = inBackground {
-      #expect(queue.popAll(atMost: 4, gatheringMilliseconds: 20_000) == [1])
-      #expect(queue.popAll(atMost: 4, gatheringMilliseconds: 20_000) == [])
+      #expect(queue.popAll(atMost: 4, gathering: .seconds(20)) == [1])
+      #expect(queue.popAll(atMost: 4, gathering: .seconds(20)) == [])
     }
     queue.close()
     #expect(done.comes)
@@ -119,9 +119,9 @@ extension StopFlag {
     #expect(queue.push(1) && !queue.isFinished)
     queue.close()
     #expect(!queue.push(2) && !queue.tryPush(2) && !queue.isFinished)
-    #expect(queue.pop(timeoutMilliseconds: nil) == 1)
+    #expect(queue.pop(timeout: nil) == 1)
     #expect(queue.isFinished)
-    #expect(queue.pop(timeoutMilliseconds: nil) == nil)
+    #expect(queue.pop(timeout: nil) == nil)
   }
 
   @Test("many threads lose and duplicate nothing") func threadsLoseNothing() {
@@ -130,7 +130,7 @@ extension StopFlag {
     let count = Box()
     let takers = (0..<3).map { _ in
       inBackground {
-        while let element = queue.pop(timeoutMilliseconds: nil) {
+        while let element = queue.pop(timeout: nil) {
           sum.value.add(element, ordering: .relaxed)
           count.value.add(1, ordering: .relaxed)
         }
@@ -156,7 +156,7 @@ extension StopFlag {
       _ = queue.push(strong)
     }
     #expect(payload != nil)
-    _ = queue.pop(timeoutMilliseconds: 0)
+    _ = queue.pop(timeout: .zero)
     #expect(payload == nil)
   }
 }
@@ -164,9 +164,9 @@ extension StopFlag {
 @Suite struct GateTests {
   @Test("a share waits until it fits") func shareWaitsUntilItFits() {
     let gate = Gate(limit: 10)
-    #expect(gate.acquire(6, timeoutMilliseconds: nil) && gate.acquire(4, timeoutMilliseconds: nil))
-    #expect(!gate.acquire(1, timeoutMilliseconds: 0))
-    let acquired = inBackground { _ = gate.acquire(5, timeoutMilliseconds: nil) }
+    #expect(gate.acquire(6, timeout: nil) && gate.acquire(4, timeout: nil))
+    #expect(!gate.acquire(1, timeout: .zero))
+    let acquired = inBackground { _ = gate.acquire(5, timeout: nil) }
     gate.release(4)
     #expect(acquired.staysAway)
     gate.release(6)
@@ -176,21 +176,21 @@ extension StopFlag {
 
   @Test("a share above the limit goes alone") func oversizedShareGoesAlone() {
     let gate = Gate(limit: 10)
-    #expect(gate.acquire(1, timeoutMilliseconds: 0))
-    #expect(!gate.acquire(.max, timeoutMilliseconds: 10))
+    #expect(gate.acquire(1, timeout: .zero))
+    #expect(!gate.acquire(.max, timeout: .milliseconds(10)))
     gate.release(1)
-    #expect(gate.acquire(.max, timeoutMilliseconds: 0))
-    #expect(!gate.acquire(1, timeoutMilliseconds: 10))
+    #expect(gate.acquire(.max, timeout: .zero))
+    #expect(!gate.acquire(1, timeout: .milliseconds(10)))
     gate.release(.max)
-    #expect(gate.acquire(10, timeoutMilliseconds: 0))
+    #expect(gate.acquire(10, timeout: .zero))
   }
 
   @Test("a large share is not overtaken by small ones") func largeShareIsNotOvertaken() {
     let gate = Gate(limit: 10)
-    #expect(gate.acquire(5, timeoutMilliseconds: nil))
-    let large = inBackground { _ = gate.acquire(10, timeoutMilliseconds: nil) }
+    #expect(gate.acquire(5, timeout: nil))
+    let large = inBackground { _ = gate.acquire(10, timeout: nil) }
     #expect(large.staysAway)
-    #expect(!gate.acquire(1, timeoutMilliseconds: 10))
+    #expect(!gate.acquire(1, timeout: .milliseconds(10)))
     gate.release(5)
     #expect(large.comes)
     #expect(gate.used == 10)
@@ -198,25 +198,25 @@ extension StopFlag {
 
   @Test("a waiter that gives up lets the next one in") func waiterMayGiveUp() {
     let gate = Gate(limit: 10)
-    #expect(gate.acquire(5, timeoutMilliseconds: nil))
-    let large = inBackground { _ = gate.acquire(10, timeoutMilliseconds: 100) }
-    let small = inBackground { _ = gate.acquire(1, timeoutMilliseconds: nil) }
+    #expect(gate.acquire(5, timeout: nil))
+    let large = inBackground { _ = gate.acquire(10, timeout: .milliseconds(100)) }
+    let small = inBackground { _ = gate.acquire(1, timeout: nil) }
     #expect(large.comes && small.comes)
     #expect(gate.used == 6)
   }
 
   @Test("closing a gate wakes its waiters and admits nobody") func closedGateAdmitsNobody() {
     let gate = Gate(limit: 1)
-    #expect(gate.acquire(1, timeoutMilliseconds: nil))
+    #expect(gate.acquire(1, timeout: nil))
     let refused = Box()
     let waiting = inBackground {
-      if !gate.acquire(1, timeoutMilliseconds: nil) { refused.value.store(1, ordering: .releasing) }
+      if !gate.acquire(1, timeout: nil) { refused.value.store(1, ordering: .releasing) }
     }
     #expect(waiting.staysAway)
     gate.close()
     #expect(waiting.comes && refused.value.load(ordering: .acquiring) == 1)
     gate.release(1)
-    #expect(!gate.acquire(0, timeoutMilliseconds: nil) && gate.used == 0)
+    #expect(!gate.acquire(0, timeout: nil) && gate.used == 0)
   }
 }
 
@@ -246,12 +246,12 @@ extension StopFlag {
 @Suite struct StopFlagTests {
   @Test("a wait ends with its time or the stop flag") func waitEndsWithTimeOrFlag() {
     let flag = StopFlag()
-    #expect(!flag.isSet && !flag.wait(milliseconds: 10))
-    let stopped = inBackground { while !flag.wait(milliseconds: 60_000) {} }
+    #expect(!flag.isSet && !flag.wait(for: .milliseconds(10)))
+    let stopped = inBackground { while !flag.wait(for: .seconds(60)) {} }
     #expect(stopped.staysAway)
     flag.set()
     #expect(stopped.comes)
-    #expect(flag.isSet && flag.wait(milliseconds: 0))
+    #expect(flag.isSet && flag.wait(for: .zero))
   }
 }
 

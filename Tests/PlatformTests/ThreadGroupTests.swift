@@ -13,7 +13,7 @@ import Testing
     try withThreads(stop: StopFlag()) { threads in
       for number in 1...3 {
         threads.start("thread-\(number)") {
-          #expect(gate.wait(milliseconds: 30_000))
+          #expect(gate.wait(for: .seconds(30)))
           ended.withLock { $0 += 1 }
         }
       }
@@ -35,7 +35,7 @@ import Testing
     let sawStop = StopFlag()
     #expect(throws: Failure(number: 1)) {
       try withThreads(stop: stop) { threads in
-        threads.start("waiting") { if stop.wait(milliseconds: 30_000) { sawStop.set() } }
+        threads.start("waiting") { if stop.wait(for: .seconds(30)) { sawStop.set() } }
         threads.start("failing") { throw Failure(number: 1) }
       }
     }
@@ -47,7 +47,7 @@ import Testing
     #expect(throws: Failure(number: 1)) {
       try withThreads(stop: stop) { threads in
         threads.start("later") {
-          #expect(stop.wait(milliseconds: 30_000))
+          #expect(stop.wait(for: .seconds(30)))
           throw Failure(number: 2)
         }
         throw Failure(number: 1)

@@ -9,14 +9,14 @@ import Testing
 @Suite struct AcknowledgementWatchTests {
   private let health = Health()
   private var watch = AcknowledgementWatch()
-  private let start = Clock.monotonicMilliseconds
+  private let start = ContinuousClock.now
 
   @discardableResult
   private mutating func look(
-    after seconds: Int64, isWaiting: Bool = true, acknowledged: Int = 0, why: () -> BrokerTrouble? = { nil }
-  ) -> Int64 {
+    after seconds: Int, isWaiting: Bool = true, acknowledged: Int = 0, why: () -> BrokerTrouble? = { nil }
+  ) -> Duration {
     watch.look(
-      isWaiting: isWaiting, acknowledged: acknowledged, health, now: start + seconds * 1_000, why: why)
+      isWaiting: isWaiting, acknowledged: acknowledged, health, now: start + .seconds(seconds), why: why)
   }
 
   @Test("messages that wait for long are trouble until one is acknowledged")
@@ -45,13 +45,13 @@ import Testing
 
   @Test("nothing to acknowledge is no trouble, however long") mutating func nothingToAcknowledgeIsNoTrouble() {
     health.started()
-    for seconds: Int64 in [0, 100, 200] { look(after: seconds, isWaiting: false) }
+    for seconds in [0, 100, 200] { look(after: seconds, isWaiting: false) }
     #expect(health.report().isReady)
   }
 
   @Test("the silence is measured, for a run that gives up") mutating func silenceIsMeasured() {
     look(after: 0, isWaiting: false)
-    #expect(look(after: 60) == 60_000)
-    #expect(look(after: 61, acknowledged: 1) == 0)
+    #expect(look(after: 60) == .seconds(60))
+    #expect(look(after: 61, acknowledged: 1) == .zero)
   }
 }

@@ -21,7 +21,7 @@ import Testing
     var settings = ProducerSettings(
       input: scratch / "in", topic: "t", stateFolder: scratch / "state", kafka: KafkaProperties([:]).producer)
     settings.once = true
-    settings.settleMilliseconds = 0
+    settings.settling = .zero
     change(&settings)
     let ledger = try Ledger(in: settings.stateFolder, cluster: "c", topic: "t", input: settings.input)
     let events = ProducerEvents(log: LogLines().log, input: settings.input)
@@ -30,11 +30,11 @@ import Testing
     let taken = Mutex<[[UInt8]]>([])
     // Holds every path until all have been seen, like a slow broker.
     let sender = BackgroundThread.start("take") {
-      while let candidate = candidates.pop(timeoutMilliseconds: 200) {
+      while let candidate = candidates.pop(timeout: .milliseconds(200)) {
         taken.withLock { $0.append(Array(candidate.path.utf8)) }
       }
       for path in taken.withLock({ $0 }) { session.outbox.release(String(decoding: path, as: UTF8.self)) }
-      while let candidate = candidates.pop(timeoutMilliseconds: nil) {
+      while let candidate = candidates.pop(timeout: nil) {
         taken.withLock { $0.append(Array(candidate.path.utf8)) }
         session.outbox.release(candidate.path)
       }

@@ -31,7 +31,7 @@ import Testing
   /// The events so far, abbreviated.
   private func events() throws -> [String] {
     var seen: [String] = []
-    try watches.next(timeoutMilliseconds: 0) { event in
+    try watches.next(timeout: .zero) { event in
       switch event {
       case .closed(let path): seen.append("closed " + path)
       case .foldersGone(let paths): seen += paths.map { "gone " + $0 }
@@ -85,7 +85,7 @@ import Testing
     try scratch.write("old data/in/sub/a.jpg", "x")
     try scratch.write("data/in/sub/b.jpg", "x")
     var closed: [String] = []
-    try watches.next(timeoutMilliseconds: 0) { if case .closed(let path) = $0 { closed.append(path) } }
+    try watches.next(timeout: .zero) { if case .closed(let path) = $0 { closed.append(path) } }
     #expect(closed == ["sub/b.jpg"])
   }
 

@@ -116,7 +116,7 @@ import Testing
   @Test("a ledger of version 1 is upgraded") func version1IsUpgraded() throws {
     _ = try scratch.makeFolder("old")
     let path = scratch / "old/\(Ledger.fileName)"
-    let old = try Database(path: path, busyTimeoutMilliseconds: 0)
+    let old = try Database(path: path, busyTimeout: .zero)
     try old.execute(
       """
       CREATE TABLE scopes (
@@ -161,7 +161,7 @@ import Testing
   }
 
   @Test("a ledger of another version is refused with its fix") func otherVersionIsRefusedWithFix() throws {
-    let database = try Database(path: scratch / "state/ledger/\(Ledger.fileName)", busyTimeoutMilliseconds: 0)
+    let database = try Database(path: scratch / "state/ledger/\(Ledger.fileName)", busyTimeout: .zero)
     try database.setUserVersion(7)
     database.close()
     let said = refusal { _ = try ledger() }

@@ -129,7 +129,7 @@ import Testing
     try scratch.write("in/a.jpg", "a")
     let entry = try sent("a.jpg")
     _ = try ledger()
-    let database = try Database(path: scratch / "state/\(Ledger.fileName)", busyTimeoutMilliseconds: 1_000)
+    let database = try Database(path: scratch / "state/\(Ledger.fileName)", busyTimeout: .seconds(1))
     let events = ProducerEvents(log: lines.log, input: scratch / "in")
     let writer = LedgerWriter(
       ledger: try ledger(), outbox: outbox,
@@ -153,7 +153,7 @@ import Testing
     try scratch.write("in/a.jpg", "a")
     let entry = try sent("a.jpg")
     _ = try ledger()
-    let database = try Database(path: scratch / "state/\(Ledger.fileName)", busyTimeoutMilliseconds: 1_000)
+    let database = try Database(path: scratch / "state/\(Ledger.fileName)", busyTimeout: .seconds(1))
     try database.execute("CREATE TRIGGER full BEFORE INSERT ON files BEGIN SELECT RAISE(FAIL, 'disk full'); END")
     let stop = StopFlag()
     stop.set()

@@ -30,7 +30,7 @@ import Testing
     #expect(events.now.left == 1 && events.isWaiting)
     find("a.jpg")
     #expect(events.now.left == 1 && events.isWaiting)
-    events.sent("a.jpg", bytes: 1, since: 0)
+    events.sent("a.jpg", bytes: 1, since: moment(0))
     #expect(events.now.left == 0 && !events.isWaiting)
   }
 
@@ -55,7 +55,7 @@ import Testing
     }
     #expect(events.now.left == 2 && events.now.refused == 2 && !health.report().isReady)
     find("a.jpg")
-    events.sent("a.jpg", bytes: 1, since: 0)
+    events.sent("a.jpg", bytes: 1, since: moment(0))
     #expect(events.now.left == 1 && events.now.refused == 1 && !health.report().isReady)
     try Folder.open(scratch.path).remove("b.jpg")
     events.review()

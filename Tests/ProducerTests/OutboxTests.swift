@@ -176,16 +176,16 @@ private struct Failure: Error {}
   }
 
   @Test("a temporary refusal is retried with increasing delays") func temporaryRefusalBacksOff() {
-    var now: Int64 = 0
+    var now = ContinuousClock.now
     for (number, seconds) in [10, 20, 40, 60, 60].enumerated() {
       #expect(refusals.add("a", status(1), isPassing: true, now: now) == (number == 0 ? .first : .none))
-      #expect(refusals.contains("a", status(1), now: now + Int64(seconds) * 1_000 - 1))
-      now += Int64(seconds) * 1_000
+      #expect(refusals.contains("a", status(1), now: now + .seconds(seconds) - .milliseconds(1)))
+      now += .seconds(seconds)
       #expect(!refusals.contains("a", status(1), now: now))
     }
     // Another version is a different case.
     #expect(refusals.add("a", status(2), isPassing: true, now: now) == .otherVersion)
-    #expect(!refusals.contains("a", status(2), now: now + 10_000))
+    #expect(!refusals.contains("a", status(2), now: now + .seconds(10)))
   }
 
   @Test("a file that could not be inspected is retried") func uninspectedFileIsRetried() {

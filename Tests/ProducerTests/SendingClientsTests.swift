@@ -65,7 +65,7 @@ import Testing
     }
     #expect(
       eventually {
-        clients.flush(timeoutMilliseconds: 100)
+        clients.flush(timeout: .milliseconds(100))
         return reports.ways.withLock({ $0.count }) >= 2
       })
     #expect(Set(reports.ways.withLock { $0 }) == [.main, .compressing])

@@ -46,7 +46,7 @@ import Testing
         try producer.send(topic: "t", partition: partition, key: $0, copying: $0, headers: [], token: number)
       }
     }
-    #expect(producer.flush(timeoutMilliseconds: 30_000))
+    #expect(producer.flush(timeout: .seconds(30)))
   }
 
   /// Another run with the same ledger.
@@ -54,7 +54,7 @@ import Testing
     let lines = LogLines()
     let next = SentTopic(
       settings, client: producer, ledger: ledger, events: ProducerEvents(log: lines.log, input: scratch / "in"))
-    try next.compare(withinMilliseconds: 20_000)
+    try next.compare(within: .seconds(20))
     return lines.all.filter { $0.contains("the topic was re-created") }
   }
 
@@ -65,14 +65,14 @@ import Testing
 
   @Test("a topic with the acknowledged messages is the same") func matchingTopicIsTheSame() throws {
     defer { end() }
-    try sentTopic.compare(withinMilliseconds: 20_000)
+    try sentTopic.compare(within: .seconds(20))
     try send(1...3)
     try send(4...4, partition: 1)
     #expect(sentTopic.last.mapValues(\.offset) == [0: 2, 1: 0])
     try ledger.record([], marks: sentTopic.last)
     #expect(try compare() == [])
     try send(5...6)
-    sentTopic.finish(withinMilliseconds: 20_000)
+    sentTopic.finish(within: .seconds(20))
     #expect(try ledger.marks() == sentTopic.last)
     #expect(try ledger.marks()[0]?.offset == 4)
     #expect(try compare() == [])
@@ -114,10 +114,10 @@ import Testing
     try ledger.record([], marks: [0: SentMark(offset: 0, time: nil, key: nil)])
     try send(1...1, partition: 1)
     // As if nobody had checked since.
-    try sentTopic.compare(withinMilliseconds: 0)
+    try sentTopic.compare(within: .zero)
     try send(2...2)
     #expect(lines.all.contains { $0.contains("the topic was re-created") })
-    sentTopic.finish(withinMilliseconds: 0)
+    sentTopic.finish(within: .zero)
     #expect(try ledger.isTopicNew())
   }
 
@@ -127,11 +127,11 @@ import Testing
     try send(1...3)
     try ledger.record([], marks: [0: SentMark(offset: 1, time: 1, key: digest(of: "gone"))])
     // Nobody has checked.
-    try sentTopic.compare(withinMilliseconds: 0)
+    try sentTopic.compare(within: .zero)
     try send(4...6)
     try ledger.record([], marks: sentTopic.last)
     #expect(lines.all.filter { $0.contains("the topic was re-created") } == [])
-    sentTopic.finish(withinMilliseconds: 20_000)
+    sentTopic.finish(within: .seconds(20))
     #expect(lines.all.contains { $0.contains("the topic was re-created") })
     #expect(try ledger.isTopicNew())
   }
@@ -142,7 +142,7 @@ import Testing
     try ledger.record([], marks: sentTopic.last)
     cluster.setDown(true)
     let start = ContinuousClock.now
-    try sentTopic.compare(withinMilliseconds: 500)
+    try sentTopic.compare(within: .milliseconds(500))
     #expect(ContinuousClock.now - start < .seconds(5))
     #expect(lines.all.filter { $0.contains("the topic was re-created") } == [])
     #expect(try !ledger.isTopicNew())
@@ -162,7 +162,7 @@ import Testing
     }
     #expect(
       eventually {
-        _ = client.flush(timeoutMilliseconds: 100)
+        _ = client.flush(timeout: .milliseconds(100))
         return reports.withLock({ $0.count }) >= 2
       })
     let both = reports.withLock { $0 }

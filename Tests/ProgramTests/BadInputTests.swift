@@ -114,7 +114,7 @@ import Testing
         "exception.message", "timestamp",
       ])
     let time = Int64(letter.header("__connect.errors.timestamp") ?? "") ?? 0
-    #expect(abs(time - Clock.wallMilliseconds) < 600_000, "letter \(offset): \(time)")
+    #expect(abs(time - WallClock.milliseconds) < 600_000, "letter \(offset): \(time)")
     let reason = letter.header("__connect.errors.exception.message") ?? ""
     #expect(reason.contains(word), "letter \(offset): \(reason)")
     let stage = kind == "NameRefusal" ? "TASK_PUT" : "VALUE_CONVERTER"

@@ -21,13 +21,13 @@ import Testing
     settings.set("allow.auto.create.topics", "false")
     let client = try KafkaProducer(settings) { _ in }
     defer { client.close() }
-    #expect(try client.deleteTopic(broker.topic, timeoutMilliseconds: 30_000))
+    #expect(try client.deleteTopic(broker.topic, timeout: .seconds(30)))
     let topic = [
       "cleanup.policy": policy, "segment.bytes": "1048576", "segment.ms": "100",
       "min.cleanable.dirty.ratio": "0.001", "max.compaction.lag.ms": "100",
     ]
     #expect(
-      try client.createTopic(broker.topic, partitions: 1, settings: topic, timeoutMilliseconds: 30_000))
+      try client.createTopic(broker.topic, partitions: 1, settings: topic, timeout: .seconds(30)))
   }
 
   private func run(_ arguments: [String], _ more: [String: String] = [:]) throws -> String {

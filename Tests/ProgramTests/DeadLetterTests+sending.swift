@@ -16,8 +16,8 @@ extension DeadLetterTests {
     _ = try Program.storeAll(in: folder, broker)
     let client = try KafkaProducer(broker.settings()) { _ in }
     defer { client.close() }
-    let source = try client.topicSettings(broker.topic, timeoutMilliseconds: 30_000)
-    let letters = try client.topicSettings(broker.topic + "-dlq", timeoutMilliseconds: 30_000)
+    let source = try client.topicSettings(broker.topic, timeout: .seconds(30))
+    let letters = try client.topicSettings(broker.topic + "-dlq", timeout: .seconds(30))
     #expect(letters["retention.ms"] == "-1" && letters["retention.bytes"] == "-1")
     #expect(letters["cleanup.policy"] == "delete")
     let limits = [letters, source].map { $0["max.message.bytes"].flatMap { Int($0) } ?? 0 }

@@ -189,7 +189,7 @@ import Testing
     let client = try KafkaProducer(settings) { _ in }
     defer { client.close() }
     let its = ["max.message.bytes": "500000", "cleanup.policy": "compact", "retention.bytes": "1000000"]
-    #expect(try client.createTopic(topic, partitions: 1, settings: its, timeoutMilliseconds: 30_000))
+    #expect(try client.createTopic(topic, partitions: 1, settings: its, timeout: .seconds(30)))
     try folder.write("images/a.jpg", Array(repeating: 1, count: 800_000))
     let outcome = try doctor(small)
     #expect(outcome.code == 1, "\(outcome.output)")
@@ -217,7 +217,7 @@ import Testing
     try broker.send((2..<7).map { .image("\($0).jpg", [UInt8($0)]) })
     let client = try KafkaProducer(broker.settings()) { _ in }
     defer { client.close() }
-    try client.deleteRecords(of: broker.topic, partition: 0, before: 4, timeoutMilliseconds: 30_000)
+    try client.deleteRecords(of: broker.topic, partition: 0, before: 4, timeout: .seconds(30))
     let outcome = try doctor(broker, ["--consumer"])
     #expect(outcome.code == 1, "\(outcome.output)")
     #expect(

@@ -70,7 +70,7 @@ import Testing
     let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
     try carry("first.jpg", broker, consumer)
     let path = folder.path + "/\(TestFolder.output)/.image-pipeline/catalog.sqlite"
-    let id = try Database(path: path, busyTimeoutMilliseconds: 1_000)
+    let id = try Database(path: path, busyTimeout: .seconds(1))
       .prepare("SELECT value FROM facts WHERE name = 'catalog'").first { $0.text(0) }
     var settings = broker.settings()
     settings.set("group.id", broker.group)
@@ -78,7 +78,7 @@ import Testing
     let intruder = try KafkaConsumer(settings, topic: broker.topic)
     try intruder.subscribe()
     let isIn = eventually {
-      _ = intruder.poll(maximum: 1, timeoutMilliseconds: 10)
+      _ = intruder.poll(maximum: 1, timeout: .milliseconds(10))
       return !intruder.assignment.isEmpty
     }
     #expect(isIn)

@@ -121,7 +121,7 @@ import Testing
     try first.send([.image("x.jpg", [1]), .image("a.jpg", versions[0]), .image("a.jpg", versions[1])])
     try LocalConsumer.storeAll(in: folder, first)
     // A consumer that was killed right after it recognized the topic.
-    let database = try Database(path: folder.path + "/" + Self.catalog, busyTimeoutMilliseconds: 1_000)
+    let database = try Database(path: folder.path + "/" + Self.catalog, busyTimeout: .seconds(1))
     try database.execute(
       """
       INSERT INTO past_partitions
@@ -146,7 +146,7 @@ import Testing
     defer { tool.unsubscribeAndClose() }
     // Brokers refuse a reset while the group has members, and a consumer's membership outlives it for a while.
     let isReset = eventually {
-      try tool.commitAndWait(offsets, timeoutMilliseconds: 30_000)
+      try tool.commitAndWait(offsets, timeout: .seconds(30))
       return true
     }
     #expect(isReset)

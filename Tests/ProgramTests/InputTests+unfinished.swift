@@ -22,7 +22,7 @@ extension InputTests {
     try folder.append([1], to: file)
     let isOver = StopFlag()
     let writing = BackgroundThread.start("writing") { [folder] in
-      while !pauses, !isOver.wait(milliseconds: 5) { try? folder.append([1], to: file) }
+      while !pauses, !isOver.wait(for: .milliseconds(5)) { try? folder.append([1], to: file) }
     }
     defer { writing.join() }
     defer { isOver.set() }
@@ -39,7 +39,7 @@ extension InputTests {
     try folder.write("images/growing.jpg", [1])
     let isOver = StopFlag()
     let writing = BackgroundThread.start("writing") { [folder] in
-      while !isOver.wait(milliseconds: 120) {
+      while !isOver.wait(for: .milliseconds(120)) {
         guard let file = try? File.open(folder.path + "/images/growing.jpg", .create) else { continue }
         try? folder.append([1], to: file)
       }

@@ -80,7 +80,7 @@ import Testing
     try folder.makeFolder("images")
     let producer = try Program(["producer"], in: folder, environment: broker.environment())
     #expect(producer.startsWatching(folder, topic), "\(producer.output)")
-    let other = try Database(path: folder.path + "/" + ledger, busyTimeoutMilliseconds: 1_000)
+    let other = try Database(path: folder.path + "/" + ledger, busyTimeout: .seconds(1))
     // A change by another connection makes the producer read its memory again.
     try other.execute("BEGIN IMMEDIATE; UPDATE scopes SET cluster = cluster")
     try damageLedger()

@@ -100,7 +100,7 @@ struct OutageTests {
       #expect(consumer.output.contains("Subscribed topic not available"), "\(consumer.output)")
       #expect(folder.rows.count == 40)
       let client = try KafkaProducer(broker.settings()) { _ in }
-      _ = try client.createTopic(broker.topic, partitions: 2, timeoutMilliseconds: 30_000)
+      _ = try client.createTopic(broker.topic, partitions: 2, timeout: .seconds(30))
       client.close()
     }
     let isStored = eventually(within: .seconds(120)) { folder.rows.count == images.count }

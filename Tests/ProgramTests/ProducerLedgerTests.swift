@@ -51,7 +51,7 @@ import Testing
     #expect(try !once().output.contains("--resend"), "the topic is as it was")
     // The embedded broker cannot delete a topic. Instead, the ledger records more acknowledgements than there are
     // messages.
-    let ledger = try Database(path: folder.path + "/.image-pipeline/ledger.sqlite", busyTimeoutMilliseconds: 1_000)
+    let ledger = try Database(path: folder.path + "/.image-pipeline/ledger.sqlite", busyTimeout: .seconds(1))
     try ledger.execute("UPDATE offsets SET last = last + 1000")
     let said = try once()
     #expect(said.output.contains("the topic was re-created"), "\(said.output)")
@@ -96,7 +96,7 @@ import Testing
   @Test("a ledger of another version is left alone") func otherLedgerVersionIsLeftAlone() throws {
     _ = try once()
     let path = folder.path + "/.image-pipeline/ledger.sqlite"
-    try Database(path: path, busyTimeoutMilliseconds: 1_000).execute("PRAGMA user_version = 77")
+    try Database(path: path, busyTimeout: .seconds(1)).execute("PRAGMA user_version = 77")
     let producer = try Program(["producer", "--once"], in: folder, environment: broker.environment())
     #expect(producer.exitCode() == 1, "\(producer.output)")
     #expect(producer.output.contains("version 77"), "\(producer.output)")

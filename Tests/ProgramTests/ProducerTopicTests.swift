@@ -29,8 +29,8 @@ import Testing
   }
 
   private func makeAnew(with messages: Int, partitions: Int32 = 1) throws {
-    #expect(try client.deleteTopic(broker.topic, timeoutMilliseconds: 30_000))
-    #expect(try client.createTopic(broker.topic, partitions: partitions, timeoutMilliseconds: 30_000))
+    #expect(try client.deleteTopic(broker.topic, timeout: .seconds(30)))
+    #expect(try client.createTopic(broker.topic, partitions: partitions, timeout: .seconds(30)))
     try broker.send((0..<messages).map { .image("foreign/\($0).jpg", [UInt8($0)]) })
   }
 

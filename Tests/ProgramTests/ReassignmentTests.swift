@@ -111,7 +111,7 @@ import Testing
     let assignments = { consumer.output.components("partitions assigned") }
     #expect(eventually { assignments() == 1 }, "\(consumer.output)")
     let path = folder.path + "/processed_images/.image-pipeline/catalog.sqlite"
-    let catalog = try Database(path: path, busyTimeoutMilliseconds: 1_000)
+    let catalog = try Database(path: path, busyTimeout: .seconds(1))
     #expect(try catalog.tryBegin())
     let images = (0..<20).map { ("\($0).jpg", [UInt8($0)]) }
     try broker.send(images.map { TestMessage.image($0.0, $0.1) })
@@ -122,7 +122,7 @@ import Testing
     try other.subscribe()
     // On a loaded machine the group may need several rounds.
     let isDivided = eventually {
-      _ = other.poll(maximum: 1, timeoutMilliseconds: 10)
+      _ = other.poll(maximum: 1, timeout: .milliseconds(10))
       return other.assignment.count == 1 && assignments() > 1
     }
     #expect(isDivided, "\(consumer.output)")

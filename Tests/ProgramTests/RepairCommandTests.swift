@@ -219,7 +219,7 @@ import Testing
     let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
     #expect(eventually { folder.rows.count == 1 }, "\(consumer.output)")
     let path = folder.path + "/" + Self.catalog
-    let other = try Database(path: path, busyTimeoutMilliseconds: 1_000)
+    let other = try Database(path: path, busyTimeout: .seconds(1))
     // A change by another connection makes the consumer read its memory again.
     try other.execute("BEGIN IMMEDIATE; INSERT INTO facts VALUES ('test', '')")
     try damage()

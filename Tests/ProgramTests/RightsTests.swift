@@ -18,11 +18,11 @@ import Testing
   }
 
   private func makeTopic() throws {
-    _ = try client.createTopic(topic, partitions: 1, timeoutMilliseconds: 30_000)
+    _ = try client.createTopic(topic, partitions: 1, timeout: .seconds(30))
   }
 
   private func allow(_ operation: KafkaClient.Operation, on resource: KafkaClient.Resource? = nil) throws {
-    try client.allow("User:stranger", operation, on: resource ?? .topic(topic), timeoutMilliseconds: 30_000)
+    try client.allow("User:stranger", operation, on: resource ?? .topic(topic), timeout: .seconds(30))
   }
 
   /// Sends as a user with all rights.
@@ -124,7 +124,7 @@ import Testing
     try makeTopic()
     try send([.text("poison")])
     let letters = topic + "-dlq"
-    _ = try client.createTopic(letters, partitions: 1, timeoutMilliseconds: 30_000)
+    _ = try client.createTopic(letters, partitions: 1, timeout: .seconds(30))
     let group = try stranger().group
     for (operation, resource) in [
       (KafkaClient.Operation.read, KafkaClient.Resource.topic(topic)), (.read, .group(group)),
@@ -174,13 +174,13 @@ import Testing
       isProducer ? program.output.contains("sent  image=a.jpg") : folder.rows.count == 1
     }
     #expect(hasBegun, "\(program.output)")
-    #expect(try client.deleteTopic(topic, timeoutMilliseconds: 30_000))
+    #expect(try client.deleteTopic(topic, timeout: .seconds(30)))
     try folder.write("images/b.jpg", [4])
     #expect(eventually(within: .seconds(10)) { program.output.contains("no Create right on") }, "\(program.output)")
     expectWord("Create", "--topic \(topic)", in: program.output)
     try allow(.create)
     let isThere = eventually(within: .seconds(60)) {
-      try client.partitionCount(of: topic, timeoutMilliseconds: 5_000) != nil
+      try client.partitionCount(of: topic, timeout: .seconds(5)) != nil
     }
     #expect(isThere, "\(program.output)")
     if isProducer {

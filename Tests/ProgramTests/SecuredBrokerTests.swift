@@ -34,7 +34,7 @@ import Testing
   func changedPasswordIsUsed(side: String) throws {
     var broker = try secured.broker(.plain)
     let open = try secured.broker(.tls, topic: broker.topic)
-    _ = try secured.operatorClient().createTopic(broker.topic, partitions: 1, timeoutMilliseconds: 30_000)
+    _ = try secured.operatorClient().createTopic(broker.topic, partitions: 1, timeout: .seconds(30))
     try folder.write("images/a.jpg", [1])
     if side == "consumer" { try open.send([.image("a.jpg", [1])]) }
     let right = try secured.properties(.plain)["sasl.password"] ?? ""

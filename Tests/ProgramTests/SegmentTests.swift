@@ -139,12 +139,12 @@ import Testing
     let segments = TestMessage.segments("large.png", SeededNumbers.bytes(9_000, seed: 10), size: 3_000)
     let before = try Broker()
     try before.send([segments[0], segments[1]])
-    try LocalConsumer.storeAll(in: folder, before) { $0.segmentTimeout = 600_000 }
+    try LocalConsumer.storeAll(in: folder, before) { $0.segmentTimeout = .seconds(600) }
     #expect(waitingFiles.count == 1)
     let images = sampleImages(6)
     let after = try Broker()
     try after.send(images.sorted { $0.key < $1.key }.map { .image($0.key, $0.value) })
-    let log = try LocalConsumer.storeAll(in: folder, after) { $0.segmentTimeout = 1 }
+    let log = try LocalConsumer.storeAll(in: folder, after) { $0.segmentTimeout = .milliseconds(1) }
     #expect(log.contains { $0.contains("segments did not all come") }, "\(log)")
     try expectStored(images, in: folder)
     #expect(try Folder.open(folder.path + "/" + TestFolder.output + "/.image-pipeline/dead-letters").names() == [])
@@ -157,9 +157,9 @@ import Testing
     var segment = TestMessage.segments("large.png", SeededNumbers.bytes(9_000, seed: 10), size: 3_000)[0]
     segment.partition = 2
     try before.send([segment])
-    try LocalConsumer.storeAll(in: folder, before) { $0.segmentTimeout = 600_000 }
+    try LocalConsumer.storeAll(in: folder, before) { $0.segmentTimeout = .seconds(600) }
     #expect(waitingFiles.count == 1)
-    let log = try LocalConsumer.storeAll(in: folder, Broker()) { $0.segmentTimeout = 1 }
+    let log = try LocalConsumer.storeAll(in: folder, Broker()) { $0.segmentTimeout = .milliseconds(1) }
     #expect(log.contains { $0.contains("segments did not all come") && $0.contains("gone_offsets=0") }, "\(log)")
     #expect(waitingFiles == [])
   }

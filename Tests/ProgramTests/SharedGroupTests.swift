@@ -21,7 +21,7 @@ struct SharedGroupTests {
 
   private func outputID(_ folder: TestFolder) throws -> String {
     let path = folder.path + "/\(TestFolder.output)/.image-pipeline/catalog.sqlite"
-    let id = try Database(path: path, busyTimeoutMilliseconds: 1_000)
+    let id = try Database(path: path, busyTimeout: .seconds(1))
       .prepare("SELECT value FROM facts WHERE name = 'catalog'").first { $0.text(0) }
     return try #require(id)
   }
@@ -44,7 +44,7 @@ struct SharedGroupTests {
     try client.subscribe()
     #expect(
       eventually(within: .seconds(60)) {
-        _ = client.poll(maximum: 100, timeoutMilliseconds: 10)
+        _ = client.poll(maximum: 100, timeout: .milliseconds(10))
         return try isSeen()
       })
   }

@@ -59,7 +59,7 @@ import Testing
     #expect(eventually { consumer.output.contains("partitions assigned") }, "\(consumer.output)")
     let catalog = try Database(
       path: folder.path + "/" + TestFolder.output + "/.image-pipeline/catalog.sqlite",
-      busyTimeoutMilliseconds: 1_000)
+      busyTimeout: .seconds(1))
     #expect(eventually { try catalog.tryBegin() })
     let images = sampleImages(30)
     try broker.send(images.map { .image($0.key, $0.value) })

@@ -29,11 +29,11 @@ import Testing
   }
 
   private func settings() throws -> [String: String] {
-    try client.topicSettings(broker.topic, timeoutMilliseconds: 30_000)
+    try client.topicSettings(broker.topic, timeout: .seconds(30))
   }
 
   private func partitions() throws -> Int? {
-    try client.partitionCount(of: broker.topic, timeoutMilliseconds: 30_000)
+    try client.partitionCount(of: broker.topic, timeout: .seconds(30))
   }
 
   @Test("a new topic has the requested settings and keeps them", arguments: commands)

@@ -28,8 +28,8 @@ import Testing
   private func send(_ images: [(String, [UInt8])]) throws { try broker.send(images.map { .image($0.0, $0.1) }) }
 
   private func makeAnew(partitions: Int32 = 1) throws {
-    #expect(try client.deleteTopic(broker.topic, timeoutMilliseconds: 30_000))
-    #expect(try client.createTopic(broker.topic, partitions: partitions, timeoutMilliseconds: 30_000))
+    #expect(try client.deleteTopic(broker.topic, timeout: .seconds(30)))
+    #expect(try client.createTopic(broker.topic, partitions: partitions, timeout: .seconds(30)))
   }
 
   private func all(_ images: [(String, [UInt8])]...) -> [String: [UInt8]] {
@@ -112,14 +112,14 @@ import Testing
     // It fetches nothing while another consumer holds the lock.
     let catalog = try Database(
       path: folder.path + "/" + TestFolder.output + "/.image-pipeline/catalog.sqlite",
-      busyTimeoutMilliseconds: 1_000)
+      busyTimeout: .seconds(1))
     #expect(eventually { try catalog.tryBegin() })
     let held = [("held.jpg", SeededNumbers.bytes(300, seed: 9))]
     try send(held)
     #expect(eventually { consumer.output.contains("another consumer holds the catalog") }, "\(consumer.output)")
     try send(lost)
     try send(rest)
-    try client.deleteRecords(of: broker.topic, partition: 0, before: 8, timeoutMilliseconds: 30_000)
+    try client.deleteRecords(of: broker.topic, partition: 0, before: 8, timeout: .seconds(30))
     catalog.rollback()
     #expect(eventually { folder.rows.count == 9 }, "\(consumer.output)")
     let said = consumer.output
@@ -135,7 +135,7 @@ import Testing
   func expiryBeforeStartIsCounted(before: Int64) throws {
     let all = images(1, 8)
     try send(all)
-    try client.deleteRecords(of: broker.topic, partition: 0, before: before, timeoutMilliseconds: 30_000)
+    try client.deleteRecords(of: broker.topic, partition: 0, before: before, timeout: .seconds(30))
     let said = try Program.storeAll(in: folder, broker)
     #expect(said.contains("first_offset=\(before)"), "\(said)")
     #expect(!said.contains("the topic was re-created") && !said.contains("error"), "\(said)")
@@ -150,7 +150,7 @@ import Testing
     _ = try Program.storeAll(in: folder, broker)
     try send(lost)
     try send(rest)
-    try client.deleteRecords(of: broker.topic, partition: 0, before: 7, timeoutMilliseconds: 30_000)
+    try client.deleteRecords(of: broker.topic, partition: 0, before: 7, timeout: .seconds(30))
     let said = try Program.storeAll(in: folder, broker)
     #expect(said.contains("removed from the topic before they were stored: 4"), "\(said)")
     #expect(said.contains("from=3") && said.contains("to=6") && said.contains("retention.ms"), "\(said)")
@@ -163,7 +163,7 @@ import Testing
     try send(old)
     _ = try Program.storeAll(in: folder, broker)
     try send(rest)
-    try client.deleteRecords(of: broker.topic, partition: 0, before: 6, timeoutMilliseconds: 30_000)
+    try client.deleteRecords(of: broker.topic, partition: 0, before: 6, timeout: .seconds(30))
     let said = try Program.storeAll(in: folder, broker)
     #expect(!said.contains("removed from the topic") && !said.contains("the topic was re-created"), "\(said)")
     try expectStored(all(old, rest), in: folder)
@@ -173,7 +173,7 @@ import Testing
     let (old, rest) = (images(1, 6), images(2, 3))
     try send(old)
     _ = try Program.storeAll(in: folder, broker)
-    try client.deleteRecords(of: broker.topic, partition: 0, before: 6, timeoutMilliseconds: 30_000)
+    try client.deleteRecords(of: broker.topic, partition: 0, before: 6, timeout: .seconds(30))
     #expect(try !Program.storeAll(in: folder, broker).contains("the topic was re-created"))
     try send(rest)
     #expect(try !Program.storeAll(in: folder, broker).contains("the topic was re-created"))
@@ -181,13 +181,13 @@ import Testing
   }
 
   @Test("gaps in a compacted topic are no loss") func compactionGapsAreNoLoss() throws {
-    #expect(try client.deleteTopic(broker.topic, timeoutMilliseconds: 30_000))
+    #expect(try client.deleteTopic(broker.topic, timeout: .seconds(30)))
     let settings = [
       "cleanup.policy": "compact", "segment.bytes": "1048576", "segment.ms": "100",
       "min.cleanable.dirty.ratio": "0.001", "max.compaction.lag.ms": "100", "delete.retention.ms": "0",
     ]
     #expect(
-      try client.createTopic(broker.topic, partitions: 1, settings: settings, timeoutMilliseconds: 30_000))
+      try client.createTopic(broker.topic, partitions: 1, settings: settings, timeout: .seconds(30)))
     let first = images(1, 8)
     try send(first)
     _ = try Program.storeAll(in: folder, broker)

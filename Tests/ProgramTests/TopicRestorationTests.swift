@@ -27,9 +27,9 @@ import Testing
     try Program([side], in: folder, environment: broker.environment(["TOPIC_PARTITIONS": "3", "LOG_LEVEL": "debug"]))
   }
 
-  private func delete() throws { #expect(try client.deleteTopic(broker.topic, timeoutMilliseconds: 30_000)) }
+  private func delete() throws { #expect(try client.deleteTopic(broker.topic, timeout: .seconds(30))) }
 
-  private var partitions: Int? { (try? client.partitionCount(of: broker.topic, timeoutMilliseconds: 5_000)) ?? nil }
+  private var partitions: Int? { (try? client.partitionCount(of: broker.topic, timeout: .seconds(5))) ?? nil }
 
   @Test("two running sides store an image within 10 s of the topic's deletion") func bothSidesHeal() throws {
     let consumer = try start("consumer")
@@ -97,7 +97,7 @@ import Testing
     try broker.send([.image("a.jpg", [1])])
     #expect(eventually { folder.rows.count == 1 }, "\(consumer.output)")
     try delete()
-    #expect(try client.createTopic(broker.topic, partitions: 2, timeoutMilliseconds: 30_000))
+    #expect(try client.createTopic(broker.topic, partitions: 2, timeout: .seconds(30)))
     try broker.send([.image("b.jpg", [2])])
     #expect(eventually(within: Self.mark * 3) { folder.rows.count == 2 }, "\(consumer.output)")
     #expect(partitions == 2)
@@ -110,12 +110,12 @@ import Testing
     let letters = broker.topic + "-dlq"
     try broker.send([.text("poison")])
     #expect(eventually { try broker.messages(letters).count == 1 }, "\(consumer.output)")
-    #expect(try client.deleteTopic(letters, timeoutMilliseconds: 30_000))
+    #expect(try client.deleteTopic(letters, timeout: .seconds(30)))
     // The first one may go to disk, which is as safe.
     let isBack = eventually(within: .seconds(90)) {
       try broker.send([.text("poison")])
       pause(.milliseconds(500))
-      return try client.partitionCount(of: letters, timeoutMilliseconds: 5_000) != nil
+      return try client.partitionCount(of: letters, timeout: .seconds(5)) != nil
     }
     #expect(isBack, "\(consumer.output)")
     #expect(consumer.terminate() == 0, "\(consumer.output)")

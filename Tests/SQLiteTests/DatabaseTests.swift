@@ -126,7 +126,7 @@ import Testing
 
   @Test("a busy connection waits for its time-out") func busyConnectionWaits() throws {
     let first = try temporary.open()
-    let second = try temporary.open(busyTimeoutMilliseconds: 20_000)
+    let second = try temporary.open(busyTimeout: .seconds(20))
     #expect(try first.tryBegin())
     let done = DispatchSemaphore(value: 0)
     DispatchQueue(label: "test").async {
@@ -232,7 +232,7 @@ import Testing
     let (path, failures) = (temporary.path, DispatchSemaphore(value: 0))
     DispatchQueue.concurrentPerform(iterations: 8) { _ in
       do {
-        let database = try Database(path: path, busyTimeoutMilliseconds: 20_000)
+        let database = try Database(path: path, busyTimeout: .seconds(20))
         try database.transaction { try database.execute("CREATE TABLE IF NOT EXISTS t (v); INSERT INTO t VALUES (1)") }
       } catch {
         Issue.record(error)
@@ -244,12 +244,12 @@ import Testing
   }
 
   @Test("a path that no database can have is an error of the host") func impossiblePathIsHostError() throws {
-    let error = failure { _ = try Database(path: temporary.folder / "none/a.db", busyTimeoutMilliseconds: 0) }
+    let error = failure { _ = try Database(path: temporary.folder / "none/a.db", busyTimeout: .zero) }
     #expect(error?.isEnvironmental == true)
     #expect(error?.description.contains("/none/a.db") == true)
     #expect(error?.description.contains("Create its folder") == true)
-    #expect(failure { _ = try Database(path: "", busyTimeoutMilliseconds: 0) } != nil)
-    #expect(failure { _ = try Database(path: temporary.path + "\0x", busyTimeoutMilliseconds: 0) } != nil)
+    #expect(failure { _ = try Database(path: "", busyTimeout: .zero) } != nil)
+    #expect(failure { _ = try Database(path: temporary.path + "\0x", busyTimeout: .zero) } != nil)
   }
 
   @Test("a file that is no database is named with its fix") func otherFileIsNamedWithFix() throws {

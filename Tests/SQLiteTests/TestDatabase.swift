@@ -7,8 +7,8 @@ final class TestDatabase {
   let folder = TestFolder()
   var path: String { folder / "test.db" }
 
-  func open(busyTimeoutMilliseconds: Int = 0, exclusive: Bool = false) throws -> Database {
-    try Database(path: path, busyTimeoutMilliseconds: busyTimeoutMilliseconds, exclusive: exclusive)
+  func open(busyTimeout: Duration = .zero, exclusive: Bool = false) throws -> Database {
+    try Database(path: path, busyTimeout: busyTimeout, exclusive: exclusive)
   }
 }
 

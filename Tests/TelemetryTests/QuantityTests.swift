@@ -39,6 +39,6 @@ import Testing
       (125_000, "2 min 5 s"), (3_600_000, "60 min 0 s"),
     ])
   func durationIsReadable(milliseconds: Int, text: String) {
-    #expect(Quantity.duration(milliseconds: milliseconds) == text)
+    #expect(Quantity.duration(.milliseconds(milliseconds)) == text)
   }
 }

@@ -1,23 +1,24 @@
+import TestSupport
 import Testing
 
 @testable import Telemetry
 
 @Suite struct RepetitionsTests {
   @Test("a repeated line is logged once in a while with the number left out") func repetitionsAreCounted() {
-    let repetitions = Repetitions(intervalMilliseconds: 100)
-    #expect(repetitions.unsaid(of: "a", now: 0) == 0)
-    #expect(repetitions.unsaid(of: "b", now: 1) == 0, "something else")
-    #expect(repetitions.unsaid(of: "a", now: 50) == nil)
-    #expect(repetitions.unsaid(of: "a", now: 99) == nil)
-    #expect(repetitions.unsaid(of: "a", now: 100) == 2)
-    #expect(repetitions.unsaid(of: "a", now: 199) == nil)
-    #expect(repetitions.unsaid(of: "a", now: 200) == 1)
+    let repetitions = Repetitions(interval: .milliseconds(100))
+    #expect(repetitions.note("a", now: moment(0)) == 0)
+    #expect(repetitions.note("b", now: moment(1)) == 0, "something else")
+    #expect(repetitions.note("a", now: moment(50)) == nil)
+    #expect(repetitions.note("a", now: moment(99)) == nil)
+    #expect(repetitions.note("a", now: moment(100)) == 2)
+    #expect(repetitions.note("a", now: moment(199)) == nil)
+    #expect(repetitions.note("a", now: moment(200)) == 1)
   }
 
   @Test("ever-new lines take bounded memory") func newLinesTakeBoundedMemory() {
-    let repetitions = Repetitions(intervalMilliseconds: 1_000_000)
-    for number in 0..<10_000 { #expect(repetitions.unsaid(of: "\(number)", now: 0) == 0) }
-    #expect(repetitions.unsaid(of: "9999", now: 1) == nil)
-    #expect(repetitions.unsaid(of: "0", now: 1) == 0, "forgotten long since")
+    let repetitions = Repetitions(interval: .seconds(1000))
+    for number in 0..<10_000 { #expect(repetitions.note("\(number)", now: moment(0)) == 0) }
+    #expect(repetitions.note("9999", now: moment(1)) == nil)
+    #expect(repetitions.note("0", now: moment(1)) == 0, "forgotten long since")
   }
 }

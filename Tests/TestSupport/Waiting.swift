@@ -38,3 +38,9 @@ package func pause(_ span: Duration) {
   var rest = timespec()
   while nanosleep(&span, &rest) != 0, errno == EINTR { span = rest }
 }
+
+private let beginning = ContinuousClock.now
+
+/// A moment for tests that pass the time in themselves.
+/// - Parameter milliseconds: after a moment that is the same for the whole run.
+package func moment(_ milliseconds: Int) -> ContinuousClock.Instant { beginning + .milliseconds(milliseconds) }

@@ -101,7 +101,7 @@ extension Broker {
         }
       }
     }
-    #expect(producer.flush(timeoutMilliseconds: Int(bound.components.seconds) * 1_000))
+    #expect(producer.flush(timeout: bound))
     #expect(failures.withLock { $0 } == [])
   }
 
@@ -120,10 +120,10 @@ extension Broker {
   func ranges(_ topic: String) throws -> [Int32: Range<Int64>] {
     let client = try reader()
     defer { client.unsubscribeAndClose() }
-    let count = try client.partitionCount(of: topic, timeoutMilliseconds: 10_000) ?? 0
+    let count = try client.partitionCount(of: topic, timeout: .seconds(10)) ?? 0
     var ranges: [Int32: Range<Int64>] = [:]
     for partition in 0..<Int32(count) {
-      let marks = try client.watermarks(of: topic, partition: partition, timeoutMilliseconds: 10_000)
+      let marks = try client.watermarks(of: topic, partition: partition, timeout: .seconds(10))
       ranges[partition] = marks.low..<marks.high
     }
     return ranges
@@ -135,7 +135,7 @@ extension Broker {
     var found: [TestMessage] = []
     for (partition, range) in try ranges(topic).sorted(by: { $0.key < $1.key }) {
       for offset in range {
-        let read = try reader.read(topic: topic, partition: partition, offset: offset, timeoutMilliseconds: 10_000)
+        let read = try reader.read(topic: topic, partition: partition, offset: offset, timeout: .seconds(10))
         guard let message = read else { continue }
         found.append(
           TestMessage(

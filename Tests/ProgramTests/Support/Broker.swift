@@ -35,7 +35,7 @@ final class Broker: Sendable {
     settings.set("bootstrap.servers", servers)
     let client = try KafkaProducer(settings) { _ in }
     _ = try client.createTopic(
-      topic, partitions: Int32(partitions), settings: topicSettings, timeoutMilliseconds: 30_000)
+      topic, partitions: Int32(partitions), settings: topicSettings, timeout: .seconds(30))
     client.close()
   }
 
@@ -43,7 +43,7 @@ final class Broker: Sendable {
   func removeTopics() throws {
     let client = try KafkaProducer(settings()) { _ in }
     defer { client.close() }
-    for topic in [topic, topic + "-dlq"] { _ = try client.deleteTopic(topic, timeoutMilliseconds: 30_000) }
+    for topic in [topic, topic + "-dlq"] { _ = try client.deleteTopic(topic, timeout: .seconds(30)) }
   }
 
   /// A topic of a broker that another process runs.

@@ -26,7 +26,7 @@ final class ChaosBacklog {
     thread = BackgroundThread.start("backlog") { [state] in
       let topic = try? TopicContent(broker)
       var stored: [Int32: Int64] = [:]
-      while !state.stop.wait(milliseconds: 50) {
+      while !state.stop.wait(for: .milliseconds(50)) {
         guard let ends = try? topic?.ends() else { continue }
         // Rarely: each check opens the catalog in this process.
         if Self.longest(ends, stored) > Self.limit / 2 { stored = (try? Self.positions(in: catalog)) ?? stored }
@@ -45,7 +45,7 @@ final class ChaosBacklog {
     // Not created here, as SQLite would.
     guard try FileStatus.of(catalog) != nil else { return [:] }
     var positions: [Int32: Int64] = [:]
-    try Database(path: catalog, busyTimeoutMilliseconds: 100)
+    try Database(path: catalog, busyTimeout: .milliseconds(100))
       .prepare("SELECT partition, next FROM positions").each { row in
         positions[Int32(row.integer(0))] = row.integer(1)
         return true

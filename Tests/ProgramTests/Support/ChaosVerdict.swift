@@ -80,7 +80,7 @@ struct ChaosVerdict {
 
   private func catalog() throws -> [String] {
     let reserved = folder.path + "/" + TestFolder.output + "/.image-pipeline"
-    let database = try Database(path: reserved + "/catalog.sqlite", busyTimeoutMilliseconds: 1_000)
+    let database = try Database(path: reserved + "/catalog.sqlite", busyTimeout: .seconds(1))
     var faults: [String] = []
     var names: [String] = []
     var digests: [String: Digest] = [:]
@@ -119,7 +119,7 @@ struct ChaosVerdict {
 
   private func ledger() throws -> [String] {
     let path = folder.path + "/.image-pipeline/ledger.sqlite"
-    let database = try Database(path: path, busyTimeoutMilliseconds: 1_000)
+    let database = try Database(path: path, busyTimeout: .seconds(1))
     var names: [String] = []
     try database.prepare("SELECT path FROM files").each { row in
       names.append(row.text(0))

@@ -12,7 +12,7 @@ enum LocalConsumer {
   /// Stores everything and ends. Returns its log lines.
   @discardableResult
   static func storeAll(
-    in folder: TestFolder, _ broker: Broker, cluster: String = "the same", idle: Int = 300,
+    in folder: TestFolder, _ broker: Broker, cluster: String = "the same", idle: Duration = .milliseconds(300),
     _ change: (inout ConsumerSettings) -> Void = { _ in }
   ) throws -> [String] {
     let lines = LogLines()

@@ -40,7 +40,7 @@ final class TopicContent {
     for (partition, end) in ends.sorted(by: { $0.key < $1.key }) {
       while next[partition, default: 0] < end {
         let offset = next[partition, default: 0]
-        let message = try reader.read(topic: topic, partition: partition, offset: offset, timeoutMilliseconds: 10_000)
+        let message = try reader.read(topic: topic, partition: partition, offset: offset, timeout: .seconds(10))
         if let message { known.append(try Self.read(message)) }
         next[partition] = offset + 1
       }
@@ -57,7 +57,7 @@ final class TopicContent {
     (known, next) = ([], [:])
     try consumer.subscribe()
     let isRead = eventually(within: .seconds(60)) {
-      for case .message(let message) in consumer.poll(maximum: 1_000, timeoutMilliseconds: 100) {
+      for case .message(let message) in consumer.poll(maximum: 1_000, timeout: .milliseconds(100)) {
         known.append(try Self.read(message))
         next[message.partition] = message.offset + 1
       }
@@ -77,8 +77,8 @@ final class TopicContent {
   /// The number of messages that each partition ever had, including those that the embedded broker has forgotten.
   func ends() throws -> [Int32: Int64] {
     var ends: [Int32: Int64] = [:]
-    for partition in 0..<Int32(try client.partitionCount(of: topic, timeoutMilliseconds: 10_000) ?? 0) {
-      ends[partition] = try client.watermarks(of: topic, partition: partition, timeoutMilliseconds: 10_000).high
+    for partition in 0..<Int32(try client.partitionCount(of: topic, timeout: .seconds(10)) ?? 0) {
+      ends[partition] = try client.watermarks(of: topic, partition: partition, timeout: .seconds(10)).high
     }
     return ends
   }

@@ -1,4 +1,4 @@
-extension Clock {
+extension WallClock {
   /// Parses the format that `iso8601(milliseconds:)` writes.
   ///
   /// - Returns: milliseconds since 1970; nil for any other text.

@@ -2,7 +2,7 @@ import Testing
 
 @testable import Platform
 
-@Suite struct ClockParsingTests {
+@Suite struct WallClockParsingTests {
   @Test(
     "a written time is read again",
     arguments: [
@@ -10,13 +10,13 @@ import Testing
       253_402_300_799_999, 253_402_300_800_000, .max, .min, 9_007_199_254_740_993,
     ] as [Int64])
   func writtenTimeIsRead(milliseconds: Int64) {
-    #expect(Clock.milliseconds(iso8601: Clock.iso8601(milliseconds: milliseconds)) == milliseconds)
+    #expect(WallClock.milliseconds(iso8601: WallClock.iso8601(milliseconds: milliseconds)) == milliseconds)
   }
 
   @Test("every day of four centuries is read") func everyDayIsRead() {
     for day in Int64(-1)...146_100 {
       let time = day * 86_400_000 + 12_345_678
-      guard Clock.milliseconds(iso8601: Clock.iso8601(milliseconds: time)) == time else {
+      guard WallClock.milliseconds(iso8601: WallClock.iso8601(milliseconds: time)) == time else {
         Issue.record("day \(day)")
         return
       }
@@ -31,6 +31,6 @@ import Testing
       "2026-11-23T23:31:16.123+01:00", "x", "-2026-11-23T23:31:16.123Z", "99999999999999999999-11-23T23:31:16.123Z",
     ])
   func otherTextIsNoTime(text: String) {
-    #expect(Clock.milliseconds(iso8601: text) == nil)
+    #expect(WallClock.milliseconds(iso8601: text) == nil)
   }
 }

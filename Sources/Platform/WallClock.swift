@@ -1,16 +1,18 @@
 internal import CSystem
 import Glibc
 
-/// The time in whole units, without Foundation.
-package enum Clock {
-  /// Milliseconds since an arbitrary moment in the past (CLOCK_MONOTONIC), for durations. Nobody can set this clock.
-  package static var monotonicMilliseconds: Int64 { nanoseconds(CLOCK_MONOTONIC) / 1_000_000 }
-
-  /// Milliseconds since 1970, UTC (CLOCK_REALTIME), for times that people read. This clock may jump.
-  package static var wallMilliseconds: Int64 { nanoseconds(CLOCK_REALTIME) / 1_000_000 }
+/// The time of day (CLOCK_REALTIME) as people and files have it, without Foundation. This clock may jump; durations are
+/// measured with `ContinuousClock`.
+package enum WallClock {
+  /// Milliseconds since 1970, UTC.
+  package static var milliseconds: Int64 { nanoseconds / 1_000_000 }
 
   /// Nanoseconds since 1970, UTC: comparable with the times of `FileStatus`.
-  package static var wallNanoseconds: Int64 { nanoseconds(CLOCK_REALTIME) }
+  package static var nanoseconds: Int64 {
+    var time = timespec()
+    _ = clock_gettime(CLOCK_REALTIME, &time)
+    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+  }
 
   /// Whether a service such as NTP keeps the wall clock correct, as reported to the kernel; nil if the kernel does not
   /// know.
@@ -44,18 +46,6 @@ package enum Clock {
       append(number, width, to: &text)
     }
     return text + "Z"
-  }
-
-  /// Sleeps at least that long, whatever signals arrive. A sleep that must end early waits on a `StopFlag` instead.
-  package static func sleep(milliseconds: Int) {
-    var deadline = Deadline(afterMilliseconds: milliseconds).time
-    while clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, nil) == EINTR {}
-  }
-
-  private static func nanoseconds(_ clock: clockid_t) -> Int64 {
-    var time = timespec()
-    _ = clock_gettime(clock, &time)
-    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
   }
 
   private static func append(_ number: Int64, _ width: Int, to text: inout String) {
