@@ -1,6 +1,7 @@
 import Kafka
 import Output
 import Platform
+import Wire
 
 /// The states of a session, the actions that it asks for, and the answers that it gives.
 extension ConsumerSession {
@@ -66,7 +67,7 @@ extension ConsumerSession {
     /// Store it if the catalog still has these positions.
     case store(Catalog.Topic, expecting: [Int32: Catalog.Position?])
     /// Check first whether the topic still has these messages. Answer: `confirmed` or `topicRecreated`, or `failed`.
-    case confirm([Int32: Catalog.Mark])
+    case confirm([Int32: MessageMark])
     case void
   }
 

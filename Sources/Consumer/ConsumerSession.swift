@@ -1,6 +1,7 @@
 import Kafka
 import Output
 import Platform
+import Wire
 
 /// The state of a consumer: which partitions it has, up to which offsets each is read and stored, which batches are
 /// handed out, and what may be done next. It is a pure state machine: no I/O, and time comes with the events.
@@ -212,7 +213,7 @@ struct ConsumerSession<Message: SessionMessage> {
 
   /// A message to look at again: nothing else would reveal that the topic was re-created and ends at the same offset as
   /// before. To be called at intervals while `isCaughtUp`.
-  mutating func messageToLookAt(at now: Instant) -> (partition: Int32, mark: Catalog.Mark)? {
+  mutating func messageToLookAt(at now: Instant) -> (partition: Int32, mark: MessageMark)? {
     guard doubtsTopic, state == .reading else { return nil }
     return look.next(of: partitions.compactMapValues { $0.stored?.last }, at: now)
   }

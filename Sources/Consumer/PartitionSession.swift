@@ -1,5 +1,6 @@
 import Kafka
 import Output
+import Wire
 
 /// One assigned partition: where the client reads it, which of its messages are new to the catalog, and whether the topic
 /// is still the one that the catalog knows. A pure state machine.
@@ -27,7 +28,7 @@ struct PartitionSession: Equatable {
 
   enum State: Equatable {
     /// Reading starts one message early, to see that this is still the message before the position.
-    case checking(Catalog.Mark)
+    case checking(MessageMark)
     /// Every message from the expected offset on is new.
     case following
     /// Everything before this offset has been delivered.
@@ -71,9 +72,9 @@ struct PartitionSession: Equatable {
   /// The offset after the last new message.
   private var taken: Int64?
   /// When the last message arrived; before the first one, when the end was reached.
-  private var lastReceived: (mark: Catalog.Mark?, at: Instant)?
+  private var lastReceived: (mark: MessageMark?, at: Instant)?
   /// The last message before a pause in which the topic may have been re-created, until it is confirmed.
-  private(set) var doubted: Catalog.Mark?
+  private(set) var doubted: MessageMark?
   private var loss: Loss?
 
   /// The shortest pause in which a topic can be deleted, re-created, filled, and found again by the client.
@@ -121,7 +122,7 @@ struct PartitionSession: Equatable {
   // MARK: What the client delivers
 
   /// To be called for messages that arrive while the partition is placed.
-  mutating func received(_ mark: Catalog.Mark, at now: Instant) -> Delivery {
+  mutating func received(_ mark: MessageMark, at now: Instant) -> Delivery {
     defer { lastReceived = (mark, now) }
     if let last = lastReceived, now - last.at > Self.pause, doubted == nil { doubted = last.mark ?? stored?.last }
     switch state {

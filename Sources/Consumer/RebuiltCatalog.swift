@@ -3,6 +3,7 @@ import Kafka
 import Output
 import Platform
 import Telemetry
+import Wire
 
 /// Binds a catalog that `repair` rebuilt, or whose topic is read again, to the topic that its rows came from.
 ///

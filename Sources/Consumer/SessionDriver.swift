@@ -4,6 +4,7 @@ import Output
 import Platform
 import SQLite
 import Telemetry
+import Wire
 
 /// Carries out a consumer's session: reports the client's events to it, and does with the client and the catalog what
 /// the session asks for. Only the session decides what may be done, and when. Used by one thread.
@@ -253,7 +254,7 @@ final class SessionDriver {
   }
 
   /// Checks whether the topic still has this message. A message that has expired or was compacted away proves nothing.
-  private func confirm(_ partition: Int32, _ mark: Catalog.Mark) throws {
+  private func confirm(_ partition: Int32, _ mark: MessageMark) throws {
     let found = try rereader?.read(
       topic: topicName, partition: partition, offset: mark.offset, timeout: Self.patience)
     if found == nil || found?.mark == mark { session.confirmed(partition) } else { session.topicRecreated(at: .now) }

@@ -1,4 +1,5 @@
 import Output
+import Wire
 
 /// Decides when the last stored message of a partition is looked at again. The partitions take turns.
 ///
@@ -14,7 +15,7 @@ struct TopicLook {
 
   /// - Parameter marks: the last stored message of each partition.
   /// - Returns: the message to look at now; nil if none is due. The next interval begins with the next call.
-  mutating func next(of marks: [Int32: Catalog.Mark], at now: Instant) -> (partition: Int32, mark: Catalog.Mark)? {
+  mutating func next(of marks: [Int32: MessageMark], at now: Instant) -> (partition: Int32, mark: MessageMark)? {
     guard let due else {
       due = now + Self.interval
       return nil

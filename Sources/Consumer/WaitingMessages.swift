@@ -1,12 +1,13 @@
 import Kafka
 import Output
+import Wire
 
 /// The properties of a message that a session needs.
 protocol SessionMessage {
   var partition: Int32 { get }
   /// In bytes.
   var size: Int { get }
-  var mark: Catalog.Mark { get }
+  var mark: MessageMark { get }
 }
 
 extension KafkaMessage: SessionMessage {}

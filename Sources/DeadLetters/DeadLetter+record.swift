@@ -1,11 +1,9 @@
 import Messaging
 import Output
+import Wire
 
 extension DeadLetter {
-  var origin: LetterRecord.Origin {
-    LetterRecord.Origin(
-      topic: message.topic, partition: message.partition, offset: message.offset, timestamp: message.timestamp)
-  }
+  var origin: MessageOrigin { message.origin }
 
   /// The dead letter as it is sent, or written to disk.
   var record: LetterRecord {

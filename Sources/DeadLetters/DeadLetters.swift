@@ -20,7 +20,7 @@ package final class DeadLetters: DeadLetterSink {
   private var nextMaking: ContinuousClock.Instant? = .now
   /// Messages whose dead letters are safe, but which are not settled in the catalog yet. A retry, for example because
   /// the file of another dead letter cannot be written, must not send them again each time.
-  private var delivered: Set<LetterRecord.Origin> = []
+  private var delivered: Set<MessageOrigin> = []
   /// Called every now and then while dead letters wait for the broker, because the consumer must go on polling. Returns
   /// false to stop waiting.
   package var whileWaiting: () -> Bool = { true }
@@ -148,7 +148,7 @@ package final class DeadLetters: DeadLetterSink {
 
   /// Writes one file, and renames it when it is complete. It is named after the message, so each dead letter exists
   /// once.
-  private func write(_ record: LetterRecord, _ origin: LetterRecord.Origin, because reason: String) throws {
+  private func write(_ record: LetterRecord, _ origin: MessageOrigin, because reason: String) throws {
     let identity = String(record.identity(origin), radix: 16)
     // A topic's name may be as long as a file's. People get a part of it; the identity tells dead letters apart.
     let name = "\(origin.topic.prefix(100))-\(origin.partition)-\(origin.offset)-\(identity)" + LetterFile.suffix

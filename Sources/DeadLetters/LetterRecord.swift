@@ -1,6 +1,7 @@
 import Kafka
 import Messaging
 import Platform
+import Wire
 
 /// A dead letter as it is stored in a topic or on disk.
 package struct LetterRecord {
@@ -44,27 +45,18 @@ package struct LetterRecord {
     }
   }
 
-  /// The topic, partition, offset and time of the original message.
-  package struct Origin: Hashable {
-    let topic: String
-    let partition: Int32
-    let offset: Int64
-    /// In ms since 1970; nil if the message had none, or if another program created the dead letter.
-    let timestamp: Int64?
-  }
-
   /// The origin of the dead letter; nil if the headers do not name it, because another program sent the message.
-  var origin: Origin? {
+  var origin: MessageOrigin? {
     guard let topic = error("topic"), !topic.isEmpty, let partition = error("partition").flatMap({ Int32($0) }),
       let offset = error("offset").flatMap({ Int64($0) }), partition >= 0, offset >= 0
     else { return nil }
-    return Origin(
+    return MessageOrigin(
       topic: topic, partition: partition, offset: offset, timestamp: error("timestamp").flatMap { Int64($0) })
   }
 
   /// The identity of a dead letter: 128 bits that stay the same however often it was sent. Every other message has a
   /// different one, even a message at the same offset of a re-created topic, which differs in its time or its content.
-  func identity(_ origin: Origin) -> UInt128 {
+  func identity(_ origin: MessageOrigin) -> UInt128 {
     var hash = SHA256()
     func add(_ bytes: UnsafeRawBufferPointer?) {
       // The length precedes each field, so that no two lists of fields make the same bytes.

@@ -1,6 +1,6 @@
 import Platform
 import SQLite
-import Wire
+package import Wire
 
 /// What a catalog knows about messages that are to be read again, because `repair` rebuilt it and its positions are
 /// lost, or because an operator wants it (`readAgain`). A message with the stored version of an image changes nothing.
@@ -13,7 +13,7 @@ extension Catalog {
   package struct PastPartition: Equatable {
     package let partition: Int32
     /// The last message of the partition that the output knows.
-    package let last: Mark
+    package let last: MessageMark
   }
 
   /// Records a row and the image that it names. Rows are passed in the order in which they were stored.
@@ -53,7 +53,7 @@ extension Catalog {
       ORDER BY partition
       """
     ).each(.text(topic)) { row in
-      let mark = Mark(
+      let mark = MessageMark(
         offset: row.integer(1), timestamp: row.isNull(2) ? nil : row.integer(2), key: try row.digest(3))
       found.append(PastPartition(partition: Int32(clamping: row.integer(0)), last: mark))
       return true
@@ -92,7 +92,7 @@ extension Catalog {
   }
 
   /// True for an older version of an image: it already has its row, and a newer version is stored.
-  func isPast(_ name: String, _ digest: Digest, from origin: Origin, _ topic: Topic) throws -> Bool {
+  func isPast(_ name: String, _ digest: Digest, from origin: MessageOrigin, _ topic: Topic) throws -> Bool {
     // The version that is stored now is accepted: if its file is gone, the message restores it.
     guard let entry = try entry(name), entry.digest != digest else { return false }
     let time: Statement.Value = origin.timestamp.map { .integer($0) } ?? .null
@@ -106,13 +106,5 @@ extension Catalog {
       .text(name), .text(origin.topic), .integer(Int64(origin.partition)), .integer(origin.offset), .integer(topic.id),
       .integer(topic.generation), time
     ) { _ in true } ?? false
-  }
-
-  /// Where a message was read from, and its timestamp in ms since 1970.
-  package struct Origin {
-    let topic: String
-    let partition: Int32
-    let offset: Int64
-    let timestamp: Int64?
   }
 }

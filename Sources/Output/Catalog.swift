@@ -1,6 +1,6 @@
 import Platform
 import SQLite
-import Wire
+package import Wire
 
 /// The SQLite database of an output: which image is stored under each name, the message that each one came from, and
 /// the position of each partition. It is authoritative; the CSV file is derived from it.
@@ -107,14 +107,7 @@ package final class Catalog {
     /// The offset at which to continue.
     package var next: Int64
     /// The message before `next`. If the topic has another message at that offset, it is a different topic.
-    package var last: Mark?
-  }
-
-  /// What identifies a message well enough to distinguish a topic from one that was re-created under its name.
-  package struct Mark: Equatable {
-    package let offset: Int64
-    let timestamp: Int64?
-    let key: Digest
+    package var last: MessageMark?
   }
 
   package func topic(_ name: String, cluster: String) throws -> Topic {
@@ -149,7 +142,7 @@ package final class Catalog {
       "SELECT next, last_offset, last_time, last_key FROM positions WHERE topic = ? AND generation = ? AND partition = ?"
     ).first(.integer(topic.id), .integer(topic.generation), .integer(Int64(partition))) { row in
       let mark = Digest(bytes: row.blob(3)).map {
-        Mark(offset: row.integer(1), timestamp: row.isNull(2) ? nil : row.integer(2), key: $0)
+        MessageMark(offset: row.integer(1), timestamp: row.isNull(2) ? nil : row.integer(2), key: $0)
       }
       return Position(next: row.integer(0), last: mark)
     }
@@ -161,7 +154,7 @@ package final class Catalog {
     ).run(
       .integer(topic.id), .integer(topic.generation), .integer(Int64(partition)), .integer(position.next),
       position.last.map { .integer($0.offset) } ?? .null, position.last?.timestamp.map { .integer($0) } ?? .null,
-      position.last.map { .blob($0.key.bytes) } ?? .null)
+      position.last?.key.map { .blob($0.bytes) } ?? .null)
   }
 
   // MARK: Images

@@ -1,4 +1,4 @@
-package import Messaging
+import Messaging
 import Platform
 import Wire
 
@@ -129,16 +129,5 @@ extension Catalog.Entry {
   /// Whether this is the file that was stored, unaltered as far as size, modification time and inode show.
   func isStampOf(_ status: FileStatus) -> Bool {
     status.size == size && status.modified == modified && status.inode == inode
-  }
-}
-
-extension Message {
-  var origin: Catalog.Origin {
-    Catalog.Origin(topic: topic, partition: partition, offset: offset, timestamp: timestamp)
-  }
-
-  package var mark: Catalog.Mark {
-    Catalog.Mark(
-      offset: offset, timestamp: timestamp, key: SHA256.hash(key ?? UnsafeRawBufferPointer(start: nil, count: 0)))
   }
 }

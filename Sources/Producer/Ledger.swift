@@ -1,6 +1,7 @@
 import Platform
 import SQLite
 import Synchronization
+import Wire
 
 /// The record of what was sent. A file counts once the broker has acknowledged all of it and the ledger has its line.
 ///
@@ -65,7 +66,7 @@ package final class Ledger: Sendable {
   /// Records files, in one durable transaction.
   /// - Parameter marks: stored for partitions that have none. An existing mark stays, because it shows whether the
   ///   topic is still the same.
-  func record(_ lines: [(path: String, line: Line)], marks: [Int32: SentMark] = [:]) throws {
+  func record(_ lines: [(path: String, line: Line)], marks: [Int32: MessageMark] = [:]) throws {
     try writing { try $0.record(lines, marks) }
   }
 
@@ -76,10 +77,10 @@ package final class Ledger: Sendable {
   func forget() throws { try writing { try $0.forget() } }
 
   /// The mark of each partition: a message that the topic has acknowledged.
-  func marks() throws -> [Int32: SentMark] { try using(writer) { try $0.marks() } }
+  func marks() throws -> [Int32: MessageMark] { try using(writer) { try $0.marks() } }
 
   /// Replaces marks with newer ones.
-  func advance(_ marks: [Int32: SentMark]) throws { try using(writer) { try $0.advance(marks) } }
+  func advance(_ marks: [Int32: MessageMark]) throws { try using(writer) { try $0.advance(marks) } }
 
   /// Whether the topic was found to be a different one from the one that images were sent to.
   func isTopicNew() throws -> Bool { try using(writer) { try $0.isTopicNew() } }
@@ -156,7 +157,7 @@ package final class Ledger: Sendable {
 
     func checkPlace() throws { if database.hasMoved { throw LedgerError.gone(path: file) } }
 
-    func record(_ lines: [(path: String, line: Line)], _ marks: [Int32: SentMark]) throws {
+    func record(_ lines: [(path: String, line: Line)], _ marks: [Int32: MessageMark]) throws {
       try checkPlace()
       try database.transaction {
         for (path, line) in lines {
@@ -169,15 +170,16 @@ package final class Ledger: Sendable {
       }
     }
 
-    private func write(_ marks: [Int32: SentMark], _ statement: Statement) throws {
+    private func write(_ marks: [Int32: MessageMark], _ statement: Statement) throws {
       for (partition, mark) in marks {
         try statement.run(
-          .integer(scope), .integer(Int64(partition)), .integer(mark.offset), mark.time.map { .integer($0) } ?? .null,
+          .integer(scope), .integer(Int64(partition)), .integer(mark.offset),
+          mark.timestamp.map { .integer($0) } ?? .null,
           mark.key.map { .blob($0.bytes) } ?? .null)
       }
     }
 
-    func advance(_ marks: [Int32: SentMark]) throws {
+    func advance(_ marks: [Int32: MessageMark]) throws {
       try database.transaction { try write(marks, replaceMark) }
     }
 
@@ -194,12 +196,12 @@ package final class Ledger: Sendable {
       }
     }
 
-    func marks() throws -> [Int32: SentMark] {
-      var marks: [Int32: SentMark] = [:]
+    func marks() throws -> [Int32: MessageMark] {
+      var marks: [Int32: MessageMark] = [:]
       try database.prepare("SELECT partition, last, last_time, last_key FROM offsets WHERE scope = ?")
         .each(.integer(scope)) { row in
-          marks[Int32(clamping: row.integer(0))] = SentMark(
-            offset: row.integer(1), time: row.isNull(2) ? nil : row.integer(2),
+          marks[Int32(clamping: row.integer(0))] = MessageMark(
+            offset: row.integer(1), timestamp: row.isNull(2) ? nil : row.integer(2),
             key: row.isNull(3) ? nil : Digest(bytes: row.blob(3)))
           return true
         }

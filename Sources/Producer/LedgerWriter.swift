@@ -1,4 +1,5 @@
 import Platform
+import Wire
 
 /// Records many images at a time in the ledger, and moves or deletes the files of earlier ones. Runs on its own thread.
 final class LedgerWriter: Sendable {
@@ -17,7 +18,7 @@ final class LedgerWriter: Sendable {
   private let outbox: Outbox
   private let afterSent: AfterSent
   /// The last acknowledged message of each partition.
-  private let marks: @Sendable () -> [Int32: SentMark]
+  private let marks: @Sendable () -> [Int32: MessageMark]
   private let events: ProducerEvents
   private let stop: StopFlag
 
@@ -28,7 +29,8 @@ final class LedgerWriter: Sendable {
   private static let gathering = Duration.milliseconds(20)
 
   init(
-    ledger: Ledger, outbox: Outbox, afterSent: AfterSent, marks: @escaping @Sendable () -> [Int32: SentMark] = { [:] },
+    ledger: Ledger, outbox: Outbox, afterSent: AfterSent,
+    marks: @escaping @Sendable () -> [Int32: MessageMark] = { [:] },
     events: ProducerEvents, stop: StopFlag
   ) {
     self.marks = marks

@@ -1,5 +1,6 @@
 import Configuration
 import Platform
+import Wire
 
 /// What the threads of a producer share while one set of Kafka clients lasts.
 struct ProducerSession: Sendable {
@@ -19,7 +20,7 @@ struct ProducerSession: Sendable {
   ///   - marks: the last acknowledged message of each partition.
   init(
     _ settings: ProducerSettings, ledger: Ledger, budget: (any SendBudget)? = nil, events: ProducerEvents,
-    marks: @escaping @Sendable () -> [Int32: SentMark] = { [:] }
+    marks: @escaping @Sendable () -> [Int32: MessageMark] = { [:] }
   ) {
     self.settings = settings
     self.ledger = ledger

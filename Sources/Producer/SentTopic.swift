@@ -3,6 +3,7 @@ import Configuration
 import Kafka
 import Platform
 import Synchronization
+import Wire
 
 /// Checks whether the topic is still the one that images were sent to. A topic that was deleted and re-created holds
 /// nothing of what the ledger has as sent. Nothing else would show this: librdkafka before 2.4 does not know topic ids.
@@ -13,11 +14,11 @@ import Synchronization
 final class SentTopic: Sendable {
   private struct State {
     /// The marks as the ledger has them.
-    var marks: [Int32: SentMark] = [:]
+    var marks: [Int32: MessageMark] = [:]
     /// The offsets of the ledger's marks when the run began.
     var first: [Int32: Int64] = [:]
     /// The last acknowledged message of each partition in this run.
-    var last: [Int32: SentMark] = [:]
+    var last: [Int32: MessageMark] = [:]
     /// The last acknowledged offset of each partition, per client: the clients do not wait for each other.
     var order: [SendingClients.Way: [Int32: Int64]] = [:]
     var isNew = false
@@ -55,14 +56,14 @@ final class SentTopic: Sendable {
   }
 
   /// The marks to record with the next lines of the ledger.
-  var last: [Int32: SentMark] { state.withLock { $0.last } }
+  var last: [Int32: MessageMark] { state.withLock { $0.last } }
 
   /// A message is in the topic. Called on the client's thread. For each partition, the messages of one client arrive in
   /// order.
   func acknowledged(_ report: DeliveryReport, key: String, by way: SendingClients.Way = .main) {
     guard canBeMadeAnew, report.offset >= 0 else { return }
     let digest = Array(key.utf8).withUnsafeBytes { SHA256.hash($0) }
-    let mark = SentMark(offset: report.offset, time: report.timestamp, key: digest)
+    let mark = MessageMark(offset: report.offset, timestamp: report.timestamp, key: digest)
     let before = state.withLock { state in
       let before = state.order[way]?[report.partition] ?? state.first[report.partition]
       state.order[way, default: [:]][report.partition] = mark.offset
@@ -146,7 +147,7 @@ final class SentTopic: Sendable {
 
   /// Whether the topic still has the message of a mark. Also true if nobody can tell: the message was compacted away,
   /// this user may not read, or the ledger is an old one.
-  private func isThere(_ mark: SentMark, _ partition: Int32, _ deadline: Deadline) throws -> Bool {
+  private func isThere(_ mark: MessageMark, _ partition: Int32, _ deadline: Deadline) throws -> Bool {
     guard let key = mark.key else { return true }
     do {
       let message = try rereader.withLock {
@@ -155,7 +156,8 @@ final class SentTopic: Sendable {
           timeout: min(Self.patience, deadline.remaining))
       }
       guard let message else { return true }
-      return (mark.time == nil || message.timestamp == mark.time) && message.key.map { SHA256.hash($0) } == key
+      return (mark.timestamp == nil || message.timestamp == mark.timestamp)
+        && message.key.map { SHA256.hash($0) } == key
     } catch let error as KafkaError where error.isAuthorization {
       return true
     }

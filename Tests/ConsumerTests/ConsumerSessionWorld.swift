@@ -4,6 +4,7 @@ import Testing
 @testable import Consumer
 @testable import Kafka
 @testable import Output
+@testable import Wire
 
 /// A message of the model's topic. The incarnation tells topics apart that had the same name.
 struct WorldMessage: SessionMessage, Equatable {
@@ -14,8 +15,8 @@ struct WorldMessage: SessionMessage, Equatable {
   var assignment = 0
 
   var size: Int { 1 }
-  var mark: Catalog.Mark {
-    Catalog.Mark(offset: offset, timestamp: nil, key: digest(of: "\(incarnation) \(partition) \(offset)"))
+  var mark: MessageMark {
+    MessageMark(offset: offset, timestamp: nil, key: digest(of: "\(incarnation) \(partition) \(offset)"))
   }
 }
 

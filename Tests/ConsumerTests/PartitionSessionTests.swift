@@ -3,14 +3,15 @@ import Testing
 
 @testable import Consumer
 @testable import Output
+@testable import Wire
 
 /// What one partition makes of what the client delivers.
 @Suite("One assigned partition") struct PartitionSessionTests {
   private let now = ContinuousClock.now
 
   /// The message at an offset, as the topic had it at first, or as the one that was re-created under its name has it.
-  private func mark(_ offset: Int64, recreated: Bool = false) -> Catalog.Mark {
-    Catalog.Mark(offset: offset, timestamp: 1_000 + offset, key: digest(of: "\(recreated) \(offset)"))
+  private func mark(_ offset: Int64, recreated: Bool = false) -> MessageMark {
+    MessageMark(offset: offset, timestamp: 1_000 + offset, key: digest(of: "\(recreated) \(offset)"))
   }
 
   private func position(_ next: Int64) -> Catalog.Position { Catalog.Position(next: next, last: mark(next - 1)) }
@@ -86,7 +87,7 @@ import Testing
     #expect(key.received(mark(9, recreated: true), at: now) == .otherTopic)
     var time = session(position(10))
     #expect(
-      time.received(Catalog.Mark(offset: 9, timestamp: nil, key: mark(9).key), at: now) == .otherTopic)
+      time.received(MessageMark(offset: 9, timestamp: nil, key: mark(9).key), at: now) == .otherTopic)
   }
 
   @Test("a topic that ends before the position is another topic") func earlyEnd() {

@@ -4,6 +4,7 @@ import Testing
 @testable import Consumer
 @testable import Kafka
 @testable import Output
+@testable import Wire
 
 /// What `SessionDriver` and `BatchPipeline` do, on the models.
 extension SessionWalk {
@@ -180,7 +181,7 @@ extension SessionWalk {
     return true
   }
 
-  mutating func confirm(_ partition: Int32, _ mark: Catalog.Mark) {
+  mutating func confirm(_ partition: Int32, _ mark: MessageMark) {
     let found = topic.logs[partition]!.message(at: mark.offset)
     if found == nil || found?.mark == mark { session.confirmed(partition) } else { session.topicRecreated(at: now) }
   }

@@ -5,6 +5,7 @@ import Testing
 @testable import Kafka
 @testable import Messaging
 @testable import Platform
+@testable import Wire
 
 /// Dead letters on disk come back byte for byte.
 @Suite struct LetterFileTests {
@@ -128,14 +129,14 @@ import Testing
     MessageHeader(name: "__connect.errors." + name, value: Array(value.utf8))
   }
 
-  private func origin(_ headers: [MessageHeader]) -> LetterRecord.Origin? { letter(nil, nil, headers).record.origin }
+  private func origin(_ headers: [MessageHeader]) -> MessageOrigin? { letter(nil, nil, headers).record.origin }
 
   @Test("a dead letter's origin is in its last headers") func originIsInLastHeaders() {
     let headers = [error("topic", "t"), error("partition", "2"), error("offset", "41")]
-    #expect(origin(headers) == LetterRecord.Origin(topic: "t", partition: 2, offset: 41, timestamp: nil))
+    #expect(origin(headers) == MessageOrigin(topic: "t", partition: 2, offset: 41, timestamp: nil))
     #expect(
       origin(headers + [error("timestamp", "7"), error("offset", "42")])
-        == LetterRecord.Origin(topic: "t", partition: 2, offset: 42, timestamp: 7))
+        == MessageOrigin(topic: "t", partition: 2, offset: 42, timestamp: 7))
   }
 
   @Test(
@@ -152,7 +153,7 @@ import Testing
   }
 
   @Test("a dead letter's identity does not depend on resending or reason") func letterIdentityIsStable() throws {
-    let place = LetterRecord.Origin(topic: "t", partition: 0, offset: 1, timestamp: 5)
+    let place = MessageOrigin(topic: "t", partition: 0, offset: 1, timestamp: 5)
     let own = [MessageHeader(name: "own", value: [1])]
     let first = letter([1], [2], own + [error("exception.message", "one")]).record.identity(place)
     #expect(letter([1], [2], own + [error("exception.message", "two")]).record.identity(place) == first)

@@ -2,6 +2,7 @@ import TestSupport
 import Testing
 
 @testable import Output
+@testable import Wire
 
 /// A repaired catalog's knowledge of the messages behind its rows.
 @Suite struct CatalogPastTests {
@@ -25,7 +26,7 @@ import Testing
     _ name: String, _ content: String, _ partition: Int32, _ offset: Int64, _ time: Int64?, _ name2: String = "t",
     _ other: Catalog.Topic? = nil
   ) throws -> Bool {
-    let origin = Catalog.Origin(topic: name2, partition: partition, offset: offset, timestamp: time)
+    let origin = MessageOrigin(topic: name2, partition: partition, offset: offset, timestamp: time)
     return try catalog.isPast(name, digest(of: content), from: origin, other ?? topic)
   }
 
@@ -121,7 +122,7 @@ import Testing
     try catalog.transaction {
       try catalog.append(row)
       try catalog.set(.init(digest: row.digest, size: row.size, modified: 0, inode: 0), name: name)
-      let mark = Catalog.Mark(offset: offset, timestamp: nil, key: digest(of: name))
+      let mark = MessageMark(offset: offset, timestamp: nil, key: digest(of: name))
       try catalog.set(.init(next: offset + 1, last: mark), topic, partition: partition)
     }
   }
@@ -152,7 +153,7 @@ import Testing
     try readAgain()
     try bind()
     // The position so far.
-    let mark = Catalog.Mark(offset: 2, timestamp: nil, key: digest(of: "x"))
+    let mark = MessageMark(offset: 2, timestamp: nil, key: digest(of: "x"))
     try catalog.transaction { try catalog.set(.init(next: 3, last: mark), topic, partition: 0) }
     try readAgain()
     #expect(try catalog.unboundPast("t").map(\.last.offset) == [9])
@@ -165,7 +166,7 @@ import Testing
     try catalog.advance(topic)
     let now = try catalog.topic("t", cluster: "c")
     try catalog.transaction {
-      let mark = Catalog.Mark(offset: 8, timestamp: nil, key: digest(of: "a"))
+      let mark = MessageMark(offset: 8, timestamp: nil, key: digest(of: "a"))
       try catalog.set(.init(next: 9, last: mark), now, partition: 0)
     }
     try catalog.readAgain("t", now) { String($0.dropFirst(4)) }

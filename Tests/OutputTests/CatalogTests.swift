@@ -15,8 +15,8 @@ import Testing
 
   private func second() throws -> Catalog { try Catalog(in: scratch.makeFolder("reserved"), exclusive: false) }
 
-  private func mark(_ offset: Int64, _ timestamp: Int64? = 5) -> Catalog.Mark {
-    Catalog.Mark(offset: offset, timestamp: timestamp, key: digest(of: "key"))
+  private func mark(_ offset: Int64, _ timestamp: Int64? = 5) -> MessageMark {
+    MessageMark(offset: offset, timestamp: timestamp, key: digest(of: "key"))
   }
 
   @Test("a catalog's identity is created once") func identityIsCreatedOnce() throws {

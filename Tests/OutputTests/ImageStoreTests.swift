@@ -36,7 +36,7 @@ import Testing
   }
 
   private func position(_ next: Int64) -> Catalog.Position {
-    Catalog.Position(next: next, last: Catalog.Mark(offset: next - 1, timestamp: 5, key: digest(of: "key")))
+    Catalog.Position(next: next, last: MessageMark(offset: next - 1, timestamp: 5, key: digest(of: "key")))
   }
 
   @Test("a new output has its folders and the CSV header") func newOutputHasFoldersAndHeader() throws {
@@ -61,7 +61,7 @@ import Testing
     #expect(isFenced(try store.store(batch([0: position(7)])) { true }))
     #expect(isFenced(try store.store(batch([1: nil, 0: position(9)])) { true }))
     // The same offset after another message.
-    let other = Catalog.Mark(offset: 7, timestamp: 5, key: digest(of: "other"))
+    let other = MessageMark(offset: 7, timestamp: 5, key: digest(of: "other"))
     #expect(isFenced(try store.store(batch([0: Catalog.Position(next: 8, last: other)])) { true }))
   }
 

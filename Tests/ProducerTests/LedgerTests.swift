@@ -3,6 +3,7 @@ import Testing
 
 @testable import Producer
 @testable import SQLite
+@testable import Wire
 
 @Suite struct LedgerTests {
   private let scratch: TestFolder
@@ -22,8 +23,9 @@ import Testing
       stamp: FileStamp(size: text.utf8.count, modified: .max, changed: .max, inode: .max), digest: digest(of: text))
   }
 
-  private func mark(_ offset: Int64) -> SentMark {
-    SentMark(offset: offset, time: offset == 5 ? nil : 1_700_000_000_000 + offset, key: digest(of: "key \(offset)"))
+  private func mark(_ offset: Int64) -> MessageMark {
+    MessageMark(
+      offset: offset, timestamp: offset == 5 ? nil : 1_700_000_000_000 + offset, key: digest(of: "key \(offset)"))
   }
 
   @Test("an entry comes back as it was recorded") func entryComesBack() throws {
@@ -146,7 +148,7 @@ import Testing
       let line = try #require(try ledger.line("a.jpg"))
       #expect(line.digest == known.digest && line.stamp.changed == 0)
       #expect(line.stamp.size == known.stamp.size && line.stamp.inode == known.stamp.inode)
-      #expect(try ledger.marks() == [0: SentMark(offset: 41, time: nil, key: nil)])
+      #expect(try ledger.marks() == [0: MessageMark(offset: 41, timestamp: nil, key: nil)])
       #expect(try !ledger.isTopicNew())
     }
     let ledger = try Ledger(in: scratch / "old", cluster: "c", topic: "t", input: "/images")

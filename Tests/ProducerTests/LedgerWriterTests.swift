@@ -6,13 +6,14 @@ import Testing
 @testable import Platform
 @testable import Producer
 @testable import SQLite
+@testable import Wire
 
 /// From the broker's acknowledgement to the file's move or deletion.
 @Suite struct LedgerWriterTests {
   private let scratch: TestFolder
   private let outbox = Outbox()
   private let lines = LogLines()
-  private let mark = SentMark(offset: 9, time: 1, key: nil)
+  private let mark = MessageMark(offset: 9, timestamp: 1, key: nil)
 
   init() throws {
     scratch = TestFolder()

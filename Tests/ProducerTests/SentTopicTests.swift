@@ -5,6 +5,7 @@ import Testing
 @testable import Configuration
 @testable import Kafka
 @testable import Producer
+@testable import Wire
 
 /// The ledger's marks compared with the topic. Instead of deleting a topic, the ledger records messages that were never
 /// in it.
@@ -82,7 +83,7 @@ import Testing
   @Test("a topic that ends before an acknowledged message is another") func shorterTopicIsAnother() throws {
     defer { end() }
     try send(1...3)
-    try ledger.record([], marks: [0: SentMark(offset: 3, time: nil, key: nil)])
+    try ledger.record([], marks: [0: MessageMark(offset: 3, timestamp: nil, key: nil)])
     #expect(try compare().count == 1)
     #expect(try ledger.isTopicNew())
     // Whatever the topic holds.
@@ -97,21 +98,21 @@ import Testing
     defer { end() }
     try send(1...3)
     let mark = try #require(sentTopic.last[0])
-    let other = SentMark(
-      offset: 2, time: isKeyAnother ? mark.time : 1, key: isKeyAnother ? digest(of: "other") : mark.key)
+    let other = MessageMark(
+      offset: 2, timestamp: isKeyAnother ? mark.timestamp : 1, key: isKeyAnother ? digest(of: "other") : mark.key)
     try ledger.record([], marks: [0: other])
     #expect(try compare().count == 1)
   }
 
   @Test("a topic with fewer partitions is another") func fewerPartitionsMeanAnother() throws {
     defer { end() }
-    try ledger.record([], marks: [7: SentMark(offset: 0, time: nil, key: nil)])
+    try ledger.record([], marks: [7: MessageMark(offset: 0, timestamp: nil, key: nil)])
     #expect(try compare().count == 1)
   }
 
   @Test("an offset that goes back means another topic") func lowerOffsetMeansAnother() throws {
     defer { end() }
-    try ledger.record([], marks: [0: SentMark(offset: 0, time: nil, key: nil)])
+    try ledger.record([], marks: [0: MessageMark(offset: 0, timestamp: nil, key: nil)])
     try send(1...1, partition: 1)
     // As if nobody had checked since.
     try sentTopic.compare(within: .zero)
@@ -125,7 +126,7 @@ import Testing
   @Test("messages sent to a re-created topic do not hide its re-creation") func newMessagesDoNotHideIt() throws {
     defer { end() }
     try send(1...3)
-    try ledger.record([], marks: [0: SentMark(offset: 1, time: 1, key: digest(of: "gone"))])
+    try ledger.record([], marks: [0: MessageMark(offset: 1, timestamp: 1, key: digest(of: "gone"))])
     // Nobody has checked.
     try sentTopic.compare(within: .zero)
     try send(4...6)
