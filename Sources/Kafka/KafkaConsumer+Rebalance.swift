@@ -8,19 +8,19 @@ extension KafkaConsumer {
   ) {
     let partitions = PartitionList.elements(of: list).map(\.partition)
     switch code {
-    case RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS: settle(assign(partitions, list, client), "assignment")
+    case RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS: report(assign(partitions, list, client))
     case RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS:
       revoked(partitions, lost: rd_kafka_assignment_lost(client) != 0)
       // The library remembers a pause beyond the assignment, and `resumeAll` reaches only the partitions assigned by
       // then.
       if isPaused { rd_kafka_resume_partitions(client, list) }
-      settle(remove(client, list), "revocation")
+      report(remove(client, list))
     default:
       // The library asks to be brought to a known state.
       let all = PartitionList(topic, assigned.sorted())
       if isPaused { rd_kafka_resume_partitions(client, all.pointer) }
       revoked(assigned.sorted(), lost: true)
-      settle(replace(client, nil), "rebalance")
+      report(replace(client, nil))
       batch.append(.failure(KafkaError(code, place(topic))))
     }
     wake()
@@ -73,9 +73,8 @@ extension KafkaConsumer {
     onRevoked?(partitions, lost)
   }
 
-  private func settle(_ error: KafkaError?, _ what: String) {
-    guard let error else { return }
-    batch.append(.failure(error))
+  private func report(_ error: KafkaError?) {
+    if let error { batch.append(.failure(error)) }
   }
 
   /// A cooperative assignor moves single partitions; an eager one moves all of them.

@@ -8,7 +8,7 @@ internal import CBase64
 public enum Base64 {
   /// The instructions to use. All of them give the same bytes.
   public enum Path: CaseIterable, Sendable {
-    case portable, neon, avx2, avx512
+    case portable, neon, avx2
 
     /// Whether this processor has the instructions.
     public var isAvailable: Bool { cbase64_can(native) == 1 }
@@ -21,7 +21,6 @@ public enum Base64 {
       case .portable: cbase64_portable
       case .neon: cbase64_neon
       case .avx2: cbase64_avx2
-      case .avx512: cbase64_avx512
       }
     }
   }

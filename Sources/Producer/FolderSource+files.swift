@@ -51,7 +51,7 @@ extension FolderSource {
     }
     switch cause {
     case .closed, .movedIn: try takeClosed(path, status, cause)
-    case .finished: try takeFinished(path, status)
+    case .finished: try takeFinished(path)
     case .unfinished(let reason, let tries): postpone(path, status, reason, tries: tries, isSent: false)
     case .unsettled(let reason, let looks): postpone(path, status, reason, tries: looks, isSent: true)
     case .scan, .due, .again: try takeSettled(path, status, cause, kind)
@@ -64,10 +64,10 @@ extension FolderSource {
     let now = ContinuousClock.now
     let isFirst = writers.closed(path, now: now)
     guard isFirst || cause == .movedIn else { return settling.wait(path, status, since: now, isClosed: true) }
-    try takeFinished(path, status)
+    try takeFinished(path)
   }
 
-  private func takeFinished(_ path: String, _ status: FileStatus) throws {
+  private func takeFinished(_ path: String) throws {
     settling.forget(path)
     // The claim comes before the ledger is read. In the other order: 1. the line is read; 2. the version in flight gets
     // to the ledger and its claim ends; 3. this claim succeeds, with an outdated line.

@@ -5,7 +5,6 @@ int cbase64_can(cbase64_path path) {
     case cbase64_portable: return 1;
 #if defined(__x86_64__)
     case cbase64_avx2: return __builtin_cpu_supports("avx2") != 0;
-    case cbase64_avx512: return __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bw");
 #elif defined(__aarch64__)
     case cbase64_neon: return 1;  // Part of the architecture.
 #endif
@@ -17,7 +16,6 @@ size_t cbase64_encode(cbase64_path path, const uint8_t *source, size_t size, uin
   switch (path) {
 #if defined(__x86_64__)
     case cbase64_avx2: return encode_avx2(source, size, target);
-    case cbase64_avx512: return encode_avx512(source, size, target);
 #elif defined(__aarch64__)
     case cbase64_neon: return encode_neon(source, size, target);
 #endif
@@ -29,7 +27,6 @@ size_t cbase64_decode(cbase64_path path, const uint8_t *source, size_t size, uin
   switch (path) {
 #if defined(__x86_64__)
     case cbase64_avx2: return decode_avx2(source, size, target);
-    case cbase64_avx512: return decode_avx512(source, size, target);
 #elif defined(__aarch64__)
     case cbase64_neon: return decode_neon(source, size, target);
 #endif

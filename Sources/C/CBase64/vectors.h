@@ -5,7 +5,5 @@
 // and write beyond them, within the buffers that the caller has described.
 size_t encode_avx2(const uint8_t *source, size_t size, uint8_t *target);
 size_t decode_avx2(const uint8_t *source, size_t size, uint8_t *target);
-size_t encode_avx512(const uint8_t *source, size_t size, uint8_t *target);
-size_t decode_avx512(const uint8_t *source, size_t size, uint8_t *target);
 size_t encode_neon(const uint8_t *source, size_t size, uint8_t *target);
 size_t decode_neon(const uint8_t *source, size_t size, uint8_t *target);

@@ -10,7 +10,6 @@ typedef enum {
   cbase64_portable = 0,
   cbase64_neon = 1,
   cbase64_avx2 = 2,
-  cbase64_avx512 = 3,  // VBMI
 } cbase64_path;
 
 // 1 if this processor has what the path needs.
