@@ -40,7 +40,7 @@ let package = Package(
     layer("Messaging"),
     // Files, threads, time, processes.
     layer("Platform", ["CBase64", "CCrypto", "CSystem"]),
-    layer("SQLite", ["CSQLite"]),
+    layer("SQLite", ["CSQLite", "Platform"]),
     // The Kafka client, knowing nothing of images.
     layer("Kafka", ["Crdkafka", "Messaging", "Platform"]),
     // Log, metrics, health, progress, the HTTP server.

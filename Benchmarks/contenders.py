@@ -91,8 +91,8 @@ class PipelineConsumer(Pipeline):
             for line in lines:
                 if line.startswith("{"):
                     said = json.loads(line)
-                    times.setdefault(said["message"], datetime.fromisoformat(said["time"].replace("Z", "+00:00")).timestamp())
-        return times["partitions assigned"] - times["storing"]
+                    times.setdefault(said["event"], datetime.fromisoformat(said["time"].replace("Z", "+00:00")).timestamp())
+        return times["partitions_assigned"] - times["consumer_started"]
 
 
 class BinaryConsumer(PipelineConsumer):

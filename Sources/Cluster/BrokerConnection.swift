@@ -64,7 +64,7 @@ package struct BrokerConnection {
       guard error.isInvalidRequest, !(waitsForBrokers && error.isTooFewBrokers) else { throw error }
       throw TopicRefusal(topic: topic, wanted: wanted, name: error.name, reason: error.reason)
     }
-    if isNew { log.info("topic created", ["topic": .string(topic)]) }
+    if isNew { log.info(event: "topic_created", "topic created", ["topic": .string(topic)]) }
   }
 
   /// Logs if the topic keeps only the last message of each key, if it differs from what would be created, and if it
@@ -78,16 +78,20 @@ package struct BrokerConnection {
     else { return }
     let differences = wanted.differences(partitions: count, settings: settings)
     if !differences.isEmpty {
-      log.info("the topic stays as it is: \(differences.joined(separator: ", "))", ["topic": .string(topic)])
+      log.info(
+        event: "topic_differs",
+        "the topic exists with other settings and stays as it is: \(differences.joined(separator: ", "))",
+        ["topic": .string(topic)])
     }
     if let sending, let limit = settings["max.message.bytes"].flatMap({ Int($0) }),
       let problem = Self.sizeProblem(topic, limit: limit, sending)
     {
-      log.warning(problem, ["topic": .string(topic), "max.message.bytes": .of(limit)])
+      log.warning(event: "topic_size_limited", problem, ["topic": .string(topic), "max.message.bytes": .of(limit)])
     }
     guard let policy = settings["cleanup.policy"], policy.contains("compact") else { return }
     log.warning(
-      "the topic is compacted: of an image that travels as several messages, which share its key, the broker removes all but "
+      event: "topic_compacted",
+      "the topic is compacted: an image in segments has several messages with the same key, and the broker removes all but "
         + "the last. Set it to cleanup.policy=delete (kafka-configs --alter --entity-type topics --entity-name \(topic) "
         + "--add-config cleanup.policy=delete)", ["topic": .string(topic), "cleanup.policy": .string(policy)])
   }
@@ -133,7 +137,8 @@ package struct BrokerConnection {
         }
         if now >= nextWord {
           nextWord = now + .seconds(10)
-          log.warning("waiting for Kafka at \(servers): \(reason)")
+          log.warning(
+            event: "broker_awaited", "waiting for Kafka at \(servers): \(reason)", ["error": .name(of: error)])
         }
         _ = stop.wait(for: .milliseconds(500))
       }

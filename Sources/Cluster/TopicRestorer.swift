@@ -61,8 +61,8 @@ package struct TopicRestorer {
       connection.health.trouble(.topic, reason)
       if reports.note(reason) != nil {
         connection.log.warning(
-          "the topic is missing, and looking for it or creating it fails: \(reason)",
-          ["event": "topic_missing", "topic": .string(topic), "retry_ms": .of(delay.inMilliseconds)])
+          event: "topic_missing", "the topic is missing, and finding or creating it fails: \(reason)",
+          ["topic": .string(topic), "retry_ms": .of(delay.inMilliseconds)])
       }
       return false
     }

@@ -158,7 +158,8 @@ final class BatchPipeline {
       switch outcome {
       case .givenUp: return false
       case .fenced:
-        log.info("another consumer has stored some of these messages: going on where it is")
+        log.info(
+          event: "batch_fenced", "another consumer has stored some of these messages; continuing at its position")
         return false
       case .stored(let stored):
         note(stored, since: begun)

@@ -21,7 +21,7 @@ struct ClientReports {
     if isWaiting { health.trouble(.partitions, KafkaErrorFix.described(error)) }
     guard let unsaid = repetitions.note(error.name + error.context) else { return }
     log.warning(
-      "the Kafka client reports: \(KafkaErrorFix.described(error))",
-      unsaid > 0 ? ["others_before": .of(unsaid)] : [:])
+      event: "kafka_error", "the Kafka client reports: \(KafkaErrorFix.described(error))",
+      ["error": .name(of: error), "others_before": .of(unsaid)])
   }
 }

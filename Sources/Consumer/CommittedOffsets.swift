@@ -29,12 +29,12 @@ enum CommittedOffsets {
     let used = ignored.map { ($0.key, positions[$0.key]?.next) }
     let skips = zip(ignored, used).allSatisfy { $0.value.offset > $1.1 ?? 0 }
     log.warning(
+      event: "offsets_ignored",
       "the group's committed offsets were set by another client and are not used; the output continues at its own positions. "
         + (skips
           ? "The messages between them are stored, not skipped"
           : "To read the whole topic again: image-pipeline consumer --from-beginning"),
       [
-        "event": "offsets_ignored",
         "committed": .string(listed(ignored.map { "\($0.key):\($0.value.offset)" })),
         "used": .string(listed(used.map { "\($0.0):\($0.1.map { String($0) } ?? "beginning")" })),
       ])

@@ -1,3 +1,4 @@
+import Cluster
 import Kafka
 import Output
 package import Platform
@@ -67,7 +68,8 @@ package final class ConsumerEvents: Sendable {
     counts.withLock { $0.waiting = waiting }
   }
 
-  func assigned() {
+  func assigned(_ partitions: [Int32]) {
+    log.info(event: "partitions_assigned", "partitions assigned", ["partitions": .string(partitions.listed)])
     ready.set()
     health.well(.partitions)
     changeFetching { $0 = FetchTroubles() }
@@ -82,14 +84,15 @@ package final class ConsumerEvents: Sendable {
     }
     if strangers.isEmpty {
       if before > 0 {
-        log.info("the group has no members of other outputs or clients any more", ["event": "group_own"])
+        log.info(event: "group_own", "the group has no members of other outputs or clients any more")
       }
       return
     }
     log.warning(
+      event: "group_shared",
       "the group has members that do not store into this output, and images that they receive are missing here; give this "
         + "output a CONSUMER_GROUP of its own, or stop them",
-      ["event": "group_shared", "members": .string(GroupStranger.listed(strangers))])
+      ["members": .string(GroupStranger.listed(strangers))])
   }
 
   /// - Parameters:
@@ -99,16 +102,42 @@ package final class ConsumerEvents: Sendable {
     counts.withLock { $0.fenced += 1 }
     guard isRepeated else { return }
     log.error(
+      event: "output_copied",
       "another consumer has this output's identity in the group, so each shuts the other out: a copy of this output is in use. "
         + "Set another CONSUMER_GROUP for the copy, or stop one of the two; joining again",
       [
-        "event": "output_copied", "output": .string(output.path), "output_id": .string(output.id),
+        "output": .string(output.path), "output_id": .string(output.id),
         "host": .string(holder?.host ?? "unknown"), "client": .string(holder?.clientID ?? "unknown"),
         "retry_ms": .of(delay.inMilliseconds),
       ])
   }
 
-  func revoked() { health.trouble(.partitions, "none at the moment: the group is being arranged anew") }
+  func revoked(_ partitions: [Int32]) {
+    health.trouble(.partitions, "none at the moment: the group is rebalancing")
+    guard !partitions.isEmpty else { return }
+    log.info(event: "partitions_revoked", "partitions revoked", ["partitions": .string(partitions.listed)])
+  }
+
+  func topicIsNew(_ topic: String) {
+    log.warning(
+      event: "topic_recreated",
+      "the topic was re-created: it does not hold the messages stored from it; reading from its beginning",
+      ["topic": .string(topic)])
+  }
+
+  func seekFailed(_ partition: Int32, _ error: any Error) {
+    log.warning(
+      event: "seek_failed",
+      "setting a partition's offset failed; it is tried again: \(KafkaErrorFix.described(error))",
+      ["partition": .of(partition), "error": .name(of: error)])
+  }
+
+  func commitFailed(_ error: any Error) {
+    log.warning(
+      event: "commit_failed",
+      "committing the group's offsets failed, which affects monitoring only: \(KafkaErrorFix.described(error))",
+      ["error": .name(of: error)])
+  }
 
   /// - Parameter since: when the batch was handed out, or, for the rest of a batch, when its first part was stored.
   func stored(_ stored: ImageStore.Stored, since: ContinuousClock.Instant) {
@@ -131,20 +160,24 @@ package final class ConsumerEvents: Sendable {
     }
     sameNames.replaced(stored.replaced, total: counts.replaced)
     sameNames.keptBoth(stored.keptBoth, total: counts.keptBoth)
-    for image in stored.images { log.debug("stored", ["image": .string(image.name), "bytes": .of(image.bytes)]) }
+    for image in stored.images {
+      log.debug(event: "image_stored", "stored", ["image": .string(image.name), "bytes": .of(image.bytes)])
+    }
   }
 
   func storingFailed(_ error: any Error, retryIn delay: Duration) {
     health.trouble(.output, "\(error)")
     counts.withLock { $0.failedBatches += 1 }
     log.error(
-      "a batch could not be stored, and nothing of it is lost: \(error)", ["retry_ms": .of(delay.inMilliseconds)])
+      event: "batch_failed", "storing a batch failed; nothing is lost, it is tried again: \(error)",
+      ["error": .name(of: error), "retry_ms": .of(delay.inMilliseconds)])
   }
 
   func readingPositionsFailed(_ error: any Error, retryIn delay: Duration) {
     health.trouble(.catalog, "\(error)")
     log.error(
-      "the catalog's positions cannot be had, and nothing is lost: \(error)", ["retry_ms": .of(delay.inMilliseconds)])
+      event: "positions_unreadable", "reading the catalog's positions failed; it is tried again: \(error)",
+      ["error": .name(of: error), "retry_ms": .of(delay.inMilliseconds)])
   }
 
   func catalogIsWell() { health.well(.catalog) }
@@ -153,14 +186,16 @@ package final class ConsumerEvents: Sendable {
     switch loss {
     case .neverSeen(let count):
       log.info(
-        "the first \(count) messages of a partition are not in the topic any more, and cannot be read",
+        event: "beginning_removed",
+        "the first \(count) messages of a partition are no longer in the topic and cannot be stored",
         ["partition": .of(partition), "first_offset": .of(count)])
     case .gap(let offsets):
       log.error(
-        "messages were removed from the topic before they were stored: \(offsets.count)",
+        event: "messages_lost", "\(offsets.count) messages were removed from the topic before they were stored",
         [
-          "partition": .of(partition), "from": .of(offsets.lowerBound), "to": .of(offsets.upperBound - 1),
-          "cure": "give the topic a longer retention.ms or larger retention.bytes",
+          "messages": .of(offsets.count), "partition": .of(partition), "from": .of(offsets.lowerBound),
+          "to": .of(offsets.upperBound - 1),
+          "fix": "give the topic a longer retention.ms or larger retention.bytes",
         ])
     }
   }
@@ -196,8 +231,8 @@ package final class ConsumerEvents: Sendable {
   func expiringFailed(_ error: any Error, retryIn delay: Duration) {
     health.trouble(.segments, "\(error)")
     log.error(
-      "segments that wait for too long could not be made dead letters: \(error)",
-      ["retry_ms": .of(delay.inMilliseconds)])
+      event: "expiry_failed", "turning the segments of an incomplete image into dead letters failed: \(error)",
+      ["error": .name(of: error), "retry_ms": .of(delay.inMilliseconds)])
   }
 
   func expiringIsWell() { health.well(.segments) }
@@ -205,7 +240,7 @@ package final class ConsumerEvents: Sendable {
   func expired(_ image: ImageStore.Expired) {
     counts.withLock { $0.letters += image.letters }
     log.warning(
-      "an image's segments did not all come: they are dead letters now",
+      event: "image_incomplete", "an image's segments did not all arrive; those that did are dead letters now",
       [
         "image": .string(image.name), "came": .of(image.parts), "of": .of(image.count), "letters": .of(image.letters),
         "gone_offsets": .string(image.gone.map { String($0) }.joined(separator: ",")),

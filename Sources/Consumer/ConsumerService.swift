@@ -51,11 +51,14 @@ package final class ConsumerService: Sendable {
       do { return try join(store, isFirst: isFirst, &instance) } catch {
         let isFenced = (error as? KafkaError).map { $0.isFatal && $0.isFenced } ?? false
         guard isFenced || error is NoPlace || error is ClusterChanged else { throw error }
-        log.warning(
-          error is ClusterChanged
-            ? "\(error): joining there"
-            : "the group has shut this consumer out; joining again: \(KafkaErrorFix.described(error))",
-          ["event": error is ClusterChanged ? "cluster_changed" : "shut_out"])
+        if error is ClusterChanged {
+          log.warning(event: "cluster_changed", "\(error); joining the group there")
+        } else {
+          log.warning(
+            event: "shut_out",
+            "the group has shut this consumer out; joining again: \(KafkaErrorFix.described(error))",
+            ["error": .name(of: error)])
+        }
         var delay = FenceWatch.firstDelay
         if isFenced {
           let fence = fences.fenced(at: ContinuousClock.now)
@@ -93,7 +96,7 @@ package final class ConsumerService: Sendable {
     let consumer = try KafkaConsumer(kafka, topic: settings.topic)
     defer { consumer.unsubscribeAndClose() }
     log.info(
-      "storing",
+      event: "consumer_started", "storing",
       [
         "topic": .string(settings.topic), "group": .string(kafka.values["group.id"] ?? ""),
         "output": .string(store.output.path), "csv": .string(settings.csvPath), "slot": .of(store.slot.number),
@@ -118,8 +121,8 @@ package final class ConsumerService: Sendable {
     if isFirst, settings.fromBeginning {
       try store.readAgain(settings.topic, driver.session.topic)
       log.info(
-        "reading the topic again from its beginning",
-        ["event": "reading_from_beginning", "topic": .string(settings.topic)])
+        event: "reading_from_beginning", "reading the topic again from its beginning",
+        ["topic": .string(settings.topic)])
     }
     guard try RebuiltCatalog.bind(store.catalog, driver.session.topic, settings.topic, rereading, connection, stop)
     else {

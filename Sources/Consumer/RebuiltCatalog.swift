@@ -36,7 +36,8 @@ enum RebuiltCatalog {
     _ past: Catalog.PastPartition, isGone: Bool, _ topic: String, _ connection: BrokerConnection
   ) throws {
     connection.log.warning(
-      "the topic does not have the last message that is known to be stored: it was re-created, or that message was removed. "
+      event: "last_message_missing",
+      "the topic no longer has the last message that was stored: it was re-created, or that message was removed. "
         + "Older versions of images that it still has are stored again before the newer ones, each with a row",
       ["topic": .string(topic), "partition": .of(past.partition), "offset": .of(past.last.offset)])
     guard isGone, let count = try connection.client.partitionCount(of: topic, timeout: .seconds(5)),
@@ -45,10 +46,12 @@ enum RebuiltCatalog {
     let first = try connection.client.watermarks(of: topic, partition: past.partition, timeout: .seconds(5)).low
     guard first > past.last.offset + 1 else { return }
     connection.log.error(
-      "messages may have been removed from the topic before they were stored: \(first - past.last.offset - 1)",
+      event: "messages_maybe_lost",
+      "\(first - past.last.offset - 1) messages may have been removed from the topic before they were stored",
       [
-        "partition": .of(past.partition), "from": .of(past.last.offset + 1), "to": .of(first - 1),
-        "cure": "image-pipeline verify --resend, where the images were sent from",
+        "messages": .of(first - past.last.offset - 1), "partition": .of(past.partition),
+        "from": .of(past.last.offset + 1), "to": .of(first - 1),
+        "fix": "run image-pipeline verify --resend on the machine that sent the images",
       ])
   }
 }

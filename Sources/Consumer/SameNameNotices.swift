@@ -11,12 +11,15 @@ final class SameNameNotices: Sendable {
   /// - Parameter total: number of replaced images so far.
   func replaced(_ names: [String], total: Int) {
     guard let last = names.last else { return }
-    for name in names { log.debug("image replaced", ["image": .string(name)]) }
+    for name in names {
+      log.debug(event: "image_overwritten", "another image of the same name was replaced", ["image": .string(name)])
+    }
     guard repetitions.note("replaced") != nil else { return }
     log.info(
+      event: "image_replaced",
       "an image was replaced by another one of the same name; to keep both, set SAME_NAME=keep-both here or NAME_PREFIX at "
         + "each producer",
-      ["event": "image_replaced", "image": .string(last), "replaced": .of(total)])
+      ["image": .string(last), "replaced": .of(total)])
   }
 
   /// - Parameters:
@@ -25,13 +28,15 @@ final class SameNameNotices: Sendable {
   func keptBoth(_ images: [(name: String, storedAs: String)], total: Int) {
     guard let last = images.last else { return }
     for image in images {
-      log.debug("image stored under another name", ["image": .string(image.name), "name": .string(image.storedAs)])
+      log.debug(
+        event: "image_renamed", "an image was stored under another name",
+        ["image": .string(image.name), "name": .string(image.storedAs)])
     }
     guard repetitions.note("kept") != nil else { return }
     log.info(
-      "another image has the same name; both are kept",
+      event: "both_kept", "another image has the same name; both are kept",
       [
-        "event": "both_kept", "image": .string(last.name), "name": .string(last.storedAs), "kept_both": .of(total),
+        "image": .string(last.name), "name": .string(last.storedAs), "kept_both": .of(total),
       ])
   }
 }

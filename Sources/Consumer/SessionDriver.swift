@@ -73,18 +73,16 @@ final class SessionDriver {
       do { try readPositions(partitions, isNewAssignment: isNew, at: now) } catch { failure = error }
     }
     lag.forget()
-    events.assigned()
+    events.assigned(partitions)
     census?.assigned()
     // There are more consumers than partitions, or the group was rebalanced while the topic was missing. In the second
     // case nobody would look for the topic again for a long time.
     if partitions.isEmpty { restorer?.noteMissing() }
-    log.info("partitions assigned", ["partitions": .string(partitions.listed)])
     return session.takeStarts()
   }
 
   private func revoked(_ partitions: [Int32]) {
-    if !partitions.isEmpty { log.info("partitions revoked", ["partitions": .string(partitions.listed)]) }
-    events.revoked()
+    events.revoked(partitions)
     session.revoked(at: .now)
     lag.forget()
   }
@@ -183,9 +181,7 @@ final class SessionDriver {
     do {
       try catalog.advance(topic)
       session.generationAdvanced(at: now)
-      log.warning(
-        "the topic was re-created: it holds other messages than those stored from it. Starting at its beginning",
-        ["topic": .string(topicName)])
+      events.topicIsNew(topicName)
     } catch { try postpone(error) }
   }
 
@@ -214,9 +210,7 @@ final class SessionDriver {
       session.placed(partition)
     } catch {
       session.seekFailed(partition, at: .now)
-      log.warning(
-        "a partition's place cannot be taken, to be tried again: \(KafkaErrorFix.described(error))",
-        ["partition": .of(partition)])
+      events.seekFailed(partition, error)
     }
   }
 
@@ -235,7 +229,7 @@ final class SessionDriver {
     case .begun: return true
     case .void: return false
     case .outOfOrder:
-      log.warning("messages before this batch are not stored; reading them again", ["event": "batch_out_of_order"])
+      log.warning(event: "batch_out_of_order", "messages before this batch are not stored; reading them again")
       return false
     }
   }
@@ -309,9 +303,7 @@ final class SessionDriver {
     let offsets = session.committable
     guard !offsets.isEmpty else { return }
     do { try consumer.commitAndWait(offsets, timeout: timeout) } catch {
-      log.warning(
-        "the group's offsets could not be committed, which only monitoring will notice: \(KafkaErrorFix.described(error))"
-      )
+      events.commitFailed(error)
     }
   }
 

@@ -65,8 +65,10 @@ package final class DeadLetters: DeadLetterSink {
   private func noteDelivered(_ letter: DeadLetter, in place: String) {
     delivered.insert(letter.origin)
     log.warning(
-      "a message cannot be stored: \(letter.reason.description)",
+      event: "message_dead_lettered",
+      "a message cannot be stored and is a dead letter now: \(letter.reason.description)",
       [
+        "kind": .string(letter.reason.kind),
         "partition": .of(letter.message.partition), "offset": .of(letter.message.offset),
         "dead_letters": .string(place),
       ])
@@ -120,8 +122,9 @@ package final class DeadLetters: DeadLetterSink {
     } catch {
       if error.isRetriable { nextMaking = again }
       log.warning(
-        "how large the topic's messages may be is not known: \(KafkaErrorFix.described(error))",
-        ["topic": .string(source)])
+        event: "topic_size_unknown",
+        "the topic's maximum message size is unknown, so the dead-letter topic gets the broker's: "
+          + KafkaErrorFix.described(error), ["topic": .string(source), "error": .name(of: error)])
     }
     let size = limit.map { ["max.message.bytes": String($0 + DeadLetterTopic.extraBytes)] } ?? [:]
     do throws(KafkaError) {
@@ -130,13 +133,16 @@ package final class DeadLetters: DeadLetterSink {
         // Some hosted brokers do not allow unlimited retention.
         try make(client, size)
         log.warning(
-          "the dead letters' topic keeps its messages only for as long as the broker does: \(error)",
-          ["topic": .string(topic)])
+          event: "dead_letters_expire",
+          "the broker allows no unlimited retention, so dead letters expire as its default says: \(error)",
+          ["topic": .string(topic), "error": .name(of: error)])
       }
     } catch {
       if error.isRetriable { nextMaking = again }
       log.warning(
-        "the dead letters' topic could not be made: \(KafkaErrorFix.described(error))", ["topic": .string(topic)])
+        event: "dead_letter_topic_failed",
+        "creating the dead-letter topic failed: \(KafkaErrorFix.described(error))",
+        ["topic": .string(topic), "error": .name(of: error)])
     }
   }
 

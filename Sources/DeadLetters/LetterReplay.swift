@@ -24,7 +24,8 @@ final class LetterReplay {
     guard let letter else { return try flush() }
     if let hindrance = letter.hindrance {
       service.log.warning(
-        "a letter is not sent back: \(hindrance)", ["letter": .string(letter.place.description)])
+        event: "dead_letter_skipped", "a dead letter is not sent back: \(hindrance)",
+        ["letter": .string(letter.place.description)])
     }
     pending.append(letter)
     bytes += letter.record.size
@@ -43,7 +44,9 @@ final class LetterReplay {
     for (letter, failure) in zip(sendable, failures) {
       guard let failure else { continue }
       failed.insert(letter.place.description)
-      service.log.error("a letter cannot be sent back: \(failure)", ["letter": .string(letter.place.description)])
+      service.log.error(
+        event: "dead_letter_replay_failed", "sending a dead letter back failed: \(failure)",
+        ["letter": .string(letter.place.description)])
     }
     service.counts.failed += failed.count
     service.counts.sent += sendable.count - failed.count

@@ -1,7 +1,8 @@
 import Crdkafka
+import Platform
 
 /// An error of Kafka: what failed, on what, and why.
-package struct KafkaError: Error, CustomStringConvertible, Sendable, Equatable {
+package struct KafkaError: NamedError, CustomStringConvertible, Sendable, Equatable {
   /// librdkafka's `rd_kafka_resp_err_t`: negative for the client's own errors, positive for a broker's.
   let code: Int32
   /// The code's name without its prefix: `_TIMED_OUT`, `TOPIC_AUTHORIZATION_FAILED`.

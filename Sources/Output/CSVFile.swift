@@ -50,13 +50,13 @@ final class CSVFile {
     case .asRecorded: break
     case .interrupted: try file.truncate(to: record.length)
     case .gone:
-      log.warning("the CSV file was gone or empty: written anew", ["file": .string(path)])
+      log.warning(event: "csv_rewritten", "the CSV file was gone or empty; it is rewritten", ["file": .string(path)])
       record = Record()
     case .foreign(let reason):
       let aside = try moveAside(file, heart)
       FaultPoint.csvMovedAside.reached()
       log.warning(
-        "the CSV file was not as this pipeline left it: moved aside, written anew",
+        event: "csv_set_aside", "the CSV file was changed by something else; it is moved aside and rewritten",
         ["file": .string(path), "reason": .string(reason), "aside": .string(aside)])
       file = try place.open()
       record = Record()

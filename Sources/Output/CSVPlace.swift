@@ -44,14 +44,14 @@ final class CSVPlace {
     guard isNameless != wasNameless else { return }
     guard isNameless else {
       health.well(.csv)
-      return log.info("the CSV file has a name again", ["file": .string(path)])
+      return log.info(event: "csv_named", "the CSV file has a name again", ["file": .string(path)])
     }
     let reason =
       "the CSV file \(path) was deleted or replaced, and this consumer still has the old one, which has no name any more: as "
       + "one that is mounted into its container. Start it anew: no row is lost, the catalog has all and writes them to the "
       + "new file then"
     health.trouble(.csv, reason)
-    log.error(reason)
+    log.error(event: "csv_nameless", reason)
   }
 
   private func openAgreed() throws -> File {

@@ -2,7 +2,7 @@ import Platform
 import SQLite
 
 /// Why a catalog, or its CSV file, cannot be used, and what to do about it. None of these errors goes away by itself.
-package enum CatalogError: Error, CustomStringConvertible {
+package enum CatalogError: NamedError, CustomStringConvertible {
   case foreignVersion(Int, path: String)
   /// The content is not what was written.
   case damaged(path: String, reason: String)
@@ -12,6 +12,16 @@ package enum CatalogError: Error, CustomStringConvertible {
   case lost(path: String, csv: String)
   /// Another consumer of the output finds a different CSV file at the same path.
   case csvDivided(path: String, slot: Int)
+
+  package var name: String {
+    switch self {
+    case .foreignVersion: "CatalogError.foreignVersion"
+    case .damaged: "CatalogError.damaged"
+    case .gone: "CatalogError.gone"
+    case .lost: "CatalogError.lost"
+    case .csvDivided: "CatalogError.csvDivided"
+    }
+  }
 
   package var description: String {
     switch self {

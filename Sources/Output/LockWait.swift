@@ -35,7 +35,8 @@ package final class LockWait {
     guard now >= nextWord, let since else { return }
     nextWord = now + Self.interval
     log.warning(
-      "another consumer holds the catalog: waiting for it. If it is stopped or hangs, continue or end it",
+      event: "catalog_locked",
+      "waiting for the catalog lock, held by another consumer; if that process is suspended or hung, resume or kill it",
       ["catalog": .string(path), "seconds": .of((now - since).components.seconds)])
   }
 

@@ -11,7 +11,8 @@ enum LostCatalog {
     // Without images nothing can be lost: everything is stored again.
     if try csv.hasOwnRows { throw CatalogError.lost(path: catalog.path, csv: csv.path) }
     log.warning(
-      "the output has files that this pipeline has not logged: one whose name comes in a message is replaced",
+      event: "output_unknown",
+      "the output has files that this pipeline did not store; a message with the name of one replaces it",
       ["output": .string(output.path), "for_example": .string(image), "to_log_them": "image-pipeline repair"])
   }
 

@@ -2,7 +2,7 @@ internal import CSystem
 import Glibc
 
 /// A failed system call: what was tried, on what, why it failed, and how to fix it.
-package struct SystemError: Error, CustomStringConvertible, Sendable, Equatable {
+package struct SystemError: NamedError, CustomStringConvertible, Sendable, Equatable {
   /// The `errno` of the call (errno(3)).
   package let code: CInt
   /// The attempted operation, as a verb that follows "cannot": "open", "rename".
@@ -23,6 +23,9 @@ package struct SystemError: Error, CustomStringConvertible, Sendable, Equatable 
 
   /// The description without the fix: `cannot open images/a.jpg: permission denied`.
   package var summary: String { "cannot \(operation) \(subject): \(meaning)" }
+
+  /// The name of the code: "ENOSPC".
+  package var name: String { system_error_name(code).map { String(cString: $0) } ?? "errno \(code)" }
 
   /// Whether the cause is the host (space, quota, rights, descriptors, memory, disk) and not the name or the bytes. The
   /// same call may then succeed later, unchanged.

@@ -218,7 +218,7 @@ package final class Ledger: Sendable {
   }
 }
 
-enum LedgerError: Error, CustomStringConvertible {
+enum LedgerError: NamedError, CustomStringConvertible {
   case foreignVersion(Int, path: String)
   case damaged(path: String, reason: String)
   /// The file existed, and is no longer at its path.
@@ -228,6 +228,14 @@ enum LedgerError: Error, CustomStringConvertible {
   static func of(_ error: any Error, path: String) -> any Error {
     guard let error = error as? SQLiteError, error.isCorrupt else { return error }
     return LedgerError.damaged(path: path, reason: error.message)
+  }
+
+  var name: String {
+    switch self {
+    case .foreignVersion: "LedgerError.foreignVersion"
+    case .damaged: "LedgerError.damaged"
+    case .gone: "LedgerError.gone"
+    }
   }
 
   var description: String {

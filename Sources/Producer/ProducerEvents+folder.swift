@@ -7,12 +7,14 @@ extension ProducerEvents {
     let name = String(decoding: bytes, as: UTF8.self)
     guard noteTrouble("name \(bytes)") else { return }
     log.error(
-      "not sent: its name is not UTF-8, which a Kafka key and JSON have to be: rename it", ["image": .string(name)])
+      event: "name_refused",
+      "not sent: its name is not UTF-8, which Kafka keys and JSON have to be; rename it", ["image": .string(name)])
   }
 
   func unreadableFolder(_ error: SystemError) {
     guard noteTrouble("folder \(error)") else { return }
-    log.error("a folder could not be read: \(error)")
+    log.error(
+      event: "folder_unreadable", "reading a folder failed: \(error)", ["error": .name(of: error)])
   }
 
   /// Counts a problem that keeps images from being found.
@@ -43,12 +45,13 @@ extension ProducerEvents {
     counts.withLock { $0.tally = tally }
     guard tally.isFruitless, isFirstMention("nothing matches") else { return }
     log.warning(
+      event: "nothing_matches",
       tally.passedBy > 0
         ? "no file has an extension of IMAGE_EXTENSIONS; if the others are images: IMAGE_EXTENSIONS="
           + "\(tally.extensions(besides: extensions)), or * for every file"
         : "IMAGE_EXCLUDE matches every file, so nothing is sent; correct its patterns",
       [
-        "event": "nothing_matches", "passed_by": .of(tally.passedBy), "passed_by_extensions": .of(tally.named),
+        "passed_by": .of(tally.passedBy), "passed_by_extensions": .of(tally.named),
         "excluded": .of(tally.excluded),
       ])
   }
@@ -63,16 +66,19 @@ extension ProducerEvents {
 
   func skippedOutput(_ path: String) {
     guard isFirstMention("output " + path) else { return }
-    log.info("not entered: a consumer stores into this folder", ["folder": .string(path)])
+    log.info(
+      event: "output_skipped", "not entered: a consumer stores into this folder", ["folder": .string(path)])
   }
 
   func skippedLink(_ path: String) {
     guard isFirstMention("link " + path) else { return }
-    log.info("not entered: a symbolic link to a folder", ["folder": .string(path)])
+    log.info(event: "link_skipped", "not entered: a symbolic link to a folder", ["folder": .string(path)])
   }
 
   func noEvents(_ error: SystemError) {
     guard isFirstMention("events \(error.code)") else { return }
-    log.warning("no events for some folders, which are scanned now and then instead: \(error)")
+    log.warning(
+      event: "inotify_unavailable",
+      "inotify is unavailable for some folders; falling back to periodic scans: \(error)", ["error": .name(of: error)])
   }
 }

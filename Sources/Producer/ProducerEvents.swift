@@ -113,7 +113,7 @@ package final class ProducerEvents: Sendable {
       $0.sent += 1
       $0.bytes += bytes
     }
-    log.debug("sent", ["image": .string(path), "bytes": .of(bytes)])
+    log.debug(event: "image_sent", "sent", ["image": .string(path), "bytes": .of(bytes)])
   }
 
   /// Removes a file from the refused ones if it was refused before.
@@ -146,7 +146,7 @@ package final class ProducerEvents: Sendable {
     markSettled(path)
     forgetRefusal(path)
     counts.withLock { $0.known += 1 }
-    log.debug("sent before, with the same bytes", ["image": .string(path)])
+    log.debug(event: "image_known", "the same bytes were sent before", ["image": .string(path)])
   }
 
   func alreadySent(_ path: String) {
@@ -162,14 +162,14 @@ package final class ProducerEvents: Sendable {
   func unfinished(_ path: String, _ reason: UnfinishedFile) {
     markSettled(path)
     returning.withLock { $0.insert(path) }
-    log.debug("not finished, to be taken again: \(reason)", ["image": .string(path)])
+    log.debug(event: "image_unfinished", "not finished, read again later: \(reason)", ["image": .string(path)])
   }
 
   func vanished(_ path: String) {
     forgetRefusal(path)
     markSettled(path)
     counts.withLock { $0.vanished += 1 }
-    log.debug("gone before it was read", ["image": .string(path)])
+    log.debug(event: "image_vanished", "gone before it was read", ["image": .string(path)])
   }
 
   /// A file could not be sent. It is tried again when it changes. If the system or the broker was at fault, or the file
@@ -194,7 +194,9 @@ package final class ProducerEvents: Sendable {
     // A problem that concerns every image is not logged for every image.
     let isOfAll = refusal?.nature == .needsPerson || refusal?.name == "INVALID_RECORD"
     guard let unsaid = isOfAll ? refusalsOfAll.note(refusal?.name ?? "") : 0 else { return }
-    log.error("not sent: \(reason)", ["image": .string(path), "others_before": .of(unsaid)])
+    log.error(
+      event: "image_refused", "not sent: \(reason)",
+      ["image": .string(path), "error": .name(of: error), "others_before": .of(unsaid)])
   }
 
   /// The broker accepts nothing until a person changes something. The image is sent again later, like all others.
@@ -205,8 +207,9 @@ package final class ProducerEvents: Sendable {
     health.trouble(.sending, reason)
     guard let unsaid = refusalsOfAll.note(error.name) else { return }
     log.error(
-      "not sent: \(reason); no image is sent until that is changed, the next try is made within a minute",
-      ["image": .string(path), "others_before": .of(unsaid)])
+      event: "sending_blocked",
+      "not sent: \(reason); no image is sent until that is changed; the next attempt is within a minute",
+      ["image": .string(path), "error": .name(of: error), "others_before": .of(unsaid)])
   }
 
   private func markUnacknowledged(_ path: String) {
@@ -217,13 +220,13 @@ package final class ProducerEvents: Sendable {
   /// The broker accepts images again.
   func sendingGoesOn() {
     health.well(.sending)
-    log.info("the broker takes images again")
+    log.info(event: "sending_resumed", "the broker accepts images again")
   }
 
   /// A file has been written to for a long time. It is sent when it is finished.
   func waitsForWriter(_ path: String, _ reason: UnfinishedFile) {
     guard isFirstMention("unfinished \(path)") else { return }
-    log.warning("not sent yet: \(reason)", ["image": .string(path)])
+    log.warning(event: "image_still_written", "not sent yet: \(reason)", ["image": .string(path)])
   }
 
   /// Nothing is in flight any more. Files that were not done with will be found again.
@@ -244,28 +247,34 @@ package final class ProducerEvents: Sendable {
     let kind = (error as? KafkaError)?.name ?? "\(type(of: error))"
     guard let unsaid = failures.note(kind) else { return }
     log.warning(
-      "not acknowledged, to be sent again: \(KafkaErrorFix.described(error))",
-      ["image": .string(path), "others_before": .of(unsaid)])
+      event: "image_unacknowledged",
+      "not acknowledged by the broker, sent again: \(KafkaErrorFix.described(error))",
+      ["image": .string(path), "error": .name(of: error), "others_before": .of(unsaid)])
   }
 
   func ledgerFailed(_ error: any Error) {
     health.trouble(.ledger, "\(error)")
     counts.withLock { $0.ledgerFailures += 1 }
     log.error(
-      "the ledger cannot be written, to be tried again; what it lacks when the run ends is sent again: \(error)")
+      event: "ledger_failed",
+      "writing the ledger failed; it is tried again, and images that it lacks when the run ends are sent again: \(error)",
+      ["error": .name(of: error)])
   }
 
   func afterSentFailed(_ path: String, _ error: any Error) {
     // Each scan tries again, so each failure is counted and logged once.
     guard isFirstMention("after sent \(path): \(error)") else { return }
     counts.withLock { $0.unhandled += 1 }
-    log.error("sent, but its file stays where it is: \(error)", ["image": .string(path)])
+    log.error(
+      event: "after_sent_failed", "sent, but its file stays where it is: \(error)",
+      ["image": .string(path), "error": .name(of: error)])
   }
 
   /// The topic is a different one from the one that images were sent to. Logged once in a run.
   func topicIsNew(_ topic: String, because reason: String) {
     guard isFirstMention("topic is new") else { return }
     log.warning(
+      event: "topic_recreated",
       "the topic was re-created since images were sent to it, and does not hold them. To send them again: image-pipeline "
         + "producer --resend", ["topic": .string(topic), "because": .string(reason)])
   }

@@ -134,7 +134,9 @@ struct ProducerRun {
     }
     guard outbox.inFlight > 0 else { return }
     log.warning(
-      "not acknowledged in time; the next run sends their images again", ["messages": .of(outbox.inFlight)])
+      event: "messages_unacknowledged",
+      "messages were not acknowledged in time; the next run sends their images again",
+      ["messages": .of(outbox.inFlight)])
   }
 }
 

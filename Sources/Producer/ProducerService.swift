@@ -41,17 +41,19 @@ package final class ProducerService: Sendable {
         settings = try resolved(self.settings)
         settings.resend = false
         log.info(
-          "IMAGES_DIR leads to another folder now, which is sent from here on", ["input": .string(settings.input)])
+          event: "input_moved", "IMAGES_DIR leads to another folder now; continuing with that one",
+          ["input": .string(settings.input)])
       } catch let error as ClusterChanged {
-        log.warning("\(error): what is in the folder and was not sent there is sent now")
+        log.warning(event: "cluster_changed", "\(error); sending it what it has not been sent")
         settings.resend = false
       } catch let error as KafkaError where isSending && !settings.once {
         // After a topic is re-created or a right is withdrawn for a while, librdkafka gives up. A new client does not.
         if .now - begun > Self.longestRestart { backoff.succeeded() }
         let delay = backoff.failed()
         log.error(
-          "the Kafka client has given up, a new one takes over: \(KafkaErrorFix.described(error))",
-          ["wait_ms": .of(delay.inMilliseconds)])
+          event: "client_replaced",
+          "the Kafka client has given up; a new one takes over: \(KafkaErrorFix.described(error))",
+          ["error": .name(of: error), "wait_ms": .of(delay.inMilliseconds)])
         // The trouble lasts until a message is acknowledged, or until nothing has to be sent for a while. A
         // new client that finds a broker is no success yet.
         events.health.trouble(.sending, "\(error)")
@@ -113,7 +115,7 @@ package final class ProducerService: Sendable {
       ? TopicRestorer(connection, topic: settings.topic, wanted: settings.newTopic, cluster: cluster) : nil
     var run = try ProducerRun(session, sentTopic: sentTopic, restorer: restorer, log: log, stop: stop)
     log.info(
-      "sending",
+      event: "producer_started", "sending",
       [
         "input": .string(settings.input), "topic": .string(settings.topic), "cluster": .string(cluster),
         "after_sent": .string(settings.afterSent.rawValue),

@@ -1,8 +1,9 @@
 internal import CSQLite
 import Glibc
+import Platform
 
 /// An error of SQLite: its code and message, the database, the statement, and how to fix it.
-package struct SQLiteError: Error, CustomStringConvertible, Sendable {
+package struct SQLiteError: NamedError, CustomStringConvertible, Sendable {
   /// The extended result code (sqlite.org/rescode.html).
   let code: CInt
   /// The message of SQLite.
@@ -30,6 +31,23 @@ package struct SQLiteError: Error, CustomStringConvertible, Sendable {
 
   /// The description without the statement and the fix.
   package var summary: String { "cannot use the database \(path): \(message) (SQLite \(code))" }
+
+  /// The name of the primary result code: "SQLITE_FULL".
+  package var name: String {
+    switch primaryCode {
+    case SQLITE_BUSY: "SQLITE_BUSY"
+    case SQLITE_CANTOPEN: "SQLITE_CANTOPEN"
+    case SQLITE_CORRUPT: "SQLITE_CORRUPT"
+    case SQLITE_FULL: "SQLITE_FULL"
+    case SQLITE_IOERR: "SQLITE_IOERR"
+    case SQLITE_LOCKED: "SQLITE_LOCKED"
+    case SQLITE_NOMEM: "SQLITE_NOMEM"
+    case SQLITE_NOTADB: "SQLITE_NOTADB"
+    case SQLITE_PERM: "SQLITE_PERM"
+    case SQLITE_READONLY: "SQLITE_READONLY"
+    default: "SQLITE_\(primaryCode)"
+    }
+  }
 
   /// True if another connection holds a lock: the same call may succeed later. Covers every extension of SQLITE_BUSY
   /// (BUSY_SNAPSHOT, BUSY_RECOVERY) and of SQLITE_LOCKED.

@@ -37,14 +37,18 @@ package final class Log: Sendable {
   func writes(_ level: LogLevel) -> Bool { level >= output.level }
 
   /// Writes a line. Message and fields are evaluated only if the level is written; control characters are escaped.
+  ///
+  /// - Parameter event: what happened, as `image_sent`. It stays when the message's wording changes, so alerts, scripts
+  ///   and tests can rely on it. docs/monitoring.md lists all events.
   package func log(
-    _ level: LogLevel, _ message: @autoclosure () -> String,
+    _ level: LogLevel, event: StaticString, _ message: @autoclosure () -> String,
     _ fields: @autoclosure () -> KeyValuePairs<String, LogValue> = [:]
   ) {
     guard writes(level) else { return }
     let now = WallClock.milliseconds
     output.write(
-      LogLine(milliseconds: now, level: level, component: component, message: message(), fields: fields()))
+      LogLine(
+        milliseconds: now, level: level, component: component, event: event, message: message(), fields: fields()))
   }
 
   /// Whether a live line can be shown: only in the text format, on a terminal that can redraw.
@@ -57,22 +61,27 @@ package final class Log: Sendable {
 
 extension Log {
   func trace(
-    _ message: @autoclosure () -> String, _ fields: @autoclosure () -> KeyValuePairs<String, LogValue> = [:]
-  ) { log(.trace, message(), fields()) }
+    event: StaticString, _ message: @autoclosure () -> String,
+    _ fields: @autoclosure () -> KeyValuePairs<String, LogValue> = [:]
+  ) { log(.trace, event: event, message(), fields()) }
 
   package func debug(
-    _ message: @autoclosure () -> String, _ fields: @autoclosure () -> KeyValuePairs<String, LogValue> = [:]
-  ) { log(.debug, message(), fields()) }
+    event: StaticString, _ message: @autoclosure () -> String,
+    _ fields: @autoclosure () -> KeyValuePairs<String, LogValue> = [:]
+  ) { log(.debug, event: event, message(), fields()) }
 
   package func info(
-    _ message: @autoclosure () -> String, _ fields: @autoclosure () -> KeyValuePairs<String, LogValue> = [:]
-  ) { log(.info, message(), fields()) }
+    event: StaticString, _ message: @autoclosure () -> String,
+    _ fields: @autoclosure () -> KeyValuePairs<String, LogValue> = [:]
+  ) { log(.info, event: event, message(), fields()) }
 
   package func warning(
-    _ message: @autoclosure () -> String, _ fields: @autoclosure () -> KeyValuePairs<String, LogValue> = [:]
-  ) { log(.warning, message(), fields()) }
+    event: StaticString, _ message: @autoclosure () -> String,
+    _ fields: @autoclosure () -> KeyValuePairs<String, LogValue> = [:]
+  ) { log(.warning, event: event, message(), fields()) }
 
   package func error(
-    _ message: @autoclosure () -> String, _ fields: @autoclosure () -> KeyValuePairs<String, LogValue> = [:]
-  ) { log(.error, message(), fields()) }
+    event: StaticString, _ message: @autoclosure () -> String,
+    _ fields: @autoclosure () -> KeyValuePairs<String, LogValue> = [:]
+  ) { log(.error, event: event, message(), fields()) }
 }

@@ -6,23 +6,25 @@ struct LogLine {
   let milliseconds: Int64
   let level: LogLevel
   let component: String
+  /// What happened, in snake case. It does not change with the message's wording.
+  let event: StaticString
   let message: String
   let fields: KeyValuePairs<String, LogValue>
 
-  /// `23:31:16 info  producer  sent cat/001.jpg  bytes=123 partition=0`; the time is UTC, as everywhere.
+  /// `23:31:16 info  producer  sent  event=image_sent image=cat/001.jpg bytes=123`; the time is UTC, as everywhere.
   func text(coloured: Bool) -> String {
     let name = level.shortName + String(repeating: " ", count: 5 - level.shortName.count)
     let level = coloured ? "\u{1B}[\(level.colour)m\(name)\u{1B}[0m" : name
-    let fields = fields.map { Fields.text($0.key, $0.value) }
     let start = "\(time.dropFirst(11).prefix(8)) \(level) \(Escape.terminal(component))  \(Escape.terminal(message))"
-    return fields.isEmpty ? start : start + "  " + fields.joined(separator: " ")
+    let fields = fields.map { " " + Fields.text($0.key, $0.value) }
+    return start + "  event=\(event)" + fields.joined()
   }
 
-  /// `{"time":"2026-...Z","level":"info","component":"producer","message":"...","bytes":123}`
+  /// `{"time":"2026-...Z","level":"info","component":"producer","event":"image_sent","message":"...","bytes":123}`
   var json: String {
     let own = [
       ("time", LogValue.string(time)), ("level", .string(level.name)), ("component", .string(component)),
-      ("message", .string(message)),
+      ("event", .string("\(event)")), ("message", .string(message)),
     ]
     let members =
       own

@@ -1,3 +1,5 @@
+import Platform
+
 /// The value of a field.
 package enum LogValue: Sendable, Equatable {
   case string(String)
@@ -11,6 +13,12 @@ package enum LogValue: Sendable, Equatable {
   package static func of(_ value: some BinaryInteger) -> LogValue { .integer(Int64(clamping: value)) }
   package static func of(_ value: Double) -> LogValue { .number(value) }
   package static func of(_ value: Bool) -> LogValue { .boolean(value) }
+  /// An error by its name, or else by that of its type. It does not change with the wording of the description.
+  package static func name(of error: any Error) -> LogValue {
+    if let error = error as? any NamedError { return .string(error.name) }
+    // Without the module: "InputFolder.Moved".
+    return .string(String(reflecting: type(of: error)).split(separator: ".").dropFirst().joined(separator: "."))
+  }
   /// Any value that describes itself: an error, a digest.
   package static func of(_ value: some CustomStringConvertible) -> LogValue { .string(value.description) }
 }

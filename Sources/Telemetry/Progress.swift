@@ -60,7 +60,8 @@ package final class Progress: Sendable {
       if isLive {
         log.setLiveLine(line(now.state, rate))
       } else if now.state != before.state {
-        log.info(line(now.state, rate), ["images": .of(now.state.images), "bytes": .of(now.state.bytes)])
+        log.info(
+          event: "progress", line(now.state, rate), ["images": .of(now.state.images), "bytes": .of(now.state.bytes)])
       }
       before = now
     }

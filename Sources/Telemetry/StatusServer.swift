@@ -19,11 +19,13 @@ package final class StatusServer: Sendable {
         Self.respond(path, health, metrics)
       }
     } catch {
-      log.warning("no health and no metrics over HTTP: \(error)")
+      log.warning(
+        event: "http_failed", "health and metrics are not served over HTTP: \(error)", ["error": .name(of: error)])
       return nil
     }
     log.info(
-      "health and metrics over HTTP", ["address": .string(settings.address), "port": .of(server.port)])
+      event: "http_started", "health and metrics are served over HTTP",
+      ["address": .string(settings.address), "port": .of(server.port)])
   }
 
   package func stop() { server.stop() }

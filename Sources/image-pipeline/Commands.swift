@@ -14,7 +14,9 @@ struct Commands {
 
   func run() throws -> Int32 {
     // `doctor` reports them among its findings.
-    if options.command != .doctor { for warning in configuration.warnings { log.warning(warning) } }
+    if options.command != .doctor {
+      for warning in configuration.warnings { log.warning(event: "setting_doubtful", warning) }
+    }
     return switch options.command {
     case .producer: try produce()
     case .consumer: try consume()
@@ -54,6 +56,7 @@ struct Commands {
     try progress.during { try ProducerService(settings, log: log, events: events, stop: stop).run() }
     let now = events.now
     log.info(
+      event: "producer_finished",
       "sent \(Quantity.count(now.sent, "image")), \(Quantity.bytes(now.bytes)), in "
         + Quantity.duration(.now - start)
         + (now.refused > 0 ? "; \(Quantity.grouped(now.refused)) could not be sent" : "")
@@ -89,6 +92,7 @@ struct Commands {
     try progress.during { try ConsumerService(settings, log: log, events: events, stop: stop).run() }
     let now = events.now
     log.info(
+      event: "consumer_finished",
       "stored \(Quantity.count(now.images, "image")), \(Quantity.bytes(now.bytes)), in "
         + Quantity.duration(.now - start)
         + (now.letters > 0 ? "; \(Quantity.count(now.letters, "message")) went to the dead letters" : ""),
@@ -273,7 +277,7 @@ struct Commands {
     return { level, facility, message in
       let level: LogLevel = level <= 3 ? .warning : level <= 5 ? .info : .debug
       guard level == .debug || repetitions.note(facility + message) != nil else { return }
-      log.log(level, message, ["facility": .string(facility)])
+      log.log(level, event: "kafka_client", message, ["facility": .string(facility)])
     }
   }
 }

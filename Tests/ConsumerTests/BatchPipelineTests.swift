@@ -69,7 +69,7 @@ import Testing
     let stop = StopFlag()
     let run = start(stop)
     // From here on it needs the lock for nothing but what comes.
-    #expect(eventually { lines.all.contains { $0.contains("partitions assigned") } })
+    #expect(eventually { lines.entries.hasEvent("partitions_assigned") })
     #expect(try catalog.database.tryBegin())
     try send(["1.jpg", "2.jpg", "3.jpg", "4.jpg"])
     let areReady = eventually { temporaries.contains("0-0.part") && temporaries.contains("1-0.part") }
@@ -191,7 +191,7 @@ import Testing
       return preparation
     } meanwhile: { [lines] in
       // Twice: of what is kept it is tried again, too.
-      _ = eventually { lines.all.count { $0.contains("could not be stored") } >= 2 }
+      _ = eventually { lines.entries.events("batch_failed").count >= 2 }
       try? parent.removeFolder("rows.csv")
     }
     #expect(begun.releasing.first == true && begun.releasing.last == false)

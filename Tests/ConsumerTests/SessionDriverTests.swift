@@ -110,7 +110,7 @@ import Testing
       committed = try consumer.committed(partitions: [0], timeout: .seconds(5))
     }
     #expect(committed == [0: 0])
-    #expect(lines.all.count { $0.contains("commit of topic images") } == 1, "\(lines.all)")
+    #expect(lines.entries.events("kafka_error", naming: ["commit of topic images"]).count == 1, "\(lines.all)")
   }
 
   @Test("the lag is reported while messages wait and when they are stored") func lagIsReported() throws {
@@ -131,7 +131,7 @@ import Testing
     try pump(driver) { driver.session.waiting.count == 4 }
     let (first, second) = (driver.handOut(2), driver.handOut(2))
     #expect(!driver.begin(second.ticket))
-    #expect(lines.all.contains { $0.contains("event=batch_out_of_order") }, "\(lines.all)")
+    #expect(lines.entries.hasEvent("batch_out_of_order"), "\(lines.all)")
     #expect(!driver.begin(first.ticket), "what is read again was handed out for nothing")
     try pump(driver) { driver.session.waiting.count == 4 }
     #expect(driver.begin(driver.handOut(2).ticket))
@@ -168,7 +168,9 @@ import Testing
     try pump(driver) { reasons().contains { $0.contains("CONSUMER_GROUP") } }
     try pump(driver) { !driver.session.partitions.isEmpty }
     #expect(
-      own.all.count { $0.contains("INCONSISTENT_GROUP_PROTOCOL") && $0.contains("CONSUMER_GROUP") } == 1, "\(own.all)")
+      own.entries.events("kafka_error", ["error": "INCONSISTENT_GROUP_PROTOCOL"], naming: ["CONSUMER_GROUP"]).count
+        == 1,
+      "\(own.all)")
     #expect(reasons() == [])
   }
 
@@ -184,7 +186,7 @@ import Testing
   }
 
   private func saysThatItWaits(_ times: Int = 1) -> Bool {
-    lines.all.count { $0.contains("positions cannot be had") && $0.contains("retry_ms") } >= times
+    lines.entries.events("positions_unreadable").count { $0.number("retry_ms") != nil } >= times
   }
 
   private func send(_ text: String) throws {

@@ -115,7 +115,7 @@ extension StoreLettersTests {
     }
     other.catalog.database.rollback()
     #expect(try storeAll(batch, in: store).map(\.letters) == [1])
-    #expect(lines.all.count { $0.contains("a message cannot be stored") } == 1)
+    #expect(lines.entries.events("message_dead_lettered").count == 1)
   }
 
   /// Kafka accepts one of two letters, and the disk refuses the other.
@@ -148,7 +148,7 @@ extension StoreLettersTests {
     #expect(try storeAll(next, in: store).reduce(0) { $0 + $1.letters } == 2)
     let offsets = try offsetsInLetterTopic + letters.map { $0.record.error("offset") ?? "" }
     #expect(offsets.sorted() == ["0", "1"], "\(lines.all)")
-    #expect(lines.all.count { $0.contains("a message cannot be stored") } == 2)
+    #expect(lines.entries.events("message_dead_lettered").count == 2)
   }
 
   /// The leader of a new letter topic may refuse one request and accept the next.

@@ -53,6 +53,29 @@ import Testing
       && text.allSatisfy { $0.isLowercase || $0.isNumber || $0 == "_" }
   }
 
+  @Test("each event of the log is in docs/reference.md with its level, and no other is") func events() throws {
+    var events: Set<String> = []
+    for path in try sources("Sources") {
+      let parts = try Documents.text(path).split(separator: "event: \"", omittingEmptySubsequences: false)
+      for (before, after) in zip(parts, parts.dropFirst()) {
+        // `log.warning(`, or `log.log(level, ` with the level of the event's cause.
+        let call = before.split(separator: ".").last?.filter { !$0.isWhitespace } ?? ""
+        let level = call == "log(level," ? "any" : call.dropLast()
+        events.insert("`\(after.prefix { $0 != "\"" })` | \(level)")
+      }
+    }
+    #expect(events.count > 70)
+    let page = try Documents.text("docs/reference.md")
+    let start = try #require(page.firstRange(of: "\n## Events\n")).upperBound
+    let section = page[start...].firstRange(of: "\n## ").map { page[start..<$0.lowerBound] } ?? page[start...]
+    let rows = Set(
+      section.split(separator: "\n").filter { $0.hasPrefix("| `") }.map { row in
+        row.dropFirst(2).split(separator: " | ").prefix(2).joined(separator: " | ")
+      })
+    #expect(events.subtracting(rows) == [], "not in docs/reference.md")
+    #expect(rows.subtracting(events) == [], "in docs/reference.md, and not in Sources")
+  }
+
   @Test("the CSV file's columns are in docs/reference.md") func columns() throws {
     let path = try #require(try sources("Sources").first { $0.hasSuffix("/CSVLine.swift") })
     let text = try Documents.text(path)

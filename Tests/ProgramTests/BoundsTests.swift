@@ -122,7 +122,7 @@ struct BoundsTests {
     try run(["consumer", "--until-idle", "1"], environment(broker))
     #expect(try broker.messageCount(broker.topic + "-dlq") == size(80, full: 400))
     let said = try run(["dead-letters", "--replay"], environment(broker))
-    #expect(said.contains("sent back: \(size(80, full: 400)) dead letters"), "\(said.suffix(500))")
+    #expect(said.numbers(in: "sent back:") == [size(80, full: 400)], "\(said.suffix(500))")
     #expect(try broker.messageCount(broker.topic) == size(160, full: 800))
   }
 
@@ -141,7 +141,7 @@ struct BoundsTests {
         })
     }
     let said = try run(["consumer", "--until-idle", "1"], environment(broker))
-    #expect(said.contains("do not make up \(length) bytes"), "\(said.suffix(500))")
+    #expect(said.log.hasEvent("message_dead_lettered", naming: "\(length) bytes"), "\(said.suffix(500))")
     #expect(try broker.messageCount(broker.topic + "-dlq") == length / piece.count)
     #expect(folder.rows == [])
   }
@@ -158,7 +158,7 @@ struct BoundsTests {
     }
     try folder.writeLarge("images/large.tif", bytes: 60_000_000)
     for number in 0..<size(5_000, full: 100_000) { try folder.write("images/small/\(number).jpg", [1]) }
-    #expect(eventually { producer.output.contains("_ALL_BROKERS_DOWN") }, "\(producer.output)")
+    #expect(eventually { producer.hasEvent("kafka_client", naming: "_ALL_BROKERS_DOWN") }, "\(producer.output)")
     pause(.seconds(3))  // The span in which it would go on reading.
     let peak = try #require(producer.peakMemory)
     print("  peak memory of a producer whose broker is away: \(peak >> 20) MB")
@@ -173,7 +173,7 @@ struct BoundsTests {
       try folder.write("images/\(number).jpg", SeededNumbers.bytes(3_000, seed: 1))
     }
     let output = try run(["demo", "--input", "images", "--output", "out"], ["SETTLE_MS": "0"], limit: 160 << 20)
-    #expect(output.contains("the same SHA-256"), "\(output)")
+    #expect(output.numbers(in: "verified").count == 1, "\(output)")
   }
 }
 

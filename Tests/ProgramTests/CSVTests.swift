@@ -17,9 +17,9 @@ import Testing
     let own = "date,expense\n2024-01-01,\"12,50\"\n"
     try folder.write(TestFolder.csv, Array(own.utf8))
     try send(["1.jpg", "2.jpg"], to: broker)
-    let output = try Program.storeAll(in: folder, broker)
+    let output = try Program.storeAll(in: folder, broker).output
     try #require(asides.count == 1)
-    #expect(output.contains(asides[0]), "\(output)")
+    #expect(output.log.hasEvent("csv_set_aside", ["aside": asides[0]]), "\(output)")
     #expect(folder.text(asides[0]) == own)
     #expect(folder.rowNames == ["1.jpg", "2.jpg"])
   }

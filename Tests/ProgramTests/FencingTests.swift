@@ -17,7 +17,7 @@ import Testing
   }
 
   private func expectItWentOn(_ consumer: Program, _ names: [String]) throws {
-    #expect(consumer.output.contains("event=shut_out"), "\(consumer.output)")
+    #expect(consumer.hasEvent("shut_out"), "\(consumer.output)")
     #expect(consumer.terminate() == 0, "\(consumer.output)")
     try expectStored(Dictionary(uniqueKeysWithValues: names.map { ($0, Array($0.utf8)) }), in: folder)
   }
@@ -29,7 +29,7 @@ import Testing
     // API 8 is OffsetCommit, error 82 FENCED_INSTANCE_ID: another member has the same group.instance.id.
     broker.failNextRequests(api: 8, errors: [82])
     try carry("second.jpg", broker, consumer)
-    #expect(eventually { consumer.output.contains("event=shut_out") }, "\(consumer.output)")
+    #expect(eventually { consumer.hasEvent("shut_out") }, "\(consumer.output)")
     try carry("third.jpg", broker, consumer)
     try expectItWentOn(consumer, ["first.jpg", "second.jpg", "third.jpg"])
   }
@@ -42,10 +42,10 @@ import Testing
     for number in 1...2 {
       broker.failNextRequests(api: 8, errors: [82])
       try carry("\(number).jpg", broker, consumer)
-      #expect(eventually { consumer.output.components("event=shut_out") == number }, "\(consumer.output)")
+      #expect(eventually { consumer.events("shut_out").count == number }, "\(consumer.output)")
     }
     // First, the group is asked for the other member.
-    #expect(eventually { consumer.output.components("event=output_copied") == 1 }, "\(consumer.output)")
+    #expect(eventually { consumer.events("output_copied").count == 1 }, "\(consumer.output)")
     try carry("last.jpg", broker, consumer)
     try expectItWentOn(consumer, ["0.jpg", "1.jpg", "2.jpg", "last.jpg"])
   }
@@ -56,7 +56,7 @@ import Testing
     try carry("first.jpg", broker, consumer)
     // Its session and membership end.
     broker.setDown(true)
-    #expect(eventually(within: .seconds(60)) { consumer.output.contains("event=shut_out") }, "\(consumer.output)")
+    #expect(eventually(within: .seconds(60)) { consumer.hasEvent("shut_out") }, "\(consumer.output)")
     broker.setDown(false)
     try carry("second.jpg", broker, consumer)
     try expectItWentOn(consumer, ["first.jpg", "second.jpg"])
@@ -82,7 +82,7 @@ import Testing
       return !intruder.assignment.isEmpty
     }
     #expect(isIn)
-    #expect(eventually { consumer.output.contains("event=shut_out") }, "\(consumer.output)")
+    #expect(eventually { consumer.hasEvent("shut_out") }, "\(consumer.output)")
     intruder.unsubscribeAndClose()
     try carry("second.jpg", broker, consumer)
     try expectItWentOn(consumer, ["first.jpg", "second.jpg"])

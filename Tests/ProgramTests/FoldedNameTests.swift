@@ -24,7 +24,7 @@ struct FoldedNameTests {
     try broker.send(
       [.image("a.jpg", [1]), .image("A.jpg", [2]), .image("cat/large.png", [3])] + large
         + hostile.map { .image($0, Array("hostile".utf8)) } + [.image("Cat/other.jpg", [4]), .image("a.jpg", [5])])
-    #expect(try Program.storeAll(in: folder, broker, environment).contains("stored 4 images"))
+    #expect(try Program.storeAll(in: folder, broker, environment).stored == 4)
     let letters = try broker.deadLetters()
     try #require(letters.count == 1 + 3 + hostile.count)
     #expect(letters.allSatisfy { $0.header("__connect.errors.exception.class.name") == "NameRefusal" })
@@ -44,9 +44,9 @@ struct FoldedNameTests {
     #expect(try bytes("cat/other.jpg") == [4])
     // All messages arrive again, and a restart finds the earlier files.
     try broker.send([.image("a.jpg", [5]), .image("cat/large.png", [3]), .image("cat/new.jpg", [6])])
-    #expect(try Program.storeAll(in: folder, broker, environment).contains("stored 1 image,"))
+    #expect(try Program.storeAll(in: folder, broker, environment).stored == 1)
     let repair = try Program(["repair"], in: folder, environment: environment)
-    #expect(repair.exitCode() == 0 && repair.output.contains("nothing to repair"), "\(repair.output)")
+    #expect(repair.exitCode() == 0 && repair.output.isOfSoundOutput, "\(repair.output)")
   }
 
   /// The CSV file's name is free after a deletion until the end of the next batch.

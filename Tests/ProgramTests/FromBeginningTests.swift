@@ -56,14 +56,14 @@ import Testing
     let csv = folder.text(TestFolder.csv)
     try folder.remove(TestFolder.output + "/keep.jpg")
     let output = try readAgain(broker)
-    #expect(output.contains("event=reading_from_beginning"), "\(output)")
-    #expect(output.contains("older_versions=5 "), "\(output)")
-    #expect(output.contains("images=1 ") && output.contains("replaced=0 "), "\(output)")
+    #expect(output.log.hasEvent("reading_from_beginning"), "\(output)")
+    let counts = ["images": "1", "older_versions": "5", "replaced": "0"]
+    #expect(output.log.hasEvent("consumer_finished", counts), "\(output)")
     try expect(images, rows)
     #expect(folder.text(TestFolder.csv) == csv)
     // Later messages are stored as usual, another old version included.
     try broker.send([.image("a.jpg", versions[0]), .image("d.jpg", versions[3])])
-    #expect(try Program.storeAll(in: folder, broker).contains("images=2 "))
+    #expect(try Program.storeAll(in: folder, broker).stored == 2)
     let later = images.merging(["a.jpg": versions[0], "d.jpg": versions[3]]) { $1 }
     try expect(later, rows + ["a.jpg", "d.jpg"])
     _ = try readAgain(broker)
@@ -85,8 +85,8 @@ import Testing
     }
     if beginsAgain { _ = try readAgain(broker) } else { _ = try Program.storeAll(in: folder, broker) }
     try expect(images.merging(["e.jpg": versions[0], "b.png": versions[5]]) { $1 }, rows + ["e.jpg", "b.png"])
-    let output = try Program.storeAll(in: folder, broker)
-    #expect(output.contains("images=0 "), "\(output)")
+    let output = try Program.storeAll(in: folder, broker).output
+    #expect(output.log.stored == 0, "\(output)")
   }
 
   @Test("with SAME_NAME=keep-both a replaced version returns under a name of its own")
@@ -95,7 +95,7 @@ import Testing
     try broker.send([.image("a.jpg", versions[0]), .image("a.jpg", versions[1])])
     _ = try Program.storeAll(in: folder, broker)
     let output = try readAgain(broker, ["SAME_NAME": "keep-both"])
-    #expect(output.contains("kept_both=1 "), "\(output)")
+    #expect(output.log.hasEvent("consumer_finished", ["kept_both": "1"]), "\(output)")
     let hex = versions[0].withUnsafeBytes { SHA256.hash($0) }.hex
     let name = "a~\(hex.prefix(8)).jpg"
     try expect(["a.jpg": versions[1], name: versions[0]], ["a.jpg", "a.jpg", name])
@@ -110,7 +110,8 @@ import Testing
     let other = try Program(["consumer"], in: folder, environment: broker.environment())
     #expect(eventually { folder.rows.count == rows.count }, "\(other.output)")
     let output = try readAgain(broker, code: 1)
-    #expect(output.contains("--from-beginning"), "\(output)")
+    #expect(
+      output.log.hasEvent("failed", ["error": "ImageStore.OthersAtWork"], naming: "--from-beginning"), "\(output)")
     #expect(other.terminate() == 0)
     #expect(folder.rows.count == rows.count)
   }
@@ -152,23 +153,21 @@ import Testing
     #expect(isReset)
   }
 
-  private func lines(_ output: String) -> [Substring] {
-    output.split(separator: "\n").filter { $0.contains("event=offsets_ignored") }
-  }
+  private func ignored(_ consumer: Program) -> [LogEntry] { consumer.events("offsets_ignored") }
 
   @Test("offsets that a tool has reset are reported once; the consumer's own commits are not")
   func resetOffsetsAreReportedOnce() throws {
     let broker = try Broker.preferred()
     try broker.send(history)
-    #expect(try lines(Program.storeAll(in: folder, broker)) == [])
-    #expect(try lines(Program.storeAll(in: folder, broker)) == [])
+    #expect(try ignored(Program.storeAll(in: folder, broker)) == [])
+    #expect(try ignored(Program.storeAll(in: folder, broker)) == [])
     // The embedded broker keeps a consumer's membership for ever and refuses commits by others.
     let group = broker.cluster == nil ? broker.group : "another"
     try reset(broker, group, to: [0: 2])
-    let said = try lines(Program.storeAll(in: folder, broker, ["CONSUMER_GROUP": group]))
-    #expect(said.count == 1 && said[0].contains("committed=0:2 used=0:\(history.count)"), "\(said)")
-    #expect(said.first?.contains("consumer --from-beginning") == true, "\(said)")
-    #expect(try lines(Program.storeAll(in: folder, broker, ["CONSUMER_GROUP": group])) == [])
+    let said = try ignored(Program.storeAll(in: folder, broker, ["CONSUMER_GROUP": group]))
+    #expect(said.count == 1 && said[0].fields == ["committed": "0:2", "used": "0:\(history.count)"], "\(said)")
+    #expect(said.first?.message.contains("consumer --from-beginning") == true, "\(said)")
+    #expect(try ignored(Program.storeAll(in: folder, broker, ["CONSUMER_GROUP": group])) == [])
     try expect(images, rows)
   }
 
@@ -177,8 +176,8 @@ import Testing
     let broker = try Broker.preferred()
     try broker.send(history)
     try reset(broker, broker.group, to: [0: 5])
-    let said = try lines(Program.storeAll(in: folder, broker))
-    #expect(said.count == 1 && said[0].contains("committed=0:5 used=0:beginning"), "\(said)")
+    let said = try ignored(Program.storeAll(in: folder, broker))
+    #expect(said.count == 1 && said[0].fields == ["committed": "0:5", "used": "0:beginning"], "\(said)")
     try expect(images, rows)
   }
 
@@ -190,6 +189,6 @@ import Testing
       ["consumer"], in: folder,
       environment: broker.environment(["BATCH_IMAGES": "2", "FAULT_POINT": "transactionCommitted:4"]))
     #expect(victim.exitCode() == 128 + SIGKILL, "\(victim.output)")
-    #expect(try lines(Program.storeAll(in: folder, broker)) == [])
+    #expect(try ignored(Program.storeAll(in: folder, broker)) == [])
   }
 }

@@ -46,7 +46,7 @@ struct HostileSizeTests {
       // Base64 adds a third.
       let image = SeededNumbers.bytes(Self.size / 4 * 3 - 1_000, seed: 1)
       let said = try storeBetweenOthers(.image("large.tif", image), broker)
-      #expect(said.contains("stored 3 images"), "\(said)")
+      #expect(said.log.stored == 3, "\(said)")
       try expectStored(["first.jpg": [1], "large.tif": image, "last.jpg": [2]], in: folder)
     }
   }
@@ -58,7 +58,7 @@ struct HostileSizeTests {
         "{\"image_name\":\"" + String(repeating: "n", count: Self.size - 1_000)
         + (kind == "name" ? "\",\"image_content\":\"AAAA\"}" : "")
       let said = try storeBetweenOthers(.text(value), broker)
-      #expect(said.contains("; 1 message went to the dead letters"), "\(said)")
+      #expect(said.log.summary?.number("dead_letters") == 1, "\(said)")
       #expect(said.utf8.count < 20_000, "\(said.utf8.count) bytes of log")
       try expectStored(["first.jpg": [1], "last.jpg": [2]], in: folder)
       let letters = try broker.ranges(broker.topic + "-dlq").values.map(\.count)

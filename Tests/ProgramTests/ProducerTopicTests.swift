@@ -11,7 +11,7 @@ import Testing
   private let folder = TestFolder()
   private let broker: Broker
   private let client: KafkaProducer
-  private static let words = "the topic was re-created"
+  private static let event = "topic_recreated"
 
   init() throws {
     broker = try Broker.preferred()
@@ -37,24 +37,24 @@ import Testing
   private func expectCured(sourceLocation: SourceLocation = #_sourceLocation) throws {
     let all = try folder.files("images").count
     let resent = try once(["--resend"])
-    #expect(resent.contains("sent \(all) images"), "\(resent)", sourceLocation: sourceLocation)
-    #expect(!resent.contains(Self.words), "\(resent)", sourceLocation: sourceLocation)
-    #expect(try !once().contains(Self.words), "the cure cures", sourceLocation: sourceLocation)
+    #expect(resent.log.sent == all, "\(resent)", sourceLocation: sourceLocation)
+    #expect(!resent.log.hasEvent(Self.event), "\(resent)", sourceLocation: sourceLocation)
+    #expect(try !once().log.hasEvent(Self.event), "the cure cures", sourceLocation: sourceLocation)
   }
 
   @Test("a re-created topic is reported at each start until everything is sent again", arguments: [0, 3, 5, 9])
   func recreationIsReportedUntilResent(foreign: Int) throws {
-    #expect(try !once().contains(Self.words))
-    #expect(try !once().contains(Self.words), "the topic is as it was")
+    #expect(try !once().log.hasEvent(Self.event))
+    #expect(try !once().log.hasEvent(Self.event), "the topic is as it was")
     try makeAnew(with: foreign)
     let said = try once()
-    #expect(said.contains(Self.words) && said.contains("image-pipeline producer --resend"), "\(said)")
+    #expect(said.log.hasEvent(Self.event, naming: "image-pipeline producer --resend"), "\(said)")
     for number in 5..<7 {
       // Later acknowledgements are no sign that the topic holds earlier messages.
       try folder.write("images/\(number).jpg", SeededNumbers.bytes(300, seed: UInt64(number)))
       let said = try once()
-      #expect(said.contains(Self.words) && said.contains("sent 1 image,"), "\(said)")
-      #expect(said.split(separator: "\n").count { $0.contains(Self.words) } == 1, "once in a run: \(said)")
+      #expect(said.log.sent == 1, "\(said)")
+      #expect(said.log.events(Self.event).count == 1, "once in a run: \(said)")
     }
     try expectCured()
   }
@@ -67,17 +67,17 @@ import Testing
     let topic = try TopicContent(broker)
     #expect(producer.startsWatching(folder, topic), "\(producer.output)")
     for name in ["4.jpg", "ready.jpg"] {
-      #expect(eventually { producer.output.contains("sent  image=\(name)") }, "\(producer.output)")
+      #expect(eventually { producer.hasEvent("image_sent", ["image": name]) }, "\(producer.output)")
     }
     try makeAnew(with: foreign)
     if isBusy { try folder.write("images/new.jpg", [1, 2]) }
-    #expect(eventually(within: .seconds(60)) { producer.output.contains(Self.words) }, "\(producer.output)")
+    #expect(eventually(within: .seconds(60)) { producer.hasEvent(Self.event) }, "\(producer.output)")
     if isBusy {
       #expect(eventually { try TopicContent(broker).names().contains("new.jpg") }, "\(producer.output)")
     }
     #expect(producer.terminate() == 0, "\(producer.output)")
-    #expect(producer.output.split(separator: "\n").count { $0.contains(Self.words) } == 1, "\(producer.output)")
-    #expect(try once().contains(Self.words))
+    #expect(producer.events(Self.event).count == 1, "\(producer.output)")
+    #expect(try once().log.hasEvent(Self.event))
     try expectCured()
   }
 
@@ -88,7 +88,7 @@ import Testing
     try makeAnew(with: 0)
     try broker.send(messages)
     #expect(try broker.messages(broker.topic).map(\.key) == messages.map(\.key))
-    #expect(try once().contains(Self.words))
+    #expect(try once().log.hasEvent(Self.event))
     try expectCured()
   }
 }

@@ -13,7 +13,7 @@ import Testing
   @Test("a re-created topic is read from its beginning", arguments: [3, 4, 5, 9])
   func recreatedTopicIsReadFromStart(count: Int) throws {
     var images: [String: [UInt8]] = [:]
-    var said: [[String]] = []
+    var said: [[LogEntry]] = []
     for (generation, number) in [5, count].enumerated() {
       let broker = try Broker()
       let new = (0..<number).map {
@@ -23,8 +23,8 @@ import Testing
       images.merge(new) { $1 }
       said.append(try LocalConsumer.storeAll(in: folder, broker))
     }
-    #expect(!said[0].contains { $0.contains("the topic was re-created") }, "\(said[0])")
-    #expect(said[1].filter { $0.contains("the topic was re-created") }.count == 1, "\(said[1])")
+    #expect(!said[0].hasEvent("topic_recreated"), "\(said[0])")
+    #expect(said[1].events("topic_recreated").count == 1, "\(said[1])")
     try expectStored(images, in: folder)
   }
 
@@ -33,7 +33,7 @@ import Testing
     let images = sampleImages(5)
     try broker.send(images.map { .image($0.key, $0.value) })
     for _ in 1...2 {
-      #expect(try !LocalConsumer.storeAll(in: folder, broker).contains { $0.contains("the topic was re-created") })
+      #expect(try !LocalConsumer.storeAll(in: folder, broker).hasEvent("topic_recreated"))
     }
     try expectStored(images, in: folder)
   }
@@ -48,8 +48,8 @@ import Testing
     for (name, bytes) in images { try broker.send([.image(name, bytes)]) }
     let low = Int(try broker.ranges(broker.topic)[0]!.lowerBound)
     try #require(low > 3 && low < 93)
-    let output = try Program.storeAll(in: folder, broker)
-    #expect(output.contains("messages were removed from the topic before they were stored: \(low - 3)"), "\(output)")
+    let output = try Program.storeAll(in: folder, broker).output
+    #expect(output.log.hasEvent("messages_lost", ["messages": "\(low - 3)"]), "\(output)")
     var expected = Dictionary(uniqueKeysWithValues: images.dropFirst(low - 3))
     for number in 0..<3 { expected["first/\(number).jpg"] = [UInt8(number)] }
     try expectStored(expected, in: folder)
@@ -62,7 +62,7 @@ import Testing
     let images = sampleImages(40)
     try broker.send(images.map { .image($0.key, $0.value) })
     for _ in 1...2 {
-      #expect(try Program.storeAll(in: folder, broker).contains("stored 40 images"))
+      #expect(try Program.storeAll(in: folder, broker).stored == 40)
       try expectStored(images, in: folder)
       try folder.remove(TestFolder.output)
       try folder.remove(TestFolder.csv)
@@ -108,7 +108,7 @@ import Testing
   func changedAssignmentLeavesNoPause() throws {
     let broker = try Broker(partitions: 2)
     let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
-    let assignments = { consumer.output.components("partitions assigned") }
+    let assignments = { consumer.events("partitions_assigned").count }
     #expect(eventually { assignments() == 1 }, "\(consumer.output)")
     let path = folder.path + "/processed_images/.image-pipeline/catalog.sqlite"
     let catalog = try Database(path: path, busyTimeout: .seconds(1))
@@ -128,8 +128,8 @@ import Testing
     #expect(isDivided, "\(consumer.output)")
     other.unsubscribeAndClose()
     let isWhole = eventually {
-      let last = consumer.output.split(separator: "\n").last { $0.contains("partitions assigned") }
-      return last?.hasSuffix("partitions=0,1") == true && assignments() > 2
+      let last = consumer.events("partitions_assigned").last
+      return last?.fields["partitions"] == "0,1" && assignments() > 2
     }
     #expect(isWhole, "\(consumer.output)")
     catalog.rollback()
@@ -164,12 +164,5 @@ import Testing
     }
     for consumer in consumers { #expect(consumer.exitCode() == 0, "\(consumer.output)") }
     try expectStored(images, in: folder)
-  }
-}
-
-extension String {
-  /// The number of occurrences of a text.
-  func components(_ text: String) -> Int {
-    split(separator: text, omittingEmptySubsequences: false).count - 1
   }
 }

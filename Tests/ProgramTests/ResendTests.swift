@@ -31,7 +31,7 @@ import Testing
     try send(["IMAGES_DIR": "backup"])
     try folder.remove(TestFolder.output + "/cat/2.jpg")
     let said = try resend(["--input", "backup"], ["AFTER_SENT": action])
-    #expect(said.output.contains("sent again: 1 image;"), "\(said.output)")
+    #expect(said.sent == 1, "\(said.output)")
     #expect(try folder.files("backup") == images.keys.sorted())
     _ = try Program.storeAll(in: folder, broker)
     try expectStored(images, in: folder)
@@ -43,7 +43,7 @@ import Testing
     try send(["AFTER_SENT": "move"])
     try folder.remove(TestFolder.output + "/dog/3.jpg")
     let said = try resend(["--input", "images/.sent"], ["AFTER_SENT": "move"])
-    #expect(said.output.contains("sent again: 1 image;"), "\(said.output)")
+    #expect(said.sent == 1, "\(said.output)")
     #expect(try folder.files("images/.sent") == images.keys.sorted())
     _ = try Program.storeAll(in: folder, broker)
     try expectStored(images, in: folder)
@@ -55,7 +55,7 @@ import Testing
     try send([:])
     for name in names { try folder.remove(TestFolder.output + "/" + name) }
     let said = try resend()
-    #expect(said.output.contains("sent again: 2 images"), "\(said.output)")
+    #expect(said.sent == 2, "\(said.output)")
     _ = try Program.storeAll(in: folder, broker)
     for (number, name) in names.enumerated() {
       #expect(folder.bytes(TestFolder.output + "/" + name) == [UInt8(number)], "\(Array(name.utf8))")
@@ -78,7 +78,8 @@ import Testing
   private func expectStopped(_ program: Program, sourceLocation: SourceLocation = #_sourceLocation) {
     program.signal(SIGTERM)
     #expect(program.exitCode() == 1, "\(program.output)", sourceLocation: sourceLocation)
-    #expect(program.output.contains("stopped before the end"), "\(program.output)", sourceLocation: sourceLocation)
+    #expect(
+      program.hasEvent("failed", ["error": "Interruption"]), "\(program.output)", sourceLocation: sourceLocation)
   }
 
   @Test("a stopped verify leaves nothing behind") func stoppedVerifyLeavesNothing() throws {
@@ -100,10 +101,9 @@ import Testing
     #expect(
       eventually { folder.exists(TestFolder.output + "/.image-pipeline/catalog.sqlite") }, "\(repair.output)")
     expectStopped(repair)
-    #expect(repair.output.contains("run it again"), "\(repair.output)")
     for number in 1..<8 { try folder.remove("\(TestFolder.output)/\(number).jpg") }
     let again = try Program(["repair"], in: folder)
     #expect(again.exitCode() == 0, "\(again.output)")
-    #expect(again.output.contains("1 image without a row"), "\(again.output)")
+    #expect(again.output.contains("1 image "), "\(again.output)")
   }
 }

@@ -45,7 +45,7 @@ import Testing
     _ = try Program.storeAll(in: folder, broker)
     try makeAnew()
     try send(new)
-    #expect(try Program.storeAll(in: folder, broker).contains("the topic was re-created"))
+    #expect(try Program.storeAll(in: folder, broker).hasEvent("topic_recreated"))
     try expectStored(all(old, new), in: folder)
   }
 
@@ -59,7 +59,7 @@ import Testing
     try send(new)
     #expect(
       eventually(within: .seconds(60)) { folder.rows.count == 5 + count }, "\(folder.rowNames) \(consumer.output)")
-    #expect(consumer.output.contains("the topic was re-created"), "\(consumer.output)")
+    #expect(consumer.hasEvent("topic_recreated"), "\(consumer.output)")
     consumer.signal(SIGTERM)
     #expect(consumer.exitCode() == 0, "\(consumer.output)")
     try expectStored(all(old, new), in: folder)
@@ -76,10 +76,10 @@ import Testing
     _ = try Program.storeAll(in: folder, broker)
     try makeAnew(partitions: after)
     try send(new)
-    let said = try Program.storeAll(in: folder, broker)
-    #expect(said.ranges(of: "the topic was re-created").count == 1, "\(said)")
+    let said = try Program.storeAll(in: folder, broker).output
+    #expect(said.log.events("topic_recreated").count == 1, "\(said)")
     try expectStored(all(old, new), in: folder)
-    #expect(try Program.storeAll(in: folder, broker).contains("stored 0 images"))
+    #expect(try Program.storeAll(in: folder, broker).stored == 0)
   }
 
   @Test("a topic may be re-created with other partitions under a running consumer", arguments: changes)
@@ -95,10 +95,10 @@ import Testing
     try send(new)
     #expect(
       eventually(within: .seconds(60)) { folder.rows.count == 24 + count }, "\(folder.rowNames) \(consumer.output)")
-    #expect(consumer.output.contains("the topic was re-created"), "\(consumer.output)")
+    #expect(consumer.hasEvent("topic_recreated"), "\(consumer.output)")
     #expect(consumer.terminate() == 0, "\(consumer.output)")
     try expectStored(all(old, new), in: folder)
-    #expect(try Program.storeAll(in: folder, broker).contains("stored 0 images"))
+    #expect(try Program.storeAll(in: folder, broker).stored == 0)
   }
 
   // MARK: Messages that are gone
@@ -116,19 +116,20 @@ import Testing
     #expect(eventually { try catalog.tryBegin() })
     let held = [("held.jpg", SeededNumbers.bytes(300, seed: 9))]
     try send(held)
-    #expect(eventually { consumer.output.contains("another consumer holds the catalog") }, "\(consumer.output)")
+    #expect(eventually { consumer.hasEvent("catalog_locked") }, "\(consumer.output)")
     try send(lost)
     try send(rest)
     try client.deleteRecords(of: broker.topic, partition: 0, before: 8, timeout: .seconds(30))
     catalog.rollback()
     #expect(eventually { folder.rows.count == 9 }, "\(consumer.output)")
     let said = consumer.output
-    #expect(said.contains("removed from the topic before they were stored: 4"), "\(said)")
-    #expect(said.contains("from=4") && said.contains("to=7") && said.contains("retention.ms"), "\(said)")
-    #expect(!said.contains("the topic was re-created"), "\(said)")
+    let loss = try #require(
+      said.log.events("messages_lost", ["messages": "4", "from": "4", "to": "7"]).first, "\(said)")
+    #expect(loss.fields["fix"]?.contains("retention.ms") == true)
+    #expect(!said.log.hasEvent("topic_recreated"), "\(said)")
     #expect(consumer.terminate() == 0, "\(consumer.output)")
     try expectStored(all(old, held, rest), in: folder)
-    #expect(try !Program.storeAll(in: folder, broker).contains("removed from the topic"))
+    #expect(try !Program.storeAll(in: folder, broker).hasEvent("messages_lost"))
   }
 
   @Test("messages that expired before the first consumer are counted", arguments: [3, 8])
@@ -136,12 +137,12 @@ import Testing
     let all = images(1, 8)
     try send(all)
     try client.deleteRecords(of: broker.topic, partition: 0, before: before, timeout: .seconds(30))
-    let said = try Program.storeAll(in: folder, broker)
-    #expect(said.contains("first_offset=\(before)"), "\(said)")
-    #expect(!said.contains("the topic was re-created") && !said.contains("error"), "\(said)")
+    let said = try Program.storeAll(in: folder, broker).output
+    #expect(said.log.hasEvent("beginning_removed", ["first_offset": "\(before)"]), "\(said)")
+    #expect(!said.log.contains { $0.event == "topic_recreated" || $0.level == "error" }, "\(said)")
     try expectStored(self.all(Array(all.dropFirst(Int(before)))), in: folder)
     guard before < 8 else { return }
-    #expect(try !Program.storeAll(in: folder, broker).contains("any more"))
+    #expect(try !Program.storeAll(in: folder, broker).hasEvent("beginning_removed"))
   }
 
   @Test("messages that expired between two runs are counted, with the fix") func expiryBetweenRunsIsCounted() throws {
@@ -151,11 +152,12 @@ import Testing
     try send(lost)
     try send(rest)
     try client.deleteRecords(of: broker.topic, partition: 0, before: 7, timeout: .seconds(30))
-    let said = try Program.storeAll(in: folder, broker)
-    #expect(said.contains("removed from the topic before they were stored: 4"), "\(said)")
-    #expect(said.contains("from=3") && said.contains("to=6") && said.contains("retention.ms"), "\(said)")
+    let said = try Program.storeAll(in: folder, broker).output
+    let loss = try #require(
+      said.log.events("messages_lost", ["messages": "4", "from": "3", "to": "6"]).first, "\(said)")
+    #expect(loss.fields["fix"]?.contains("retention.ms") == true)
     try expectStored(all(old, rest), in: folder)
-    #expect(try !Program.storeAll(in: folder, broker).contains("removed from the topic"))
+    #expect(try !Program.storeAll(in: folder, broker).hasEvent("messages_lost"))
   }
 
   @Test("messages that expired after they were stored are no loss") func expiryAfterStoringIsNoLoss() throws {
@@ -164,8 +166,8 @@ import Testing
     _ = try Program.storeAll(in: folder, broker)
     try send(rest)
     try client.deleteRecords(of: broker.topic, partition: 0, before: 6, timeout: .seconds(30))
-    let said = try Program.storeAll(in: folder, broker)
-    #expect(!said.contains("removed from the topic") && !said.contains("the topic was re-created"), "\(said)")
+    let said = try Program.storeAll(in: folder, broker).output
+    #expect(!said.log.contains { ["messages_lost", "topic_recreated"].contains($0.event) }, "\(said)")
     try expectStored(all(old, rest), in: folder)
   }
 
@@ -174,9 +176,9 @@ import Testing
     try send(old)
     _ = try Program.storeAll(in: folder, broker)
     try client.deleteRecords(of: broker.topic, partition: 0, before: 6, timeout: .seconds(30))
-    #expect(try !Program.storeAll(in: folder, broker).contains("the topic was re-created"))
+    #expect(try !Program.storeAll(in: folder, broker).hasEvent("topic_recreated"))
     try send(rest)
-    #expect(try !Program.storeAll(in: folder, broker).contains("the topic was re-created"))
+    #expect(try !Program.storeAll(in: folder, broker).hasEvent("topic_recreated"))
     try expectStored(all(old, rest), in: folder)
   }
 
@@ -204,8 +206,8 @@ import Testing
       return !left.contains { (1...14).contains($0.offset) }
     }
     #expect(isCompacted)
-    let said = try Program.storeAll(in: folder, broker)
-    #expect(!said.contains("removed from the topic") && !said.contains("the topic was re-created"), "\(said)")
+    let said = try Program.storeAll(in: folder, broker).output
+    #expect(!said.log.contains { ["messages_lost", "topic_recreated"].contains($0.event) }, "\(said)")
     var expected = Dictionary(uniqueKeysWithValues: newer.map { ($0.0, $0.1 + [1]) })
     expected[first[0].0] = first[0].1
     expected["filler.jpg"] = [UInt8(next % 256)]
@@ -214,7 +216,7 @@ import Testing
     // A new output, too, which starts in the middle of it.
     try folder.remove(TestFolder.output)
     try folder.remove(TestFolder.csv)
-    #expect(try !Program.storeAll(in: folder, broker).contains("removed from the topic"))
+    #expect(try !Program.storeAll(in: folder, broker).hasEvent("messages_lost"))
     #expect(try folder.files(TestFolder.output) == expected.keys.sorted())
     expectBytes(expected, in: folder, TestFolder.output)
   }

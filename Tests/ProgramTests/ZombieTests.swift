@@ -102,7 +102,7 @@ import Testing
     let broker = try Broker.preferred()
     let (sleeper, other) = try pair(broker, .image("a.jpg", [1]), at: .imageRenamed)
     let third = try Program(["consumer"], in: folder, environment: broker.environment())
-    #expect(eventually { third.output.contains("another consumer holds the catalog") }, "\(third.output)")
+    #expect(eventually { third.hasEvent("catalog_locked") }, "\(third.output)")
     end([third])
     sleeper.signal(SIGCONT)
     #expect(eventually { folder.rowNames == ["a.jpg"] })
@@ -116,6 +116,6 @@ extension Program {
 
   /// Whether it has noticed that another one overtook it, or has rejoined the group.
   fileprivate var hasHadItsSay: Bool {
-    output.contains("another consumer has stored") || output.contains("partitions revoked")
+    hasEvent("batch_fenced") || hasEvent("partitions_revoked")
   }
 }

@@ -28,7 +28,8 @@ import Testing
 
   @Test("neither message nor field can forge a log line") func linesCannotBeForged() {
     let line = LogLine(
-      milliseconds: 0, level: .info, component: "c\n", message: "a\n00:00:00 error c  forged", fields: ["k\n": "v\n"])
+      milliseconds: 0, level: .info, component: "c\n", event: "e", message: "a\n00:00:00 error c  forged",
+      fields: ["k\n": "v\n"])
     #expect(!line.text(coloured: false).contains("\n"))
     #expect(!line.json.contains("\n"))
   }

@@ -17,15 +17,15 @@ import Testing
     let log = log()
     #expect(log.hasLiveLine)
     log.setLiveLine("50 %")
-    log.info("sent")
+    log.info(event: "e", "sent")
     log.setLiveLine(nil)
-    log.info("done")
+    log.info(event: "e", "done")
     let writes = lines.all
     try #require(writes.count == 4)
     #expect(writes[0] == erase + "50 %")
-    #expect(writes[1].hasPrefix(erase) && writes[1].hasSuffix(" info  c  sent\n50 %"))
+    #expect(writes[1].hasPrefix(erase) && writes[1].hasSuffix(" info  c  sent  event=e\n50 %"))
     #expect(writes[2] == erase)
-    #expect(!writes[3].contains("\u{1B}") && writes[3].hasSuffix(" info  c  done\n"))
+    #expect(!writes[3].contains("\u{1B}") && writes[3].hasSuffix(" info  c  done  event=e\n"))
   }
 
   @Test("an unchanged live line is not redrawn") func sameLiveLineIsNotRedrawn() {
@@ -65,10 +65,10 @@ import Testing
   }
 
   @Test("only the level is colored, and never in JSON") func onlyLevelIsColored() throws {
-    log(colour: true).error("x")
-    log(.json, colour: true).error("x")
+    log(colour: true).error(event: "e", "x")
+    log(.json, colour: true).error(event: "e", "x")
     try #require(lines.all.count == 2)
-    #expect(lines.all[0].hasSuffix(" \u{1B}[31merror\u{1B}[0m c  x\n"))
+    #expect(lines.all[0].hasSuffix(" \u{1B}[31merror\u{1B}[0m c  x  event=e\n"))
     #expect(!lines.all[1].contains("\u{1B}"))
   }
 }

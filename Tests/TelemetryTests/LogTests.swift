@@ -12,44 +12,50 @@ import Testing
 
   @Test("a text line has time, level, component, message and fields") func textLineHasAllParts() {
     let line = LogLine(
-      milliseconds: 1_795_476_676_123, level: .info, component: "producer", message: "sent cat/001.jpg",
+      milliseconds: 1_795_476_676_123, level: .info, component: "producer", event: "image_sent",
+      message: "sent cat/001.jpg",
       fields: ["bytes": 123, "partition": 0, "ok": true, "rate": 1.5, "name": "a b", "empty": "", "q": "\"=\""])
     #expect(
       line.text(coloured: false)
-        == #"23:31:16 info  producer  sent cat/001.jpg  bytes=123 partition=0 ok=true rate=1.5 "#
+        == #"23:31:16 info  producer  sent cat/001.jpg  event=image_sent bytes=123 partition=0 ok=true rate=1.5 "#
         + #"name="a b" empty="" q="\"=\"""#
     )
   }
 
   @Test("the columns of text lines are aligned for every level") func textColumnsAreAligned() {
     let texts = LogLevel.allCases.map {
-      LogLine(milliseconds: 0, level: $0, component: "c", message: "m", fields: [:]).text(coloured: false)
+      LogLine(milliseconds: 0, level: $0, component: "c", event: "e", message: "m", fields: [:]).text(coloured: false)
     }
     #expect(
       texts == [
-        "00:00:00 trace c  m", "00:00:00 debug c  m", "00:00:00 info  c  m", "00:00:00 warn  c  m",
-        "00:00:00 error c  m",
+        "00:00:00 trace c  m  event=e", "00:00:00 debug c  m  event=e", "00:00:00 info  c  m  event=e",
+        "00:00:00 warn  c  m  event=e",
+        "00:00:00 error c  m  event=e",
       ])
   }
 
   @Test("a JSON line has the same parts as members") func jsonLineHasAllParts() {
     let line = LogLine(
-      milliseconds: 1_795_476_676_123, level: .warning, component: "producer", message: "say \"hi\"",
-      fields: ["bytes": 123, "ok": false, "rate": 0.5, "level": "high", "none": .number(.nan), "path": "a\\b"])
+      milliseconds: 1_795_476_676_123, level: .warning, component: "producer", event: "said", message: "say \"hi\"",
+      fields: [
+        "bytes": 123, "ok": false, "rate": 0.5, "level": "high", "event": "other", "none": .number(.nan),
+        "path": "a\\b",
+      ])
     #expect(
       line.json == #"{"time":"2026-11-23T23:31:16.123Z","level":"warning","component":"producer","#
-        + #""message":"say \"hi\"","bytes":123,"ok":false,"rate":0.5,"level_":"high","none":null,"path":"a\\b"}"#)
+        + #""event":"said","message":"say \"hi\"","bytes":123,"ok":false,"rate":0.5,"level_":"high","event_":"other","none":null,"path":"a\\b"}"#
+    )
   }
 
   @Test("only lines at the level or above are written") func lowerLevelsAreDropped() {
     let log = log(.warning)
-    log.trace("1")
-    log.debug("2")
-    log.info("3")
-    log.warning("4")
-    log.error("5", ["n": 1])
-    log.log(.info, "6")
-    #expect(lines.all.map { $0.dropFirst(9) } == ["warn  producer  4", "error producer  5  n=1"])
+    log.trace(event: "a", "1")
+    log.debug(event: "b", "2")
+    log.info(event: "c", "3")
+    log.warning(event: "d", "4")
+    log.error(event: "e", "5", ["n": 1])
+    log.log(.info, event: "f", "6")
+    #expect(lines.all.map { $0.dropFirst(9) } == ["warn  producer  4  event=d", "error producer  5  event=e n=1"])
     #expect(log.writes(.error) && !log.writes(.info))
   }
 
@@ -60,17 +66,17 @@ import Testing
       return "x"
     }
     let log = log(.info)
-    log.debug(costly(), ["a": .of(costly())])
+    log.debug(event: "e", costly(), ["a": .of(costly())])
     #expect(evaluations == 0)
-    log.info(costly(), ["a": .of(costly())])
+    log.info(event: "e", costly(), ["a": .of(costly())])
     #expect(evaluations == 2)
   }
 
   @Test("another component shares the sink") func componentsShareTheSink() {
     let log = log(.info, .json)
-    log.with(component: "kafka").info("up")
+    log.with(component: "kafka").info(event: "started", "up")
     #expect(lines.all.count == 1)
-    #expect(lines.all.first?.contains(#""component":"kafka","message":"up"}"#) == true)
+    #expect(lines.all.first?.contains(#""component":"kafka","event":"started","message":"up"}"#) == true)
   }
 
   @Test("a log with its own sink has no live line") func customSinkHasNoLiveLine() {
@@ -83,10 +89,12 @@ import Testing
   @Test("lines of many threads stay whole") func threadsKeepLinesWhole() async {
     let log = log()
     await withTaskGroup(of: Void.self) { group in
-      for task in 0..<4 { group.addTask { for index in 0..<250 { log.info("line", ["id": .of(task * 250 + index)]) } } }
+      for task in 0..<4 {
+        group.addTask { for index in 0..<250 { log.info(event: "e", "line", ["id": .of(task * 250 + index)]) } }
+      }
     }
     #expect(Set(lines.all.map { $0.dropFirst(9) }).count == 1000)
-    #expect(lines.all.allSatisfy { $0.contains(" info  producer  line  id=") && !$0.contains("\n") })
+    #expect(lines.all.allSatisfy { $0.contains(" info  producer  line  event=e id=") && !$0.contains("\n") })
   }
 
   @Test("values of all kinds make fields") func valuesOfAllKindsMakeFields() {

@@ -10,6 +10,9 @@ package final class LogLines: Sendable {
 
   package var all: [String] { lines.withLock { $0 } }
 
+  /// The lines in the text format, taken apart.
+  package var entries: [LogEntry] { all.compactMap { LogEntry($0) } }
+
   package func append(_ line: String) { lines.withLock { $0.append(line) } }
 
   package var log: Log { log(level: .trace) }

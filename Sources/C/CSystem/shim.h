@@ -16,6 +16,10 @@ extern int syncfs(int descriptor);
 extern int renameat2(int from_folder, const char *from, int to_folder, const char *to, unsigned int flags);
 extern int pthread_setname_np(pthread_t thread, const char *name);
 
+// "ENOSPC" for ENOSPC; NULL for an unknown code, and before glibc 2.32, which lacks the function.
+extern const char *strerrorname_np(int code) __attribute__((weak));
+static inline const char *system_error_name(int code) { return strerrorname_np ? strerrorname_np(code) : NULL; }
+
 enum { system_rename_no_replace = 1 };  // RENAME_NOREPLACE, linux/fs.h
 
 // F_OFD_GETLK and F_OFD_SETLK are only for GNU sources. Returns 0, or -1 with errno.

@@ -9,12 +9,12 @@ import TestSupport
 /// A consumer in the test's process, for a setting without an environment variable: that two embedded clusters are the
 /// same.
 enum LocalConsumer {
-  /// Stores everything and ends. Returns its log lines.
+  /// Stores everything and ends. Returns its log.
   @discardableResult
   static func storeAll(
     in folder: TestFolder, _ broker: Broker, cluster: String = "the same", idle: Duration = .milliseconds(300),
     _ change: (inout ConsumerSettings) -> Void = { _ in }
-  ) throws -> [String] {
+  ) throws -> [LogEntry] {
     let lines = LogLines()
     let log = lines.log(level: .info)
     var kafka = broker.settings()
@@ -27,6 +27,6 @@ enum LocalConsumer {
     settings.untilIdle = idle
     change(&settings)
     try ConsumerService(settings, log: log, events: ConsumerEvents(log: log), stop: StopFlag()).run()
-    return lines.all
+    return lines.entries
   }
 }

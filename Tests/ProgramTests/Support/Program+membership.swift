@@ -6,15 +6,13 @@ import Testing
 /// A consumer's membership in its group.
 extension Program {
   /// Its log lines about assignments, in order.
-  private var said: [Substring] {
-    output.split(separator: "\n").filter { $0.contains("partitions assigned") }
-  }
+  private var said: [LogEntry] { events("partitions_assigned") }
 
   var assignments: Int { said.count }
-  var hasPartition: Bool { said.last?.hasSuffix("partitions=0") == true }
+  var hasPartition: Bool { said.last?.fields["partitions"] == "0" }
 
   /// Whether its client has left the group because nobody polled within `KAFKA_MAX_POLL_INTERVAL_MS`.
-  var wasExpelled: Bool { output.contains("maximum poll interval") }
+  var wasExpelled: Bool { hasEvent("kafka_client", ["facility": "MAXPOLL"]) }
 }
 
 extension Broker {

@@ -4,9 +4,7 @@ import Testing
 extension Program {
   /// Expects it to wait for Kafka and to name the fix in its log and at `port`, then ends it.
   func expectWaiting(in folder: TestFolder, port: Int, fix: String) throws {
-    let isSaid = eventually {
-      output.split(separator: "\n").contains { $0.contains("waiting for Kafka") && $0.contains(fix) }
-    }
+    let isSaid = eventually { hasEvent("broker_awaited", naming: fix) }
     #expect(isSaid, "\(output)")
     let probe = try Program(["health", "--ready"], in: folder, environment: ["HTTP_PORT": "\(port)"])
     #expect(probe.exitCode() == 1)

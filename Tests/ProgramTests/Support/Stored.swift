@@ -88,15 +88,15 @@ extension Program {
     return producer
   }
 
-  /// Runs a consumer until everything is stored. Returns its output.
+  /// A consumer that has exited, after it stored everything.
   static func storeAll(
     in folder: TestFolder, _ broker: Broker, _ more: [String: String] = [:], idle: String = "0.3",
     sourceLocation: SourceLocation = #_sourceLocation
-  ) throws -> String {
+  ) throws -> Program {
     let consumer = try Program(
       ["consumer", "--until-idle", idle], in: folder, environment: broker.environment(more))
     let code = consumer.exitCode()
     #expect(code == 0, "\(consumer.output)", sourceLocation: sourceLocation)
-    return consumer.output
+    return consumer
   }
 }
