@@ -103,7 +103,7 @@ package struct BrokerConnection {
     if limit >= largest { return nil }
     let fitting = sending.segmentBytes(fitting: limit)
     return
-      "the topic takes messages of \(limit) bytes at most, and SEGMENT_BYTES=\(sending.segmentBytes) makes messages of up "
+      "the topic accepts messages of at most \(limit) bytes, and SEGMENT_BYTES=\(sending.segmentBytes) produces messages of up "
       + "to \(largest): the broker will refuse those. "
       + (fitting >= 1_000 ? "Set SEGMENT_BYTES=\(fitting), or raise the limit (" : "Raise the limit (")
       + KafkaErrorFix.setting("max.message.bytes=\(largest)", on: topic) + ")"

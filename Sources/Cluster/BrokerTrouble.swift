@@ -51,7 +51,7 @@ package struct BrokerTrouble: CustomStringConvertible, Equatable {
     Entry(signs: ["Too many open files"]) { _ in "raise the limit of open files (ulimit -n, LimitNOFILE=)" },
     Entry(signs: ["No brokers configured"]) { _ in "set KAFKA_BOOTSTRAP_SERVERS to host:port,host:port" },
     Entry(signs: ["not valid in current SASL state"]) { _ in
-      "this listener asks for no password: set KAFKA_SECURITY_PROTOCOL to PLAINTEXT or SSL, or take the listener that does"
+      "this listener asks for no password: set KAFKA_SECURITY_PROTOCOL to PLAINTEXT or SSL, or use a listener that does"
     },
     Entry(signs: ["Unsupported SASL mechanism"]) { _ in
       "set KAFKA_SASL_MECHANISM to one of those that the broker supports"
@@ -59,14 +59,14 @@ package struct BrokerTrouble: CustomStringConvertible, Equatable {
     Entry(signs: ["mechanism SCRAM"]) { trouble in
       password
         + (isScramOld(trouble.version)
-          ? ". Kafka 4.0 and newer refuse the SCRAM of librdkafka \(trouble.version) even so: there, PLAIN over TLS or a "
-            + "certificate gets in, or librdkafka 2.6.1" : "")
+          ? ". Kafka 4.0 and newer refuse SCRAM from librdkafka \(trouble.version): use PLAIN over TLS, a certificate, "
+            + "or librdkafka 2.6.1" : "")
     },
     Entry(signs: ["(_AUTHENTICATION)"]) { _ in password },
     // librdkafka reports an untrusted certificate and a certificate of another host in the same words.
     Entry(signs: ["certificate verify failed", "certificate could not be verified"]) { trouble in
-      "the broker's certificate is not trusted: set KAFKA_SSL_CA_LOCATION to the CA that signed it, and see that it has not "
-        + "expired and names the host that is connected to (\(trouble.host))"
+      "the broker's certificate is not trusted: set KAFKA_SSL_CA_LOCATION to the CA that signed it, and check that it has not "
+        + "expired and names the host of the address (\(trouble.host))"
     },
     Entry(
       signs: [
@@ -83,10 +83,10 @@ package struct BrokerTrouble: CustomStringConvertible, Equatable {
         "wrong version number", "in state SSL_HANDSHAKE", "in state APIVERSION_QUERY",
       ]
     ) { _ in protocolOrStart },
-    Entry(signs: ["(_RESOLVE)"]) { "no such host is known here: \($0.addressCure)" },
-    Entry(signs: ["Connection refused"]) { "nobody listens there: start the broker, or \($0.addressCure)" },
+    Entry(signs: ["(_RESOLVE)"]) { "the host's name is unknown here: \($0.addressCure)" },
+    Entry(signs: ["Connection refused"]) { "nothing listens there: start the broker, or \($0.addressCure)" },
     Entry(signs: ["in state CONNECT", "No route to host", "Network is unreachable", "Connection timed out"]) {
-      "no way leads there: look at host, network and firewall, or \($0.addressCure)"
+      "the network does not lead there: check host, network and firewall, or \($0.addressCure)"
     },
     // Newer versions of librdkafka report nothing else about a peer that closes the connection.
     Entry(signs: ["(_ALL_BROKERS_DOWN)"]) { _ in protocolOrStart },
@@ -94,8 +94,8 @@ package struct BrokerTrouble: CustomStringConvertible, Equatable {
 
   /// The fix if a peer exists, and nothing more is known about it.
   package static let protocolOrStart =
-    "set KAFKA_SECURITY_PROTOCOL to what this listener speaks (PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL), or wait for the "
-    + "broker where it is just starting"
+    "set KAFKA_SECURITY_PROTOCOL to what this listener speaks (PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL), or wait if the "
+    + "broker is just starting"
 
   static let password =
     "check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD or KAFKA_SASL_PASSWORD_FILE, and KAFKA_SASL_MECHANISM"

@@ -55,7 +55,7 @@ package enum KafkaErrorFix {
   static let table: [String: @Sendable (_ topic: String) -> String] = [
     // Messages.
     "MSG_SIZE_TOO_LARGE": {
-      "the topic takes smaller messages than SEGMENT_BYTES makes. Raise its max.message.bytes ("
+      "the topic accepts only smaller messages than SEGMENT_BYTES produces. Raise its max.message.bytes ("
         + setting("max.message.bytes=1048588", on: $0) + "), or lower SEGMENT_BYTES"
     },
     "INVALID_MSG_SIZE": { _ in "lower SEGMENT_BYTES, or raise the topic's max.message.bytes" },
@@ -72,7 +72,7 @@ package enum KafkaErrorFix {
         + ")"
     },
     "INVALID_RECORD": {
-      "topic \($0) checks its messages, for a schema or a key, say. Take that setting off it, or set another TOPIC"
+      "topic \($0) validates its messages, for example against a schema. Remove that setting from the topic, or set another TOPIC"
     },
     "INVALID_MSG": { _ in "a message was damaged on its way or on the broker's disk: " + brokerLog },
     "_BAD_MSG": { _ in "a message was damaged on its way or on the broker's disk: " + brokerLog },
@@ -85,7 +85,7 @@ package enum KafkaErrorFix {
       "topic \($0) keeps messages in a format before Kafka 0.11. Unset its message.format.version, or set another TOPIC"
     },
     "POLICY_VIOLATION": { _ in "the cluster's policy forbids it. Ask its operators what they allow" },
-    "THROTTLING_QUOTA_EXCEEDED": { _ in "the user's quota on the cluster is used up. Wait, or have it raised" },
+    "THROTTLING_QUOTA_EXCEEDED": { _ in "the user's quota on the cluster is used up. Wait, or ask for a higher quota" },
     // Brokers and replicas.
     "NOT_ENOUGH_REPLICAS": {
       "too few brokers have topic \($0) in sync. Start those that are down, or lower its min.insync.replicas"
@@ -97,11 +97,11 @@ package enum KafkaErrorFix {
     "LEADER_NOT_AVAILABLE": { "a partition of topic \($0) has no leader. Start the brokers that are down" },
     "UNKNOWN_TOPIC_OR_PART": missingTopic, "_UNKNOWN_TOPIC": missingTopic, "_UNKNOWN_PARTITION": missingTopic,
     "TOPIC_EXCEPTION": { _ in "correct TOPIC: 1 to 249 letters, digits, dots, underscores and dashes" },
-    "UNSUPPORTED_VERSION": { _ in "the broker is too old, or no Kafka. Kafka 0.11 or newer is needed" },
-    "_UNSUPPORTED_FEATURE": { _ in "the broker is too old, or no Kafka. Kafka 0.11 or newer is needed" },
+    "UNSUPPORTED_VERSION": { _ in "the broker is too old, or is not Kafka. Kafka 0.11 or newer is needed" },
+    "_UNSUPPORTED_FEATURE": { _ in "the broker is too old, or is not Kafka. Kafka 0.11 or newer is needed" },
     // Groups.
     "INCONSISTENT_GROUP_PROTOCOL": { _ in
-      "another member of the group uses an assignment strategy that this consumer lacks, such as cooperative-sticky. Stop that "
+      "another member of the group uses an assignment strategy that this consumer does not have, such as cooperative-sticky. Stop that "
         + "member, set another CONSUMER_GROUP here, or set its partition.assignment.strategy to range or roundrobin"
     },
     "GROUP_MAX_SIZE_REACHED": { _ in "the group is full. Run fewer consumers, or raise group.max.size of the brokers" },
@@ -109,7 +109,7 @@ package enum KafkaErrorFix {
       "set KAFKA_SESSION_TIMEOUT_MS between the brokers' group.min.session.timeout.ms and group.max.session.timeout.ms"
     },
     "FENCED_INSTANCE_ID": { _ in
-      "another consumer runs under this one's identity, which comes from the output's catalog. If the output is a copy, start the "
+      "another consumer has the same identity, which comes from the output's catalog. If the output is a copy, start the "
         + "copy with an empty PROCESSED_IMAGES_DIR, or with another CONSUMER_GROUP"
     },
     "INVALID_GROUP_ID": { _ in "correct CONSUMER_GROUP" },
@@ -121,7 +121,7 @@ package enum KafkaErrorFix {
     "SASL_AUTHENTICATION_FAILED": { _ in BrokerTrouble.password },
     "_AUTHENTICATION": { _ in BrokerTrouble.password },
     "UNACCEPTABLE_CREDENTIAL": { _ in BrokerTrouble.password },
-    "SECURITY_DISABLED": { _ in "the broker has no authorizer. Leave rights and passwords out" },
+    "SECURITY_DISABLED": { _ in "the broker has no authorizer. Do not set permissions or passwords" },
     "UNSUPPORTED_SASL_MECHANISM": { _ in "set KAFKA_SASL_MECHANISM to one of those that the broker supports" },
     "ILLEGAL_SASL_STATE": { _ in BrokerTrouble.protocolOrStart },
     // The connection.
@@ -134,10 +134,10 @@ package enum KafkaErrorFix {
     "_INVALID_ARG": { _ in "correct the variable of the property that is named: KAFKA_A_B sets a.b" },
     "_CRIT_SYS_RESOURCE": { _ in "raise the limits of memory, threads (ulimit -u) and open files (ulimit -n)" },
     "OUT_OF_ORDER_SEQUENCE_NUMBER": {
-      "the broker has lost messages of topic \($0), or it was deleted. What is not acknowledged is sent again"
+      "the broker has lost messages of topic \($0), or it was deleted. Messages that are not acknowledged are sent again"
     },
     "UNKNOWN_PRODUCER_ID": {
-      "the broker has lost messages of topic \($0), or it was deleted. What is not acknowledged is sent again"
+      "the broker has lost messages of topic \($0), or it was deleted. Messages that are not acknowledged are sent again"
     },
   ]
 }

@@ -107,7 +107,7 @@ package struct SizeLimits {
     let fits = sending.messageMaximum >= message
     findings.append(
       (fits
-        ? Finding.ok("takes \(grouped(message))")
+        ? Finding.ok("accepts \(grouped(message))")
         : .problem(
           "the client refuses the largest messages, of \(grouped(message))",
           cure:
@@ -147,7 +147,7 @@ package struct SizeLimits {
   private var topicLimits: [Finding] {
     guard isTopicThere else { return [] }
     guard let topicMaximum else {
-      return [Finding.ok("not told here").of("max.message.bytes of \(topic)", "?")]
+      return [Finding.ok("unknown here").of("max.message.bytes of \(topic)", "?")]
     }
     return [
       passing(
@@ -160,9 +160,9 @@ package struct SizeLimits {
   /// Whether a limit for batches is large enough.
   /// - Parameter command: the fix without its number, which is appended.
   private func passing(_ limit: Int, or command: String) -> Finding {
-    guard let sending else { return .ok("the largest batch that may come") }
+    guard let sending else { return .ok("the largest batch that can arrive") }
     let batch = largestBatch(sending)
-    guard limit < batch else { return .ok("takes batches of \(grouped(batch))") }
+    guard limit < batch else { return .ok("accepts batches of \(grouped(batch))") }
     let segment = sending.segmentBytes(fitting: limit)
     let smaller = segment < 1_000 ? "" : ", or for the producer: SEGMENT_BYTES=\(segment) KAFKA_BATCH_SIZE=\(limit)"
     return .problem("batches of up to \(grouped(batch)) are refused", cure: command + String(batch) + smaller)
@@ -184,7 +184,7 @@ package struct SizeLimits {
     let largest = max(topicMaximum ?? 0, sending.map(largestBatch) ?? 0)
     if let limit = broker.number("replica.fetch.max.bytes") {
       findings.append(
-        Finding.ok(limit < largest ? "larger batches are copied one at a time" : "takes \(grouped(largest))")
+        Finding.ok(limit < largest ? "larger batches are copied one at a time" : "accepts \(grouped(largest))")
           .of("replica.fetch.max.bytes of broker \(broker.id)", grouped(limit)))
     }
     if let limit = broker.number("socket.request.max.bytes") {
@@ -195,7 +195,7 @@ package struct SizeLimits {
             "requests of up to \(grouped(needed)) bytes end the connection",
             cure:
               "set socket.request.max.bytes=104857600, its default, \(file)SOCKET_REQUEST_MAX_BYTES), and restart it")
-          : .ok("takes whole requests")).of("socket.request.max.bytes of broker \(broker.id)", grouped(limit)))
+          : .ok("accepts whole requests")).of("socket.request.max.bytes of broker \(broker.id)", grouped(limit)))
     }
     return findings
   }
@@ -206,10 +206,10 @@ package struct SizeLimits {
     let finding =
       lettersMaximum < needed
       ? Finding.note(
-        "letters of the largest messages go to disk instead",
+        "dead letters of the largest messages go to disk instead",
         "kafka-configs --alter --entity-type topics --entity-name \(lettersTopic) --add-config max.message.bytes=\(needed)"
       )
-      : .ok("takes the topic's largest message, and why it is there")
+      : .ok("accepts the topic's largest message with its reason")
     return [finding.of("max.message.bytes of \(lettersTopic)", grouped(lettersMaximum))]
   }
 
@@ -217,17 +217,17 @@ package struct SizeLimits {
 
   private func consumerLimits(_ storing: Storing) -> [Finding] {
     var findings = [
-      Finding.ok("a larger message comes alone").of(
+      Finding.ok("a larger message arrives alone").of(
         "fetch.message.max.bytes", grouped(storing.fetchMessageMaximum)),
-      Finding.ok("a larger message comes alone").of("fetch.max.bytes", grouped(storing.fetchMaximum)),
+      Finding.ok("a larger message arrives alone").of("fetch.max.bytes", grouped(storing.fetchMaximum)),
     ]
     let needed = max(topicMaximum ?? 0, storing.fetchMaximum) + 512
     findings.append(
       (storing.receiveMaximum < needed
         ? Finding.problem(
-          "the topic may have batches of \(grouped(needed - 512)), which would never come",
+          "the topic may have batches of \(grouped(needed - 512)), which would never arrive",
           cure: "set KAFKA_RECEIVE_MESSAGE_MAX_BYTES=\(needed), or leave it unset")
-        : .ok("takes what the topic may have")).of("receive.message.max.bytes", grouped(storing.receiveMaximum)))
+        : .ok("accepts what the topic may have")).of("receive.message.max.bytes", grouped(storing.receiveMaximum)))
     findings.append(
       Finding.ok("are made durable together; a larger message goes alone")
         .of("BATCH_BYTES", grouped(storing.batchBytes)))
@@ -246,7 +246,7 @@ package struct SizeLimits {
     if let sending, let largest = sending.largest {
       let count = max(1, (largest.bytes + sending.segmentBytes - 1) / sending.segmentBytes)
       let name = "the largest image"
-      let way = count == 1 ? "travels in one message" : "travels in \(grouped(count)) messages"
+      let way = count == 1 ? "is sent in one message" : "is sent in \(grouped(count)) messages"
       let encoded = sending.format.encodedCount(largest.bytes)
       if let topicRetention, topicRetention > 0, encoded > topicRetention {
         findings.append(
@@ -267,7 +267,7 @@ package struct SizeLimits {
           ? Finding.problem(
             "the largest image, of \(grouped(needed)), does not fit",
             cure: "free some space (df -h), or set another PROCESSED_IMAGES_DIR")
-          : .ok(needed == 0 ? "free for images" : "takes the largest image")).of(
+          : .ok(needed == 0 ? "free for images" : "has room for the largest image")).of(
             "the disk of the output", grouped(free)))
     }
     return findings

@@ -24,7 +24,7 @@ struct TopicRefusal: Error, CustomStringConvertible {
   }
 
   var description: String {
-    "the cluster refuses to make the topic \(topic) with \(variables.joined(separator: ", ")): \(reason) (\(name)). Set what it "
-      + "allows, or make the topic yourself"
+    "the cluster refuses to create the topic \(topic) with \(variables.joined(separator: ", ")): \(reason) (\(name)). Set what "
+      + "it allows, or create the topic yourself"
   }
 }

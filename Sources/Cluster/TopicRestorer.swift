@@ -73,5 +73,5 @@ package struct TopicRestorer {
 package struct ClusterChanged: Error, CustomStringConvertible {
   let before: String
   let now: String
-  package var description: String { "the address leads to the cluster \(now), and before to \(before)" }
+  package var description: String { "the address leads to the cluster \(now); before, it led to \(before)" }
 }

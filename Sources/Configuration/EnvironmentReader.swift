@@ -158,7 +158,7 @@ package struct EnvironmentReader {
     if value.hasPrefix("["), value.hasSuffix("]") { return String(value.dropFirst().dropLast()) }
     let colons = value.count { $0 == ":" }
     if colons == 1 || value.contains(where: { $0.isWhitespace || "/[],;".contains($0) }) {
-      problem("HTTP_ADDRESS", value, "use one address alone, as in 127.0.0.1; the port is HTTP_PORT's")
+      problem("HTTP_ADDRESS", value, "use a single address such as 127.0.0.1; HTTP_PORT is the port")
     }
     return value
   }

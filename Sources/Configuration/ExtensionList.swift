@@ -20,13 +20,14 @@ enum ExtensionList {
       try check(one)
       extensions.append(one)
     }
-    guard !extensions.isEmpty else { throw Fault(fix: "name some, as in jpg,png, or use * for every file") }
+    guard !extensions.isEmpty else { throw Fault(fix: "list extensions, as in jpg,png, or use * for every file") }
     return extensions
   }
 
   private static func check(_ one: String) throws(Fault) {
     if let wrong = one.first(where: { "/\\*?[](){}|:<>\"'`!=&%".contains($0) }) {
-      throw Fault(fix: "\"\(one)\" is no extension because of its \(wrong); name them one by one, as in jpg,jpeg,png")
+      throw Fault(
+        fix: "\"\(one)\" is not an extension because of its \(wrong); list them one by one, as in jpg,jpeg,png")
     }
     if one.utf8.contains(UInt8(ascii: ".")) {
       let last = FileFilter.ending(of: one) ?? one

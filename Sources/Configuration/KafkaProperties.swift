@@ -39,12 +39,12 @@ struct KafkaProperties {
     "enable.auto.commit": (["false"], "leave it unset: a position is committed when its images are durable"),
     "enable.auto.offset.store": (["false"], "leave it unset: a position is stored when its images are durable"),
     "auto.offset.reset": (["error"], "leave it unset: positions come from the output's catalog"),
-    "enable.partition.eof": (["true"], "leave it unset: the end of a partition is how idleness is seen"),
+    "enable.partition.eof": (["true"], "leave it unset: it is needed to detect the end of a partition"),
     "enable.idempotence": (["true"], "leave it unset: without it a retry doubles or reorders messages"),
     "acks": (["all", "-1"], "leave it unset: fewer acknowledgements lose images when a broker fails"),
     "request.required.acks": (["all", "-1"], "leave it unset: fewer acknowledgements lose images when a broker fails"),
     "group.id": ([], "set CONSUMER_GROUP instead"),
-    "group.instance.id": ([], "leave it unset: it is made of the output's identity and the consumer's slot"),
+    "group.instance.id": ([], "leave it unset: it consists of the output's identity and the consumer's slot"),
     "partition.assignment.strategy": (
       ["range", "roundrobin", "range,roundrobin", "roundrobin,range"],
       "leave it unset: cooperative assignment loses partitions in librdkafka before 2.10"

@@ -15,7 +15,7 @@ enum PathSetting {
       characters[2] == "\\" || characters[2] == "/"
     {
       return
-        "it is a path of Windows; use the one of this system (in WSL /mnt/\(characters[0].properties.lowercaseMapping)/...)"
+        "it is a Windows path; use a path of this system (in WSL /mnt/\(characters[0].properties.lowercaseMapping)/...)"
     }
     if let scheme = path.range(of: "://"), path[..<scheme.lowerBound].allSatisfy({ $0.isLetter || $0.isNumber }) {
       return "it is a URL; use a path of this system"

@@ -43,7 +43,7 @@ enum ServerList {
 
   private static func fix(scheme: Substring, _ securityProtocol: String) -> String? {
     guard protocols.contains(scheme.lowercased()) else {
-      return "leave out \(scheme)://. A server is host:port; KAFKA_SECURITY_PROTOCOL says what its listener speaks"
+      return "leave out \(scheme)://. A server is host:port; KAFKA_SECURITY_PROTOCOL is the listener's protocol"
     }
     guard scheme.lowercased() != securityProtocol else { return nil }
     return "set KAFKA_SECURITY_PROTOCOL=\(scheme.uppercased()), or leave out \(scheme)://. The protocol is "

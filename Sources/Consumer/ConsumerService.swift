@@ -143,7 +143,7 @@ package final class ConsumerService: Sendable {
 struct NoPlace: Error, CustomStringConvertible {
   let waited: Duration
   var description: String {
-    "no answer to its wish to join for \(waited.components.seconds) s. A new client tries again; if that repeats, look at the log of the "
-      + "group's coordinator"
+    "the group has not answered this consumer for \(waited.components.seconds) s. A new client tries again; if this repeats, look at "
+      + "the log of the group's coordinator"
   }
 }

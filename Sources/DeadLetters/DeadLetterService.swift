@@ -150,9 +150,9 @@ package final class DeadLetterService {
     if let origin, !seen.insert(record.identity(origin)) { return nil }
     let hindrance: String? =
       if origin == nil {
-        "its headers do not say where it came from"
+        "its headers do not name its topic"
       } else if origin?.topic != topic {
-        "it came from \(origin!.topic), and TOPIC is \(topic)"
+        "it is from topic \(origin!.topic), and TOPIC is \(topic)"
       } else { nil }
     if hindrance != nil {
       counts.foreign += 1

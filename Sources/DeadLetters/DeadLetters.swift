@@ -123,7 +123,7 @@ package final class DeadLetters: DeadLetterSink {
       if error.isRetriable { nextMaking = again }
       log.warning(
         event: "topic_size_unknown",
-        "the topic's maximum message size is unknown, so the dead-letter topic gets the broker's: "
+        "the topic's maximum message size is unknown, so the dead-letter topic is created with the broker's default: "
           + KafkaErrorFix.described(error), ["topic": .string(source), "error": .name(of: error)])
     }
     let size = limit.map { ["max.message.bytes": String($0 + DeadLetterTopic.extraBytes)] } ?? [:]

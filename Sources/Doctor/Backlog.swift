@@ -55,7 +55,7 @@ struct Backlog {
       "removed from the topic before they were stored: \(Quantity.count(lost.reduce(0) { $0 + $1.lost }, "message")), in "
         + "partition \(places.joined(separator: ", "))\(lost.count > 5 ? ", ..." : "")",
       cure:
-        "image-pipeline verify --resend, where the images were sent from; then a longer retention.ms or retention.bytes"
+        "run image-pipeline verify --resend on the machine that sent the images; then set a longer retention.ms or retention.bytes"
     )
   }
 
@@ -66,7 +66,7 @@ struct Backlog {
     let text =
       "the oldest message that is not stored is \(Self.age(age)) old, and the topic keeps "
       + "\(Self.age(Int64(retentionMilliseconds))) (retention.ms=\(retentionMilliseconds))"
-    let cure = "see why the consumer does not come on (make logs), or raise retention.ms of the topic meanwhile"
+    let cure = "find out why the consumer falls behind (make logs); meanwhile raise retention.ms of the topic"
     if age > Int64(retentionMilliseconds) / 10 * 9 { return .problem(text, cure: cure) }
     return age > Int64(retentionMilliseconds) / 2 ? .note(text, cure) : nil
   }
@@ -80,7 +80,7 @@ struct Backlog {
     return .note(
       "partition \(fullest.number) has about \(Quantity.bytes(bytes)) that are not stored, and the topic keeps "
         + "\(Quantity.bytes(retentionBytes)) of each (retention.bytes)",
-      "see why the consumer does not come on (make logs), or raise retention.bytes of the topic meanwhile")
+      "find out why the consumer falls behind (make logs); meanwhile raise retention.bytes of the topic")
   }
 
   /// "5 s", "3 min", "2 h", "9 days"

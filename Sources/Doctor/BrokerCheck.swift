@@ -58,7 +58,7 @@ final class BrokerCheck {
     let outcomes = TCPProbe.connect(
       to: known.map { TCPProbe.Address(host: $0.host, port: $0.port) }, timeout: .seconds(3))
     report.add(BrokerReach.advertised(known, outcomes))
-    if brokers.count > known.count { report.add(.ok("\(brokers.count - known.count) more brokers, not looked at")) }
+    if brokers.count > known.count { report.add(.ok("\(brokers.count - known.count) more brokers, not checked")) }
     let reachable = zip(known, outcomes).filter { $0.1 == .connected }.map(\.0)
     if let finding = BrokerReach.skipped(known, reachable: reachable) { report.add(finding) }
     return reachable.isEmpty ? nil : reachable
@@ -114,8 +114,8 @@ final class BrokerCheck {
   /// The finding for an answer that the broker does not give. That is not a fault of the pipeline, which works without
   /// it.
   static func untold(_ what: String, _ error: KafkaError) -> Finding {
-    let text = "\(what): not told (\(Finding.summary(error)))"
-    if let right = error.missingRight { return .note(text, "to have it looked at: \(right)") }
+    let text = "\(what): unknown (\(Finding.summary(error)))"
+    if let right = error.missingRight { return .note(text, "to have it checked: \(right)") }
     return error.isUnsupported ? .ok(text) : .note(text, "look at the broker's log, and try again")
   }
 }

@@ -39,25 +39,25 @@ enum BrokerReach {
       case .connected:
         findings.append(
           .problem(
-            "\(address) can be connected to, and speaks no Kafka to this client\(said)",
+            "\(address) accepts connections, but does not speak Kafka with this client\(said)",
             cure: trouble?.cure ?? BrokerTrouble.protocolOrStart))
       case .unresolved(let reason):
         findings.append(
           .problem(
-            "the name \(address.host) is not known here: \(reason)",
+            "the host name \(address.host) is unknown here: \(reason)",
             cure:
-              "start the broker, where it is one of compose's (make up), or set KAFKA_BOOTSTRAP_SERVERS to what it is called "
+              "start the broker if it is compose's (make up), or set KAFKA_BOOTSTRAP_SERVERS to its name "
               + "here: in compose's containers broker:29092, on the host localhost:9092"))
       case .failed(let reason):
         findings.append(
           .problem(
-            "\(address) cannot be connected to: \(reason)",
-            cure: "start the broker (make up; make ps shows how it does), or set KAFKA_BOOTSTRAP_SERVERS"))
+            "\(address) cannot be reached: \(reason)",
+            cure: "start the broker (make up; make ps shows its state), or set KAFKA_BOOTSTRAP_SERVERS"))
       case .silent:
         findings.append(
           .problem(
             "\(address) does not answer at all",
-            cure: "let this machine through to it (firewall, network of the container), or set KAFKA_BOOTSTRAP_SERVERS")
+            cure: "open the way to it (firewall, network of the container), or set KAFKA_BOOTSTRAP_SERVERS")
         )
       }
     }
@@ -77,15 +77,15 @@ enum BrokerReach {
       let address = TCPProbe.Address(host: broker.host, port: broker.port)
       let reason: String
       // The other brokers may not know yet of a broker that has just gone.
-      var start = "start it where it is down; else "
+      var start = "start it if it is down; otherwise "
       switch outcome {
-      case .connected: return .ok("broker \(broker.id) calls itself \(address), which can be reached from here")
+      case .connected: return .ok("broker \(broker.id) announces \(address), which can be reached from here")
       case .unresolved: (reason, start) = ("no such name is known here", "")
       case .failed(let words): reason = words
       case .silent: reason = "no answer"
       }
       return .problem(
-        "broker \(broker.id) calls itself \(address), which cannot be reached from here: \(reason)",
+        "broker \(broker.id) announces \(address), which cannot be reached from here: \(reason)",
         cure: start
           + "set advertised.listeners of that broker (KAFKA_ADVERTISED_LISTENERS) to a name and port that clients here reach, "
           + "or connect to the listener that is meant for them")
@@ -97,7 +97,7 @@ enum BrokerReach {
     let others = brokers.filter { !reachable.contains($0) }.map { String($0.id) }
     guard !others.isEmpty, !reachable.isEmpty else { return nil }
     return .note(
-      "skipped: the limits of broker \(others.joined(separator: ", ")); what it leads may not be told below",
-      "once it can be reached, look again")
+      "skipped: the limits of broker \(others.joined(separator: ", ")); its partitions may be missing below",
+      "run doctor again when it is reachable")
   }
 }

@@ -53,37 +53,38 @@ struct CSVCheck {
   func finding(isOrphan: Bool) -> Finding {
     let place = "CSV_PATH=\(path)"
     switch state {
-    case .missing(nil): return .ok("\(place) is not there: it will be made")
+    case .missing(nil): return .ok("\(place) does not exist: it will be created")
     case .missing(let failure?):
       return .problem(
-        failure, before: "\(place) is not there and cannot be made", cure: "make its folder writable, or set CSV_PATH")
+        failure, before: "\(place) does not exist and cannot be created",
+        cure: "make its folder writable, or set CSV_PATH")
     case .notAFile(isFolder: true):
       return .problem(
-        "\(place) is a folder: Docker makes one where the file that it is to mount is missing",
-        cure: "docker compose down; rmdir the folder on the host; make up (which makes the file), or set CSV_PATH")
+        "\(place) is a folder: Docker creates one if the file to mount is missing",
+        cure: "docker compose down; rmdir the folder on the host; make up (which creates the file), or set CSV_PATH")
     case .notAFile: return .problem("\(place) is no regular file", cure: "move it away, or set CSV_PATH")
     case .unusable(let error):
       let (uid, gid) = HostIdentity.userAndGroup
       return .problem(
         "\(place): \(error.summary)",
         cure: [EACCES, EPERM].contains(error.code)
-          ? "sudo chown \(uid):\(gid) \(path), on the host where this is a container; or set CSV_PATH"
+          ? "sudo chown \(uid):\(gid) \(path), on the host if this is a container; or set CSV_PATH"
           : error.cure ?? "set CSV_PATH to another file")
     case .deleted:
       return .problem(
-        "\(place) was deleted outside while it is mounted here: nobody can read what is written",
+        "\(place) was deleted outside while it is mounted here: nobody can read the rows that are written",
         cure: "touch it on the host, then: docker compose up -d --force-recreate consumer")
     case .empty: return .ok("\(place): writable, empty")
     case .own(hasRows: true) where isOrphan:
       return .problem(
-        "\(place) has rows of an output whose catalog is not there: the consumer will refuse to begin a new one",
+        "\(place) has rows of an output whose catalog is missing: the consumer will refuse to start a new one",
         cure: "image-pipeline repair, with the consumers stopped")
     case .own: return .ok("\(place): writable, with our header")
     case .foreign:
       return .note(
         "\(place) was not written by this pipeline",
-        "nothing is lost: the consumer moves it aside (.aside-...) and begins "
-          + "another; or set CSV_PATH")
+        "nothing is lost: the consumer moves it aside (.aside-...) and starts a "
+          + "new one; or set CSV_PATH")
     }
   }
 }

@@ -108,32 +108,31 @@ struct CanaryVerdict {
     switch outcome {
     case .told(let time):
       return .ok(
-        "a file that is made in it is told of at once (\(time.inMilliseconds) ms)\(kind.isShared ? ", by this host" : "")"
-      )
-    case .silent, .absent: return .note("a file that was made in it was not told of: images are seen \(late)", advice)
+        "a file created in it is reported at once (\(time.inMilliseconds) ms)\(kind.isShared ? ", by this host" : "")")
+    case .silent, .absent: return .note("a file created in it was not reported: images are found \(late)", advice)
     case .failed(let error):
-      return .note("no events: \(error.summary): images are seen \(late)", error.cure ?? advice)
+      return .note("no events: \(error.summary): images are found \(late)", error.cure ?? advice)
     }
   }
 
   private func foreign(_ outcome: Canary.Outcome) -> Finding {
     switch outcome {
-    case .told: return .ok("a file that is made outside is told of here")
-    case .silent: return .note("files that are made outside are not told of here: images are seen \(late)", advice)
+    case .told: return .ok("a file created outside is reported here")
+    case .silent: return .note("files created outside are not reported here: images are found \(late)", advice)
     case .absent:
       return .note(
-        "no file \(Canary.prefix)* that was made outside came to be seen here",
-        "make one while this looks (scripts/doctor.sh does); where one was made, another folder is mounted here: see "
+        "no file \(Canary.prefix)* that was created outside was found here",
+        "create one while this runs (scripts/doctor.sh does); if one was created, another folder is mounted here: see "
           + "IMAGES_DIR in .env, and docker compose up -d again")
     case .failed(let error):
-      return .note("no events: \(error.summary): images are seen \(late)", error.cure ?? advice)
+      return .note("no events: \(error.summary): images are found \(late)", error.cure ?? advice)
     }
   }
 
   /// The finding if nothing could be tried.
   private var expected: Finding {
     kind.isShared
-      ? .note("\(kind.name) tells of nothing that another host makes: images are seen \(late)", advice)
-      : .ok("\(kind.name) tells of files at once, as a rule; not tried: the folder is not writable here")
+      ? .note("\(kind.name) reports no files that another host creates: images are found \(late)", advice)
+      : .ok("\(kind.name) usually reports files at once; not tried: the folder is not writable here")
   }
 }

@@ -22,18 +22,18 @@ struct ClockCheck {
     guard Self.plausible.contains(now) else {
       return [
         .problem(
-          "this machine's clock says \(time)",
-          cure: "set it (timedatectl set-ntp true): certificates, retention and the settling of files go by it")
+          "this machine's clock shows \(time)",
+          cure: "set it (timedatectl set-ntp true): certificates, retention and the settling of files depend on it")
       ]
     }
     guard isSynchronised == false else {
-      return [.ok(time + (isSynchronised == nil ? "; whether it is synchronised is not told here" : ", synchronised"))]
+      return [.ok(time + (isSynchronised == nil ? "; whether it is synchronised is unknown here" : ", synchronised"))]
     }
     return [
       .note(
-        "\(time), and nothing keeps it right",
+        "\(time), and nothing synchronises it",
         "timedatectl set-ntp true, on the host: sent_time and stored_time, and the "
-          + "topic's retention, go by the clocks of producer, broker and consumer")
+          + "topic's retention, use the clocks of producer, broker and consumer")
     ]
   }
 
@@ -45,7 +45,7 @@ struct ClockCheck {
     guard let clock else {
       return [
         .ok(
-          "the broker's clock is not compared: Kafka tells it on a PLAINTEXT listener only (KRaft, 3.3 and newer, Describe on "
+          "the broker's clock is not compared: Kafka reports it only on a PLAINTEXT listener (KRaft, 3.3 and newer, Describe on "
             + "the cluster)")
       ]
     }
@@ -55,11 +55,12 @@ struct ClockCheck {
     let text =
       "this machine's clock is \(Quantity.duration(.milliseconds(abs(difference)))) "
       + "\(difference > 0 ? "ahead of" : "behind") the broker's"
-    let cure = "set both by NTP (timedatectl set-ntp true)"
+    let cure = "synchronise both with NTP (timedatectl set-ntp true)"
     if let limit = limit(settings, isAhead: difference > 0), surely > limit.milliseconds {
       return [
         .problem(
-          "\(text), and the topic's \(limit.name)=\(limit.milliseconds) refuses what is sent from here", cure: cure)
+          "\(text), and the topic's \(limit.name)=\(limit.milliseconds) refuses messages that are sent from here",
+          cure: cure)
       ]
     }
     if surely > 60_000 { return [.problem(text, cure: cure)] }
@@ -91,7 +92,7 @@ struct ClockCheck {
     let text =
       "a message is dated \(Quantity.duration(.milliseconds(newest - now))) later than this machine's clock shows: \(source) "
       + "is ahead, or this one is behind"
-    let cure = "set all clocks by NTP (timedatectl set-ntp true)"
+    let cure = "synchronise all clocks with NTP (timedatectl set-ntp true)"
     return [newest - now > 60_000 ? .problem(text, cure: cure) : .note(text, cure)]
   }
 
@@ -107,7 +108,7 @@ struct ClockCheck {
     return [
       .note(
         "the clock of the file system of \(path) is \(seconds) s \(difference > 0 ? "ahead of" : "behind") this machine's",
-        "set both by NTP: whether a file is finished is told by its time")
+        "synchronise both with NTP: a file's time decides whether it is finished")
     ]
   }
 }

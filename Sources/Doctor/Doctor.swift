@@ -91,7 +91,7 @@ package struct Doctor {
     guard let brokers = check.look(report) else {
       if !stop.isSet {
         report.add(
-          .note("skipped: topic, backlog, limits of topic and brokers", "with a broker that can be reached, look again")
+          .note("skipped: topic, backlog, limits of topic and brokers", "run doctor again when a broker is reachable")
         )
       }
       return (nothing, [])

@@ -78,7 +78,7 @@ package final class DoctorReport {
     }
     lines += Escape.terminal(finding.text) + "\n"
     if let cure = finding.cure {
-      lines += "             " + (finding.level == .problem ? "cure: " : "") + Escape.terminal(cure) + "\n"
+      lines += "             " + (finding.level == .problem ? "fix: " : "") + Escape.terminal(cure) + "\n"
     }
     return lines
   }

@@ -79,10 +79,10 @@ struct FolderTrial {
   func findings(_ path: String, _ variable: String, keeps: String) -> [Finding] {
     let place = "\(variable)=\(path)"
     guard let fileSystem else {
-      guard let failure else { return [.ok("\(place) is not there: it will be made in \(there)")] }
+      guard let failure else { return [.ok("\(place) does not exist: it will be created in \(there)")] }
       return [
         .problem(
-          failure, before: "\(place) is not there and cannot be made",
+          failure, before: "\(place) does not exist and cannot be created",
           cure: "mkdir -p \(path), and give it to uid \(HostIdentity.userAndGroup.0); or set \(variable)")
       ]
     }
@@ -94,8 +94,8 @@ struct FolderTrial {
           ? .problem(
             "\(place): \(failure.summary)",
             cure:
-              "sudo chown -R \(uid):\(gid) \(path), on the host where this is a container (PIPELINE_UID and PIPELINE_GID "
-              + "in .env are whom it runs as); or set \(variable)")
+              "sudo chown -R \(uid):\(gid) \(path), on the host if this is a container (PIPELINE_UID and PIPELINE_GID "
+              + "in .env set its user); or set \(variable)")
           : .problem(failure, before: place, cure: "set \(variable) to another folder")
       ]
     }
@@ -104,11 +104,11 @@ struct FolderTrial {
     case .overlay:
       findings.append(
         .note(
-          "\(place) lies in a container's own layer: \(keeps) are gone with the container",
+          "\(place) is in a container's own layer: \(keeps) are lost with the container",
           "mount a folder of the host or a volume there"))
     case .tmpfs:
       findings.append(
-        .note("\(place) lies in memory: \(keeps) are gone with the next start", "set \(variable) to a disk"))
+        .note("\(place) is in memory: \(keeps) are lost at the next start", "set \(variable) to a disk"))
     default: break
     }
     if let clockDifference { findings += ClockCheck.fileSystem(path, difference: clockDifference) }

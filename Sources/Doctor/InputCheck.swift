@@ -36,8 +36,8 @@ struct InputCheck {
     } catch let error as InputFolder.Refusal {
       report.add(
         .problem(
-          "\(place) lies in \(error.output), which a consumer stores into",
-          cure: "set IMAGES_DIR or PROCESSED_IMAGES_DIR to another folder: what came out of Kafka would be sent again"))
+          "\(place) is in \(error.output), which a consumer stores into",
+          cure: "set IMAGES_DIR or PROCESSED_IMAGES_DIR to another folder: stored images would be sent again"))
       return nil
     } catch {
       report.add(.problem(error, before: place, cure: "give this user access to it"))
@@ -134,7 +134,7 @@ struct InputCheck {
     else { return nil }
     return .problem(
       "IMAGES_DIR=\(input) and PROCESSED_IMAGES_DIR=\(output) are one folder",
-      cure: "set one of them to another folder: what comes out of Kafka would be sent again")
+      cure: "set one of them to another folder: stored images would be sent again")
   }
 
   /// Each folder needs one inotify watch.
@@ -146,8 +146,8 @@ struct InputCheck {
     guard folders > most / 10 * 9 else { return [.ok(text)] }
     return [
       .note(
-        text + ": files in the others are seen by scans alone, later",
-        "sysctl fs.inotify.max_user_watches=1048576, on the host where this is a container")
+        text + ": files in the others are found only by scans, later",
+        "sysctl fs.inotify.max_user_watches=1048576, on the host if this is a container")
     ]
   }
 }

@@ -112,11 +112,11 @@ struct InputSurvey {
   private func passing(_ extensions: [String], _ afterSent: AfterSentAction) -> Finding? {
     guard tally.passedBy > 0 else {
       guard images == 0, unreadable == nil, unsendable == nil, afterSent == .keep else { return nil }
-      return .note("there is nothing to send", "put images into the folder, or set IMAGES_DIR to where they are")
+      return .note("there is nothing to send", "put images into the folder, or set IMAGES_DIR to their folder")
     }
     return .note(
-      "passed by because of their extension: \(Quantity.count(tally.passedBy, "file")) (\(tally.named))",
-      "where these are images: IMAGE_EXTENSIONS=\(tally.extensions(besides: extensions)), or * for every file")
+      "skipped because of their extension: \(Quantity.count(tally.passedBy, "file")) (\(tally.named))",
+      "if these are images: IMAGE_EXTENSIONS=\(tally.extensions(besides: extensions)), or * for every file")
   }
 
   private var unreadableFiles: Finding? {
@@ -143,8 +143,8 @@ struct InputSurvey {
   private var future: Finding? {
     early.map {
       .note(
-        "changed in the future, by their times: \(Quantity.count($0.count, "file")), the first: \($0.first)",
-        "set the clocks of this machine and of whoever writes there by NTP; or touch the files")
+        "modified in the future, according to their times: \(Quantity.count($0.count, "file")), the first: \($0.first)",
+        "synchronise the clocks of this machine and of the one that writes there with NTP; or touch the files")
     }
   }
 
@@ -153,9 +153,9 @@ struct InputSurvey {
     guard afterSent != .keep else { return nil }
     return uncertain.map {
       .note(
-        "AFTER_SENT=\(afterSent.rawValue) waits ten times SETTLE_MS if the kernel does not tell whether a file is open: "
+        "AFTER_SENT=\(afterSent.rawValue) waits ten times SETTLE_MS if the kernel does not report whether a file is open: "
           + "\(Quantity.count($0.count, "file")), the first: \($0.first)",
-        "run the producer as the user who owns the files (in compose: PIPELINE_UID); network file systems never tell it"
+        "run the producer as the user who owns the files (in compose: PIPELINE_UID); network file systems never report it"
       )
     }
   }
@@ -164,8 +164,8 @@ struct InputSurvey {
     guard let first = outputs.first else { return [] }
     return [
       .note(
-        "an output lies in it, which is not entered: \(first)\(outputs.count > 1 ? ", and \(outputs.count - 1) more" : "")",
-        "nothing is wrong; where it was meant to be sent, set IMAGES_DIR to it and let the consumer store elsewhere")
+        "it contains an output, which is skipped: \(first)\(outputs.count > 1 ? ", and \(outputs.count - 1) more" : "")",
+        "this is no fault; to send its files, set IMAGES_DIR to it and let the consumer store elsewhere")
     ]
   }
 }

@@ -15,7 +15,7 @@ struct LettersCheck {
         ? Finding.ok("\(topic): no dead letters wait")
         : .note(
           "\(topic): \(Quantity.count(waiting, "dead letter")) at most",
-          "image-pipeline dead-letters lists them with their reasons; with those cured, --replay sends them back")
+          "image-pipeline dead-letters lists them with their reasons; when those are fixed, --replay sends them back")
     ]
     let others = DeadLetters.keeping.sorted { $0.key < $1.key }.filter { settings?[$0.key] ?? $0.value != $0.value }
     if !others.isEmpty {
@@ -23,7 +23,7 @@ struct LettersCheck {
       let should = others.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
       findings.append(
         .note(
-          "\(topic) may lose letters before somebody has looked at them: \(has)",
+          "\(topic) may lose dead letters before anybody has looked at them: \(has)",
           "kafka-configs --alter --entity-type topics --entity-name \(topic) --add-config \(should)"))
     }
     return findings

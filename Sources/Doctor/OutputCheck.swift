@@ -52,7 +52,7 @@ struct OutputCheck {
     if foldsNames {
       findings.append(
         .note(
-          "upper and lower case are one there: of A.jpg and a.jpg only one can be stored",
+          "upper and lower case are the same there: only one of A.jpg and a.jpg can be stored",
           "give the images names that differ by more, or put the output on another file system"))
     }
     return findings
@@ -91,10 +91,10 @@ struct OutputCheck {
       findings.append(.ok("\(Quantity.count(leftovers, "temporary file")) left over: the next consumer removes them"))
     }
     if let lock = (try? reserved.status(OutputLock.name)) ?? nil, locks.holder(of: lock, anyDevice: anyDevice) == .one {
-      findings.append(.note("image-pipeline repair works on it", "start the consumers when it has ended"))
+      findings.append(.note("image-pipeline repair works on it", "start the consumers when it has finished"))
     }
     if let segments = try? reserved.folder("segments", creating: false).names().count, segments > 0 {
-      findings.append(.ok("\(Quantity.count(segments, "image")) of which segments are still to come"))
+      findings.append(.ok("\(Quantity.count(segments, "image")) with missing segments"))
     }
     let letters = (try? reserved.folder(DeadLetters.folderName, creating: false).names()) ?? []
     let waiting = letters.count { $0.hasSuffix(LetterFile.suffix) }

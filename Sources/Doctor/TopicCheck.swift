@@ -21,7 +21,7 @@ struct TopicCheck {
 
   func findings() -> [Finding] {
     guard let description else {
-      return [.ok("there is no topic \(name) yet: the first producer or consumer makes it, with \(plan)")]
+      return [.ok("there is no topic \(name) yet: the first producer or consumer creates it, with \(plan)")]
     }
     return shape(description)
       + [replicas(description), cleanup, otherwise(description), sharing(description), foreign].compactMap { $0 }
@@ -48,7 +48,7 @@ struct TopicCheck {
     guard !differences.isEmpty else { return nil }
     return .note(
       "it has other settings than a new one would have: \(differences.joined(separator: ", "))",
-      "kafka-topics --alter --partitions, kafka-configs --alter --add-config; or set the variables to what it has")
+      "kafka-topics --alter --partitions, kafka-configs --alter --add-config; or set the variables to its settings")
   }
 
   private func shape(_ description: TopicDescription) -> [Finding] {
@@ -91,12 +91,12 @@ struct TopicCheck {
     if replicas == 1 {
       return .note(
         "1 replica: when its broker's disk is lost, images that are not stored yet are lost",
-        "three brokers (docker/compose.cluster.yml) and a topic that is made with TOPIC_REPLICATION_FACTOR=3; verify --resend "
+        "three brokers (docker/compose.cluster.yml) and a topic created with TOPIC_REPLICATION_FACTOR=3; verify --resend "
           + "sends lost images again")
     }
     if replicas > 1, least == 1 {
       return .note(
-        "min.insync.replicas=1: an acknowledged image may be on one broker alone",
+        "min.insync.replicas=1: an acknowledged image may be on only one broker",
         "kafka-configs --alter --entity-type topics --entity-name \(name) --add-config min.insync.replicas=2")
     }
     return nil
@@ -106,7 +106,7 @@ struct TopicCheck {
     guard let policy = settings?["cleanup.policy"] else { return nil }
     guard policy.split(separator: ",").contains("compact") else { return .ok("cleanup.policy=\(policy)") }
     return .problem(
-      "cleanup.policy=\(policy): of an image in segments, which have one key, compaction leaves the last one",
+      "cleanup.policy=\(policy): compaction keeps only the last segment of an image, because all its segments have the same key",
       cure: "kafka-configs --alter --entity-type topics --entity-name \(name) --add-config cleanup.policy=delete")
   }
 
@@ -116,14 +116,14 @@ struct TopicCheck {
     let group = "group \(group)"
     switch members {
     case 0:
-      return .note("\(group) has no consumer at the moment", "start one, where one should run: image-pipeline consumer")
+      return .note("\(group) has no consumer at the moment", "start one if one should run: image-pipeline consumer")
     case ...count:
       return .ok("\(group): \(Quantity.count(members, "consumer")) for \(Quantity.count(count, "partition"))")
     default:
       return .note(
         "\(group): \(members) consumers for \(Quantity.count(count, "partition")): \(members - count) of them have nothing to do",
         "fewer consumers, or kafka-topics --alter --topic \(name) --partitions \(members) (older versions of an image may then "
-          + "come after newer ones)")
+          + "arrive after newer ones)")
     }
   }
 

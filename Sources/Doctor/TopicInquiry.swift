@@ -40,7 +40,8 @@ struct TopicInquiry {
     } catch {
       report.add(
         .problem(
-          error, before: "the topic cannot be seen", cure: "look at the broker's log, and whether it is still starting")
+          error, before: "the topic cannot be inspected",
+          cure: "look at the broker's log, and check whether it is still starting")
       )
       return result
     }
@@ -107,14 +108,14 @@ struct TopicInquiry {
     } catch {
       report.add(
         .problem(
-          error, before: "what is not stored yet cannot be told", cure: "look at the broker's log, and try again"))
+          error, before: "the backlog is unknown", cure: "look at the broker's log, and try again"))
       return nil
     }
     do { try read(&backlog) } catch {
       report.add(.problem(error, before: "messages cannot be read", cure: "look at the broker's log, and try again"))
     }
     if backlog.partitions.count < description.partitions.count {
-      report.add(.ok("\(description.partitions.count - backlog.partitions.count) partitions were not looked at"))
+      report.add(.ok("\(description.partitions.count - backlog.partitions.count) partitions were not checked"))
     }
     return backlog
   }
@@ -162,7 +163,7 @@ struct TopicInquiry {
     guard name.utf8.count <= 249 else { return nil }
     do {
       guard let description = try client.description(of: name, timeout: BrokerCheck.answer) else {
-        report.add(.ok("no dead letters: \(name) is made with the first one"))
+        report.add(.ok("no dead letters: \(name) is created with the first one"))
         return nil
       }
       let offsets = try LetterOffsets(broker.settings, topic: name)
@@ -183,7 +184,7 @@ struct TopicInquiry {
       report.add(LettersCheck(topic: name, waiting: Int(waiting), settings: settings).findings())
       return settings?["max.message.bytes"].flatMap { Int($0) }
     } catch {
-      report.add(.note("the dead letters cannot be counted: \(error)", "image-pipeline dead-letters says more"))
+      report.add(.note("the dead letters cannot be counted: \(error)", "image-pipeline dead-letters shows more"))
       return nil
     }
   }

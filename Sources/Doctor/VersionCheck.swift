@@ -25,18 +25,18 @@ struct VersionCheck {
     let update = "update librdkafka1 with the system's package manager"
     if version < "1.9.0" {
       return .note(
-        "librdkafka \(client): a producer of this age may lose images while brokers restart (mended in 1.9.0)", update)
+        "librdkafka \(client): a producer of this age may lose images while brokers restart (fixed in 1.9.0)", update)
     }
     if version < "2.0.2" {
       return .note("librdkafka \(client) is older than 2.0.2, with which the pipeline is tested", update)
     }
     if version >= "2.5.0", version < "2.5.3" {
       return .note(
-        "librdkafka \(client) ends the process where the broker asks for metrics that it does not have (mended in 2.5.3)",
+        "librdkafka \(client) ends the process if the broker asks for metrics that it does not have (fixed in 2.5.3)",
         "\(update), or set KAFKA_ENABLE_METRICS_PUSH=false")
     }
     if version >= "2.6.0", version < "2.6.1" {
-      return .note("librdkafka \(client) cannot read from brokers older than 2.7 (mended in 2.6.1)", update)
+      return .note("librdkafka \(client) cannot read from brokers older than 2.7 (fixed in 2.6.1)", update)
     }
     return nil
   }

@@ -46,7 +46,7 @@ extension KafkaClient {
       guard !deadline.hasPassed else {
         throw KafkaError(
           RD_KAFKA_RESP_ERR__TIMED_OUT, place(topic),
-          reason: "it was made, but not all of its partitions had a leader after \(timeout.inMilliseconds) ms")
+          reason: "it was created, but not all of its partitions had a leader after \(timeout.inMilliseconds) ms")
       }
       deadline.pause(for: .milliseconds(20))
     }

@@ -47,7 +47,7 @@ package class KafkaClient: @unchecked Sendable {
     handle.connect(within: deadline)
     guard let id = rd_kafka_clusterid(handle.client, deadline.milliseconds()) else {
       throw KafkaError(
-        RD_KAFKA_RESP_ERR__TIMED_OUT, "cluster id", reason: "no broker said it within \(timeout.inMilliseconds) ms")
+        RD_KAFKA_RESP_ERR__TIMED_OUT, "cluster id", reason: "no broker returned it within \(timeout.inMilliseconds) ms")
     }
     defer { rd_kafka_mem_free(handle.client, id) }
     return String(cString: id)

@@ -177,7 +177,7 @@ package final class Assembler {
 package struct SegmentFileGone: Error, CustomStringConvertible {
   let name: String
   package var description: String {
-    "segments of \(name) were removed again and again before they could be recorded. Let no other program remove files in "
+    "segments of \(name) were removed repeatedly before they could be recorded. Keep other programs from removing files in "
       + "PROCESSED_IMAGES_DIR/.image-pipeline"
   }
 }

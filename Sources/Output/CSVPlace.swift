@@ -47,9 +47,8 @@ final class CSVPlace {
       return log.info(event: "csv_named", "the CSV file has a name again", ["file": .string(path)])
     }
     let reason =
-      "the CSV file \(path) was deleted or replaced, and this consumer still has the old one, which has no name any more: as "
-      + "one that is mounted into its container. Start it anew: no row is lost, the catalog has all and writes them to the "
-      + "new file then"
+      "the CSV file \(path) was deleted or replaced outside of this container, and this consumer still writes to the old one. "
+      + "Restart it. No row is lost: the catalog has all of them, and they are written to the new file"
     health.trouble(.csv, reason)
     log.error(event: "csv_nameless", reason)
   }
@@ -128,15 +127,15 @@ final class CSVPlace {
 struct CSVNotAFile: Error, CustomStringConvertible {
   let path: String
   var description: String {
-    "CSV_PATH=\(path) is a pipe, a socket or a device. The CSV file is read and cut as well as appended to: set CSV_PATH to a "
-      + "regular file, and pass it on with tail -F"
+    "CSV_PATH=\(path) is a pipe, a socket or a device. The CSV file is read and truncated as well as appended to: set CSV_PATH to a "
+      + "regular file, and follow it with tail -F"
   }
 }
 
 struct CSVInUse: Error, CustomStringConvertible {
   let path: String
   var description: String {
-    "a consumer of another output writes \(path): each output has a CSV file of its own. Set another CSV_PATH, or stop the other "
+    "a consumer of another output writes \(path): each output needs its own CSV file. Set another CSV_PATH, or stop the other "
       + "consumer"
   }
 }

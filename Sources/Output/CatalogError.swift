@@ -26,21 +26,22 @@ package enum CatalogError: NamedError, CustomStringConvertible {
   package var description: String {
     switch self {
     case .foreignVersion(let version, let path):
-      "the catalog in \(path) has version \(version), this program knows \(CatalogSchema.version): use the program that "
+      "the catalog in \(path) has version \(version), and this program supports \(CatalogSchema.version): use the program that "
         + "wrote it, or another PROCESSED_IMAGES_DIR"
     case .damaged(let path, let reason):
-      "the catalog \(path) is damaged: \(reason). Nothing is stored without it. To make a new one from the CSV file and the "
-        + "images: image-pipeline repair (with the same PROCESSED_IMAGES_DIR and CSV_PATH)"
+      "the catalog \(path) is damaged: \(reason). Nothing is stored without it. To rebuild it from the CSV file and the images, "
+        + "run image-pipeline repair with the same PROCESSED_IMAGES_DIR and CSV_PATH"
     case .gone(let path):
-      "the catalog \(path) was removed or replaced while it was in use. Start again; where its output is still there: "
-        + "image-pipeline repair (with the same PROCESSED_IMAGES_DIR and CSV_PATH) first"
+      "the catalog \(path) was removed or replaced while it was in use. Start again. If the output still exists, first run "
+        + "image-pipeline repair with the same PROCESSED_IMAGES_DIR and CSV_PATH"
     case .lost(let path, let csv):
-      "the catalog \(path) is not there or empty, but there are images, and \(csv) has rows of this output. To make a new one "
-        + "from them: image-pipeline repair (with the same PROCESSED_IMAGES_DIR and CSV_PATH). To begin anew: move \(csv) away"
+      "the catalog \(path) is missing or empty, but there are images, and \(csv) has rows of this output. To rebuild it "
+        + "from them, run image-pipeline repair with the same PROCESSED_IMAGES_DIR and CSV_PATH. To start with a new output, move "
+        + "\(csv) away"
     case .csvDivided(let path, let slot):
       "CSV_PATH \(path) is another file here than for the consumer in slot \(slot) of the same output: they have different working "
-        + "directories, or each a container with a folder of its own there. Give all consumers of an output one CSV file: an "
-        + "absolute CSV_PATH in a folder that they share. Where the file was replaced under a running container, restart that one"
+        + "directories, or their containers have different folders there. Give all consumers of an output the same CSV file: an "
+        + "absolute CSV_PATH in a shared folder. If the file was replaced under a running container, restart that container"
     }
   }
 

@@ -82,8 +82,8 @@ struct SlotError: Error, CustomStringConvertible {
   let alone: Bool
   var description: String {
     alone
-      ? "another consumer stores into \(path) already, and its file system is one that other hosts may use: consumers "
-        + "share an output only on one host's local file system. Stop the other, or set another PROCESSED_IMAGES_DIR"
+      ? "another consumer stores into \(path) already, and other hosts may use its file system: consumers can "
+        + "share an output only on a local file system of one host. Stop the other, or set another PROCESSED_IMAGES_DIR"
       : "\(ConsumerSlot.most) consumers store into \(path) already: stop some, or set another PROCESSED_IMAGES_DIR"
   }
 }

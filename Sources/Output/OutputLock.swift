@@ -24,8 +24,8 @@ package struct OutputLock {
     let isRepaired: Bool
     package var description: String {
       isRepaired
-        ? "image-pipeline repair works on \(path): start again when it has ended"
-        : "a consumer, or another repair, works on \(path): stop all of them first, so that nothing changes meanwhile"
+        ? "image-pipeline repair works on \(path): start again when it has finished"
+        : "a consumer, or another repair, works on \(path): stop all of them first"
     }
   }
 }

@@ -11,7 +11,7 @@ extension Repair {
       try compareImages(catalog)
       let images = try logUnknownImages(catalog, csv)
       repaired(
-        "a new catalog was made: \(Quantity.count(rows, "row")) from \(csvPath), and "
+        "the catalog was rebuilt: \(Quantity.count(rows, "row")) from \(csvPath), and "
           + "\(Quantity.count(images, "image")) without a row")
     }
   }

@@ -136,7 +136,7 @@ package final class Repair {
       if try csv.isWhole() { return try csv.adopt() }
       try csv.disown()
       try csv.synchronize()
-      repaired("\(csvPath) was missing or not as the catalog has it: written anew")
+      repaired("\(csvPath) was missing or differed from the catalog: it was rewritten")
     }
   }
 
@@ -159,7 +159,7 @@ package final class Repair {
     let files = Set(try output.segments.names())
     for assembly in waiting where try !files.contains(assembly.fileName) && !isPlaced(assembly) {
       try catalog.transaction { try catalog.remove(assembly) }
-      remains(assembly.name, "segments of it had come, and their file is gone")
+      remains(assembly.name, "some of its segments had arrived, and their file is missing")
     }
     let known = Set(waiting.map(\.fileName))
     try remove(from: output.segments) { !known.contains($0) }

@@ -241,14 +241,14 @@ enum LedgerError: NamedError, CustomStringConvertible {
   var description: String {
     switch self {
     case .foreignVersion(let version, let path):
-      "the ledger \(path) has version \(version), which this program does not know: use the program that wrote it, or "
-        + "another STATE_DIR"
+      "the ledger \(path) has version \(version), which this program does not support: use the program that wrote it, "
+        + "or another STATE_DIR"
     case .damaged(let path, let reason):
-      "the ledger \(path) is damaged: \(reason). Move it away, with its -wal and -shm: then everything is sent again, and "
-        + "consumers store nothing twice"
+      "the ledger \(path) is damaged: \(reason). Move it away, with its -wal and -shm. Then everything is sent again, "
+        + "and consumers store nothing twice"
     case .gone(let path):
-      "the ledger \(path) was removed or replaced while it was in use. Start again: what it knew is sent again, unless it is "
-        + "put back before, and consumers store nothing twice"
+      "the ledger \(path) was removed or replaced while it was in use. Start again. Unless you put it back first, "
+        + "everything is sent again; consumers store nothing twice"
     }
   }
 }

@@ -5,7 +5,7 @@ extension ProducerEvents {
   package func addMetrics(to text: inout MetricsText, disks: [(role: String, path: String)]) {
     let now = now
     text.counter(
-      "image_pipeline_images_sent_total", "Images that broker and ledger have, all of each.", Double(now.sent))
+      "image_pipeline_images_sent_total", "Images that are acknowledged and in the ledger.", Double(now.sent))
     text.counter("image_pipeline_sent_bytes_total", "Their bytes.", Double(now.bytes))
     text.counter(
       "image_pipeline_images_known_total", "Files that turned out to have been sent before.", Double(now.known))
@@ -25,11 +25,11 @@ extension ProducerEvents {
       ])
     text.gauge("image_pipeline_waiting_files", "Found files that wait to be read.", Double(now.waiting))
     text.gauge(
-      "image_pipeline_left_images", "Images that wait: taken and not yet done with, or to be tried again later.",
+      "image_pipeline_left_images", "Images that are being sent, or wait for another attempt.",
       Double(now.left))
     text.gauge("image_pipeline_in_flight_messages", "Messages without an acknowledgement.", Double(now.inFlight))
     text.histogram(
-      "image_pipeline_send_seconds", "From an image's being read to its being acknowledged and in the ledger.",
+      "image_pipeline_send_seconds", "Time from reading an image until it is acknowledged and in the ledger.",
       sendSeconds)
     text.disks(disks)
   }

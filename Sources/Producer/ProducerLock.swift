@@ -17,8 +17,8 @@ struct ProducerLock {
     let input: String
     let state: String
     var description: String {
-      "another producer sends \(input) to this topic, with STATE_DIR=\(state): stop it, or give this one another "
-        + "STATE_DIR"
+      "another producer sends \(input) to this topic, with STATE_DIR=\(state): stop it, or set another "
+        + "STATE_DIR here"
     }
   }
 }

@@ -146,6 +146,6 @@ struct NoAcknowledgement: Error, CustomStringConvertible {
   /// What keeps the client from a broker, if anything is known.
   let reason: String?
   var description: String {
-    "no message was acknowledged for \(seconds) s\(reason.map { ": \($0)" } ?? ""); run it again once the broker answers"
+    "no message was acknowledged for \(seconds) s\(reason.map { ": \($0)" } ?? ""); run the command again when the broker answers"
   }
 }

@@ -13,11 +13,11 @@ package enum UnfinishedFile: Error, CustomStringConvertible {
     switch self {
     case .isOpen: "a program has it open for writing: close it there"
     case .changes:
-      "it changes again and again, or while it is read: move images here when they are complete; what belongs to the system, "
-        + "such as files of /proc, cannot be sent"
-    case .isPlaceholder: "it is empty: its writer may come back"
+      "it keeps changing, even while it is read: move images here when they are complete; files of the system, such as those of "
+        + "/proc, cannot be sent"
+    case .isPlaceholder: "it is empty: its writer may still fill it"
     case .mayBeOpen:
-      "the kernel does not tell whether it is open: it belongs to another user, or is on a network file system"
+      "the kernel does not report whether it is open: it belongs to another user, or is on a network file system"
     }
   }
 

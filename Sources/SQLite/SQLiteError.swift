@@ -71,14 +71,14 @@ package struct SQLiteError: NamedError, CustomStringConvertible, Sendable {
   package var cure: String? {
     // SQLite reports every file that it cannot open in the same way.
     if [EMFILE, ENFILE].contains(systemCode) { return "Raise the limit of open files (ulimit -n, LimitNOFILE=)" }
-    if code == Self.noSharedMemory { return "Put it on a local file system, or open it for one process alone" }
+    if code == Self.noSharedMemory { return "Move it to a local file system, or let only one process open it" }
     return switch primaryCode {
-    case SQLITE_BUSY, SQLITE_LOCKED: "Another process uses it: let that one finish, or end it"
+    case SQLITE_BUSY, SQLITE_LOCKED: "Another process uses it: let it finish, or stop it"
     case SQLITE_FULL: "Free space on that file system (df -h)"
     case SQLITE_READONLY, SQLITE_PERM: "Give this user write access to the file and to its folder"
     case SQLITE_CANTOPEN: "Create its folder, and give this user write access to it"
     case SQLITE_IOERR: "The disk or its connection fails: look at the kernel's log (dmesg)"
-    case SQLITE_CORRUPT, SQLITE_NOTADB: "Move the file and its -wal aside, and restore a copy or start anew"
+    case SQLITE_CORRUPT, SQLITE_NOTADB: "Move the file and its -wal aside, and restore a copy or start with a new one"
     case SQLITE_NOMEM: "Give the host or the container more memory"
     default: nil
     }

@@ -95,18 +95,18 @@ package struct HTTPServerError: Error, CustomStringConvertible {
   package var description: String {
     let (reason, fix) =
       switch code {
-      case EADDRINUSE: (words, "another program has this port: set HTTP_PORT to another one")
-      case EACCES: (words, "set HTTP_PORT to one above 1023")
+      case EADDRINUSE: (words, "another program uses this port: set another HTTP_PORT")
+      case EACCES: (words, "set HTTP_PORT to a port above 1023")
       case EMFILE: (words, "raise the limit of open files (ulimit -n)")
       // libevent does not pass on the resolver's error.
-      case 0: ("no address of this machine", Self.addresses)
+      case 0: ("not an address of this machine", Self.addresses)
       default: (words, Self.addresses)
       }
     return "cannot listen on \(address):\(port) (\(reason)): \(fix)"
   }
 
   private static let addresses =
-    "set HTTP_ADDRESS to one of this machine's: 0.0.0.0 and :: are all, 127.0.0.1 is loopback"
+    "set HTTP_ADDRESS to an address of this machine: 0.0.0.0 or :: for all, 127.0.0.1 for this machine only"
 
   private var words: String {
     String(cString: strerror(code))

@@ -41,7 +41,7 @@ package final class StatusServer: Sendable {
     case "/metrics":
       var text = MetricsText()
       metrics(&text)
-      text.gauge("image_pipeline_ready", "1 where all is there that the work needs.", report.isReady ? 1 : 0)
+      text.gauge("image_pipeline_ready", "1 if everything that the work needs is available.", report.isReady ? 1 : 0)
       text.addProcess()
       return HTTPResponse(contentType: MetricsText.contentType, body: text.text)
     default: return nil

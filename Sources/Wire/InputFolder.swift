@@ -51,7 +51,7 @@ package enum InputFolder {
     let input: String
     package let output: String
     package var description: String {
-      "IMAGES_DIR=\(input) lies in \(output), which a consumer stores into: what came out of Kafka would be sent again. "
+      "IMAGES_DIR=\(input) is in \(output), which a consumer stores into: stored images would be sent again. "
         + "Set IMAGES_DIR or PROCESSED_IMAGES_DIR to another folder"
     }
   }

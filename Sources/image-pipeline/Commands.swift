@@ -95,7 +95,7 @@ struct Commands {
       event: "consumer_finished",
       "stored \(Quantity.count(now.images, "image")), \(Quantity.bytes(now.bytes)), in "
         + Quantity.duration(.now - start)
-        + (now.letters > 0 ? "; \(Quantity.count(now.letters, "message")) went to the dead letters" : ""),
+        + (now.letters > 0 ? "; \(Quantity.count(now.letters, "message")) became dead letters" : ""),
       [
         "images": .of(now.images), "bytes": .of(now.bytes), "unchanged": .of(now.unchanged),
         "replaced": .of(now.replaced), "kept_both": .of(now.keptBoth), "older_versions": .of(now.past),
@@ -108,11 +108,11 @@ struct Commands {
 
   private func health() -> Int32 {
     guard let port = configuration.http?.port else {
-      print("HTTP_PORT is not set: set it to the one of the producer or consumer")
+      print("HTTP_PORT is not set: set it to the port of the producer or consumer")
       return 2
     }
     guard let answer = HTTPProbe.get(port: port, path: options.ready ? "/readyz" : "/healthz", seconds: 5) else {
-      print("nobody answers at port \(port): start the producer or consumer with HTTP_PORT=\(port)")
+      print("no answer at port \(port): start the producer or consumer with HTTP_PORT=\(port)")
       return 1
     }
     print(answer.body, terminator: "")
@@ -145,7 +145,7 @@ struct Commands {
     var lines = [
       "",
       "  images     \(Quantity.grouped(stored.images)) carried"
-        + (stored.unchanged > 0 ? ", \(Quantity.grouped(stored.unchanged)) there already" : "")
+        + (stored.unchanged > 0 ? ", \(Quantity.grouped(stored.unchanged)) already stored" : "")
         + (result.producer.refused > 0 ? ", \(Quantity.grouped(result.producer.refused)) refused" : ""),
       "  bytes      \(Quantity.bytes(stored.bytes))",
       "  rate       \(Quantity.bytes(Int(rate)))/s, \(Quantity.grouped(Int(perSecond.rounded()))) images/s, "
@@ -158,7 +158,7 @@ struct Commands {
         "  verified   \(Quantity.count(checked.result.verified, "image")): the same SHA-256 in input, output and CSV file"
       )
     } else {
-      lines.append("  NOT VERIFIED: \(checked.faults); \(Quantity.grouped(checked.result.verified)) images are right")
+      lines.append("  NOT VERIFIED: \(checked.faults); \(Quantity.grouped(checked.result.verified)) images are correct")
     }
     return lines.joined(separator: "\n") + "\n"
   }
@@ -174,7 +174,7 @@ struct Commands {
       checked.result.isClean
         ? "verified: \(Quantity.count(checked.result.verified, "image")), \(Quantity.bytes(checked.result.bytes)): the same "
           + "SHA-256 in \(input), \(output) and \(csv)"
-        : "NOT verified: \(checked.faults); \(Quantity.grouped(checked.result.verified)) images are right")
+        : "NOT verified: \(checked.faults); \(Quantity.grouped(checked.result.verified)) images are correct")
     if options.resend, !checked.resendable.isEmpty {
       var settings = configuration.producer
       settings.input = input
@@ -185,7 +185,7 @@ struct Commands {
       // deleted.
       settings.afterSent = .keep
       guard try produce(settings) == 0 else { return 1 }
-      print("sent again: \(Quantity.count(checked.resendable.count, "image")); verify once more when they are stored")
+      print("sent again: \(Quantity.count(checked.resendable.count, "image")); run verify again when they are stored")
     }
     return checked.result.isClean ? 0 : 1
   }
@@ -252,13 +252,13 @@ struct Commands {
     let result = repair.result
     if shown > Self.mostShown { print("... and \(Quantity.grouped(shown - Self.mostShown)) more") }
     if result.isCatalogNew {
-      print("the next consumer reads the topic from its beginning, and stores what is not there")
+      print("the next consumer reads the topic from its beginning, and stores what is missing")
     }
-    let sound = "\(Quantity.count(result.sound, "image")) as logged in \(csv)"
+    let sound = "\(Quantity.count(result.sound, "image")) as recorded in \(csv)"
     guard result.remaining == 0 else {
       print(
-        "NOT repaired: \(Quantity.count(result.remaining, "image")) to be sent again, by: image-pipeline verify --resend, where "
-          + "the images were sent from; \(sound)")
+        "NOT repaired: \(Quantity.count(result.remaining, "image")) must be sent again: run image-pipeline verify --resend on "
+          + "the machine that sent them; \(sound)")
       return 1
     }
     print((result.repairs == 0 ? "nothing to repair: " : "repaired: ") + sound)

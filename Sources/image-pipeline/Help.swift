@@ -20,47 +20,47 @@ enum Help {
 
   static var full: String {
     var text = """
-      Carries image files through Apache Kafka and proves that they arrived.
+      Sends image files through Apache Kafka, stores them on the other side, and verifies that they arrived unchanged.
 
       \(usage)
 
-      producer   sends the images in IMAGES_DIR to TOPIC and goes on watching the folder
-        --once            send what is there; exit 0 when the broker has acknowledged all of it
-        --resend          forget what was sent before
-      consumer   stores the images of TOPIC in PROCESSED_IMAGES_DIR and logs them in CSV_PATH
-        --count N         end when N images have been stored
-        --until-idle S    end when the whole topic has been stored for S seconds
-        --from-beginning  read the whole topic again; images that are stored already stay as they are
-      demo       both in one process, on an embedded broker: needs no Kafka
-        --input DIR       the images; IMAGES_DIR where not given
-        --output DIR      gets processed_images/ and processed_image_data.csv; . where not given
-      verify     compares images, stored images and CSV file by SHA-256; exit 1 where something is missing,
-                 altered, doubled or extra
-        --input DIR       the images; IMAGES_DIR where not given
-        --output DIR      the stored images, or a demo's --output; PROCESSED_IMAGES_DIR where not given
-        --csv FILE        the CSV file; CSV_PATH where not given
-        --resend          send what is missing or altered again
-      messages   shows the newest messages of TOPIC, a line each: image, size, segment, hash
-        --count N         so many; 10 where not given
-      dead-letters  lists the messages that could not be stored, with their reasons
-        --replay          send them back to TOPIC, each once; what was sent back is remembered
-        --all             list those too that were sent back before
-      repair     makes a lost or damaged catalog anew from the CSV file and the images, and the CSV file from the
-                 catalog, and names images that are missing or altered; with no consumer running
-        --output DIR      the stored images, or a demo's --output; PROCESSED_IMAGES_DIR where not given
-        --csv FILE        the CSV file; CSV_PATH where not given
-      health     asks the producer or consumer at HTTP_PORT of this machine whether it lives; exit 0 where it does
-        --ready           whether it does its work: broker, folders and group are there
+      producer   sends the images in IMAGES_DIR to TOPIC, then watches the folder
+        --once            send the existing files and exit; 0 if the broker has acknowledged all of them
+        --resend          send all images, including those that were sent before
+      consumer   stores the images of TOPIC in PROCESSED_IMAGES_DIR, each with a row in CSV_PATH
+        --count N         exit after storing N images
+        --until-idle S    exit when nothing has been left to store for S seconds
+        --from-beginning  read the whole topic again; images that are already stored do not change
+      demo       runs both in one process, on an embedded broker: needs no Kafka
+        --input DIR       folder of the images; default: IMAGES_DIR
+        --output DIR      folder for processed_images/ and processed_image_data.csv; default: .
+      verify     compares images, stored images and CSV file by SHA-256; exits with 1 if an image is missing, altered,
+                 doubled or extra
+        --input DIR       folder of the images; default: IMAGES_DIR
+        --output DIR      folder of the stored images, or the --output of a demo; default: PROCESSED_IMAGES_DIR
+        --csv FILE        CSV file; default: CSV_PATH
+        --resend          send missing and altered images again
+      messages   shows the newest messages of TOPIC, one line each: image, size, segment, hash
+        --count N         maximum number of messages; default: 10
+      dead-letters  lists the messages that could not be stored, with the reasons
+        --replay          send them back to TOPIC, each of them once
+        --all             also list those that were sent back before
+      repair     rebuilds a lost or damaged catalog from the CSV file and the images, and the CSV file from the
+                 catalog; lists images that are missing or altered. Stop all consumers first
+        --output DIR      folder of the stored images, or the --output of a demo; default: PROCESSED_IMAGES_DIR
+        --csv FILE        CSV file; default: CSV_PATH
+      health     asks the producer or consumer at HTTP_PORT of this machine whether it is alive; exits with 0 if it is
+        --ready           ask whether it can do its work: broker, folders and group are available
 
-      doctor     looks at everything on the way from client to disk: clock, rights, brokers, topic, size limits, folders,
-                 events, room; each finding with its cure; exit 1 where there is a problem. It changes nothing
-        --producer        the producer's side alone
-        --consumer        the consumer's side alone; both where neither is given
-        --outside-canary  wait for a file .image-pipeline-canary-* that is made in IMAGES_DIR from outside a container
+      doctor     checks everything from client to disk: clock, permissions, brokers, topic, size limits, folders, events,
+                 free space. Each finding has its fix. Exits with 1 if there is a problem. Changes nothing
+        --producer        check only the producer's side
+        --consumer        check only the consumer's side; default: both
+        --outside-canary  wait for a file .image-pipeline-canary-* that is created in IMAGES_DIR outside of the container
 
-      Exit codes: 0 done, 1 something failed or differs, 2 the command line or the environment is wrong.
+      Exit codes: 0 success, 1 something failed or differs, 2 the command line or a variable is wrong.
 
-      Everything else is set by environment variables:
+      Everything else is configured with environment variables:
 
       """
     for group in Variable.groups {

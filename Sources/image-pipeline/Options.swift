@@ -31,9 +31,9 @@ struct Options {
   static func parse(_ arguments: [String]) throws(UsageError) -> Request {
     if arguments.contains("--help") || arguments.contains("-h") { return .help }
     if arguments.contains("--version") { return .version }
-    guard let first = arguments.first else { throw UsageError("a command is missing") }
+    guard let first = arguments.first else { throw UsageError("no command is given") }
     if first == "help" { return .help }
-    guard let command = Command(rawValue: first) else { throw UsageError("\(first) is no command") }
+    guard let command = Command(rawValue: first) else { throw UsageError("there is no command \(first)") }
     var options = Options(command: command)
     var rest = arguments.dropFirst()
     while let argument = rest.popFirst() {
@@ -43,7 +43,7 @@ struct Options {
         inline = String(argument[argument.index(after: equals)...])
       }
       func value() throws(UsageError) -> String {
-        guard let value = inline ?? rest.popFirst(), !value.isEmpty else { throw UsageError("\(name) wants a value") }
+        guard let value = inline ?? rest.popFirst(), !value.isEmpty else { throw UsageError("\(name) needs a value") }
         inline = nil
         return value
       }
@@ -71,7 +71,7 @@ struct Options {
 
   private static func number(_ name: String, _ text: String, unit: Int) throws(UsageError) -> Int {
     guard let number = Double(text), number >= 0, number < 1e9, unit > 1 || number == number.rounded() else {
-      throw UsageError("\(name) \(text): a number of 0 or more is wanted")
+      throw UsageError("\(name) \(text): use a number of 0 or more")
     }
     return Int(number * Double(unit))
   }

@@ -14,7 +14,7 @@ MemoryPools.limit(to: 2)
 
 let stop = StopFlag()
 Signals.stop(on: stop) {
-  Terminal.write("image-pipeline: stopped at once; nothing that was acknowledged is lost\n", to: 2)
+  Terminal.write("image-pipeline: stopped immediately; acknowledged images are safe\n", to: 2)
   _exit(130)
 }
 

@@ -127,7 +127,7 @@ struct Judge {
       let name = row[0].utf8.dropFirst(start.utf8.count)
       guard row[topic] != settings.topic || !key.utf8.elementsEqual(name) else { return nil }
       return
-        "\(row[0]) is said to be from \(row[topic]), partition \(row[partition]), offset \(row[offset]): that is \(key)"
+        "\(row[0]) is recorded as from \(row[topic]), partition \(row[partition]), offset \(row[offset]): that is \(key)"
     }
   }
 }

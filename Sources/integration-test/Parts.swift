@@ -41,7 +41,7 @@ struct Parts {
       if count == 10 { _ = try folder.file("dropping", .createEmpty) }
       if try folder.status("restarted") != nil { left -= 1 }
       guard ContinuousClock.now < deadline else {
-        throw Failure("nobody made \(settings.notes)/restarted within \(Self.longestRestarts.components.seconds) s")
+        throw Failure("\(settings.notes)/restarted was not created within \(Self.longestRestarts.components.seconds) s")
       }
       Deadline(in: .milliseconds(50)).sleep()
     }
@@ -69,7 +69,7 @@ struct Parts {
   private func expectEmptyFolder() throws {
     let names = try Folder.create(settings.images).names().filter { $0 != ".integration-test" }
     guard names.isEmpty else {
-      throw Failure("IMAGES_DIR=\(settings.images) is not empty: give the test a folder of its own")
+      throw Failure("IMAGES_DIR=\(settings.images) is not empty: use an empty folder for the test")
     }
   }
 

@@ -15,7 +15,7 @@ import Testing
     ("_SSL", untrusted, "set KAFKA_SSL_CA_LOCATION to the CA that signed it"),
     (
       "_TRANSPORT", "error:0A000086:SSL routines::certificate verify failed",
-      "names the host that is connected to (broker)"
+      "names the host of the address (broker)"
     ),
     (
       "_AUTHENTICATION", "SASL authentication error: Authentication failed: Invalid username or password",
@@ -71,9 +71,9 @@ import Testing
     ("_TRANSPORT", "Disconnected (in state SSL_HANDSHAKE)", "set KAFKA_SECURITY_PROTOCOL"),
     (
       "_RESOLVE", "Failed to resolve 'broker:9093': Name or service not known",
-      "no such host is known here: correct KAFKA_BOOTSTRAP_SERVERS"
+      "the host's name is unknown here: correct KAFKA_BOOTSTRAP_SERVERS"
     ),
-    ("_TRANSPORT", "Connect to ipv4#127.0.0.1:1 failed: Connection refused", "nobody listens there: start the broker"),
+    ("_TRANSPORT", "Connect to ipv4#127.0.0.1:1 failed: Connection refused", "nothing listens there: start the broker"),
     ("_TRANSPORT", "Connection setup timed out in state CONNECT", "host, network and firewall"),
     ("_TRANSPORT", "Connect to ipv4#10.0.0.1:1 failed: No route to host", "host, network and firewall"),
   ]

@@ -44,7 +44,7 @@ import Testing
         "max.message.bytes of images-dlq", "fetch.message.max.bytes", "fetch.max.bytes", "receive.message.max.bytes",
         "BATCH_BYTES", "the largest image", "the disk of the output",
       ])
-    #expect(findings.first { $0.subject?.name == "the largest image" }?.text == "cat/a.tif travels in 3 messages")
+    #expect(findings.first { $0.subject?.name == "the largest image" }?.text == "cat/a.tif is sent in 3 messages")
   }
 
   /// The same sum bounds the configuration.

@@ -20,10 +20,15 @@ import Testing
   @Test(
     "a silent broker is explained by what a socket met",
     arguments: [
-      (TCPProbe.Outcome.unresolved("name or service not known"), "the name broker is not known here", "broker:29092"),
-      (.failed("connection refused"), "broker:9092 cannot be connected to: connection refused", "start the broker"),
+      (
+        TCPProbe.Outcome.unresolved("name or service not known"), "the host name broker is unknown here", "broker:29092"
+      ),
+      (.failed("connection refused"), "broker:9092 cannot be reached: connection refused", "start the broker"),
       (.silent, "broker:9092 does not answer at all", "firewall"),
-      (.connected, "broker:9092 can be connected to, and speaks no Kafka to this client", "KAFKA_SECURITY_PROTOCOL"),
+      (
+        .connected, "broker:9092 accepts connections, but does not speak Kafka with this client",
+        "KAFKA_SECURITY_PROTOCOL"
+      ),
     ])
   func silenceIsExplainedBySocket(outcome: TCPProbe.Outcome, text: String, cure: String) {
     let findings = BrokerReach.noAnswer(seconds: 10, [(broker, outcome)], nil)
@@ -53,10 +58,10 @@ import Testing
     let findings = BrokerReach.advertised(brokers, [.connected, .unresolved("x"), .failed("connection refused")])
     #expect(findings.map(\.level) == [.ok, .problem, .problem])
     #expect(
-      findings[1].text == "broker 2 calls itself b:2, which cannot be reached from here: no such name is known here")
+      findings[1].text == "broker 2 announces b:2, which cannot be reached from here: no such name is known here")
     #expect(findings[2].text.hasSuffix("connection refused"))
     #expect(findings[1].cure?.hasPrefix("set advertised.listeners") == true)
-    #expect(findings[2].cure?.hasPrefix("start it where it is down; else set advertised.listeners") == true)
+    #expect(findings[2].cure?.hasPrefix("start it if it is down; otherwise set advertised.listeners") == true)
   }
 
   @Test("skipped checks are reported") func skippedChecksAreReported() {

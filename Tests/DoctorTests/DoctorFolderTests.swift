@@ -109,7 +109,7 @@ import Testing
 
   @Test("a folder at the CSV path is explained by the container engine") func folderAtCSVPathIsExplained() throws {
     _ = try folder.makeFolder("data.csv")
-    #expect(csv().level == .problem && csv().text.contains("Docker makes one"))
+    #expect(csv().level == .problem && csv().text.contains("Docker creates one"))
     #expect(csv().cure?.contains("rmdir") == true)
     try #require(rmdir(folder / "data.csv") == 0 && mkfifo(folder / "data.csv", 0o600) == 0)
     #expect(csv().text.hasSuffix("is no regular file"))
@@ -128,7 +128,7 @@ import Testing
 
   @Test("databases are opened and left as they were") func databasesAreLeftAsTheyWere() throws {
     let check = DatabaseCheck.ledger(in: folder / "state")
-    #expect(check.finding() == .ok("there is no ledger yet: it will be made"))
+    #expect(check.finding() == .ok("there is no ledger yet: it will be created"))
     do { _ = try Ledger(in: folder / "state", cluster: "c", topic: "t", input: "i") }
     let before = try folder.names("state")
     #expect(check.finding().text == "the ledger opens: version \(LedgerSchema.version), 0 files")
@@ -138,7 +138,8 @@ import Testing
     try database.setUserVersion(99)
     #expect(check.finding().level == .problem && check.finding().cure?.contains("STATE_DIR") == true, "beside its user")
     database.close()
-    #expect(check.finding().text.hasSuffix("has version 99, and this program knows \(LedgerSchema.version)"))
+    let text = check.finding().text
+    #expect(text.contains(" 99,") && text.hasSuffix(" \(LedgerSchema.version)"), "\(text)")
   }
 
   @Test("a damaged database has a fix") func damagedDatabaseHasAFix() throws {

@@ -30,7 +30,7 @@ import Testing
           note     a limit                                         1,000  small
                      more
           PROBLEM  a\\u001b[2Jb
-                     cure: c\\nd
+                     fix: c\\nd
 
         1 problem, 1 note, 1 ok
 

@@ -107,7 +107,7 @@ import Testing
     try scratch.write("out/half.jpg", "wh\0\0e")
     try scratch.write("out/long.jpg", "whole and more")
     let (result, said) = try repair()
-    let gone = "segments of it had come, and their file is gone"
+    let gone = "some of its segments had arrived, and their file is missing"
     #expect(said == ["half.jpg: " + gone, "long.jpg: " + gone])
     #expect(result.sound == 3 && result.remaining == 2)
     #expect(try store().catalog.allAssemblies().map(\.name) == ["new.jpg", "a.jpg"])

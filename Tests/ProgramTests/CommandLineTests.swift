@@ -35,15 +35,15 @@ import Testing
   @Test(
     "a wrong command line prints the error and the usage",
     arguments: [
-      ([], "a command is missing"), (["bake"], "bake is no command"), (["producer", "--twice"], "no option --twice"),
-      (["consumer", "--once"], "no option --once"), (["consumer", "--count"], "--count wants a value"),
+      ([], "command"), (["bake"], "bake"), (["producer", "--twice"], "producer has no option --twice"),
+      (["consumer", "--once"], "consumer has no option --once"), (["consumer", "--count"], "--count needs a value"),
       (["consumer", "--count", "many"], "--count many"), (["consumer", "--count=1.5"], "--count 1.5"),
-      (["producer", "--once=yes"], "--once takes no value"), (["producer", "extra"], "no option extra"),
+      (["producer", "--once=yes"], "--once takes no value"), (["producer", "extra"], "extra"),
     ])
-  func wrongCommandLinePrintsUsage(arguments: [String], said: String) throws {
+  func wrongCommandLinePrintsUsage(arguments: [String], named: String) throws {
     let (code, text) = try run(arguments)
     #expect(code == 2, "\(text)")
-    #expect(text.contains(said), "\(text)")
+    #expect(text.split(separator: "\n").first?.contains(named) == true, "\(text)")
     #expect(text.contains("usage: image-pipeline producer"), "\(text)")
   }
 

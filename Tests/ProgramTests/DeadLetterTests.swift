@@ -98,9 +98,9 @@ import Testing
       ], to: broker.topic + "-dlq")
     let lines = try run(broker)
     #expect(lines.last == "1 dead letter; 5 messages that cannot be sent back")
-    #expect(lines.count { $0.contains(" stays=\"its headers do not say where it came from\"") } == 4, "\(lines)")
-    #expect(
-      lines.count { $0.contains(" stays=\"it came from another, and TOPIC is \(broker.topic)\"") } == 1, "\(lines)")
+    // Four of them name no topic, and one names another.
+    let reasons = lines.compactMap { line in line.firstRange(of: " stays=").map { line[$0.upperBound...] } }
+    #expect(reasons.count == 5 && reasons.count { $0.contains(broker.topic) } == 1, "\(lines)")
     #expect(try run(broker, "--replay").last == "sent back: 1 dead letter; 5 messages that cannot be sent back")
     #expect(try broker.messages(broker.topic).map(\.value) == [Array("y".utf8)])
     // They are still listed.

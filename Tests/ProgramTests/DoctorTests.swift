@@ -83,7 +83,7 @@ import Testing
     for said in [
       "Versions\n  ok       image-pipeline ", ", librdkafka ", ", SQLite ", ", OpenSSL ", ", libevent ", ", Linux ",
       "\nKafka\n  ok       \(broker.servers) answers; cluster ", "which can be reached from here",
-      "\(broker.topic): 2 partitions", "10 images, ", "a file that is made in it is told of at once (",
+      "\(broker.topic): 2 partitions", "10 images, ", "a file created in it is reported at once (",
       "the catalog opens: version 2, 10 images", "1 consumer at work on it", "writable, with our header",
       "the ledger opens: version", ", 10 files", "1 producer at work with it",
       "\nSize limits\n  ok       SEGMENT_BYTES  ",
@@ -102,7 +102,7 @@ import Testing
     try folder.write("images/a.jpg", [1])
     let outcome = try doctor(broker)
     #expect(outcome.code == 0, "\(outcome.output)")
-    #expect(outcome.output.contains("processed_images is not there: it will be made in ."), "\(outcome.output)")
+    #expect(outcome.output.contains("processed_images does not exist: it will be created in ."), "\(outcome.output)")
     #expect(try Folder.open(folder.path).names().filter { !$0.hasSuffix(".log") } == ["images"])
   }
 
@@ -140,7 +140,7 @@ import Testing
     let outcome = Outcome(program)
     #expect(ContinuousClock.now - begun < .seconds(20) * Sanitizer.slowness)
     #expect(outcome.code == 1, "\(outcome.output)")
-    #expect(outcome.has("127.0.0.1:1 cannot be connected to: connection refused", "cure: start the broker"))
+    #expect(outcome.has("127.0.0.1:1 cannot be reached: connection refused", "fix: start the broker"))
     #expect(outcome.has("skipped: topic"))
     #expect(outcome.output.contains("1 image, 1 B"), "\(outcome.output)")
     #expect(outcome.problems.count == 1 && outcome.output.contains("\n1 problem, "), "\(outcome.output)")
@@ -153,7 +153,7 @@ import Testing
     let program = try Program(
       ["doctor"], in: folder, environment: ["KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:\(server.port)"])
     let outcome = Outcome(program)
-    #expect(outcome.has("can be connected to, and speaks no Kafka to this client", "KAFKA_SECURITY_PROTOCOL"))
+    #expect(outcome.has("accepts connections, but does not speak Kafka with this client", "KAFKA_SECURITY_PROTOCOL"))
     #expect(outcome.code == 1, "\(outcome.output)")
   }
 
@@ -196,10 +196,10 @@ import Testing
     #expect(
       outcome.has(
         "max.message.bytes of \(topic)", "500,000  batches of up to 1,000,000 are refused",
-        "cure: kafka-configs --alter --entity-type topics --entity-name \(topic) --add-config max.message.bytes=1000000",
+        "fix: kafka-configs --alter --entity-type topics --entity-name \(topic) --add-config max.message.bytes=1000000",
         "SEGMENT_BYTES=345000 KAFKA_BATCH_SIZE=500000"), "\(outcome.output)")
     #expect(outcome.has("cleanup.policy=compact", "--add-config cleanup.policy=delete"), "\(outcome.output)")
-    #expect(outcome.has("a.jpg travels in 2 messages", "retention.bytes"), "\(outcome.output)")
+    #expect(outcome.has("a.jpg is sent in 2 messages", "retention.bytes"), "\(outcome.output)")
     #expect(outcome.output.contains("socket.request.max.bytes of broker 1"), "\(outcome.output)")
     #expect(outcome.problems.count == 2, "\(outcome.output)")
     // The producer's fix works.
@@ -241,7 +241,7 @@ import Testing
     #expect(isOver)
     let outcome = Outcome(program)
     #expect(
-      outcome.code == 0 && outcome.output.contains("a file that is made outside is told of here"), "\(outcome.output)")
+      outcome.code == 0 && outcome.output.contains("a file created outside is reported here"), "\(outcome.output)")
     #expect(try folder.files("images") == ["a.jpg"])
   }
 

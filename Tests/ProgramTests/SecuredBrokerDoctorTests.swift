@@ -41,7 +41,7 @@ struct SecuredBrokerDoctorTests {
     arguments: [
       (
         "tls", ["KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"],
-        "cure: set KAFKA_SECURITY_PROTOCOL to what this listener speaks"
+        "fix: set KAFKA_SECURITY_PROTOCOL to what this listener speaks"
       ),
       ("tls", ["KAFKA_SSL_CA_LOCATION": "another-ca.pem"], "set KAFKA_SSL_CA_LOCATION to the CA"),
       ("mutual", [:], "KAFKA_SSL_CERTIFICATE_LOCATION"),
@@ -50,7 +50,7 @@ struct SecuredBrokerDoctorTests {
         [
           "KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_MECHANISM": "PLAIN", "KAFKA_SASL_USERNAME": "carrier",
           "KAFKA_SASL_PASSWORD": "another",
-        ], "cure: check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD"
+        ], "fix: check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD"
       ),
     ])
   func loginFailuresHaveFixes(listener: String, environment: [String: String], fix: String) throws {
@@ -58,7 +58,7 @@ struct SecuredBrokerDoctorTests {
     if let name = environment["KAFKA_SSL_CA_LOCATION"] { environment["KAFKA_SSL_CA_LOCATION"] = place + "/" + name }
     let (code, output) = try doctor(listener, environment)
     #expect(code == 1, "\(output)")
-    #expect(output.contains("can be connected to, and speaks no Kafka to this client"), "\(output)")
+    #expect(output.contains("accepts connections, but does not speak Kafka with this client"), "\(output)")
     #expect(output.contains(fix), "\(output)")
   }
 
