@@ -16,8 +16,9 @@ package enum LogValue: Sendable, Equatable {
   /// An error by its name, or else by that of its type. It does not change with the wording of the description.
   package static func name(of error: any Error) -> LogValue {
     if let error = error as? any NamedError { return .string(error.name) }
-    // Without the module: "InputFolder.Moved".
-    return .string(String(reflecting: type(of: error)).split(separator: ".").dropFirst().joined(separator: "."))
+    // "Wire.InputFolder.Moved", and for a private type "Wire.InputFolder.(unknown context at $1234).Moved".
+    let path = String(reflecting: type(of: error)).split(separator: ".").dropFirst()
+    return .string(path.filter { $0.first != "(" }.joined(separator: "."))
   }
   /// Any value that describes itself: an error, a digest.
   package static func of(_ value: some CustomStringConvertible) -> LogValue { .string(value.description) }

@@ -1,6 +1,8 @@
+import Glibc
 import TestSupport
 import Testing
 
+@testable import Platform
 @testable import Telemetry
 
 @Suite struct LogTests {
@@ -70,6 +72,22 @@ import Testing
     #expect(evaluations == 0)
     log.info(event: "e", costly(), ["a": .of(costly())])
     #expect(evaluations == 2)
+  }
+
+  private struct Odd: Error {}
+
+  @Test("an error is named by its code, or else by its type") func errorsHaveNames() {
+    #expect(LogValue.name(of: SystemError("open", "a", code: ENOSPC)) == "ENOSPC")
+    #expect(LogValue.name(of: Odd()) == "LogTests.Odd")
+  }
+
+  @Test("tests read event, message and fields of a text line") func textLinesCanBeRead() throws {
+    log().warning(event: "image_lost", "lost:  it is gone", ["image": "a \"b\"=c.jpg", "n": 3, "none": ""])
+    let entry = try #require(lines.entries.first)
+    #expect(entry.level == "warn" && entry.component == "producer" && entry.event == "image_lost")
+    #expect(entry.message == "lost:  it is gone")
+    #expect(entry.fields == ["image": "a \"b\"=c.jpg", "n": "3", "none": ""] && entry.number("n") == 3)
+    #expect(LogEntry("  images     5 carried") == nil)
   }
 
   @Test("another component shares the sink") func componentsShareTheSink() {
