@@ -39,7 +39,7 @@ package final class Log: Sendable {
   /// Writes a line. Message and fields are evaluated only if the level is written; control characters are escaped.
   ///
   /// - Parameter event: what happened, as `image_sent`. It stays when the message's wording changes, so alerts, scripts
-  ///   and tests can rely on it. docs/monitoring.md lists all events.
+  ///   and tests can rely on it. docs/reference.md lists all events.
   package func log(
     _ level: LogLevel, event: StaticString, _ message: @autoclosure () -> String,
     _ fields: @autoclosure () -> KeyValuePairs<String, LogValue> = [:]

@@ -63,19 +63,20 @@ struct SecuredBrokerDoctorTests {
   }
 
   @Test("a user without rights is told which are missing") func missingRightsAreListed() throws {
-    let stranger = [
-      "KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_MECHANISM": "PLAIN", "KAFKA_SASL_USERNAME": "stranger",
+    // No other test gives this user a right.
+    let bystander = [
+      "KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_MECHANISM": "PLAIN", "KAFKA_SASL_USERNAME": "bystander",
       "KAFKA_SASL_PASSWORD_FILE": place + "/password",
     ]
-    let (code, output) = try doctor("sasl", stranger)
+    let (code, output) = try doctor("sasl", bystander)
     #expect(code == 1, "\(output)")
     for right in [
       "DescribeConfigs right on the cluster", "Describe right on topic doctor-images", "IdempotentWrite right",
     ] {
-      #expect(output.contains("the user stranger has no \(right)"), "\(right) in \(output)")
+      #expect(output.contains("the user bystander has no \(right)"), "\(right) in \(output)")
     }
-    #expect(output.contains("kafka-acls --add --allow-principal User:stranger"), "\(output)")
-    let carrier = try doctor("sasl", stranger.merging(["KAFKA_SASL_USERNAME": "carrier"]) { $1 })
+    #expect(output.contains("kafka-acls --add --allow-principal User:bystander"), "\(output)")
+    let carrier = try doctor("sasl", bystander.merging(["KAFKA_SASL_USERNAME": "carrier"]) { $1 })
     #expect(carrier.code == 0, "\(carrier.output)")
   }
 }

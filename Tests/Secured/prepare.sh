@@ -3,8 +3,9 @@
 #
 #   prepare.sh FOLDER PLAINTEXT_PORT CONTROLLER_PORT TLS_PORT SASL_PORT MUTUAL_PORT
 #
-# Prints one NAME=VALUE of a broker's properties a line. Users: `carrier`, who may do everything, and `stranger`, who may do nothing;
-# the password of both is `a-secret`. For SCRAM they have to be made at the broker once it runs:
+# Prints one NAME=VALUE of a broker's properties a line. Users: `carrier`, who may do everything, `stranger`, who may do what a
+# test allows, and `bystander`, who may do nothing. The password of all is `a-secret`. For SCRAM they have to be created at the broker
+# once it runs:
 #   kafka-configs --alter --entity-type users --entity-name carrier --add-config 'SCRAM-SHA-512=[password=a-secret]'
 set -euo pipefail
 
@@ -47,7 +48,7 @@ ssl.truststore.type=PEM
 ssl.truststore.location=$PWD/ca.pem
 listener.name.mutual.ssl.client.auth=required
 sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
-listener.name.sasl.plain.sasl.jaas.config=$plain required user_carrier="a-secret" user_stranger="a-secret";
+listener.name.sasl.plain.sasl.jaas.config=$plain required user_carrier="a-secret" user_stranger="a-secret" user_bystander="a-secret";
 listener.name.sasl.scram-sha-256.sasl.jaas.config=$scram required;
 listener.name.sasl.scram-sha-512.sasl.jaas.config=$scram required;
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
