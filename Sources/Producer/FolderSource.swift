@@ -6,32 +6,25 @@ import Wire
 /// Finds the files to send. inotify events report them at once. Scans find the others, because bind mounts and network
 /// file systems deliver no events. Runs on its own thread. Memory use does not grow with the folder.
 final class FolderSource {
-  let session: ProducerSession
-  let filter: FileFilter
-  let candidates: BoundedQueue<Candidate>
-  var settings: ProducerSettings { session.settings }
-  var outbox: Outbox { session.outbox }
-  var events: ProducerEvents { session.events }
+  private let session: ProducerSession
+  private let intake: FileIntake
+  private let filter: FileFilter
+  private var settings: ProducerSettings { session.settings }
+  private var outbox: Outbox { session.outbox }
+  private var events: ProducerEvents { session.events }
   private var stop: StopFlag { session.ending }
 
-  var settling: Settling
-  var writers: FileWriters
-  /// Whether this host's kernel sets the ctime of the files on a device.
-  var localDevices: [UInt64: Bool] = [:]
   private var watches: FolderWatches?
   /// The walk in progress, of the whole input or of a folder that has just appeared. A folder's prefix ends with a
   /// slash.
-  private var walk: (walker: FolderWalker, prefix: String, begun: ContinuousClock.Instant)?
-  private var nextScan = ContinuousClock.now
+  private var walk: (walker: FolderWalker, prefix: String, begun: MonotonicClock.Instant)?
+  private var nextScan = MonotonicClock.now
   private var scans = 0
   private var tally = FileTally()
   private var appeared: [String] = []
-  /// How often each file changed again after it was sent, by `pathKey`. Only counted with `once`, because that run must
-  /// end.
-  var versions: [[UInt8]: Int] = [:]
   /// Whether to scan everything again as soon as the current scan is complete.
   private var isScanWanted = false
-  private var nextRecheck = ContinuousClock.now
+  private var nextRecheck = MonotonicClock.now
 
   /// A scan visits this many entries before it turns to events and to files that have settled.
   private static let stride = 256
@@ -43,10 +36,8 @@ final class FolderSource {
 
   init(_ session: ProducerSession, candidates: BoundedQueue<Candidate>) {
     self.session = session
-    self.candidates = candidates
+    intake = FileIntake(session, candidates: candidates)
     filter = session.settings.filter
-    settling = Settling(quiet: session.settings.settling)
-    writers = FileWriters(quiet: session.settings.settling)
   }
 
   /// Runs until `stop` is set. With `once`, returns when every existing file has been dealt with.
@@ -56,37 +47,35 @@ final class FolderSource {
     while !stop.isSet {
       if walk == nil { try startWalk() }
       if walk != nil { try session.ledger.reading { try step() } }
-      if ContinuousClock.now >= nextRecheck {
-        nextRecheck = ContinuousClock.now + Self.recheckInterval
-        for again in outbox.takeRechecks() { try consider(again.path, Cause(again.reason)) }
+      if MonotonicClock.now >= nextRecheck {
+        nextRecheck = MonotonicClock.now + Self.recheckInterval
+        for again in outbox.takeRechecks() { try intake.consider(again.path, FileIntake.Cause(again.reason)) }
       }
-      while let path = settling.due(now: ContinuousClock.now) { try consider(path, .due) }
+      try intake.considerDue()
       if settings.once {
-        if walk == nil, settling.isEmpty, outbox.isEmpty { return }
-        if walk == nil || settling.isFull { _ = stop.wait(for: .milliseconds(10)) }
+        if walk == nil, intake.isEmpty, outbox.isEmpty { return }
+        if walk == nil || intake.isFull { _ = stop.wait(for: .milliseconds(10)) }
       } else if let watches {
-        let wait = walk != nil && !settling.isFull ? .zero : waiting
+        let wait = walk != nil && !intake.isFull ? .zero : waiting
         try watches.next(timeout: wait, handle)
       }
     }
   }
 
   private func handle(_ event: FolderWatches.Event) throws {
-    let now = ContinuousClock.now
     switch event {
-    case .written(let path):
-      if filter.accepts(path) { writers.written(path, now: now) }
-    case .closed(let path): if try !liesInOutput(path) { try consider(path, .closed) }
-    case .movedIn(let path): if try !liesInOutput(path) { try consider(path, .movedIn) }
+    case .written(let path): intake.written(path)
+    case .closed(let path): if try !liesInOutput(path) { try intake.consider(path, .closed) }
+    case .movedIn(let path): if try !liesInOutput(path) { try intake.consider(path, .movedIn) }
     case .unreadableName(let bytes): refuseName(bytes, .regular)
     case .folderAppeared(let folder) where appeared.count < Self.mostAppeared: appeared.append(folder)
     case .folderAppeared: isScanWanted = true
     case .foldersGone(let folders):
-      writers.forget(below: folders)
+      intake.folders(gone: folders)
       // The scan finds a folder that was moved within the input under its new name.
       isScanWanted = true
     case .eventsLost:
-      writers.forgetWrites()
+      intake.eventsLost()
       isScanWanted = true
     }
   }
@@ -94,14 +83,14 @@ final class FolderSource {
   /// How long to wait for events before something else has to be done.
   private var waiting: Duration {
     if isScanWanted { return .zero }
-    let next = min(nextScan, settling.nextDue ?? nextScan, ContinuousClock.now + .milliseconds(100))
+    let next = min(nextScan, intake.nextDue ?? nextScan, MonotonicClock.now + .milliseconds(100))
     return max(.zero, next - .now)
   }
 
   // MARK: Scanning
 
   private func startWalk() throws {
-    if scans == 0 || (!settings.once && (isScanWanted || ContinuousClock.now >= nextScan)) {
+    if scans == 0 || (!settings.once && (isScanWanted || MonotonicClock.now >= nextScan)) {
       isScanWanted = false
       appeared = []
       tally = FileTally()
@@ -110,18 +99,18 @@ final class FolderSource {
           throw InputFolder.Moved()
         }
         watches?.scanBegins()
-        walk = (try walker(""), "", ContinuousClock.now)
+        walk = (try walker(""), "", MonotonicClock.now)
         events.inputIsReadable()
       } catch let error as SystemError {
         if settings.once { throw error }
         // For example, the folder is not mounted at the moment.
         events.inputIsUnreadable(error)
-        nextScan = ContinuousClock.now + settings.rescan
+        nextScan = MonotonicClock.now + settings.rescan
       }
       scans += 1
     } else if let folder = appeared.popLast(), try !liesInOutput(folder), mayEnter(folder) {
       // If the folder is gone again, the next scan of its parent notices.
-      if let walker = try? walker(folder + "/") { walk = (walker, folder + "/", ContinuousClock.now) }
+      if let walker = try? walker(folder + "/") { walk = (walker, folder + "/", MonotonicClock.now) }
     }
   }
 
@@ -166,7 +155,7 @@ final class FolderSource {
   /// Continues the walk by a bounded number of entries.
   private func step() throws {
     guard let (walker, prefix, begun) = walk else { return }
-    for _ in 0..<Self.stride where !settling.isFull {
+    for _ in 0..<Self.stride where !intake.isFull {
       guard let result = walker.next() else {
         walk = nil
         guard prefix.isEmpty else { return }
@@ -174,7 +163,7 @@ final class FolderSource {
         events.scanEnded()
         if settings.only == nil { events.scanned(tally, extensions: settings.extensions) }
         // A large folder is not scanned all the time: the next scan waits at least ten times as long as this one took.
-        let now = ContinuousClock.now
+        let now = MonotonicClock.now
         nextScan = now + max(settings.rescan, (now - begun) * 10)
         return
       }
@@ -188,7 +177,7 @@ final class FolderSource {
         for original in SetAside.originals(prefix + path, entry.kind, root: settings.input) { recover(original) }
         tally.add(prefix + path, entry.kind, by: filter)
         guard entry.kind != .folder else { continue }
-        try consider(prefix + path, .scan, kind: entry.kind)
+        try intake.consider(prefix + path, .scan, kind: entry.kind)
       }
     }
   }

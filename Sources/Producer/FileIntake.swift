@@ -1,7 +1,61 @@
+import Configuration
 import Platform
+import Wire
 
-/// How the source handles one file of the input.
-extension FolderSource {
+/// Decides about each file of the input that a scan or an event names: send it, wait until it is finished, move or delete
+/// it, or leave it. Used by the thread of `FolderSource`.
+final class FileIntake {
+  private let session: ProducerSession
+  private let candidates: BoundedQueue<Candidate>
+  private var settling: Settling
+  private var writers: FileWriters
+  /// Whether this host's kernel sets the ctime of the files on a device.
+  private var localDevices: [UInt64: Bool] = [:]
+  /// How often each file changed again after it was sent, by `pathKey`. Only counted with `once`, because that run must
+  /// end.
+  private var versions: [[UInt8]: Int] = [:]
+  private var settings: ProducerSettings { session.settings }
+  private var outbox: Outbox { session.outbox }
+  private var events: ProducerEvents { session.events }
+
+  init(_ session: ProducerSession, candidates: BoundedQueue<Candidate>) {
+    self.session = session
+    self.candidates = candidates
+    settling = Settling(quiet: session.settings.settling)
+    writers = FileWriters(quiet: session.settings.settling)
+  }
+
+  // MARK: What the source reports
+
+  /// A program has written to a file, and has not closed it yet.
+  func written(_ path: String) {
+    if settings.filter.accepts(path) { writers.written(path, now: .now) }
+  }
+
+  /// Folders have been moved or removed, with everything below them.
+  func folders(gone folders: [String]) { writers.forget(below: folders) }
+
+  /// Events were lost: a file that was being written may have been closed.
+  func eventsLost() { writers.forgetWrites() }
+
+  // MARK: What waits here
+
+  /// Whether no file waits to be finished.
+  var isEmpty: Bool { settling.isEmpty }
+
+  /// Whether so many files wait that a scan has to pause.
+  var isFull: Bool { settling.isFull }
+
+  /// When the next file has waited long enough; nil if none waits.
+  var nextDue: MonotonicClock.Instant? { settling.nextDue }
+
+  /// Decides again about the files that have waited long enough.
+  func considerDue() throws {
+    while let path = settling.due(now: .now) { try consider(path, .due) }
+  }
+
+  // MARK: Deciding
+
   /// Why a file is looked at.
   enum Cause: Equatable {
     case scan
@@ -31,9 +85,11 @@ extension FolderSource {
     }
   }
 
+  /// Decides about a file.
+  /// - Parameter kind: what a scan has found; events only report files.
   func consider(_ path: String, _ cause: Cause, kind: FileStatus.Kind = .regular) throws {
     if let only = settings.only, !only.contains(path) { return }
-    guard filter.accepts(path), kind == .regular || kind == .symbolicLink else {
+    guard settings.filter.accepts(path), kind == .regular || kind == .symbolicLink else {
       if kind == .symbolicLink { reportLinkedFolder(path) }
       return
     }
@@ -61,7 +117,7 @@ extension FolderSource {
   /// Handles an event that reports that a writer is done with the file. A writer that comes back within `SETTLE_MS` is
   /// not done.
   private func takeClosed(_ path: String, _ status: FileStatus, _ cause: Cause) throws {
-    let now = ContinuousClock.now
+    let now = MonotonicClock.now
     let isFirst = writers.closed(path, now: now)
     guard isFirst || cause == .movedIn else { return settling.wait(path, status, since: now, isClosed: true) }
     try takeFinished(path)
@@ -120,7 +176,7 @@ extension FolderSource {
   private func settled(_ path: String, _ status: FileStatus, _ cause: Cause, _ kind: FileStatus.Kind, looksSent: Bool)
     -> Settling.Verdict
   {
-    let now = ContinuousClock.now
+    let now = MonotonicClock.now
     // Writes through a link raise their events at another path.
     if kind != .symbolicLink, let since = writers.lastWrite(path) {
       if isBeingWritten(path, since: since, now: now) {
@@ -142,7 +198,7 @@ extension FolderSource {
 
   /// Whether a file is still being written to. An event reported a write, and no event has reported a close since. The
   /// kernel knows whether the file is open. If the kernel does not tell, the file has to stay unchanged for longer.
-  private func isBeingWritten(_ path: String, since: ContinuousClock.Instant, now: ContinuousClock.Instant) -> Bool {
+  private func isBeingWritten(_ path: String, since: MonotonicClock.Instant, now: MonotonicClock.Instant) -> Bool {
     let writers = (try? File.open(settings.input + "/" + path, .read).writers()) ?? .unknown
     let quiet = settings.settling * UnfinishedFile.looks
     return writers == .some || (writers == .unknown && now - since < quiet)
@@ -158,7 +214,7 @@ extension FolderSource {
 
   /// Makes a file wait that was taken, moved or deleted too early.
   private func postpone(_ path: String, _ status: FileStatus, _ reason: UnfinishedFile, tries: Int, isSent: Bool) {
-    let now = ContinuousClock.now
+    let now = MonotonicClock.now
     settling.wait(
       path, status, since: writers.lastClose(path, now: now) ?? now, tries: tries, isClosed: !isSent)
     giveUpIfLate(path, reason, tries: tries, isSent: isSent)
@@ -179,7 +235,7 @@ extension FolderSource {
 
   /// Reports a link to a folder. Its name is not that of an image, but somebody may be waiting for the images in it.
   private func reportLinkedFolder(_ path: String) {
-    guard filter.enters(path),
+    guard settings.filter.enters(path),
       let status = (try? FileStatus.of(settings.input + "/" + path)) ?? nil, status.kind == .folder
     else { return }
     events.skippedLink(path)
