@@ -33,12 +33,12 @@ package struct BrokerConnection {
   /// - Returns: false if `stop` was set first.
   /// - Throws: `TopicRefusal` if the cluster does not create the topic as configured; `KafkaError`, `NoBroker`.
   package func ensureTopic(_ topic: String, as wanted: NewTopic, stop: StopFlag) throws -> Bool {
-    let start = ContinuousClock.now
+    let start = MonotonicClock.now
     return try untilAnswered(stop) {
       try createIfMissing(
         topic, as: wanted, timeout: .seconds(15),
         // While a cluster starts, some of its brokers are not available yet.
-        waitsForBrokers: ContinuousClock.now - start < Self.startingTime)
+        waitsForBrokers: MonotonicClock.now - start < Self.startingTime)
       return true
     } ?? false
   }
@@ -117,7 +117,7 @@ package struct BrokerConnection {
   /// Repeats a request until it is answered; nil if `stop` was set first.
   /// - Throws: `NoBroker` after `patience`; at once, errors that are fatal or about rights.
   package func untilAnswered<T>(_ stop: StopFlag, _ ask: () throws -> T) throws -> T? {
-    let start = ContinuousClock.now
+    let start = MonotonicClock.now
     var nextWord = start + .seconds(1)
     while !stop.isSet {
       health.beat()
@@ -130,7 +130,7 @@ package struct BrokerConnection {
         let trouble = BrokerTrouble(behind: error, of: client)
         let reason = trouble?.description ?? KafkaErrorFix.described(error)
         health.trouble(.broker, reason)
-        let now = ContinuousClock.now
+        let now = MonotonicClock.now
         if let patience, now - start >= patience {
           throw NoBroker(
             servers: servers, seconds: Int(patience.components.seconds), reason: reason, cure: trouble?.cure)

@@ -1,5 +1,5 @@
 package import Kafka
-import Platform
+package import Platform
 
 /// Why a broker does not answer, in librdkafka's words, and how to fix it. No other type depends on these words.
 package struct BrokerTrouble: CustomStringConvertible, Equatable {
@@ -20,7 +20,7 @@ package struct BrokerTrouble: CustomStringConvertible, Equatable {
   }
 
   /// The trouble that a client reported; nil if there was none recently.
-  package init?(_ trouble: ClientTrouble?, now: ContinuousClock.Instant = .now) {
+  package init?(_ trouble: ClientTrouble?, now: MonotonicClock.Instant = .now) {
     guard let trouble, now - trouble.time < Self.patience else { return nil }
     self.init(name: trouble.name, reason: trouble.reason)
   }

@@ -1,6 +1,6 @@
 package import Configuration
 import Kafka
-import Platform
+package import Platform
 import Telemetry
 
 /// Re-creates a topic that was deleted while a producer or consumer runs, or reports what prevents that.
@@ -11,14 +11,10 @@ package struct TopicRestorer {
   /// The id of the cluster that the topic belongs to.
   private let cluster: String
   /// When to look for the topic next; nil while the topic is assumed to exist.
-  private var due: ContinuousClock.Instant?
-  private var backoff = Self.firstBackoff
+  private var due: MonotonicClock.Instant?
+  private var backoff = Backoff(from: .seconds(2), to: .seconds(30))
   private let reports = Repetitions(interval: .seconds(60))
 
-  /// The wait before the first try: time for an operator who deletes a topic to re-create it with other
-  /// settings.
-  private static let grace = Duration.seconds(2)
-  private static let firstBackoff = Backoff(from: .seconds(4), to: .seconds(30))
   /// The timeout of one request. The caller does nothing else during a request.
   package static let patience = Duration.milliseconds(2_500)
 
@@ -31,16 +27,19 @@ package struct TopicRestorer {
 
   package var isMissing: Bool { due != nil }
 
-  /// Records that the broker does not know the topic, or a partition of it.
-  package mutating func noteMissing(now: ContinuousClock.Instant = .now) {
-    if due == nil { (due, backoff) = (now + Self.grace, Self.firstBackoff) }
+  /// Records that the broker does not know the topic, or a partition of it. The first try comes a little later: an
+  /// operator who deletes a topic may re-create it with other settings.
+  package mutating func noteMissing(now: MonotonicClock.Instant = .now) {
+    guard due == nil else { return }
+    backoff.succeeded()
+    due = now + backoff.failed()
   }
 
   /// Looks for the topic when that is due, and creates it if it does not exist.
   /// - Parameter use: called when the topic exists, so that the clients use it at once.
   /// - Returns: true if the topic exists again.
   /// - Throws: `ClusterChanged` if the address leads to a different cluster.
-  package mutating func restore(now: ContinuousClock.Instant = .now, use: () throws -> Void) throws -> Bool {
+  package mutating func restore(now: MonotonicClock.Instant = .now, use: () throws -> Void) throws -> Bool {
     guard let due, now >= due else { return false }
     do {
       // A different cluster at the old address has nothing of what the old one had.
@@ -57,7 +56,7 @@ package struct TopicRestorer {
     } catch {
       let reason = (error as? KafkaError).map { $0.isRetriable ? "\($0)" : KafkaErrorFix.described($0) } ?? "\(error)"
       let delay = backoff.failed()
-      self.due = ContinuousClock.now + delay
+      self.due = MonotonicClock.now + delay
       connection.health.trouble(.topic, reason)
       if reports.note(reason) != nil {
         connection.log.warning(

@@ -166,13 +166,13 @@ final class BatchPipeline {
         switch stored.remainder {
         case .nothing: return true
         case .unreadable: return false
-        case .batch(let rest): (batch, begun) = (rest, ContinuousClock.now)
+        case .batch(let rest): (batch, begun) = (rest, MonotonicClock.now)
         }
       }
     }
   }
 
-  private func note(_ stored: ImageStore.Stored, since begun: ContinuousClock.Instant) {
+  private func note(_ stored: ImageStore.Stored, since begun: MonotonicClock.Instant) {
     let remainder: ConsumerSession<KafkaMessage>.Remainder =
       switch stored.remainder {
       case .nothing: .nothing
@@ -201,8 +201,8 @@ final class BatchPipeline {
 
   /// - Returns: false if the waiting batch is void, or if the run ends.
   private func keepAlive(for duration: Duration) -> Bool {
-    let end = ContinuousClock.now + duration
-    while ContinuousClock.now < end {
+    let end = MonotonicClock.now + duration
+    while MonotonicClock.now < end {
       guard driver.keepAlive(stop) else { return false }
     }
     return true

@@ -140,7 +140,7 @@ package final class ConsumerEvents: Sendable {
   }
 
   /// - Parameter since: when the batch was handed out, or, for the rest of a batch, when its first part was stored.
-  func stored(_ stored: ImageStore.Stored, since: ContinuousClock.Instant) {
+  func stored(_ stored: ImageStore.Stored, since: MonotonicClock.Instant) {
     health.well(.output)
     batchSeconds.observe((.now - since) / .seconds(1))
     let now = WallClock.milliseconds

@@ -61,7 +61,7 @@ package final class ConsumerService: Sendable {
         }
         var delay = FenceWatch.firstDelay
         if isFenced {
-          let fence = fences.fenced(at: ContinuousClock.now)
+          let fence = fences.fenced(at: MonotonicClock.now)
           delay = fence.delay
           let holder = fence.isRepeated ? GroupCensus.holder(of: instance, settings.kafka, topic: settings.topic) : nil
           events.fenced(

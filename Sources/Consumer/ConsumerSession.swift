@@ -44,6 +44,7 @@ import Wire
 /// partition is placed. `isWorkVoid` tells whether the work has lost its purpose. After the work, the actions that have
 /// become due are carried out, and fetching resumes.
 struct ConsumerSession<Message: SessionMessage> {
+  /// Time that passes while the host sleeps counts: the topic may be re-created meanwhile.
   typealias Instant = ContinuousClock.Instant
 
   private(set) var state = State.new

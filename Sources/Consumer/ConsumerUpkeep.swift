@@ -10,8 +10,8 @@ struct ConsumerUpkeep {
   private let events: ConsumerEvents
   private let group: GroupWatch
   private var idle: IdleWatch
-  private var next = ContinuousClock.now
-  private var nextCleaning = ContinuousClock.now
+  private var next = MonotonicClock.now
+  private var nextCleaning = MonotonicClock.now
 
   private static let interval = Duration.milliseconds(500)
   /// The delay after a failure. A failure does not pass within a moment.
@@ -28,8 +28,8 @@ struct ConsumerUpkeep {
 
   /// To be called when nothing waits to be stored. Returns true if the whole topic has been stored for `untilIdle`.
   mutating func run(_ driver: SessionDriver, _ store: ImageStore) throws -> Bool {
-    guard ContinuousClock.now >= next else { return false }
-    next = ContinuousClock.now + Self.interval
+    guard MonotonicClock.now >= next else { return false }
+    next = MonotonicClock.now + Self.interval
     guard driver.session.isCaughtUp else {
       idle.reset()
       return false
@@ -57,8 +57,8 @@ struct ConsumerUpkeep {
 
   /// To be called only at the topic's end: messages that are still to be read may hold the missing segments.
   private mutating func tidy(_ driver: SessionDriver, _ store: ImageStore) throws {
-    if ContinuousClock.now >= nextCleaning, try store.removeOrphans(olderThan: settings.segmentTimeout) {
-      nextCleaning = ContinuousClock.now + settings.segmentTimeout
+    if MonotonicClock.now >= nextCleaning, try store.removeOrphans(olderThan: settings.segmentTimeout) {
+      nextCleaning = MonotonicClock.now + settings.segmentTimeout
     }
     let expired = try store.expire(
       driver.session.topic, settings.topic, after: settings.segmentTimeout, in: Set(driver.session.partitions.keys),

@@ -6,7 +6,7 @@ import Platform
 /// its sessions. A second one within a minute means that another consumer takes turns with this one. The slot's lock
 /// keeps all consumers of this output apart, so the other consumer uses a copy of the output.
 struct FenceWatch {
-  private var times: [ContinuousClock.Instant] = []
+  private var times: [MonotonicClock.Instant] = []
 
   static let window = Duration.seconds(60)
   /// The delay before the group is joined again. It doubles each time, so that two consumers that really fight get longer
@@ -15,10 +15,8 @@ struct FenceWatch {
   private static let longestDelay = Duration.seconds(15)
 
   /// - Returns: how long to wait, and whether this is not the first time within the window.
-  mutating func fenced(at now: ContinuousClock.Instant) -> (delay: Duration, isRepeated: Bool) {
+  mutating func fenced(at now: MonotonicClock.Instant) -> (delay: Duration, isRepeated: Bool) {
     times = times.filter { now - $0 < Self.window } + [now]
-    var backoff = Backoff(from: Self.firstDelay, to: Self.longestDelay)
-    let delay = times.map { _ in backoff.failed() }.last
-    return (delay ?? Self.firstDelay, times.count > 1)
+    return (min(Self.firstDelay * (1 << min(times.count - 1, 10)), Self.longestDelay), times.count > 1)
   }
 }

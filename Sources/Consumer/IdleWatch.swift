@@ -34,14 +34,14 @@ final class GroupWatch {
 struct IdleWatch {
   /// nil: the run never ends by itself.
   let limit: Duration?
-  private var since: ContinuousClock.Instant?
+  private var since: MonotonicClock.Instant?
 
   init(limit: Duration?) { self.limit = limit }
 
   mutating func reset() { since = nil }
 
   /// Returns true once everything has been stored for as long as the limit.
-  mutating func update(allStored: Bool, now: ContinuousClock.Instant = .now) -> Bool {
+  mutating func update(allStored: Bool, now: MonotonicClock.Instant = .now) -> Bool {
     guard let limit, allStored else {
       since = nil
       return false

@@ -23,7 +23,7 @@ final class LeaderInquiry {
   private static let patience = Duration.seconds(1)
   /// The time between two rounds of `askNowAndThen`.
   private static let interval = Duration.seconds(5)
-  private var nextLook = ContinuousClock.now
+  private var nextLook = MonotonicClock.now
   private var turn = 0
 
   private final class Answers: Sendable {
@@ -35,7 +35,7 @@ final class LeaderInquiry {
   struct Silence: Sendable {
     let partition: Int32
     /// When its first unanswered question failed.
-    let since: ContinuousClock.Instant
+    let since: MonotonicClock.Instant
     let reason: String
   }
 
@@ -56,7 +56,7 @@ final class LeaderInquiry {
           } catch {
             answers.state.withLock { state in
               guard state.epoch == epoch else { return }
-              let since = state.silences[partition]?.since ?? ContinuousClock.now
+              let since = state.silences[partition]?.since ?? MonotonicClock.now
               state.silences[partition] = Silence(partition: partition, since: since, reason: "\(error)")
             }
           }
@@ -75,7 +75,7 @@ final class LeaderInquiry {
   }
 
   /// Asks the leaders of a few partitions, in turn. Used by one thread.
-  func askNowAndThen(_ partitions: [Int32], now: ContinuousClock.Instant = .now) {
+  func askNowAndThen(_ partitions: [Int32], now: MonotonicClock.Instant = .now) {
     guard now >= nextLook, !partitions.isEmpty else { return }
     nextLook = now + Self.interval
     let sorted = partitions.sorted()

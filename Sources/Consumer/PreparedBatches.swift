@@ -8,7 +8,7 @@ struct PreparedBatches {
     var ticket: BatchTicket
     var batch: ImageStore.Batch
     var preparations: [Preparation]
-    let begun = ContinuousClock.now
+    let begun = MonotonicClock.now
   }
 
   private var entries: [Entry] = []

@@ -50,7 +50,7 @@ final class SessionDriver {
     lag = LagWatch(consumer, topic: topic, events: events)
     consumer.commitNote = CommittedOffsets.note(of: catalog)
     consumer.onAssigned = { [weak self] in self?.assigned($0) ?? [:] }
-    consumer.onRevoked = { [weak self] partitions, _ in self?.revoked(partitions) }
+    consumer.onRevoked = { [weak self] in self?.revoked($0) }
   }
 
   // MARK: Group

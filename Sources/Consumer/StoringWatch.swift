@@ -6,7 +6,7 @@ import Telemetry
 struct StoringWatch {
   private var stored: Int64 = 0
   private var epoch = 0
-  private var since = ContinuousClock.now
+  private var since = MonotonicClock.now
 
   /// How long nothing may be stored, or a leader may leave questions unanswered, before that is reported. A
   /// large batch on a slow disk takes some seconds.
@@ -19,7 +19,7 @@ struct StoringWatch {
   ///   - silence: a leader that does not answer; nil if all do.
   mutating func look(
     lag: Int, stored: Int64, epoch: Int, silence: LeaderInquiry.Silence? = nil, _ health: Health,
-    now: ContinuousClock.Instant = .now
+    now: MonotonicClock.Instant = .now
   ) {
     if lag == 0 || stored != self.stored || epoch != self.epoch {
       (self.stored, self.epoch, since) = (stored, epoch, now)

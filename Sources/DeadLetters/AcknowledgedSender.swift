@@ -44,14 +44,14 @@ final class AcknowledgedSender {
   /// - Returns: for each message, why it is not acknowledged, or nil if it is; nil instead of the array if
   ///   `whileWaiting` returned false.
   func send(_ records: [LetterRecord], to topic: String, whileWaiting: () -> Bool) -> [String?]? {
-    let deadline = ContinuousClock.now + patience
+    let deadline = MonotonicClock.now + patience
     var reasons = [String?](repeating: nil, count: records.count)
     var rest = Array(records.indices)
     missesTopic = false
     while !rest.isEmpty {
       guard let failures = attempt(rest.map { records[$0] }, topic, deadline, whileWaiting) else { return nil }
       for (index, failure) in zip(rest, failures) { reasons[index] = failure?.reason }
-      guard ContinuousClock.now < deadline else { break }
+      guard MonotonicClock.now < deadline else { break }
       rest = zip(rest, failures).filter { $1?.isUnproven == true }.map(\.0)
     }
     return reasons
@@ -63,7 +63,7 @@ final class AcknowledgedSender {
   }
 
   private func attempt(
-    _ records: [LetterRecord], _ topic: String, _ deadline: ContinuousClock.Instant, _ whileWaiting: () -> Bool
+    _ records: [LetterRecord], _ topic: String, _ deadline: MonotonicClock.Instant, _ whileWaiting: () -> Bool
   ) -> [Failure?]? {
     // Numbers continue across calls, so that a late report is not mistaken for one of another call.
     let first = sent
@@ -81,7 +81,7 @@ final class AcknowledgedSender {
     while true {
       _ = producer.flush(timeout: .milliseconds(100))
       acknowledged = reports.table.withLock { $0.filter { $0.key >= first } }
-      if acknowledged.count + refused.count >= records.count || ContinuousClock.now >= deadline { break }
+      if acknowledged.count + refused.count >= records.count || MonotonicClock.now >= deadline { break }
       guard whileWaiting() else { return nil }
     }
     missesTopic = acknowledged.values.contains { $0?.isUnknownTopic == true }

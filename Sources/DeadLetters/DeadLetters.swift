@@ -17,7 +17,7 @@ package final class DeadLetters: DeadLetterSink {
   private let log: Log
   private var sender: AcknowledgedSender?
   /// When to create the topic; nil: it is known to exist, or is not tried again.
-  private var nextMaking: ContinuousClock.Instant? = .now
+  private var nextMaking: MonotonicClock.Instant? = .now
   /// Messages whose dead letters are safe, but which are not settled in the catalog yet. A retry, for example because
   /// the file of another dead letter cannot be written, must not send them again each time.
   private var delivered: Set<MessageOrigin> = []
@@ -90,7 +90,7 @@ package final class DeadLetters: DeadLetterSink {
       }
       let sender = try self.sender ?? AcknowledgedSender(settings, patience: patience)
       self.sender = sender
-      if let due = nextMaking, ContinuousClock.now >= due { makeTopic(sender.producer) }
+      if let due = nextMaking, MonotonicClock.now >= due { makeTopic(sender.producer) }
       defer {
         // The topic was deleted after it was created or found. The next dead letters re-create it.
         if sender.missesTopic { nextMaking = .now }
@@ -112,7 +112,7 @@ package final class DeadLetters: DeadLetterSink {
     // An existing topic is not created again: this user may lack the right to do so, and a broker under load needs
     // seconds.
     if let count = try? client.partitionCount(of: topic, timeout: answerTimeout), count > 0 { return }
-    let again = ContinuousClock.now + .seconds(60)
+    let again = MonotonicClock.now + .seconds(60)
     let source = String(topic.dropLast("-dlq".count))
     var limit: Int?
     do {

@@ -59,7 +59,7 @@ struct Canary {
       let events = try FolderEvents()
       // The descriptor's own path is right even if something was mounted over the folder since.
       _ = try events.watch("/proc/self/fd/\(folder.descriptor)")
-      let begun = ContinuousClock.now
+      let begun = MonotonicClock.now
       try make()
       var wasThere = false
       while !stop.isSet {

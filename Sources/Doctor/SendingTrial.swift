@@ -6,7 +6,7 @@ import Telemetry
 /// produce: an idempotent producer asks for its id at once, which requires the right to write.
 final class SendingTrial {
   private let producer: KafkaProducer
-  private let begun = ContinuousClock.now
+  private let begun = MonotonicClock.now
   /// The longest wait for the brokers' answer.
   private static let patience = Duration.seconds(2)
 
@@ -22,7 +22,7 @@ final class SendingTrial {
 
   /// Waits as long as an answer may still arrive. Most of that time has passed with other questions.
   func finding(stop: StopFlag) -> Finding? {
-    while producer.fatalError == nil, ContinuousClock.now - begun < Self.patience {
+    while producer.fatalError == nil, MonotonicClock.now - begun < Self.patience {
       if stop.wait(for: .milliseconds(50)) { return nil }
     }
     guard let error = producer.fatalError else { return nil }

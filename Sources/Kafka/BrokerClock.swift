@@ -15,13 +15,13 @@ package struct BrokerClock: Sendable, Equatable {
   /// Returns nil if the broker does not answer: it is older, has another kind of controller, does not allow this user
   /// to ask, or requires TLS or a password first.
   package static func ask(host: String, port: Int, timeout: Duration) -> BrokerClock? {
-    let (sent, wall) = (ContinuousClock.now, WallClock.milliseconds)
+    let (sent, wall) = (MonotonicClock.now, WallClock.milliseconds)
     guard
       let answer = TCPProbe.ask(
         TCPProbe.Address(host: host, port: port), request, timeout: timeout),
       let time = controllerTime(in: answer)
     else { return nil }
-    let half = Int64((ContinuousClock.now - sent).inMilliseconds + 1) / 2
+    let half = Int64((MonotonicClock.now - sent).inMilliseconds + 1) / 2
     return BrokerClock(time: time, local: wall + half, uncertainty: half)
   }
 

@@ -1,5 +1,5 @@
 import Crdkafka
-import Platform
+package import Platform
 
 /// The error that kept a client from reaching a broker. It belongs to no request: a caller that waits for an answer
 /// learns only that none arrived, and this is the reason.
@@ -11,9 +11,9 @@ package struct ClientTrouble: Sendable, Equatable {
   /// number.
   package let reason: String
   /// When the error occurred.
-  package let time: ContinuousClock.Instant
+  package let time: MonotonicClock.Instant
 
-  init(name: String, reason: String, time: ContinuousClock.Instant) {
+  init(name: String, reason: String, time: MonotonicClock.Instant) {
     self.name = name
     self.reason = reason
     self.time = time
@@ -22,7 +22,7 @@ package struct ClientTrouble: Sendable, Equatable {
   init(_ code: rd_kafka_resp_err_t, _ reason: String) {
     self.init(
       name: String(cString: rd_kafka_err2name(code)), reason: Self.withoutTime(reason),
-      time: ContinuousClock.now)
+      time: MonotonicClock.now)
     isVague = code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN
   }
 

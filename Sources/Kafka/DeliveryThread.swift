@@ -17,14 +17,17 @@ final class DeliveryThread: Sendable {
   }
 
   private let state: Mutex<State>
-  private let onDelivery: @Sendable (DeliveryReport) -> Void
+  private let onDelivery: Mutex<(@Sendable (DeliveryReport) -> Void)?>
   private let isFinished = StopFlag()
 
-  init(handle: Handle, onDelivery: @escaping @Sendable (DeliveryReport) -> Void) {
+  init(handle: Handle) {
     let queue = Carried(value: rd_kafka_queue_get_main(handle.client)!)
     state = Mutex(State(queue: queue, handle: handle))
-    self.onDelivery = onDelivery
+    onDelivery = Mutex(nil)
   }
+
+  /// Sets what receives the reports. To be called before the first message is sent.
+  func report(to handler: @escaping @Sendable (DeliveryReport) -> Void) { onDelivery.withLock { $0 = handler } }
 
   func start() {
     let thread = BackgroundThread.start("kafka-delivery") { self.run() }
@@ -87,6 +90,8 @@ final class DeliveryThread: Sendable {
   /// down.
   private func finish(_ handle: consuming Handle) {
     handle.context.close()
+    // The handler may hold the client.
+    onDelivery.withLock { $0 = nil }
     state.withLock { $0.handle = nil }
     _ = consume handle
     isFinished.set()
@@ -96,8 +101,10 @@ final class DeliveryThread: Sendable {
     guard let event = rd_kafka_queue_poll(queue, Int32(clamping: timeout.inMilliseconds)) else { return }
     switch rd_kafka_event_type(event) {
     case RD_KAFKA_EVENT_DR:
+      let handler = onDelivery.withLock { $0 }
+      precondition(handler != nil, "a message was sent before anybody could receive its report")
       while let message = rd_kafka_event_message_next(event) {
-        onDelivery(DeliveryReport(message, of: handle))
+        handler?(DeliveryReport(message, of: handle))
       }
     case RD_KAFKA_EVENT_ERROR:
       let reason = rd_kafka_event_error_string(event).map { String(cString: $0) } ?? ""

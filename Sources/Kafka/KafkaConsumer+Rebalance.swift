@@ -10,7 +10,7 @@ extension KafkaConsumer {
     switch code {
     case RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS: report(assign(partitions, list, client))
     case RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS:
-      revoked(partitions, lost: rd_kafka_assignment_lost(client) != 0)
+      revoked(partitions)
       // The library remembers a pause beyond the assignment, and `resumeAll` reaches only the partitions assigned by
       // then.
       if isPaused { rd_kafka_resume_partitions(client, list) }
@@ -19,7 +19,7 @@ extension KafkaConsumer {
       // The library asks to be brought to a known state.
       let all = PartitionList(topic, assigned.sorted())
       if isPaused { rd_kafka_resume_partitions(client, all.pointer) }
-      revoked(assigned.sorted(), lost: true)
+      revoked(assigned.sorted())
       report(replace(client, nil))
       batch.append(.failure(KafkaError(code, place(topic))))
     }
@@ -65,12 +65,12 @@ extension KafkaConsumer {
     }
   }
 
-  func revoked(_ partitions: [Int32], lost: Bool) {
+  func revoked(_ partitions: [Int32]) {
     forgetEvents(of: partitions)
     assigned.subtract(partitions)
     resting.subtract(partitions)
     for partition in partitions { positions[partition] = nil }
-    onRevoked?(partitions, lost)
+    onRevoked?(partitions)
   }
 
   private func report(_ error: KafkaError?) {

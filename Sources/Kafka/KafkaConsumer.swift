@@ -1,5 +1,6 @@
 import Crdkafka
 import Platform
+import Synchronization
 
 /// Reads one topic, as a member of a group (`subscribe`) or without a group (`assign`). Used by one thread; the
 /// callbacks also run on it, within `poll` and `unsubscribeAndClose`.
@@ -39,9 +40,9 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
   /// Called with new partitions; returns where to start each of them. One without an answer starts at the beginning.
   /// Set it before `subscribe`. It may query watermarks and committed offsets, but must not poll.
   package var onAssigned: ((_ partitions: [Int32]) -> [Int32: StartOffset])?
-  /// Called with partitions that are revoked, before another consumer can get them. If `lost` is true, another consumer
-  /// may already have them. After it returns, `poll` returns no more of their messages.
-  package var onRevoked: ((_ partitions: [Int32], _ lost: Bool) -> Void)?
+  /// Called with partitions that are revoked, in most cases before another consumer can get them. After it returns, `poll`
+  /// returns no more of their messages.
+  package var onRevoked: ((_ partitions: [Int32]) -> Void)?
 
   /// Text that the group's coordinator stores with each committed offset. Set it before `subscribe`.
   package var commitNote = ""
@@ -198,12 +199,15 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
   /// Waits for commits in progress. Messages that were read stay valid.
   package func unsubscribeAndClose() {
     guard let handle = takeHandle() else { return }
-    if !assigned.isEmpty { revoked(assigned.sorted(), lost: false) }
+    let context = handle.context
+    let wasReading = !assigned.isEmpty
+    if wasReading { revoked(assigned.sorted()) }
     // From here on the library's questions are answered without this consumer.
-    handle.context.consumer = nil
-    leave(handle)
-    handle.context.close()
+    context.consumer = nil
+    if isSubscribed || wasReading { leave(handle) }
+    context.close()
     if let queue { rd_kafka_queue_destroy(queue) }
+    withExtendedLifetime(handle) {}
     queue = nil
     batch = []
     onAssigned = nil
@@ -214,9 +218,13 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
   /// main thread without limit.
   private func leave(_ handle: Handle) {
     let isDone = StopFlag()
+    let carried = Mutex<Handle?>(handle)
     _ = BackgroundThread.start("kafka-leave") { [isSubscribed] in
-      // Without a group there is nothing to leave, but the library may still be reading.
+      let handle = carried.withLock { $0.take()! }
+      // Without a group there is nothing to leave, but the library is still reading.
       if isSubscribed { handle.leaveGroup() } else { rd_kafka_assign(handle.client, nil) }
+      // Released first, so that the caller is the last holder, and waits until the client is destroyed.
+      _ = consume handle
       isDone.set()
     }
     _ = isDone.wait(for: .seconds(6))

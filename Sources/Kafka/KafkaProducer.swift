@@ -17,17 +17,30 @@ package final class KafkaProducer: KafkaClient, @unchecked Sendable {
 
   private let delivery: DeliveryThread
 
+  /// Creates a client that can answer questions, and send once `reportDeliveries` was called.
   /// - Throws: an error that names the property if the library refuses a setting.
-  package init(
-    _ settings: KafkaSettings, onDelivery: @escaping @Sendable (DeliveryReport) -> Void
-  ) throws(KafkaError) {
+  package init(_ settings: KafkaSettings) throws(KafkaError) {
     let handle = try Handle(RD_KAFKA_PRODUCER, settings) { configuration in
       // Reports arrive as events, not by callback: `flush` then only waits, and reports arrive on one thread alone.
       rd_kafka_conf_set_events(configuration, RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR)
     }
-    delivery = DeliveryThread(handle: handle, onDelivery: onDelivery)
+    delivery = DeliveryThread(handle: handle)
     super.init(handle: handle)
     delivery.start()
+  }
+
+  /// - Throws: an error that names the property if the library refuses a setting.
+  package convenience init(
+    _ settings: KafkaSettings, onDelivery: @escaping @Sendable (DeliveryReport) -> Void
+  ) throws(KafkaError) {
+    try self.init(settings)
+    reportDeliveries(to: onDelivery)
+  }
+
+  /// Sets what receives the delivery reports. To be called before the first message is sent. It may hold this client: it
+  /// is released when the client is closed.
+  package func reportDeliveries(to onDelivery: @escaping @Sendable (DeliveryReport) -> Void) {
+    delivery.report(to: onDelivery)
   }
 
   deinit {

@@ -10,7 +10,7 @@ package final class Heartbeat {
 
   private let interval: Duration
   private let goesOn: () -> Bool
-  private var next: ContinuousClock.Instant
+  private var next: MonotonicClock.Instant
 
   /// - Parameters:
   ///   - interval: the pause between the end of one call of `goesOn` and the next call.
@@ -18,13 +18,13 @@ package final class Heartbeat {
   init(every interval: Duration, goesOn: @escaping () -> Bool) {
     self.interval = interval
     self.goesOn = goesOn
-    next = ContinuousClock.now + interval
+    next = MonotonicClock.now + interval
   }
 
   /// Calls `goesOn` if it is due. To be called often.
   func beat() throws(GivenUp) {
-    guard ContinuousClock.now >= next else { return }
-    defer { next = ContinuousClock.now + interval }
+    guard MonotonicClock.now >= next else { return }
+    defer { next = MonotonicClock.now + interval }
     if !goesOn() { throw GivenUp() }
   }
 }

@@ -7,8 +7,8 @@ package final class LockWait {
   private let path: String
   private let log: Log
   private let stop: StopFlag
-  private var since: ContinuousClock.Instant?
-  private var nextWord = ContinuousClock.now
+  private var since: MonotonicClock.Instant?
+  private var nextWord = MonotonicClock.now
 
   /// The run was told to stop before the lock was free.
   package struct Ended: Error {}
@@ -27,7 +27,7 @@ package final class LockWait {
   /// - Throws: `Ended` if the run is to stop.
   func tick() throws(Ended) {
     if stop.isSet { throw Ended() }
-    let now = ContinuousClock.now
+    let now = MonotonicClock.now
     if since == nil {
       since = now
       nextWord = now + Self.patience

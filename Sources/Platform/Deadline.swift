@@ -44,8 +44,12 @@ package struct Deadline: Sendable {
   }
 }
 
+/// The clock for durations. It stands still while the host sleeps, as do the programs on it: a file is not finished because
+/// its writer slept.
+package typealias MonotonicClock = SuspendingClock
+
 extension Duration {
-  /// Whole milliseconds, rounded down.
+  /// Whole milliseconds, rounded towards zero.
   package var inMilliseconds: Int {
     Int(components.seconds) * 1_000 + Int(components.attoseconds / 1_000_000_000_000_000)
   }

@@ -2,7 +2,7 @@ internal import CSystem
 import Glibc
 
 /// The time of day (CLOCK_REALTIME) as people and files have it, without Foundation. This clock may jump; durations are
-/// measured with `ContinuousClock`.
+/// measured with `MonotonicClock`.
 package enum WallClock {
   /// Milliseconds since 1970, UTC.
   package static var milliseconds: Int64 { nanoseconds / 1_000_000 }

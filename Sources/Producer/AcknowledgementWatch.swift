@@ -6,7 +6,7 @@ import Telemetry
 /// life; a refusal is not.
 struct AcknowledgementWatch {
   private var acknowledged = 0
-  private var since = ContinuousClock.now
+  private var since = MonotonicClock.now
 
   /// How long a silence may last before it is reported. A busy broker may take some seconds.
   private static let patience = Duration.seconds(15)
@@ -18,7 +18,7 @@ struct AcknowledgementWatch {
   /// - Returns: how long messages have waited without an acknowledgement.
   @discardableResult
   mutating func look(
-    isWaiting: Bool, acknowledged: Int, _ health: Health, now: ContinuousClock.Instant = .now,
+    isWaiting: Bool, acknowledged: Int, _ health: Health, now: MonotonicClock.Instant = .now,
     why: () -> BrokerTrouble? = { nil }
   ) -> Duration {
     if !isWaiting || acknowledged != self.acknowledged {

@@ -128,21 +128,21 @@ struct AfterSent: Sendable {
 /// The folders in which a file was set aside and could then neither be moved nor removed. Putting such a file back
 /// raises an event. Without this pause, that event would set the file aside again at once, forever.
 private final class RecentFailures: Sendable {
-  private let byFolder = Mutex<[String: (error: SystemError, until: ContinuousClock.Instant)]>([:])
+  private let byFolder = Mutex<[String: (error: SystemError, until: MonotonicClock.Instant)]>([:])
   private static let pause = Duration.seconds(10)
   private static let most = 1_000
 
   func add(_ error: SystemError, _ folder: String) {
     byFolder.withLock { folders in
       if folders.count >= Self.most { folders = [:] }
-      folders[folder] = (error, ContinuousClock.now + Self.pause)
+      folders[folder] = (error, MonotonicClock.now + Self.pause)
     }
   }
 
   /// - Throws: the error that occurred in this folder a moment ago.
   func check(_ folder: String) throws(SystemError) {
     let failure = byFolder.withLock { $0[folder] }
-    if let failure, ContinuousClock.now < failure.until { throw failure.error }
+    if let failure, MonotonicClock.now < failure.until { throw failure.error }
   }
 }
 

@@ -9,11 +9,11 @@ struct FileWriters {
   /// How long a close is remembered.
   private let quiet: Duration
   /// When each file was last written to, if it has not been closed since. By `pathKey`.
-  private var written: [[UInt8]: ContinuousClock.Instant] = [:]
+  private var written: [[UInt8]: MonotonicClock.Instant] = [:]
   /// When each file was last closed. By `pathKey`.
-  private var closed: [[UInt8]: ContinuousClock.Instant] = [:]
+  private var closed: [[UInt8]: MonotonicClock.Instant] = [:]
   /// The closes in order, so that the oldest are forgotten first.
-  private var closings: [(key: [UInt8], time: ContinuousClock.Instant)] = []
+  private var closings: [(key: [UInt8], time: MonotonicClock.Instant)] = []
   private var head = 0
 
   /// If there are more files, some are forgotten, because memory is bounded. Scans still wait until a file is quiet.
@@ -21,7 +21,7 @@ struct FileWriters {
 
   init(quiet: Duration) { self.quiet = quiet }
 
-  mutating func written(_ path: String, now: ContinuousClock.Instant) {
+  mutating func written(_ path: String, now: MonotonicClock.Instant) {
     if written.count >= Self.most { written = [:] }
     written[path.pathKey] = now
   }
@@ -29,7 +29,7 @@ struct FileWriters {
   /// A writer has closed a file, or moved a complete one to its path.
   /// - Returns: false if the file was also closed within the `quiet` ms before: somebody writes it in several steps.
   @discardableResult
-  mutating func closed(_ path: String, now: ContinuousClock.Instant) -> Bool {
+  mutating func closed(_ path: String, now: MonotonicClock.Instant) -> Bool {
     let key = path.pathKey
     written[key] = nil
     guard quiet > .zero else { return true }
@@ -41,7 +41,7 @@ struct FileWriters {
     return closed[key] == nil
   }
 
-  private mutating func forget(before end: ContinuousClock.Instant) {
+  private mutating func forget(before end: MonotonicClock.Instant) {
     while head < closings.count, closings[head].time <= end || closed.count >= Self.most {
       let (key, time) = closings[head]
       if closed[key] == time { closed[key] = nil }
@@ -54,10 +54,10 @@ struct FileWriters {
   }
 
   /// When a file was last written to, if it has not been closed since; nil if no such write is known.
-  func lastWrite(_ path: String) -> ContinuousClock.Instant? { written[path.pathKey] }
+  func lastWrite(_ path: String) -> MonotonicClock.Instant? { written[path.pathKey] }
 
   /// When a file was last closed, if that was within the last `quiet` ms.
-  func lastClose(_ path: String, now: ContinuousClock.Instant) -> ContinuousClock.Instant? {
+  func lastClose(_ path: String, now: MonotonicClock.Instant) -> MonotonicClock.Instant? {
     closed[path.pathKey].flatMap { now - $0 < quiet ? $0 : nil }
   }
 

@@ -24,6 +24,8 @@ final class LedgerWriter: Sendable {
 
   /// The most images in one transaction. A transaction costs a sync, so all images that are ready share one.
   private static let batch = 1_000
+  /// The most entries that wait. That is more than can be in flight, but not more than a scan can find.
+  static let mostWaiting = 100_000
   private static let retryDelay = Duration.seconds(1)
   /// How long a transaction waits for more images. Only the next version of a file is delayed by it.
   private static let gathering = Duration.milliseconds(20)
@@ -39,10 +41,10 @@ final class LedgerWriter: Sendable {
     self.afterSent = afterSent
     self.events = events
     self.stop = stop
-    queue = BoundedQueue(capacity: 100_000)
+    queue = BoundedQueue(capacity: Self.mostWaiting)
   }
 
-  /// Adds an entry. Never blocks in practice: the queue holds more than can be in flight.
+  /// Adds an entry. Blocks while the queue is full, and does nothing once the writer has ended.
   func add(_ entry: Entry) { _ = queue.push(entry) }
 
   func close() { queue.close() }
@@ -50,6 +52,8 @@ final class LedgerWriter: Sendable {
   /// Writes entries until the queue is closed and empty.
   /// - Throws: an error that waiting does not fix: the ledger is damaged, or another one is in its place.
   func run() throws {
+    // Nobody may wait for a writer that has ended.
+    defer { queue.close() }
     while true {
       let entries = queue.popAll(atMost: Self.batch, gathering: Self.gathering)
       if entries.isEmpty { return }

@@ -45,7 +45,7 @@ final class Outbox: Sendable {
     let stamp: FileStamp
     let digest: Digest
     /// When the flight began.
-    let begun = ContinuousClock.now
+    let begun = MonotonicClock.now
     var unacknowledged = 0
     /// False as long as more messages of the image will follow.
     var isWhole = false

@@ -104,7 +104,7 @@ package final class ProducerEvents: Sendable {
   }
 
   /// - Parameter since: when the image was read.
-  func sent(_ path: String, bytes: Int, since: ContinuousClock.Instant) {
+  func sent(_ path: String, bytes: Int, since: MonotonicClock.Instant) {
     markSettled(path)
     forgetRefusal(path)
     health.well(.ledger)

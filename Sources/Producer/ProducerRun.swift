@@ -16,9 +16,9 @@ struct ProducerRun {
   private let log: Log
   private let stop: StopFlag
   private let candidates = BoundedQueue<Candidate>(capacity: Self.queued)
-  private let begun = ContinuousClock.now
+  private let begun = MonotonicClock.now
   private var acknowledgements = AcknowledgementWatch()
-  private var nextReview = ContinuousClock.now
+  private var nextReview = MonotonicClock.now
   private var events: ProducerEvents { session.events }
   private var outbox: Outbox { session.outbox }
 
@@ -35,18 +35,22 @@ struct ProducerRun {
   /// over.
   private static let calmTime = Duration.seconds(15)
 
-  /// Creates the clients that send.
   /// - Parameters:
+  ///   - client: see `SendingClients.main`.
   ///   - restorer: nil if the topic cannot be re-created.
   ///   - stop: set when the run is to end.
-  init(_ session: ProducerSession, sentTopic: SentTopic, restorer: TopicRestorer?, log: Log, stop: StopFlag) throws {
+  init(
+    _ session: ProducerSession, _ client: KafkaProducer, sentTopic: SentTopic, restorer: TopicRestorer?, log: Log,
+    stop: StopFlag
+  ) {
     self.session = session
     self.sentTopic = sentTopic
     self.restorer = restorer
     self.log = log
     self.stop = stop
     let deliveries = DeliveryHandler(session, sentTopic: sentTopic)
-    clients = try SendingClients(session.settings.kafka, format: session.settings.format, report: deliveries.handle)
+    clients = SendingClients(
+      client, session.settings.kafka, format: session.settings.format, report: deliveries.handle)
     sender = Sender(session, clients: clients, deliveries: deliveries)
   }
 
@@ -101,14 +105,14 @@ struct ProducerRun {
       throw NoAcknowledgement(
         seconds: Int(patience.components.seconds), reason: BrokerTrouble(clients.lastTrouble())?.description)
     }
-    let isCalm = !isWaiting && ContinuousClock.now - begun > Self.calmTime
+    let isCalm = !isWaiting && MonotonicClock.now - begun > Self.calmTime
     // Files that the broker refused may have been removed in the meantime.
     if isCalm { _ = session.hold.end() }
     let isRefused = session.hold.refusal != nil
     if !isRefused, isCalm || outbox.acknowledged > 0 { events.health.well(.sending) }
     if isRefused, session.hold.endsRun { session.ending.set() }
-    if ContinuousClock.now >= nextReview {
-      nextReview = ContinuousClock.now + Self.reviewInterval
+    if MonotonicClock.now >= nextReview {
+      nextReview = MonotonicClock.now + Self.reviewInterval
       events.review()
     }
     try restoreTopic()

@@ -36,7 +36,7 @@ package final class ProducerService: Sendable {
     var backoff = Backoff(from: .seconds(1), to: Self.longestRestart)
     var isSending = false
     while true {
-      let begun = ContinuousClock.now
+      let begun = MonotonicClock.now
       do { return try serve(settings, &isSending) } catch is InputFolder.Moved {
         settings = try resolved(self.settings)
         settings.resend = false
@@ -73,8 +73,8 @@ package final class ProducerService: Sendable {
   }
 
   private func waitForStop(_ duration: Duration) -> Bool {
-    let end = ContinuousClock.now + duration
-    while ContinuousClock.now < end {
+    let end = MonotonicClock.now + duration
+    while MonotonicClock.now < end {
       events.beat(waiting: 0, inFlight: 0)
       if stop.wait(for: .milliseconds(100)) { return true }
     }
@@ -84,13 +84,11 @@ package final class ProducerService: Sendable {
   /// Sends with one set of clients, until they are closed.
   /// - Parameter isSending: set to true when everything that sending needs is available.
   private func serve(_ settings: ProducerSettings, _ isSending: inout Bool) throws {
-    // This client only asks questions, so it needs no producer id. The clients that send need its answers.
-    var questions = settings.kafka
-    questions.set("enable.idempotence", "false")
-    let asking = try KafkaProducer(questions) { _ in }
-    defer { asking.close() }
+    // It answers the questions of the start, and sends afterwards.
+    let client = try KafkaProducer(SendingClients.settingsOfMain(settings.kafka, format: settings.format))
+    defer { client.close() }
     var connection = BrokerConnection(
-      client: asking, servers: settings.kafka.values["bootstrap.servers"] ?? "", log: log, health: events.health)
+      client: client, servers: settings.kafka.values["bootstrap.servers"] ?? "", log: log, health: events.health)
     connection.patience = settings.patience
     guard
       let cluster = try settings.embeddedCluster ?? connection.clusterID(stop: stop),
@@ -106,14 +104,14 @@ package final class ProducerService: Sendable {
     defer { withExtendedLifetime(lock) {} }
     if settings.resend { try ledger.forget() }
     if let only = settings.only { try ledger.remove(only.paths) }
-    let sentTopic = SentTopic(settings, client: asking, ledger: ledger, events: events)
+    let sentTopic = SentTopic(settings, client: client, ledger: ledger, events: events)
     try sentTopic.compare(within: Self.comparingTime)
     let session = ProducerSession(settings, ledger: ledger, budget: budget, events: events) { sentTopic.last }
     try session.afterSent.check()
     let restorer =
       settings.embeddedCluster == nil
       ? TopicRestorer(connection, topic: settings.topic, wanted: settings.newTopic, cluster: cluster) : nil
-    var run = try ProducerRun(session, sentTopic: sentTopic, restorer: restorer, log: log, stop: stop)
+    var run = ProducerRun(session, client, sentTopic: sentTopic, restorer: restorer, log: log, stop: stop)
     log.info(
       event: "producer_started", "sending",
       [

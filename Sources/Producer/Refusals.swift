@@ -8,7 +8,7 @@ final class Refusals: Sendable {
     /// The file's status when it was refused; nil if it could not be inspected.
     let status: FileStatus?
     /// When to try again; nil: not before the file changes.
-    var retry: ContinuousClock.Instant?
+    var retry: MonotonicClock.Instant?
     /// The wait before that.
     var backoff: Backoff
     /// Whether the broker refused the file.
@@ -46,7 +46,7 @@ final class Refusals: Sendable {
   ///   - isByBroker: the broker refused the file, which waits for a person.
   func add(
     _ path: String, _ status: FileStatus?, isPassing: Bool = false, isByBroker: Bool = false,
-    now: ContinuousClock.Instant = .now
+    now: MonotonicClock.Instant = .now
   ) -> News {
     state.withLock { state in
       if state.files.count >= Self.most { state = State() }
@@ -63,7 +63,7 @@ final class Refusals: Sendable {
 
   /// Whether this version of a file is not to be tried at the moment. The refusal of an earlier version stays until the
   /// file is sent or gone: until then the file counts as one that could not be sent.
-  func contains(_ path: String, _ status: FileStatus, now: ContinuousClock.Instant = .now) -> Bool {
+  func contains(_ path: String, _ status: FileStatus, now: MonotonicClock.Instant = .now) -> Bool {
     state.withLock { state in
       guard let known = state.files[path.pathKey], known.status == status else { return false }
       return known.retry.map { now < $0 } ?? true

@@ -12,7 +12,7 @@ final class SendingClients: Sendable {
   enum Way: Sendable { case main, compressing }
   typealias Report = @Sendable (DeliveryReport, Way) -> Void
 
-  /// Compresses nothing, unless it is the only client.
+  /// Also answers questions. Compresses nothing, unless it is the only client.
   let main: KafkaProducer
   /// The settings of the client that compresses; nil if there is none.
   private let compressing: KafkaSettings?
@@ -23,15 +23,25 @@ final class SendingClients: Sendable {
   /// repetitions.
   private static let shrinkingBase64: Set = ["gzip", "zstd"]
 
-  /// - Throws: an error that names the property when the library refuses a setting.
-  init(_ settings: KafkaSettings, format: WireFormat, report: @escaping Report) throws(KafkaError) {
-    let type = settings.effective("compression.type") ?? "none"
-    let isOneEnough = type == "none" || (format == .base64 && Self.shrinkingBase64.contains(type))
-    var own = settings
-    if !isOneEnough { own.set("compression.type", "none") }
-    main = try KafkaProducer(own) { report($0, .main) }
-    compressing = isOneEnough ? nil : settings
+  /// - Parameters:
+  ///   - main: a client with the settings of `settingsOfMain`.
+  ///   - report: receives the delivery reports of both clients.
+  init(_ main: KafkaProducer, _ settings: KafkaSettings, format: WireFormat, report: @escaping Report) {
+    self.main = main
+    compressing = Self.isOneEnough(settings, format) ? nil : settings
     self.report = report
+    main.reportDeliveries { report($0, .main) }
+  }
+
+  static func settingsOfMain(_ settings: KafkaSettings, format: WireFormat) -> KafkaSettings {
+    var own = settings
+    if !isOneEnough(settings, format) { own.set("compression.type", "none") }
+    return own
+  }
+
+  private static func isOneEnough(_ settings: KafkaSettings, _ format: WireFormat) -> Bool {
+    let type = settings.effective("compression.type") ?? "none"
+    return type == "none" || (format == .base64 && shrinkingBase64.contains(type))
   }
 
   /// The client for an image. Must not be called after `close`.

@@ -10,7 +10,7 @@ final class SendingHold: Sendable {
     /// The last refusal since the last acknowledgement.
     var refusal: KafkaError?
     /// Nothing is sent before this time; nil: nothing was refused.
-    var until: ContinuousClock.Instant?
+    var until: MonotonicClock.Instant?
     var backoff = Backoff(from: .seconds(10), to: .seconds(60))
   }
 
@@ -21,7 +21,7 @@ final class SendingHold: Sendable {
   init(endsRun: Bool = false) { self.endsRun = endsRun }
 
   /// Whether to send nothing now.
-  func isHeld(now: ContinuousClock.Instant = .now) -> Bool {
+  func isHeld(now: MonotonicClock.Instant = .now) -> Bool {
     state.withLock { $0.isTopicMissing || $0.until.map { now < $0 } ?? false }
   }
 
@@ -32,7 +32,7 @@ final class SendingHold: Sendable {
 
   /// The broker refuses everything. Messages that were sent before the first refusal was known may be refused, too;
   /// these count as the same refusal.
-  func refused(_ error: KafkaError, now: ContinuousClock.Instant = .now) {
+  func refused(_ error: KafkaError, now: MonotonicClock.Instant = .now) {
     state.withLock { state in
       state.refusal = error
       if let until = state.until, now < until { return }

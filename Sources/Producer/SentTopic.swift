@@ -92,16 +92,16 @@ final class SentTopic: Sendable {
 
   /// Checks the topic periodically until `ending` is set.
   func watch(until ending: StopFlag) {
-    var next = ContinuousClock.now + Self.interval
+    var next = MonotonicClock.now + Self.interval
     var turn = 0
     while !ending.wait(for: .milliseconds(500)) {
       record()
-      guard ContinuousClock.now >= next else { continue }
+      guard MonotonicClock.now >= next else { continue }
       let partitions = known
       guard !partitions.isEmpty else { continue }
       turn += 1
       look(at: [partitions[turn % partitions.count]], Deadline(in: Self.patience))
-      next = ContinuousClock.now + Self.interval
+      next = MonotonicClock.now + Self.interval
     }
   }
 

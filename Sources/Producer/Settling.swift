@@ -6,9 +6,9 @@ struct Settling {
   private struct Entry {
     let status: FileStatus
     /// Since when the file has looked like this, as far as is known.
-    let since: ContinuousClock.Instant
+    let since: MonotonicClock.Instant
     /// Since when the file has been waiting.
-    let begun: ContinuousClock.Instant
+    let begun: MonotonicClock.Instant
     /// How often the file was taken too early before.
     let tries: Int
     let isClosed: Bool
@@ -31,7 +31,7 @@ struct Settling {
   private var entries: [[UInt8]: Entry] = [:]
   /// When to look at each file again. `quiet` is the same for all files, so the order of arrival is good enough: an
   /// entry that is due earlier than the one before it waits at most `quiet` longer.
-  private var queue: [(path: String, due: ContinuousClock.Instant)] = []
+  private var queue: [(path: String, due: MonotonicClock.Instant)] = []
   private var head = 0
 
   /// Another host's file system has its own clock. A file on it counts as old only with this additional margin.
@@ -52,7 +52,7 @@ struct Settling {
   /// - Parameters:
   ///   - isLocal: whether this host's kernel sets the file's ctime.
   ///   - wall: ns since 1970.
-  mutating func observe(_ path: String, _ status: FileStatus, isLocal: Bool, now: ContinuousClock.Instant, wall: Int64)
+  mutating func observe(_ path: String, _ status: FileStatus, isLocal: Bool, now: MonotonicClock.Instant, wall: Int64)
     -> Verdict
   {
     let entry = entries[path.pathKey]
@@ -72,7 +72,7 @@ struct Settling {
     return .finished(tries: entry?.tries ?? 0, isClosed: entry?.isClosed ?? false)
   }
 
-  private func tries(of entry: Entry, now: ContinuousClock.Instant) -> Int {
+  private func tries(of entry: Entry, now: MonotonicClock.Instant) -> Int {
     entry.tries + Int((now - entry.begun) / max(.milliseconds(1), quiet))
   }
 
@@ -87,7 +87,7 @@ struct Settling {
   ///   - since: the last sign of a writer.
   ///   - isClosed: an event has reported that a writer has just closed the file.
   mutating func wait(
-    _ path: String, _ status: FileStatus, since: ContinuousClock.Instant, tries: Int = 0, isClosed: Bool = false
+    _ path: String, _ status: FileStatus, since: MonotonicClock.Instant, tries: Int = 0, isClosed: Bool = false
   ) {
     let entry = entries[path.pathKey]
     if let entry, entry.status == status, entry.since >= since, !isClosed, entry.isQueued { return }
@@ -99,7 +99,7 @@ struct Settling {
   }
 
   /// The tries that `Verdict.waiting` has for the file.
-  func tries(_ path: String, now: ContinuousClock.Instant) -> Int {
+  func tries(_ path: String, now: MonotonicClock.Instant) -> Int {
     entries[path.pathKey].map { tries(of: $0, now: now) } ?? 0
   }
 
@@ -117,10 +117,10 @@ struct Settling {
   mutating func forget(_ path: String) { entries[path.pathKey] = nil }
 
   /// When `due` has the next entry to look at; nil if nothing waits.
-  var nextDue: ContinuousClock.Instant? { head < queue.count ? queue[head].due : nil }
+  var nextDue: MonotonicClock.Instant? { head < queue.count ? queue[head].due : nil }
 
   /// Returns a file that has waited long enough to be looked at again; nil if there is none.
-  mutating func due(now: ContinuousClock.Instant) -> String? {
+  mutating func due(now: MonotonicClock.Instant) -> String? {
     while head < queue.count, queue[head].due <= now {
       let path = queue[head].path
       head += 1

@@ -1,5 +1,6 @@
 internal import CSQLite
 import Glibc
+import Platform
 
 /// One connection to an SQLite database. Used by one thread at a time. `@unchecked` because SQLite serialises the calls
 /// itself (SQLITE_OPEN_FULLMUTEX), so that even a mistake there corrupts no memory.
@@ -29,7 +30,7 @@ package final class Database: @unchecked Sendable {
     let result = sqlite3_open_v2(path, &handle, flags, nil)
     // A failed open leaves a handle too. All properties are set by now, so a throw releases the handle through deinit.
     guard result == SQLITE_OK else { throw error(result, sql: nil) }
-    sqlite3_busy_timeout(handle, CInt(min(busyTimeout / .milliseconds(1), Double(CInt.max))))
+    sqlite3_busy_timeout(handle, CInt(clamping: busyTimeout.inMilliseconds))
     try configure(exclusive: exclusive, retryingFor: busyTimeout)
   }
 
@@ -166,13 +167,13 @@ extension Database {
     // If two connections switch one new database to WAL, SQLite does not wait: it fails at once to avoid a deadlock.
     // The retries are limited by time, not by count: if another connection keeps its lock, SQLite has waited for the
     // whole timeout in each attempt.
-    let end = ContinuousClock.now + duration
+    let end = MonotonicClock.now + duration
     while true {
       do throws(SQLiteError) {
         try turnToWAL()
         break
       } catch {
-        if !error.isBusy || ContinuousClock.now >= end { throw error }
+        if !error.isBusy || MonotonicClock.now >= end { throw error }
         _ = sqlite3_sleep(5)
       }
     }

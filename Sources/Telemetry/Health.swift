@@ -11,7 +11,7 @@ package final class Health: Sendable {
   }
 
   private struct State {
-    var lastBeat = ContinuousClock.now
+    var lastBeat = MonotonicClock.now
     var isStarted = false
     var troubles: [Part: String] = [:]
   }
@@ -24,7 +24,7 @@ package final class Health: Sendable {
   package init() {}
 
   /// Records that the side's loop is running.
-  package func beat() { state.withLock { $0.lastBeat = ContinuousClock.now } }
+  package func beat() { state.withLock { $0.lastBeat = MonotonicClock.now } }
 
   /// Records that the side has everything it needs, for the first time.
   package func started() { state.withLock { $0.isStarted = true } }
@@ -42,7 +42,7 @@ package final class Health: Sendable {
     let reasons: [String]
   }
 
-  func report(at now: ContinuousClock.Instant = .now) -> Report {
+  func report(at now: MonotonicClock.Instant = .now) -> Report {
     state.withLock { state in
       let isAlive = now - state.lastBeat < Self.patience
       var reasons = state.troubles.sorted { $0.key.rawValue < $1.key.rawValue }.map {

@@ -50,10 +50,10 @@ package final class Progress: Sendable {
 
   private func run() {
     let isLive = log.hasLiveLine
-    var before = (state: state(), time: ContinuousClock.now)
+    var before = (state: state(), time: MonotonicClock.now)
     var rate = 0.0
     while !stop.wait(for: isLive ? Self.liveInterval : interval) {
-      let now = (state: state(), time: ContinuousClock.now)
+      let now = (state: state(), time: MonotonicClock.now)
       let current = Double(now.state.bytes - before.state.bytes) / max(0.001, (now.time - before.time) / .seconds(1))
       // The rate is smoothed: a live figure that jumps five times a second cannot be read.
       rate = isLive ? 0.8 * rate + 0.2 * current : current

@@ -1,10 +1,10 @@
-import Platform
+package import Platform
 import Synchronization
 
 /// Suppresses repetitions: each text is reported at most once per interval, with the number of times it was suppressed.
 package final class Repetitions: Sendable {
   private struct Said {
-    var next: ContinuousClock.Instant
+    var next: MonotonicClock.Instant
     var unsaid = 0
   }
 
@@ -19,7 +19,7 @@ package final class Repetitions: Sendable {
   /// Counts a text that is to be reported.
   ///
   /// - Returns: how often the text has been suppressed since its last report; nil if it must not be reported now.
-  package func note(_ text: String, now: ContinuousClock.Instant = .now) -> Int? {
+  package func note(_ text: String, now: MonotonicClock.Instant = .now) -> Int? {
     said.withLock { said in
       if let known = said[text], now < known.next {
         said[text]!.unsaid += 1

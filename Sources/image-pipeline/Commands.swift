@@ -48,7 +48,7 @@ struct Commands {
     let disks = [("state", settings.stateFolder)]
     let server = StatusServer(http, health: health, log: log) { events.addMetrics(to: &$0, disks: disks) }
     defer { server?.stop() }
-    let start = ContinuousClock.now
+    let start = MonotonicClock.now
     let progress = Progress(log: log, interval: configuration.progressInterval) {
       let now = events.now
       return Progress.State(verb: "sent", images: now.sent, bytes: now.bytes, left: now.left)
@@ -83,7 +83,7 @@ struct Commands {
     let disks = [("output", settings.outputPath), ("csv", settings.csvPath)]
     let server = StatusServer(configuration.http, health: health, log: log) { events.addMetrics(to: &$0, disks: disks) }
     defer { server?.stop() }
-    let start = ContinuousClock.now
+    let start = MonotonicClock.now
     let progress = Progress(log: log, interval: configuration.progressInterval) {
       let now = events.now
       return Progress.State(

@@ -79,7 +79,7 @@ final class Demo: Sendable {
       try progress.during {
         // Messages sent before the consumer has its partitions would only wait.
         while !consumerEvents.ready.wait(for: .milliseconds(100)), !stop.isSet {}
-        let begun = ContinuousClock.now
+        let begun = MonotonicClock.now
         try producer.run()
         while !budget.isEmpty, !stop.isSet { _ = stop.wait(for: .milliseconds(10)) }
         duration = .now - begun

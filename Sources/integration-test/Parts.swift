@@ -31,7 +31,7 @@ struct Parts {
     let folder = try Folder.create(settings.notes)
     try folder.remove("restarted")
     var (count, left) = (0, Self.afterRestarts)
-    let deadline = ContinuousClock.now + Self.longestRestarts
+    let deadline = MonotonicClock.now + Self.longestRestarts
     say("dropping images until everything has been restarted")
     while left > 0 {
       let size = count % 20 == 7 ? numbers.number(1_000_000...4_000_000) : numbers.number(0...60_000)
@@ -40,7 +40,7 @@ struct Parts {
       // The process that restarts them waits for this file.
       if count == 10 { _ = try folder.file("dropping", .createEmpty) }
       if try folder.status("restarted") != nil { left -= 1 }
-      guard ContinuousClock.now < deadline else {
+      guard MonotonicClock.now < deadline else {
         throw Failure("\(settings.notes)/restarted was not created within \(Self.longestRestarts.components.seconds) s")
       }
       Deadline(in: .milliseconds(50)).sleep()
@@ -61,8 +61,8 @@ struct Parts {
   private func judge(_ manifest: Manifest, _ starts: [Int32: Int64]) throws -> Int32 {
     say("\(manifest.images.count) images, \(manifest.bytes / 1_000_000) MB")
     // The last commit arrives a moment after the last row.
-    let end = ContinuousClock.now + settings.patience
-    while try TopicWitness.lag(settings) > 0, ContinuousClock.now < end { Deadline(in: .milliseconds(200)).sleep() }
+    let end = MonotonicClock.now + settings.patience
+    while try TopicWitness.lag(settings) > 0, MonotonicClock.now < end { Deadline(in: .milliseconds(200)).sleep() }
     return try Judge(settings: settings, manifest: manifest).judge(TopicWitness(settings, from: starts)).end()
   }
 
@@ -75,10 +75,10 @@ struct Parts {
 
   /// Waits as long as rows keep arriving. Whether they are right is checked later.
   private func waitForRows(_ manifest: Manifest) throws {
-    var (rows, since) = (-1, ContinuousClock.now)
+    var (rows, since) = (-1, MonotonicClock.now)
     var lastWord = since
     while true {
-      let now = ContinuousClock.now
+      let now = MonotonicClock.now
       let count = try FileStatus.of(settings.csv) == nil ? 0 : CSVTable(settings.csv).rows.count
       if count != rows { (rows, since) = (count, now) }
       if count >= manifest.versionCount { return }
@@ -96,11 +96,11 @@ struct Parts {
 
   /// The topic's end offsets before anything was dropped. Waits for the topic, which may not exist yet.
   private func ends() throws -> [Int32: Int64] {
-    let end = ContinuousClock.now + settings.patience
+    let end = MonotonicClock.now + settings.patience
     while true {
       let ends = try TopicWitness.ends(settings)
       if !ends.isEmpty { return ends }
-      guard ContinuousClock.now < end else { throw Failure("there is no topic \(settings.topic)") }
+      guard MonotonicClock.now < end else { throw Failure("there is no topic \(settings.topic)") }
       Deadline(in: .milliseconds(500)).sleep()
     }
   }

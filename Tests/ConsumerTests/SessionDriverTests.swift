@@ -66,7 +66,7 @@ import Testing
 
   @Test("messages seen before a new assignment are ignored") func staleMessagesAreIgnored() throws {
     try showAnotherTopic()
-    consumer.onRevoked?([0], false)
+    consumer.onRevoked?([0])
     _ = consumer.onAssigned?([0])
     _ = try driver.pump(maximum: 1, timeout: .zero)
     #expect(try generation == 1)

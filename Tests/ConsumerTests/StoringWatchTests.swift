@@ -8,7 +8,7 @@ import Testing
 @Suite struct StoringWatchTests {
   private let health = Health()
   private var watch = StoringWatch()
-  private let start = ContinuousClock.now
+  private let start = MonotonicClock.now
 
   init() { health.started() }
 

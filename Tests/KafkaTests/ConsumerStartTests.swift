@@ -49,7 +49,7 @@ import Testing
     defer { consumer.unsubscribeAndClose() }
     var revoked: [Int32] = []
     consumer.onAssigned = { $0 == [0, 1] ? [0: .at(1)] : [:] }
-    consumer.onRevoked = { partitions, _ in revoked = partitions }
+    consumer.onRevoked = { revoked = $0 }
     try consumer.assign([0, 1])
     #expect(consumer.assignment == [0, 1])
     var seen = Seen()

@@ -16,10 +16,7 @@ import Testing
       return [0: .beginning, 1: .at(2)]  // 2 has no answer: it starts at the beginning.
     }
     var revoked: [[Int32]] = []
-    consumer.onRevoked = { partitions, lost in
-      #expect(!lost)
-      revoked.append(partitions.sorted())
-    }
+    consumer.onRevoked = { revoked.append($0.sorted()) }
     try consumer.subscribe()
     #expect(consumer.assignment.isEmpty)
     var seen = Seen()
@@ -170,7 +167,7 @@ import Testing
     try fill(cluster, "images", ["a"])
     let consumer = try joined(groupSettings(cluster, group: "g"), "images")
     var revoked: [Int32] = []
-    consumer.onRevoked = { partitions, _ in revoked += partitions }
+    consumer.onRevoked = { revoked += $0 }
     var seen = Seen()
     seen.poll(consumer) { $0.messages.count == 1 }
     cluster.setDown(true)

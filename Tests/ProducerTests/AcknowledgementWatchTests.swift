@@ -9,7 +9,7 @@ import Testing
 @Suite struct AcknowledgementWatchTests {
   private let health = Health()
   private var watch = AcknowledgementWatch()
-  private let start = ContinuousClock.now
+  private let start = MonotonicClock.now
 
   @discardableResult
   private mutating func look(

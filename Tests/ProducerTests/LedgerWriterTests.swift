@@ -162,4 +162,22 @@ import Testing
     #expect(counts.sent == 0)
     #expect(scratch.exists("in/a.jpg"))
   }
+
+  @Test("nobody waits for a writer that has failed") func failedWriterHoldsNobody() throws {
+    try scratch.write("in/a.jpg", "a")
+    let (entry, stamp) = (try sent("a.jpg"), try stamp("a.jpg"))
+    let ledger = try ledger()
+    let writer = LedgerWriter(
+      ledger: ledger, outbox: outbox,
+      afterSent: AfterSent(action: .delete, input: scratch / "in", sentFolder: scratch / "sent"),
+      events: ProducerEvents(log: lines.log, input: scratch / "in"), stop: StopFlag())
+    try scratch.remove("state/\(Ledger.fileName)")
+    writer.add(entry)
+    #expect(throws: LedgerError.self) { try writer.run() }
+    let adding = BackgroundTask {
+      // More than the queue holds.
+      for _ in 0...LedgerWriter.mostWaiting { writer.add(.settled(path: "b.jpg", stamp: stamp, looks: 0)) }
+    }
+    #expect(eventually { adding.isReady })
+  }
 }

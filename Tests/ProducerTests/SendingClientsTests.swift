@@ -28,7 +28,10 @@ import Testing
     var settings = KafkaProperties([:]).producer
     settings.set("bootstrap.servers", cluster.bootstrapServers)
     settings.set("compression.type", type)
-    return try SendingClients(settings, format: format) { [reports] _, way in reports.ways.withLock { $0.append(way) } }
+    let main = try KafkaProducer(SendingClients.settingsOfMain(settings, format: format))
+    return SendingClients(main, settings, format: format) { [reports] _, way in
+      reports.ways.withLock { $0.append(way) }
+    }
   }
 
   private func client(_ clients: SendingClients, for image: [UInt8]) throws -> KafkaProducer {

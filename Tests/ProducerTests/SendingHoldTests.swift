@@ -8,7 +8,7 @@ import Testing
 /// Refused messages are not sent again at once.
 @Suite struct SendingHoldTests {
   private let hold = SendingHold()
-  private let start = ContinuousClock.now
+  private let start = MonotonicClock.now
   private let refusal: KafkaError
 
   init() throws { refusal = try Self.refusal() }

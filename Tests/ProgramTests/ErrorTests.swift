@@ -20,6 +20,16 @@ import Testing
     }
   }
 
+  @Test("settings that contradict each other end the producer before it asks for a broker")
+  func contradictionsEndProducer() throws {
+    try folder.makeFolder("images")
+    let run = try Program(
+      ["producer"], in: folder,
+      environment: ["KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "KAFKA_MAX_IN_FLIGHT": "6"])
+    #expect(run.exitCode() == 1, "\(run.output)")
+    #expect(run.output.contains("max.in.flight"), "\(run.output)")
+  }
+
   @Test("a CSV path that is no regular file is refused and left alone", arguments: ["pipe", "/dev/null"])
   func csvPathMustBeAFile(path: String)
     throws

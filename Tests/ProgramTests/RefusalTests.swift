@@ -186,7 +186,9 @@ import Testing
   }
 
   @Test("--once exits if its client fails") func onceExitsWithFailedClient() throws {
-    try folder.write("images/a.jpg", [1])
+    // Incompressible, so that it goes through the client that fails.
+    var numbers = SeededNumbers(seed: 1)
+    try folder.write("images/a.jpg", numbers.bytes(5_000))
     refuseProducer()
     let producer = try Program(["producer", "--once"], in: folder, environment: broker.environment())
     #expect(producer.exitCode() == 1, "\(producer.output)")

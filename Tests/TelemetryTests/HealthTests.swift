@@ -26,7 +26,7 @@ import Testing
 
   @Test("a stalled loop is not alive until it continues") func stalledLoopIsNotAlive() {
     health.started()
-    let later = ContinuousClock.now + Health.patience
+    let later = MonotonicClock.now + Health.patience
     let report = health.report(at: later + .seconds(1))
     #expect(!report.isAlive && !report.isReady)
     #expect(report.reasons == ["no sign of life for 61 s"])

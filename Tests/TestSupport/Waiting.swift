@@ -1,4 +1,5 @@
 import Glibc
+package import Platform
 
 /// Waits until a condition holds. Returns whether it did within the bound.
 ///
@@ -39,8 +40,8 @@ package func pause(_ span: Duration) {
   while nanosleep(&span, &rest) != 0, errno == EINTR { span = rest }
 }
 
-private let beginning = ContinuousClock.now
+private let beginning = MonotonicClock.now
 
 /// A moment for tests that pass the time in themselves.
 /// - Parameter milliseconds: after a moment that is the same for the whole run.
-package func moment(_ milliseconds: Int) -> ContinuousClock.Instant { beginning + .milliseconds(milliseconds) }
+package func moment(_ milliseconds: Int) -> MonotonicClock.Instant { beginning + .milliseconds(milliseconds) }
