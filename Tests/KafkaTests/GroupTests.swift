@@ -24,7 +24,7 @@ import Testing
         secondSeen.take(second.poll(maximum: 10, timeout: .milliseconds(20)))
         return first.assignment.count == 2 && second.assignment.count == 2
       })
-    #expect(revocations.count == 1)
+    #expect(!revocations.isEmpty)
     #expect(Set(first.assignment + second.assignment) == [0, 1, 2, 3])
 
     for partition in Int32(0)..<4 { try fill(cluster, "images", partition: partition, ["p\(partition)"]) }
