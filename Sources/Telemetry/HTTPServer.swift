@@ -87,10 +87,13 @@ package final class HTTPServer: Sendable {
   }
 }
 
-package struct HTTPServerError: Error, CustomStringConvertible {
+package struct HTTPServerError: NamedError, CustomStringConvertible {
   let address: String
   let port: Int
+  /// The `errno`; 0 if the address is none of this machine.
   let code: Int32
+
+  package var name: String { SystemError("listen on", address, code: code == 0 ? EADDRNOTAVAIL : code).name }
 
   package var description: String {
     let (reason, fix) =

@@ -51,14 +51,14 @@ extension LogLevel {
 }
 
 extension LogValue {
-  /// The value in the text format, quoted unless it is one word.
+  /// The value in the text format, quoted unless it is one word. In quotes, a backslash stands before each quote and each
+  /// backslash of the value.
   var text: String {
     switch self {
     case .string(let value):
-      let escaped = Escape.terminal(value)
       let separators = [UInt8(ascii: " "), UInt8(ascii: "\""), UInt8(ascii: "=")]
-      let isWord = !escaped.isEmpty && !escaped.utf8.contains { separators.contains($0) }
-      return isWord ? escaped : "\"" + escaped.replacing("\"", with: "\\\"") + "\""
+      if !value.isEmpty, !value.utf8.contains(where: { separators.contains($0) }) { return Escape.terminal(value) }
+      return "\"" + Escape.terminal(value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")) + "\""
     case .integer(let value): return String(value)
     case .number(let value): return String(value)
     case .boolean(let value): return String(value)

@@ -5,6 +5,24 @@ import Testing
 
 /// Several consumers of one group, and the group's record of commits.
 @Suite(.ownThread) struct GroupTests {
+  /// Tests of the program look for this line of the library, and for this error.
+  @Test("a consumer that does not poll is expelled from its group") func silentConsumerIsExpelled() throws {
+    let cluster = try EmbeddedCluster()
+    try cluster.createTopic("images", partitions: 1)
+    let facilities = Inbox<String>()
+    // Not less than the session.
+    var settings = groupSettings(cluster, group: "g", ["max.poll.interval.ms": "4000"])
+    settings.onLog = { _, facility, _ in facilities.put(facility) }
+    let consumer = try joined(settings, "images")
+    defer { consumer.unsubscribeAndClose() }
+    var seen = Seen()
+    seen.poll(consumer) { _ in !consumer.assignment.isEmpty }
+    #expect(facilities.all { $0.contains("MAXPOLL") }.contains("MAXPOLL"))
+    let isExpelled = { (seen: Seen) in seen.failures.contains { $0.name == "_MAX_POLL_EXCEEDED" } }
+    seen.poll(consumer, until: isExpelled)
+    #expect(isExpelled(seen), "\(seen.failures)")
+  }
+
   @Test("two consumers share partitions, and the survivor takes over") func survivorTakesOver() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 4)

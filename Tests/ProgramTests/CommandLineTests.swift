@@ -35,10 +35,10 @@ import Testing
   @Test(
     "a wrong command line prints the error and the usage",
     arguments: [
-      ([], "command"), (["bake"], "bake"), (["producer", "--twice"], "producer has no option --twice"),
+      ([], "no command"), (["bake"], "no command bake"), (["producer", "--twice"], "producer has no option --twice"),
       (["consumer", "--once"], "consumer has no option --once"), (["consumer", "--count"], "--count needs a value"),
       (["consumer", "--count", "many"], "--count many"), (["consumer", "--count=1.5"], "--count 1.5"),
-      (["producer", "--once=yes"], "--once takes no value"), (["producer", "extra"], "extra"),
+      (["producer", "--once=yes"], "--once takes no value"), (["producer", "extra"], "no option extra"),
     ])
   func wrongCommandLinePrintsUsage(arguments: [String], named: String) throws {
     let (code, text) = try run(arguments)

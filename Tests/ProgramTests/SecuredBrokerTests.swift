@@ -96,7 +96,7 @@ import Testing
     arguments: [SecuredBroker.Way.scram256, .scram512])
   func oldLibraryIsNamed(way: SecuredBroker.Way) throws {
     let producer = try Program(["producer"], in: folder, environment: secured.broker(way).environment())
-    let isSaid = eventually { producer.hasEvent("broker_awaited", naming: "SCRAM") }
+    let isSaid = eventually { producer.hasEvent("broker_awaited", naming: "librdkafka 2.6.1") }
     #expect(isSaid, "\(producer.output)")
     #expect(producer.terminate() == 0, "\(producer.output)")
   }
@@ -119,7 +119,7 @@ import Testing
     let program = try Program(
       [side], in: folder,
       environment: try environment(mistake).merging(["HTTP_PORT": "\(port)", "HTTP_ADDRESS": "127.0.0.1"]) { $1 })
-    try program.expectWaiting(in: folder, port: port, fix: mistake.fix)
+    try program.expectWaiting(in: folder, port: port, naming: [mistake.fix])
     #expect(!program.output.contains("a-secret"), "\(program.output)")
   }
 

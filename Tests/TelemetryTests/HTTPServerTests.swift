@@ -77,6 +77,7 @@ import Testing
       _ = try HTTPServer(address: "127.0.0.1", port: server.port) { _ in nil }
     }
     #expect("\(error!)".contains("127.0.0.1:\(server.port)") && "\(error!)".contains("HTTP_PORT"))
+    #expect(error?.name == "EADDRINUSE")
   }
 
   @Test("an address of another machine is refused") func foreignAddressIsRefused() {

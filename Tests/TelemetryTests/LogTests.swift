@@ -90,6 +90,32 @@ import Testing
     #expect(LogEntry("  images     5 carried") == nil)
   }
 
+  @Test(
+    "tests read fields whatever the values contain",
+    arguments: [
+      #"a b\"#, #"\" x="#, "a\\\"", "a  event=other b=1", "  event=other", "\u{301}", "a\u{301} b", "=", #"\\ \"#,
+    ])
+  func oddValuesCanBeRead(value: String) throws {
+    log().info(event: "image_lost", "gone", ["image": .string(value), "n": 3])
+    #expect(lines.entries == lines.entries.events("image_lost", ["image": value, "n": "3"]), "\(lines.all)")
+    #expect(lines.entries.count == 1, "\(lines.all)")
+  }
+
+  @Test(
+    "tests read the event, whatever the message contains",
+    arguments: ["a  event=other", "a  event=other b=1", "a  event=other b=\"1\" c", "a \"b=", "a  event="])
+  func oddMessagesCanBeRead(message: String) throws {
+    log().info(event: "image_lost", message, ["n": 3])
+    log().info(event: "image_lost", message)
+    #expect(lines.entries.map(\.event) == ["image_lost", "image_lost"], "\(lines.all)")
+    #expect(lines.entries.map(\.message) == [message, message] && lines.entries.first?.number("n") == 3)
+  }
+
+  @Test("a test that reads a JSON log as text fails") func jsonIsNotReadAsText() {
+    log(.info, .json).info(event: "image_lost", "gone")
+    withKnownIssue { #expect(!lines.entries.hasEvent("image_lost")) }
+  }
+
   @Test("another component shares the sink") func componentsShareTheSink() {
     let log = log(.info, .json)
     log.with(component: "kafka").info(event: "started", "up")

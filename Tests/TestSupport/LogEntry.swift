@@ -1,3 +1,5 @@
+import Testing
+
 /// A line of a log in the text format, taken apart. Tests assert on its event and fields, which do not change with the
 /// wording.
 package struct LogEntry: Sendable, Equatable {
@@ -7,42 +9,67 @@ package struct LogEntry: Sendable, Equatable {
   package let event: String
   package let fields: [String: String]
 
-  /// nil if the line is not the log's, but for example a command's output.
+  /// nil if the line is not the log's, but for example a command's output. A line in the JSON format fails the test:
+  /// looking for an event among such lines would find none, whatever has happened.
   package init?(_ line: some StringProtocol) {
-    guard let start = line.ranges(of: "  event=").last else { return nil }
+    if line.hasPrefix("{\"time\":"), line.contains("\"event\":") {
+      Issue.record("a log in JSON is read as text: \(line)")
+      return nil
+    }
+    guard let (start, fields) = Self.end(of: Substring(String(line))), let event = fields["event"] else { return nil }
     // `23:31:16 info  producer`
-    let head = line[..<start.lowerBound].split(separator: " ", maxSplits: 2, omittingEmptySubsequences: true)
+    let head = start.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: true)
     guard head.count == 3, head[0].count == 8 else { return nil }
     level = String(head[1])
     let rest = head[2].drop { $0 == " " }
     component = String(rest.prefix { $0 != " " })
     message = String(rest.dropFirst(component.count).drop { $0 == " " })
-    var fields: [String: String] = [:]
-    var text = Substring(line[start.lowerBound...].dropFirst(2))
-    while let equals = text.firstIndex(of: "=") {
-      let name = text[..<equals]
-      text = text[text.index(after: equals)...]
-      fields[String(name)] = Self.takeValue(from: &text)
-      text = text.drop { $0 == " " }
-    }
-    event = fields.removeValue(forKey: "event") ?? ""
-    self.fields = fields
+    self.event = event
+    self.fields = fields.filter { $0.key != "event" }
   }
 
-  /// Takes a word, or a quoted text, from the beginning.
-  private static func takeValue(from text: inout Substring) -> String {
+  /// The fields at the end of a line, and the text before them. A message may contain `  event=`, and so may a value:
+  /// the fields begin at the first one after which there are only fields.
+  private static func end(of line: Substring) -> (Substring, [String: String])? {
+    for start in line.ranges(of: "  event=") {
+      var text = line[start.lowerBound...].dropFirst(2).unicodeScalars
+      if let fields = takeFields(from: &text) { return (line[..<start.lowerBound], fields) }
+    }
+    return nil
+  }
+
+  /// Takes `name=value name="a value"` up to the end; nil if there is anything else.
+  ///
+  /// Scalars instead of characters: a value may begin with a combining accent, which would make one character with the
+  /// equals sign.
+  private static func takeFields(from text: inout Substring.UnicodeScalarView) -> [String: String]? {
+    var fields: [String: String] = [:]
+    repeat {
+      let name = text.prefix { $0 != "=" && $0 != " " && $0 != "\"" }
+      text = text[name.endIndex...]
+      guard !name.isEmpty, text.popFirst() == "=", let value = takeValue(from: &text) else { return nil }
+      fields[String(name)] = value
+      if text.isEmpty { return fields }
+    } while text.popFirst() == " "
+    return nil
+  }
+
+  /// Takes a word or a quoted text; nil if it is neither.
+  private static func takeValue(from text: inout Substring.UnicodeScalarView) -> String? {
     guard text.first == "\"" else {
-      let word = text.prefix { $0 != " " }
+      let word = text.prefix { $0 != " " && $0 != "=" && $0 != "\"" }
       text = text[word.endIndex...]
-      return String(word)
+      return word.isEmpty ? nil : String(word)
     }
     text.removeFirst()
-    var value = ""
-    while let character = text.popFirst(), character != "\"" {
-      let isEscaped = character == "\\" && text.first == "\""
-      value.append(isEscaped ? text.removeFirst() : character)
+    var value = String.UnicodeScalarView()
+    while let scalar = text.popFirst() {
+      if scalar == "\"" { return String(value) }
+      // Other escapes, such as \n, stay as they are.
+      let isEscaped = scalar == "\\" && (text.first == "\"" || text.first == "\\")
+      value.append(isEscaped ? text.removeFirst() : scalar)
     }
-    return value
+    return nil
   }
 
   /// The whole number of a field; nil if there is none.

@@ -12,7 +12,9 @@ extension Program {
   var hasPartition: Bool { said.last?.fields["partitions"] == "0" }
 
   /// Whether its client has left the group because nobody polled within `KAFKA_MAX_POLL_INTERVAL_MS`.
-  var wasExpelled: Bool { hasEvent("kafka_client", ["facility": "MAXPOLL"]) }
+  var wasExpelled: Bool {
+    hasEvent("kafka_client", ["facility": "MAXPOLL"]) || hasEvent("kafka_error", ["error": "_MAX_POLL_EXCEEDED"])
+  }
 }
 
 extension Broker {

@@ -2,13 +2,14 @@ import TestSupport
 import Testing
 
 extension Program {
-  /// Expects it to wait for Kafka and to name the fix in its log and at `port`, then ends it.
-  func expectWaiting(in folder: TestFolder, port: Int, fix: String) throws {
-    let isSaid = eventually { hasEvent("broker_awaited", naming: fix) }
+  /// Expects it to wait for Kafka and to name the reason or the fix in its log and at `port`, then ends it.
+  /// - Parameter words: all of them have to be named.
+  func expectWaiting(in folder: TestFolder, port: Int, naming words: [String]) throws {
+    let isSaid = eventually { !log.events("broker_awaited", naming: words).isEmpty }
     #expect(isSaid, "\(output)")
     let probe = try Program(["health", "--ready"], in: folder, environment: ["HTTP_PORT": "\(port)"])
     #expect(probe.exitCode() == 1)
-    #expect(probe.output.contains("broker: ") && probe.output.contains(fix), "\(probe.output)")
+    #expect((["broker: "] + words).allSatisfy { probe.output.contains($0) }, "\(probe.output)")
     #expect(terminate() == 0, "\(output)")
   }
 }
