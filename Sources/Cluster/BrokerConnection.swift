@@ -138,7 +138,8 @@ package struct BrokerConnection {
         if now >= nextWord {
           nextWord = now + .seconds(10)
           log.warning(
-            event: "broker_awaited", "waiting for Kafka at \(servers): \(reason)", ["error": .name(of: error)])
+            event: "broker_unreachable", "waiting for Kafka at \(servers): \(reason)",
+            ["error": .string(trouble?.name ?? error.name)])
         }
         _ = stop.wait(for: .milliseconds(500))
       }

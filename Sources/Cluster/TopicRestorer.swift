@@ -61,7 +61,7 @@ package struct TopicRestorer {
       if reports.note(reason) != nil {
         connection.log.warning(
           event: "topic_missing", "the topic is missing, and finding or creating it fails: \(reason)",
-          ["topic": .string(topic), "retry_ms": .of(delay.inMilliseconds)])
+          ["topic": .string(topic), "error": .name(of: error), "retry_ms": .of(delay.inMilliseconds)])
       }
       return false
     }

@@ -51,13 +51,13 @@ final class BatchPipeline {
 
   /// Returns when `stop` is set, or when `count` or `untilIdle` is reached.
   /// - Parameter patience: how long to wait for an assignment.
-  /// - Throws: `NoPlace` if none arrives in that time.
+  /// - Throws: `NoAssignment` if none arrives in that time.
   func run(patience: Duration) throws {
     while !stop.isSet {
       if let fatal = driver.fatalError { throw fatal }
       try driver.restoreTopic()
       if let waited = driver.waitedForAssignment, waited > patience {
-        throw NoPlace(waited: patience)
+        throw NoAssignment(waited: patience)
       }
       events.beat(waiting: driver.session.waiting.count + ahead.messages)
       if try turn() { return }

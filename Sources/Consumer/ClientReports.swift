@@ -22,6 +22,6 @@ struct ClientReports {
     guard let unsaid = repetitions.note(error.name + error.context) else { return }
     log.warning(
       event: "kafka_error", "the Kafka client reports: \(KafkaErrorFix.described(error))",
-      ["error": .name(of: error), "others_before": .of(unsaid)])
+      ["error": .name(of: error), "suppressed": .unlessZero(unsaid)])
   }
 }

@@ -84,7 +84,7 @@ package final class ConsumerEvents: Sendable {
     }
     if strangers.isEmpty {
       if before > 0 {
-        log.info(event: "group_own", "the group has no members of other outputs or clients any more")
+        log.info(event: "group_exclusive", "the group has no members of other outputs or clients any more")
       }
       return
     }
@@ -242,7 +242,8 @@ package final class ConsumerEvents: Sendable {
     log.warning(
       event: "image_incomplete", "an image's segments did not all arrive; those that did are dead letters now",
       [
-        "image": .string(image.name), "came": .of(image.parts), "of": .of(image.count), "letters": .of(image.letters),
+        "image": .string(image.name), "received": .of(image.parts), "expected": .of(image.count),
+        "dead_letters": .of(image.letters),
         "gone_offsets": .string(image.gone.map { String($0) }.joined(separator: ",")),
       ])
   }

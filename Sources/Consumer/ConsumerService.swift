@@ -16,7 +16,7 @@ package final class ConsumerService: Sendable {
 
   /// librdkafka 2.0.2 may never join again if its commits fail while its partitions are revoked, for example when a
   /// broker crashes. A new client takes over after this many session timeouts without an assignment.
-  private static let sessionsWithoutPlace = 6
+  private static let sessionsWithoutAssignment = 6
 
   package init(_ settings: ConsumerSettings, log: Log, events: ConsumerEvents, stop: StopFlag) {
     self.settings = settings
@@ -50,14 +50,15 @@ package final class ConsumerService: Sendable {
     while true {
       do { return try join(store, isFirst: isFirst, &instance) } catch {
         let isFenced = (error as? KafkaError).map { $0.isFatal && $0.isFenced } ?? false
-        guard isFenced || error is NoPlace || error is ClusterChanged else { throw error }
-        if error is ClusterChanged {
-          log.warning(event: "cluster_changed", "\(error); joining the group there")
-        } else {
+        switch error {
+        case is ClusterChanged: log.warning(event: "cluster_changed", "\(error); joining the group there")
+        case is NoAssignment: log.warning(event: "group_unanswered", "\(error)", ["error": .name(of: error)])
+        case _ where isFenced:
           log.warning(
-            event: "shut_out",
-            "the group has shut this consumer out; joining again: \(KafkaErrorFix.described(error))",
+            event: "consumer_fenced",
+            "the group has fenced this consumer; joining again: \(KafkaErrorFix.described(error))",
             ["error": .name(of: error)])
+        default: throw error
         }
         var delay = FenceWatch.firstDelay
         if isFenced {
@@ -134,16 +135,16 @@ package final class ConsumerService: Sendable {
     if isLasting { try driver.readAll(partitions: partitions) } else { try driver.subscribe() }
     let session = Duration.milliseconds(Int(kafka.values["session.timeout.ms"] ?? "") ?? 10_000)
     try BatchPipeline(driver, store, settings, log: log, events: events, stop: stop)
-      .run(patience: session * Self.sessionsWithoutPlace)
+      .run(patience: session * Self.sessionsWithoutAssignment)
     driver.commitAndWait(timeout: .seconds(5))
   }
 }
 
 /// The group has assigned nothing to the client for too long, not even an empty set of partitions.
-struct NoPlace: Error, CustomStringConvertible {
+struct NoAssignment: Error, CustomStringConvertible {
   let waited: Duration
   var description: String {
-    "the group has not answered this consumer for \(waited.components.seconds) s. A new client tries again; if this repeats, look at "
-      + "the log of the group's coordinator"
+    "the group has not answered this consumer for \(waited.components.seconds) s; joining again with a new client. If this "
+      + "repeats, look at the log of the group's coordinator"
   }
 }

@@ -12,7 +12,7 @@ final class SameNameNotices: Sendable {
   func replaced(_ names: [String], total: Int) {
     guard let last = names.last else { return }
     for name in names {
-      log.debug(event: "image_overwritten", "another image of the same name was replaced", ["image": .string(name)])
+      log.debug(event: "image_replaced_each", "another image of the same name was replaced", ["image": .string(name)])
     }
     guard repetitions.note("replaced") != nil else { return }
     log.info(
@@ -29,12 +29,12 @@ final class SameNameNotices: Sendable {
     guard let last = images.last else { return }
     for image in images {
       log.debug(
-        event: "image_renamed", "an image was stored under another name",
+        event: "image_kept_both_each", "an image was stored under another name",
         ["image": .string(image.name), "name": .string(image.storedAs)])
     }
     guard repetitions.note("kept") != nil else { return }
     log.info(
-      event: "both_kept", "another image has the same name; both are kept",
+      event: "image_kept_both", "another image has the same name; both are kept",
       [
         "image": .string(last.name), "name": .string(last.storedAs), "kept_both": .of(total),
       ])

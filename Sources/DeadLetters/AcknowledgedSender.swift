@@ -43,23 +43,25 @@ final class AcknowledgedSender {
   /// - Parameter whileWaiting: called every now and then; returns false to stop waiting.
   /// - Returns: for each message, why it is not acknowledged, or nil if it is; nil instead of the array if
   ///   `whileWaiting` returned false.
-  func send(_ records: [LetterRecord], to topic: String, whileWaiting: () -> Bool) -> [String?]? {
+  func send(_ records: [LetterRecord], to topic: String, whileWaiting: () -> Bool) -> [Failure?]? {
     let deadline = MonotonicClock.now + patience
-    var reasons = [String?](repeating: nil, count: records.count)
+    var outcomes = [Failure?](repeating: nil, count: records.count)
     var rest = Array(records.indices)
     missesTopic = false
     while !rest.isEmpty {
       guard let failures = attempt(rest.map { records[$0] }, topic, deadline, whileWaiting) else { return nil }
-      for (index, failure) in zip(rest, failures) { reasons[index] = failure?.reason }
+      for (index, failure) in zip(rest, failures) { outcomes[index] = failure }
       guard MonotonicClock.now < deadline else { break }
       rest = zip(rest, failures).filter { $1?.isUnproven == true }.map(\.0)
     }
-    return reasons
+    return outcomes
   }
 
-  private struct Failure {
+  struct Failure {
+    /// The name of the error, as in `KafkaError`.
+    let name: String
     let reason: String
-    var isUnproven = false
+    fileprivate(set) var isUnproven = false
   }
 
   private func attempt(
@@ -69,13 +71,15 @@ final class AcknowledgedSender {
     let first = sent
     sent += UInt64(records.count)
     reports.table.withLock { $0 = [:] }
-    var refused: [UInt64: String] = [:]
+    var refused: [UInt64: Failure] = [:]
     for (number, record) in zip(first..., records) {
       do {
         let outcome = try producer.send(
           topic: topic, partition: nil, key: record.key, copying: record.value, headers: record.headers, token: number)
-        if outcome == .queueFull { refused[number] = "the client's queue is full" }
-      } catch { refused[number] = error.description }
+        if outcome == .queueFull {
+          refused[number] = Failure(name: "_QUEUE_FULL", reason: "the client's queue is full")
+        }
+      } catch { refused[number] = Failure(name: error.name, reason: error.description) }
     }
     var acknowledged: [UInt64: KafkaError?] = [:]
     while true {
@@ -87,11 +91,12 @@ final class AcknowledgedSender {
     missesTopic = acknowledged.values.contains { $0?.isUnknownTopic == true }
     return records.indices.map { index in
       let number = first + UInt64(index)
-      if let reason = refused[number] { return Failure(reason: reason) }
+      if let failure = refused[number] { return failure }
       guard let report = acknowledged[number] else {
-        return Failure(reason: "no acknowledgement within \(patience.components.seconds) s")
+        return Failure(
+          name: "_MSG_TIMED_OUT", reason: "no acknowledgement within \(patience.components.seconds) s")
       }
-      return report.map { Failure(reason: $0.description, isUnproven: $0.isUnproven) }
+      return report.map { Failure(name: $0.name, reason: $0.description, isUnproven: $0.isUnproven) }
     }
   }
 }

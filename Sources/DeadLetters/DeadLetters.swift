@@ -70,7 +70,7 @@ package final class DeadLetters: DeadLetterSink {
       [
         "kind": .string(letter.reason.kind),
         "partition": .of(letter.message.partition), "offset": .of(letter.message.offset),
-        "dead_letters": .string(place),
+        "stored_in": .string(place),
       ])
   }
 
@@ -95,7 +95,7 @@ package final class DeadLetters: DeadLetterSink {
         // The topic was deleted after it was created or found. The next dead letters re-create it.
         if sender.missesTopic { nextMaking = .now }
       }
-      return sender.send(records, to: topic, whileWaiting: whileWaiting)
+      return sender.send(records, to: topic, whileWaiting: whileWaiting)?.map { $0?.reason }
     } catch let error as KafkaError {
       return records.map { _ in error.description }
     }

@@ -45,8 +45,8 @@ final class LetterReplay {
       guard let failure else { continue }
       failed.insert(letter.place.description)
       service.log.error(
-        event: "dead_letter_replay_failed", "sending a dead letter back failed: \(failure)",
-        ["letter": .string(letter.place.description)])
+        event: "dead_letter_replay_failed", "sending a dead letter back failed: \(failure.reason)",
+        ["letter": .string(letter.place.description), "error": .string(failure.name)])
     }
     service.counts.failed += failed.count
     service.counts.sent += sendable.count - failed.count

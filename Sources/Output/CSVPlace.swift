@@ -44,13 +44,13 @@ final class CSVPlace {
     guard isNameless != wasNameless else { return }
     guard isNameless else {
       health.well(.csv)
-      return log.info(event: "csv_named", "the CSV file has a name again", ["file": .string(path)])
+      return log.info(event: "csv_restored", "the CSV file has a name again", ["file": .string(path)])
     }
     let reason =
       "the CSV file \(path) was deleted or replaced outside of this container, and this consumer still writes to the old one. "
       + "Restart it. No row is lost: the catalog has all of them, and they are written to the new file"
     health.trouble(.csv, reason)
-    log.error(event: "csv_nameless", reason)
+    log.error(event: "csv_unlinked", reason)
   }
 
   private func openAgreed() throws -> File {

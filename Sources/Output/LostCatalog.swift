@@ -11,9 +11,9 @@ enum LostCatalog {
     // Without images nothing can be lost: everything is stored again.
     if try csv.hasOwnRows { throw CatalogError.lost(path: catalog.path, csv: csv.path) }
     log.warning(
-      event: "output_unknown",
+      event: "output_has_unknown_files",
       "the output has files that this pipeline did not store; a message with the name of one replaces it",
-      ["output": .string(output.path), "for_example": .string(image), "to_log_them": "image-pipeline repair"])
+      ["output": .string(output.path), "for_example": .string(image), "fix": "image-pipeline repair"])
   }
 
   private static func firstImage(_ output: OutputFolder, _ csv: CSVFile) throws -> String? {

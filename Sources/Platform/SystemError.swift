@@ -25,7 +25,7 @@ package struct SystemError: NamedError, CustomStringConvertible, Sendable, Equat
   package var summary: String { "cannot \(operation) \(subject): \(meaning)" }
 
   /// The name of the code: "ENOSPC".
-  package var name: String { system_error_name(code).map { String(cString: $0) } ?? "errno \(code)" }
+  package var name: String { system_error_name(code).map { String(cString: $0) } ?? "E\(code)" }
 
   /// Whether the cause is the host (space, quota, rights, descriptors, memory, disk) and not the name or the bytes. The
   /// same call may then succeed later, unchanged.

@@ -196,7 +196,7 @@ package final class ProducerEvents: Sendable {
     guard let unsaid = isOfAll ? refusalsOfAll.note(refusal?.name ?? "") : 0 else { return }
     log.error(
       event: "image_refused", "not sent: \(reason)",
-      ["image": .string(path), "error": .name(of: error), "others_before": .of(unsaid)])
+      ["image": .string(path), "error": .name(of: error), "suppressed": .unlessZero(unsaid)])
   }
 
   /// The broker accepts nothing until a person changes something. The image is sent again later, like all others.
@@ -209,7 +209,7 @@ package final class ProducerEvents: Sendable {
     log.error(
       event: "sending_blocked",
       "not sent: \(reason); no image is sent until that is changed; the next attempt is within a minute",
-      ["image": .string(path), "error": .name(of: error), "others_before": .of(unsaid)])
+      ["image": .string(path), "error": .name(of: error), "suppressed": .unlessZero(unsaid)])
   }
 
   private func markUnacknowledged(_ path: String) {
@@ -249,7 +249,7 @@ package final class ProducerEvents: Sendable {
     log.warning(
       event: "image_unacknowledged",
       "not acknowledged by the broker, sent again: \(KafkaErrorFix.described(error))",
-      ["image": .string(path), "error": .name(of: error), "others_before": .of(unsaid)])
+      ["image": .string(path), "error": .name(of: error), "suppressed": .unlessZero(unsaid)])
   }
 
   func ledgerFailed(_ error: any Error) {
@@ -266,7 +266,7 @@ package final class ProducerEvents: Sendable {
     guard isFirstMention("after sent \(path): \(error)") else { return }
     counts.withLock { $0.unhandled += 1 }
     log.error(
-      event: "after_sent_failed", "sent, but its file stays where it is: \(error)",
+      event: "sent_file_not_handled", "sent, but its file stays where it is: \(error)",
       ["image": .string(path), "error": .name(of: error)])
   }
 
@@ -276,7 +276,7 @@ package final class ProducerEvents: Sendable {
     log.warning(
       event: "topic_recreated",
       "the topic was re-created since images were sent to it, and does not hold them. To send them again: image-pipeline "
-        + "producer --resend", ["topic": .string(topic), "because": .string(reason)])
+        + "producer --resend", ["topic": .string(topic), "reason": .string(reason)])
   }
 
   /// Notes a text, and returns true the first time. The number of remembered texts is bounded.

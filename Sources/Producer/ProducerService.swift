@@ -53,7 +53,7 @@ package final class ProducerService: Sendable {
         log.error(
           event: "client_replaced",
           "the Kafka client has given up; a new one takes over: \(KafkaErrorFix.described(error))",
-          ["error": .name(of: error), "wait_ms": .of(delay.inMilliseconds)])
+          ["error": .name(of: error), "retry_ms": .of(delay.inMilliseconds)])
         // The trouble lasts until a message is acknowledged, or until nothing has to be sent for a while. A
         // new client that finds a broker is no success yet.
         events.health.trouble(.sending, "\(error)")

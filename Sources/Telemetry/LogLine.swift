@@ -16,7 +16,7 @@ struct LogLine {
     let name = level.shortName + String(repeating: " ", count: 5 - level.shortName.count)
     let level = coloured ? "\u{1B}[\(level.colour)m\(name)\u{1B}[0m" : name
     let start = "\(time.dropFirst(11).prefix(8)) \(level) \(Escape.terminal(component))  \(Escape.terminal(message))"
-    let fields = fields.map { " " + Fields.text($0.key, $0.value) }
+    let fields = fields.filter { $0.value != .absent }.map { " " + Fields.text($0.key, $0.value) }
     return start + "  event=\(event)" + fields.joined()
   }
 
@@ -28,7 +28,7 @@ struct LogLine {
     ]
     let members =
       own
-      + fields.map { field in
+      + fields.filter { $0.value != .absent }.map { field in
         // Parsers differ on which of two equal keys counts.
         (own.contains { $0.0 == field.key } ? field.key + "_" : field.key, field.value)
       }
@@ -62,6 +62,7 @@ extension LogValue {
     case .integer(let value): return String(value)
     case .number(let value): return String(value)
     case .boolean(let value): return String(value)
+    case .absent: return "\"\""
     }
   }
 
@@ -69,6 +70,7 @@ extension LogValue {
     switch self {
     case .string(let value): Escape.json(value)
     case .number(let value) where !value.isFinite: "null"
+    case .absent: "null"
     case .number, .integer, .boolean: text
     }
   }

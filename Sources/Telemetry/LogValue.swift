@@ -7,10 +7,14 @@ package enum LogValue: Sendable, Equatable {
   /// JSON has neither infinity nor NaN: both become `null` there.
   case number(Double)
   case boolean(Bool)
+  /// A log line leaves the field out.
+  case absent
 
   package static func of(_ value: String) -> LogValue { .string(value) }
   /// A value outside the range of a signed 64-bit integer becomes the nearest one inside.
   package static func of(_ value: some BinaryInteger) -> LogValue { .integer(Int64(clamping: value)) }
+  /// A count that is worth a field unless it is 0.
+  package static func unlessZero(_ count: Int) -> LogValue { count == 0 ? .absent : .of(count) }
   package static func of(_ value: Double) -> LogValue { .number(value) }
   package static func of(_ value: Bool) -> LogValue { .boolean(value) }
   /// An error by its name, or else by that of its type. It does not change with the wording of the description.

@@ -15,7 +15,7 @@ struct Commands {
   func run() throws -> Int32 {
     // `doctor` reports them among its findings.
     if options.command != .doctor {
-      for warning in configuration.warnings { log.warning(event: "setting_doubtful", warning) }
+      for warning in configuration.warnings { log.warning(event: "setting_questionable", warning) }
     }
     return switch options.command {
     case .producer: try produce()
@@ -277,7 +277,7 @@ struct Commands {
     return { level, facility, message in
       let level: LogLevel = level <= 3 ? .warning : level <= 5 ? .info : .debug
       guard level == .debug || repetitions.note(facility + message) != nil else { return }
-      log.log(level, event: "kafka_client", message, ["facility": .string(facility)])
+      log.log(level, event: "librdkafka_log", message, ["facility": .string(facility)])
     }
   }
 }

@@ -28,7 +28,7 @@ do {
     let commands = Commands(configuration: configuration, options: options, log: log, stop: stop)
     do { exit(try commands.run()) } catch {
       log.setLiveLine(nil)
-      log.error(event: "failed", KafkaErrorFix.described(error), ["error": .name(of: error)])
+      log.error(event: "program_failed", KafkaErrorFix.described(error), ["error": .name(of: error)])
       exit(1)
     }
   }

@@ -40,7 +40,7 @@ import Testing
   @Test("images without a row are reported once") func foreignImagesAreReported() throws {
     try scratch.write("out/mine.jpg", "mine")
     _ = try store()
-    #expect(lines.entries.hasEvent("output_unknown", ["for_example": "mine.jpg"]), "\(lines.all)")
+    #expect(lines.entries.hasEvent("output_has_unknown_files", ["for_example": "mine.jpg"]), "\(lines.all)")
     let said = lines.all.count
     _ = try store()
     #expect(lines.all.count == said)

@@ -123,7 +123,7 @@ import Testing
     #expect(try write([settled("a.jpg")], .move).unhandled == 1)
     #expect(scratch.exists("in/a.jpg"))
     #expect(try ledger().line("a.jpg") != nil)
-    #expect(lines.entries.hasEvent("after_sent_failed"))
+    #expect(lines.entries.hasEvent("sent_file_not_handled"))
   }
 
   @Test("a ledger that cannot be written keeps the file until it can") func failingLedgerKeepsFile() throws {

@@ -159,7 +159,7 @@ struct BoundsTests {
     }
     try folder.writeLarge("images/large.tif", bytes: 60_000_000)
     for number in 0..<size(5_000, full: 100_000) { try folder.write("images/small/\(number).jpg", [1]) }
-    #expect(eventually { producer.hasEvent("kafka_client", naming: "_ALL_BROKERS_DOWN") }, "\(producer.output)")
+    #expect(eventually { producer.hasEvent("librdkafka_log", naming: "_ALL_BROKERS_DOWN") }, "\(producer.output)")
     pause(.seconds(3))  // The span in which it would go on reading.
     let peak = try #require(producer.peakMemory)
     print("  peak memory of a producer whose broker is away: \(peak >> 20) MB")

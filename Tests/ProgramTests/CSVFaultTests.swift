@@ -51,7 +51,8 @@ import Testing
     let other = broker.environment(["PROCESSED_IMAGES_DIR": "other", "CONSUMER_GROUP": "other-" + broker.group])
     let second = try Program(["consumer", "--until-idle", "0.2"], in: folder, environment: other)
     #expect(second.exitCode() == 1, "\(second.output)")
-    #expect(second.hasEvent("failed", ["error": "CSVInUse"], naming: TestFolder.csv, "CSV_PATH"), "\(second.output)")
+    #expect(
+      second.hasEvent("program_failed", ["error": "CSVInUse"], naming: TestFolder.csv, "CSV_PATH"), "\(second.output)")
     // Consumers of the same output share it.
     _ = try Program.storeAll(in: folder, broker)
     try expectStored(["1.jpg": [1]], in: folder)
@@ -81,7 +82,8 @@ import Testing
     for _ in 1...2 {
       let second = try Program(["consumer"], in: elsewhere, environment: environment)
       #expect(second.exitCode() == 1, "\(second.output)")
-      #expect(second.hasEvent("failed", ["error": "CatalogError.csvDivided"], naming: "CSV_PATH"), "\(second.output)")
+      #expect(
+        second.hasEvent("program_failed", ["error": "CatalogError.csvDivided"], naming: "CSV_PATH"), "\(second.output)")
     }
     #expect(!elsewhere.exists(TestFolder.csv))
     try send(11...20)
@@ -117,7 +119,7 @@ import Testing
     }
     try folder.write(TestFolder.csv, Array(theirs.utf8))
     let said = try Program.storeAll(in: folder, broker).output
-    #expect(said.log.hasEvent("csv_set_aside") && said.log.hasEvent("output_unknown"), "\(said)")
+    #expect(said.log.hasEvent("csv_set_aside") && said.log.hasEvent("output_has_unknown_files"), "\(said)")
     let asides = try folder.leftovers()
     try #require(asides.count == 1)
     #expect(folder.text(asides[0]) == theirs)

@@ -72,8 +72,8 @@ import Testing
         "KAFKA_PORT": "tcp://10.0.0.1:9092", "KAFKA_OPTS": "-Xmx1g", "KAFKA_ENABLE_AUTO_COMMIT": "false",
       ]))
     #expect(code == 0, "\(text)")
-    #expect(text.log.hasEvent("setting_doubtful", naming: "KAFKA_PORT"), "\(text)")
-    #expect(text.log.hasEvent("setting_doubtful", naming: "KAFKA_OPTS"), "\(text)")
+    #expect(text.log.hasEvent("setting_questionable", naming: "KAFKA_PORT"), "\(text)")
+    #expect(text.log.hasEvent("setting_questionable", naming: "KAFKA_OPTS"), "\(text)")
     #expect(!text.contains("AUTO_COMMIT"), "\(text)")
   }
 
@@ -173,7 +173,7 @@ import Testing
     for arguments in [["producer"], ["producer", "--once"], ["consumer"]] {
       // Port 1: nobody listens there.
       let program = try Program(arguments, in: folder, environment: ["KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"])
-      #expect(eventually { program.hasEvent("broker_awaited", naming: "127.0.0.1:1") }, "\(program.output)")
+      #expect(eventually { program.hasEvent("broker_unreachable", naming: "127.0.0.1:1") }, "\(program.output)")
       let start = ContinuousClock.now
       program.signal(SIGTERM)
       // A run that was to send everything and did not has failed.

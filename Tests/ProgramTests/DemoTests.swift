@@ -48,7 +48,7 @@ import Testing
     #expect(try demo("images", ".").exitCode() == 0)
     let again = try demo("processed_images", ".")
     #expect(again.exitCode() == 1, "\(again.output)")
-    #expect(again.hasEvent("failed", ["error": "InputFolder.Refusal"], naming: "IMAGES_DIR"), "\(again.output)")
+    #expect(again.hasEvent("program_failed", ["error": "InputFolder.Refusal"], naming: "IMAGES_DIR"), "\(again.output)")
     #expect(try folder.files("processed_images") == ["1.jpg"])
   }
 

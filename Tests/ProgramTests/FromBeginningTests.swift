@@ -111,7 +111,8 @@ import Testing
     #expect(eventually { folder.rows.count == rows.count }, "\(other.output)")
     let output = try readAgain(broker, code: 1)
     #expect(
-      output.log.hasEvent("failed", ["error": "ImageStore.OthersAtWork"], naming: "--from-beginning"), "\(output)")
+      output.log.hasEvent("program_failed", ["error": "ImageStore.OthersAtWork"], naming: "--from-beginning"),
+      "\(output)")
     #expect(other.terminate() == 0)
     #expect(folder.rows.count == rows.count)
   }

@@ -140,7 +140,8 @@ import Testing
       #expect(program.exitCode() == 1, "\(variable): \(program.output)")
       let fix = try #require(SystemError("create", "", code: EROFS).cure)
       #expect(
-        program.hasEvent("failed", ["error": "EROFS"], naming: "disk/it", fix), "\(variable): \(program.output)")
+        program.hasEvent("program_failed", ["error": "EROFS"], naming: "disk/it", fix), "\(variable): \(program.output)"
+      )
     }
   }
 }

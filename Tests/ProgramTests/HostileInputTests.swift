@@ -134,7 +134,8 @@ import Testing
     let consumer = try Program(["consumer", "--until-idle", "0.3"], in: folder, environment: broker.environment())
     #expect(consumer.exitCode() == 1, "\(consumer.output)")
     #expect(
-      consumer.hasEvent("failed", ["error": "ENOTDIR"], naming: ".image-pipeline\(name): "), "\(consumer.output)")
+      consumer.hasEvent("program_failed", ["error": "ENOTDIR"], naming: ".image-pipeline\(name): "),
+      "\(consumer.output)")
     #expect(try folder.files("elsewhere") == [])
     #expect(try folder.files(TestFolder.output) == [])
   }

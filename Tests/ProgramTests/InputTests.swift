@@ -205,7 +205,8 @@ import Testing
     for input in ["processed_images", "processed_images/inside"] {
       let producer = try once(["IMAGES_DIR": input])
       #expect(producer.exitCode() == 1, "\(producer.output)")
-      let isRefused = producer.hasEvent("failed", ["error": "InputFolder.Refusal"], naming: "IMAGES_DIR=\(input) ")
+      let isRefused = producer.hasEvent(
+        "program_failed", ["error": "InputFolder.Refusal"], naming: "IMAGES_DIR=\(input) ")
       #expect(isRefused, "\(producer.output)")
     }
     #expect(try topic.names() == ["a.jpg"])
@@ -222,11 +223,11 @@ import Testing
     let unusable = ["error": "InputFolder.Unusable"]
     let producer = try once(["IMAGES_DIR": "nowhere/at all"])
     #expect(producer.exitCode() == 1, "\(producer.output)")
-    #expect(producer.hasEvent("failed", unusable, naming: "nowhere/at all", "IMAGES_DIR"), "\(producer.output)")
+    #expect(producer.hasEvent("program_failed", unusable, naming: "nowhere/at all", "IMAGES_DIR"), "\(producer.output)")
     try folder.write("file", [1])
     let file = try once(["IMAGES_DIR": "file"])
     #expect(file.exitCode() == 1, "\(file.output)")
-    #expect(file.hasEvent("failed", unusable, naming: "IMAGES_DIR"), "\(file.output)")
+    #expect(file.hasEvent("program_failed", unusable, naming: "IMAGES_DIR"), "\(file.output)")
   }
 
   @Test("a folder of thousands of files is sent completely") func thousandsOfFilesAreSent() throws {

@@ -42,7 +42,7 @@ import Testing
       try folder.write("images/new.jpg", [9])
     }
     #expect(producer.exitCode(within: .seconds(30)) == 1, "\(producer.output)")
-    #expect(producer.hasEvent("failed", ["error": "LedgerError.gone"]), "\(producer.output)")
+    #expect(producer.hasEvent("program_failed", ["error": "LedgerError.gone"]), "\(producer.output)")
     images["ready.jpg"] = [1]
     #expect(try Program.sendAll(in: folder, broker).sent == images.count)
     _ = try Program.storeAll(in: folder, broker)
@@ -65,7 +65,7 @@ import Testing
     for _ in 1...2 {
       let refused = try Program.sendAll(in: folder, broker)
       #expect(refused.exitCode() == 1)
-      #expect(refused.hasEvent("failed", ["error": "LedgerError.damaged"], naming: ledger), "\(refused.output)")
+      #expect(refused.hasEvent("program_failed", ["error": "LedgerError.damaged"], naming: ledger), "\(refused.output)")
     }
     for suffix in ["", "-wal", "-shm"] { try folder.remove(ledger + suffix) }
     #expect(try Program.sendAll(in: folder, broker).sent == 10)
@@ -86,6 +86,6 @@ import Testing
     try other.commit()
     try folder.write("images/1.jpg", [1])
     #expect(producer.exitCode() == 1, "\(producer.output)")
-    #expect(producer.hasEvent("failed", ["error": "LedgerError.damaged"], naming: ledger), "\(producer.output)")
+    #expect(producer.hasEvent("program_failed", ["error": "LedgerError.damaged"], naming: ledger), "\(producer.output)")
   }
 }

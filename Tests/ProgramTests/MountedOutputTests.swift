@@ -113,7 +113,7 @@ import Testing
       ]))
     func send(_ number: UInt8) throws { try broker.send([.image("\(number).jpg", [number])]) }
     let page = StatusPage(port: port)
-    func said() -> Int { consumer.events("csv_nameless").count }
+    func said() -> Int { consumer.events("csv_unlinked").count }
     try send(1)
     #expect(eventually { folder.text("host/data.csv").contains("1.jpg") }, "\(consumer.output)")
     #expect(eventually { page.ready?.status == 200 })
@@ -125,7 +125,7 @@ import Testing
     }
     try send(2)
     #expect(eventually { said() == 1 }, "\(consumer.output)")
-    #expect(consumer.hasEvent("csv_nameless", naming: "inside/data.csv"), "\(consumer.output)")
+    #expect(consumer.hasEvent("csv_unlinked", naming: "inside/data.csv"), "\(consumer.output)")
     #expect(
       eventually { page.ready?.status == 503 && page.ready?.body.hasPrefix("csv: ") == true },
       "\(page.ready?.body ?? "")")

@@ -85,7 +85,7 @@ import Testing
     for number in 0..<200 {
       try folder.write("images/\(number).jpg", SeededNumbers.bytes(15_000, seed: UInt64(number)))
     }
-    #expect(eventually { producer.hasEvent("kafka_client", naming: "_ALL_BROKERS_DOWN") }, "\(producer.output)")
+    #expect(eventually { producer.hasEvent("librdkafka_log", naming: "_ALL_BROKERS_DOWN") }, "\(producer.output)")
     let before = try #require(producer.processorTime)
     pause(.seconds(2))  // The span that its CPU time is measured in.
     let used = try #require(producer.processorTime) - before
@@ -112,7 +112,7 @@ import Testing
     #expect(producer.startsWatching(folder, topic), "\(producer.output)")
     broker.setDown(true)
     for number in 0..<20 { try folder.write("images/\(number).jpg", SeededNumbers.bytes(1_000, seed: UInt64(number))) }
-    #expect(eventually { producer.hasEvent("kafka_client", naming: "_ALL_BROKERS_DOWN") }, "\(producer.output)")
+    #expect(eventually { producer.hasEvent("librdkafka_log", naming: "_ALL_BROKERS_DOWN") }, "\(producer.output)")
     let start = ContinuousClock.now
     #expect(producer.terminate() == 0, "\(producer.output)")
     // Docker kills after 10 s.

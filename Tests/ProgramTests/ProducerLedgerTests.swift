@@ -84,7 +84,8 @@ import Testing
     #expect(eventually { first.hasEvent("producer_started", ["after_sent": "keep"]) }, "\(first.output)")
     let second = try Program(["producer"], in: folder, environment: broker.environment())
     #expect(
-      eventually { second.hasEvent("failed", ["error": "ProducerLock.InUse"], naming: "STATE_DIR") }, "\(second.output)"
+      eventually { second.hasEvent("program_failed", ["error": "ProducerLock.InUse"], naming: "STATE_DIR") },
+      "\(second.output)"
     )
     #expect(second.exitCode() == 1, "\(second.output)")
     let other = try Program(
@@ -101,7 +102,7 @@ import Testing
     let producer = try Program(["producer", "--once"], in: folder, environment: broker.environment())
     #expect(producer.exitCode() == 1, "\(producer.output)")
     let error = ["error": "LedgerError.foreignVersion"]
-    #expect(producer.hasEvent("failed", error, naming: "77", "STATE_DIR"), "\(producer.output)")
+    #expect(producer.hasEvent("program_failed", error, naming: "77", "STATE_DIR"), "\(producer.output)")
     #expect(try topic.names().count == 5)
   }
 }

@@ -192,7 +192,7 @@ import Testing
     refuseProducer()
     let producer = try Program(["producer", "--once"], in: folder, environment: broker.environment())
     #expect(producer.exitCode() == 1, "\(producer.output)")
-    #expect(producer.hasEvent("failed", naming: "IdempotentWrite"), "\(producer.output)")
+    #expect(producer.hasEvent("program_failed", naming: "IdempotentWrite"), "\(producer.output)")
     #expect(try topic.names() == [])
   }
 }

@@ -22,7 +22,7 @@ import Testing
     let consumer = try Program(["consumer", "--until-idle", "0.2"], in: folder, environment: broker.environment())
     #expect(consumer.exitCode() == 1, "\(consumer.output)", sourceLocation: sourceLocation)
     #expect(
-      consumer.hasEvent("failed", naming: "image-pipeline repair", Self.catalog), "\(consumer.output)",
+      consumer.hasEvent("program_failed", naming: "image-pipeline repair", Self.catalog), "\(consumer.output)",
       sourceLocation: sourceLocation)
   }
 
@@ -207,7 +207,7 @@ import Testing
     let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
     try broker.send([.image("1.jpg", [1])])
     #expect(eventually { folder.rows.count == 1 }, "\(consumer.output)")
-    #expect(try repair(1).log.hasEvent("failed", ["error": "OutputLock.InUse"]))
+    #expect(try repair(1).log.hasEvent("program_failed", ["error": "OutputLock.InUse"]))
     consumer.signal(SIGKILL)
     #expect(consumer.exitCode() == 128 + SIGKILL)
     #expect(try repair().isOfSoundOutput)
@@ -226,7 +226,7 @@ import Testing
     try other.commit()
     try broker.send([.image("2.jpg", [2])])
     #expect(consumer.exitCode() == 1, "\(consumer.output)")
-    #expect(consumer.hasEvent("failed", ["error": "CatalogError.damaged"], naming: "image-pipeline repair"))
+    #expect(consumer.hasEvent("program_failed", ["error": "CatalogError.damaged"], naming: "image-pipeline repair"))
     other.close()
     _ = try repair()
     _ = try Program.storeAll(in: folder, broker)
@@ -241,7 +241,7 @@ import Testing
     try folder.remove(TestFolder.output + "/.image-pipeline")
     try broker.send([.image("2.jpg", [2])])
     #expect(consumer.exitCode() == 1, "\(consumer.output)")
-    #expect(consumer.hasEvent("failed", ["error": "CatalogError.gone"]), "\(consumer.output)")
+    #expect(consumer.hasEvent("program_failed", ["error": "CatalogError.gone"]), "\(consumer.output)")
     _ = try repair()
     _ = try Program.storeAll(in: folder, broker)
     try expectStored(["1.jpg": [1], "2.jpg": [2]], in: folder)

@@ -80,7 +80,7 @@ import Testing
   ) {
     program.signal(SIGTERM)
     #expect(program.exitCode() == 1, "\(program.output)", sourceLocation: sourceLocation)
-    let failures = program.log.events("failed", ["error": "Interruption"], naming: words)
+    let failures = program.log.events("program_failed", ["error": "Interruption"], naming: words)
     #expect(failures.count == 1, "\(program.output)", sourceLocation: sourceLocation)
   }
 

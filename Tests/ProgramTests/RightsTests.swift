@@ -132,7 +132,7 @@ import Testing
       (.write, .topic(letters)),
     ] { try allow(operation, on: resource) }
     let stored = try run(["consumer", "--until-idle", "0.3"], code: 0)
-    #expect(stored.log.hasEvent("message_dead_lettered", ["dead_letters": letters]), "\(stored)")
+    #expect(stored.log.hasEvent("message_dead_lettered", ["stored_in": letters]), "\(stored)")
     #expect(try secured.broker(.tls, topic: topic).messages(letters).count == 1)
     #expect(try run(["messages"], code: 0).contains("offset=0"))
     expectWord("Read", "--group \(group)-dead-letters", in: try run(["dead-letters"], code: 1))

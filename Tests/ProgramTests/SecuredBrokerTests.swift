@@ -44,7 +44,7 @@ import Testing
     try folder.write("password", Array("wrong".utf8))
     let program = try Program(
       [side], in: folder, environment: broker.environment(["KAFKA_SASL_PASSWORD_FILE": folder.path + "/password"]))
-    #expect(eventually { program.hasEvent("broker_awaited") }, "\(program.output)")
+    #expect(eventually { program.hasEvent("broker_unreachable") }, "\(program.output)")
     try folder.write("password", Array(right.utf8))
     let isIn = eventually(within: .seconds(60)) {
       side == "consumer" ? folder.rows.count == 1 : try TopicContent(open).names() == ["a.jpg"]
@@ -96,7 +96,7 @@ import Testing
     arguments: [SecuredBroker.Way.scram256, .scram512])
   func oldLibraryIsNamed(way: SecuredBroker.Way) throws {
     let producer = try Program(["producer"], in: folder, environment: secured.broker(way).environment())
-    let isSaid = eventually { producer.hasEvent("broker_awaited", naming: "librdkafka 2.6.1") }
+    let isSaid = eventually { producer.hasEvent("broker_unreachable", naming: "librdkafka 2.6.1") }
     #expect(isSaid, "\(producer.output)")
     #expect(producer.terminate() == 0, "\(producer.output)")
   }
@@ -128,6 +128,6 @@ import Testing
     let mistake = try #require(Self.mistakes.last)
     let program = try Program([command], in: folder, environment: try environment(mistake))
     #expect(program.exitCode() == 1, "\(program.output)")
-    #expect(program.hasEvent("failed", ["error": "NoBroker"], naming: mistake.fix), "\(program.output)")
+    #expect(program.hasEvent("program_failed", ["error": "NoBroker"], naming: mistake.fix), "\(program.output)")
   }
 }

@@ -65,7 +65,7 @@ import Testing
     #expect(refused.exitCode() == 1, "\(refused.output)")
     let words = ["TOPIC_REPLICATION_FACTOR=999", "INVALID_REPLICATION_FACTOR"]
     #expect(
-      refused.log.events("failed", ["error": "TopicRefusal"], naming: words).count == 1, "\(refused.output)")
+      refused.log.events("program_failed", ["error": "TopicRefusal"], naming: words).count == 1, "\(refused.output)")
     #expect(try partitions() == nil)
   }
 }

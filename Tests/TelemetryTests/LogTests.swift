@@ -49,6 +49,14 @@ import Testing
     )
   }
 
+  @Test("an absent value has no field", arguments: [LogFormat.text, .json]) func absentValuesHaveNoField(
+    format: LogFormat
+  ) {
+    log(.info, format).info(event: "e", "m", ["a": .unlessZero(0), "b": .unlessZero(2)])
+    let end = format == .text ? "event=e b=2" : #""event":"e","message":"m","b":2}"#
+    #expect(lines.all.map { $0.hasSuffix(end) } == [true], "\(lines.all)")
+  }
+
   @Test("only lines at the level or above are written") func lowerLevelsAreDropped() {
     let log = log(.warning)
     log.trace(event: "a", "1")

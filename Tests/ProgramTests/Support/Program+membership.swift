@@ -13,7 +13,7 @@ extension Program {
 
   /// Whether its client has left the group because nobody polled within `KAFKA_MAX_POLL_INTERVAL_MS`.
   var wasExpelled: Bool {
-    hasEvent("kafka_client", ["facility": "MAXPOLL"]) || hasEvent("kafka_error", ["error": "_MAX_POLL_EXCEEDED"])
+    hasEvent("librdkafka_log", ["facility": "MAXPOLL"]) || hasEvent("kafka_error", ["error": "_MAX_POLL_EXCEEDED"])
   }
 }
 
