@@ -15,10 +15,27 @@ import Testing
     _ broker: Broker, _ arguments: String..., environment: [String: String] = [:],
     sourceLocation: SourceLocation = #_sourceLocation
   ) throws -> [String] {
+    try run(broker, arguments, environment: environment, sourceLocation: sourceLocation)
+  }
+
+  private func run(
+    _ broker: Broker, _ arguments: [String], environment: [String: String], sourceLocation: SourceLocation
+  ) throws -> [String] {
     let environment = broker.environment(["LOG_LEVEL": "error"].merging(environment) { $1 })
     let program = try Program(["dead-letters"] + arguments, in: folder, environment: environment)
     #expect(program.exitCode() == 0, "\(program.output)", sourceLocation: sourceLocation)
     return program.output.split(separator: "\n").map { String($0) }
+  }
+
+  /// The numbers of the summary, by their names in JSON.
+  func counts(
+    _ broker: Broker, _ arguments: String..., sourceLocation: SourceLocation = #_sourceLocation
+  ) throws -> [String: Int] {
+    let lines = try run(
+      broker, arguments, environment: ["LOG_FORMAT": "json"], sourceLocation: sourceLocation)
+    let members = (lines.last ?? "").split { "{,}".contains($0) }.map { $0.split { "\":".contains($0) } }
+    try #require(members.allSatisfy { $0.count == 2 }, "\(lines)", sourceLocation: sourceLocation)
+    return Dictionary(uniqueKeysWithValues: members.map { (String($0[0]), Int($0[1]) ?? -1) })
   }
 
   static func value(_ name: String, _ content: String = "AAAA") -> String {
@@ -60,7 +77,9 @@ import Testing
   }
 
   @Test("a topic without dead letters is reported as such") func emptyListIsReported() throws {
-    #expect(try run(try Broker.preferred()) == ["no dead letters"])
+    let broker = try Broker.preferred()
+    #expect(try run(broker).count == 1)
+    #expect(try counts(broker)["total"] == 0)
     // Listing creates nothing.
     #expect(names(".").filter { !$0.hasPrefix("output-") } == [])
   }
@@ -77,9 +96,9 @@ import Testing
     later.headers.append(MessageHeader(name: "__connect.errors.timestamp", value: Array("1".utf8)))
     other.value = Array("three".utf8)
     try broker.send(copies + copies + [later, other], to: broker.topic + "-dlq")
-    #expect(try run(broker).last == "4 dead letters")
+    #expect(try counts(broker)["total"] == 4)
     // None is replayed twice.
-    #expect(try run(broker, "--replay").last == "sent back: 4 dead letters")
+    #expect(try counts(broker, "--replay")["sent_back"] == 4)
     #expect(try broker.messageCount(broker.topic) == 6)
   }
 
@@ -97,16 +116,17 @@ import Testing
         .text("y", headers: [error("topic", broker.topic), error("partition", "0"), error("offset", "9")]),
       ], to: broker.topic + "-dlq")
     let lines = try run(broker)
-    #expect(lines.last == "1 dead letter; 5 messages that cannot be sent back")
+    let listed = try counts(broker)
+    #expect(listed["total"] == 1 && listed["stay"] == 5, "\(listed)")
     // Four of them name no topic, and one names another.
     let reasons = lines.compactMap { line in line.firstRange(of: " stays=").map { line[$0.upperBound...] } }
     #expect(reasons.count == 5 && reasons.count { $0.contains(broker.topic) } == 1, "\(lines)")
-    #expect(try run(broker, "--replay").last == "sent back: 1 dead letter; 5 messages that cannot be sent back")
+    let replayed = try counts(broker, "--replay")
+    #expect(replayed["sent_back"] == 1 && replayed["stay"] == 5, "\(replayed)")
     #expect(try broker.messages(broker.topic).map(\.value) == [Array("y".utf8)])
     // They are still listed.
-    #expect(
-      try run(broker).last
-        == "no dead letters; 5 messages that cannot be sent back; 1 sent back before (--all lists them)")
+    let left = try counts(broker)
+    #expect(left["total"] == 0 && left["stay"] == 5 && left["sent_back_before"] == 1, "\(left)")
   }
 
   @Test("replayed dead letters are stored once their cause is fixed") func replayedLettersAreStored() throws {
@@ -121,10 +141,10 @@ import Testing
     try broker.send(messages)
     let before = try broker.messages(broker.topic)
     #expect(try Program.storeAll(in: folder, broker).log.summary?.number("dead_letters") == 10)
-    #expect(try run(broker).last == "10 dead letters")
+    #expect(try counts(broker)["total"] == 10)
 
     try folder.remove(TestFolder.output + "/cat")
-    #expect(try run(broker, "--replay").last == "sent back: 10 dead letters")
+    #expect(try counts(broker, "--replay")["sent_back"] == 10)
     let all = try broker.messages(broker.topic)
     let sentBack = all.filter { message in
       !before.contains { $0.partition == message.partition && $0.offset == message.offset }
@@ -142,12 +162,14 @@ import Testing
     try expectStored(images, in: folder)
 
     // Replayed letters are remembered.
-    #expect(try run(broker) == ["no dead letters; 10 sent back before (--all lists them)"])
-    #expect(try run(broker, "--replay").last == "sent back: 0 dead letters")
+    #expect(try run(broker).count == 1)
+    let left = try counts(broker)
+    #expect(left["total"] == 0 && left["sent_back_before"] == 10, "\(left)")
+    #expect(try counts(broker, "--replay")["sent_back"] == 0)
     #expect(try broker.messageCount(broker.topic) == all.count)
     let listed = try run(broker, "--all")
     #expect(listed.count { $0.hasSuffix(" replayed=true") } == 10)
-    #expect(listed.last == "no dead letters; 10 sent back before")
+    #expect(try counts(broker, "--all") == left)
   }
 
   @Test("a replayed dead letter whose cause is not fixed becomes a new dead letter") func unfixedLetterReturns() throws
@@ -157,7 +179,7 @@ import Testing
     for round in 0..<3 {
       _ = try Program.storeAll(in: folder, broker)
       #expect(try run(broker).filter { $0.contains(" offset=\(round) ") }.count == 1)
-      #expect(try run(broker, "--replay").last == "sent back: 1 dead letter")
+      #expect(try counts(broker, "--replay")["sent_back"] == 1)
     }
     let letters = try broker.deadLetters()
     #expect(letters.map { $0.header("__connect.errors.offset") } == ["0", "1", "2"])
@@ -182,9 +204,11 @@ import Testing
     #expect(names(Self.disk).count == 4)
     try folder.write(Self.disk + "/torn.letter", Array("image-pipeline dead".utf8))
     let lines = try run(broker)
-    #expect(lines.last == "4 dead letters, 4 of them on disk; 1 message that cannot be sent back", "\(lines)")
+    let listed = try counts(broker)
+    #expect(listed["total"] == 4 && listed["on_disk"] == 4 && listed["stay"] == 1, "\(listed)")
     #expect(lines.contains { $0.contains("torn.letter stays=\"not a dead letter") }, "\(lines)")
-    #expect(try run(broker, "--replay").last == "sent back: 4 dead letters; 1 message that cannot be sent back")
+    let replayed = try counts(broker, "--replay")
+    #expect(replayed["sent_back"] == 4 && replayed["stay"] == 1, "\(replayed)")
     let sentBack = try broker.messages(broker.topic).dropFirst(4)
     #expect(sentBack.count == 4)
     for message in messages {
@@ -193,7 +217,8 @@ import Testing
     }
     #expect(names(Self.disk) == ["replayed", "torn.letter"])
     #expect(names(Self.disk + "/replayed").count == 4)
-    #expect(try run(broker, "--replay").last == "sent back: 0 dead letters; 1 message that cannot be sent back")
+    let again = try counts(broker, "--replay")
+    #expect(again["sent_back"] == 0 && again["stay"] == 1, "\(again)")
     #expect(try broker.messageCount(broker.topic) == 8)
     #expect(try run(broker, "--all").count { $0.hasSuffix(" replayed=true") } == 4)
   }
