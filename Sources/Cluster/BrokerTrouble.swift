@@ -66,7 +66,7 @@ package struct BrokerTrouble: CustomStringConvertible, Equatable {
     // librdkafka reports an untrusted certificate and a certificate of another host in the same words.
     Entry(signs: ["certificate verify failed", "certificate could not be verified"]) { trouble in
       "the broker's certificate is not trusted: set KAFKA_SSL_CA_LOCATION to the CA that signed it, and check that it has not "
-        + "expired and names the host of the address (\(trouble.host))"
+        + "expired and is valid for host \(trouble.host)"
     },
     Entry(
       signs: [
@@ -75,7 +75,7 @@ package struct BrokerTrouble: CustomStringConvertible, Equatable {
         "client SSL authentication might be required",
       ]
     ) { _ in
-      "the broker wants a certificate that it trusts: set KAFKA_SSL_CERTIFICATE_LOCATION and KAFKA_SSL_KEY_LOCATION"
+      "the broker requires a client certificate that it trusts: set KAFKA_SSL_CERTIFICATE_LOCATION and KAFKA_SSL_KEY_LOCATION"
     },
     Entry(
       signs: [
@@ -86,7 +86,7 @@ package struct BrokerTrouble: CustomStringConvertible, Equatable {
     Entry(signs: ["(_RESOLVE)"]) { "the host's name is unknown here: \($0.addressCure)" },
     Entry(signs: ["Connection refused"]) { "nothing listens there: start the broker, or \($0.addressCure)" },
     Entry(signs: ["in state CONNECT", "No route to host", "Network is unreachable", "Connection timed out"]) {
-      "the network does not lead there: check host, network and firewall, or \($0.addressCure)"
+      "there is no route to the broker: check host, network and firewall, or \($0.addressCure)"
     },
     // Newer versions of librdkafka report nothing else about a peer that closes the connection.
     Entry(signs: ["(_ALL_BROKERS_DOWN)"]) { _ in protocolOrStart },

@@ -65,8 +65,8 @@ package enum KafkaErrorFix {
         + "), or lower KAFKA_BATCH_SIZE and SEGMENT_BYTES"
     },
     "INVALID_TIMESTAMP": {
-      "the clocks of this host, which shows \(WallClock.iso8601(milliseconds: WallClock.milliseconds)), and of the broker differ by more "
-        + "than the topic allows. Correct them (timedatectl, NTP), or raise the limit ("
+      "this host's clock (\(WallClock.iso8601(milliseconds: WallClock.milliseconds))) and the broker's differ by more than the topic "
+        + "allows. Correct them (timedatectl, NTP), or raise the limit ("
         + setting(
           "message.timestamp.after.max.ms=..., before Kafka 3.6 message.timestamp.difference.max.ms=...", on: $0)
         + ")"

@@ -100,7 +100,7 @@ package struct SizeLimits {
     let message = sending.largestMessage
     var findings = [
       Finding.ok(
-        "makes messages of up to \(grouped(message)): \(sending.format == .base64 ? "a third more as Base64, " : "")name and headers"
+        "produces messages of up to \(grouped(message)) (\(sending.format == .base64 ? "Base64 adds a third, " : "")plus name and headers)"
       )
       .of("SEGMENT_BYTES", grouped(sending.segmentBytes))
     ]
@@ -115,11 +115,11 @@ package struct SizeLimits {
         ))
         .of("message.max.bytes of the client", grouped(sending.messageMaximum)))
     findings.append(
-      Finding.ok("small messages travel together, up to so many bytes").of("batch.size", grouped(sending.batchSize)))
+      Finding.ok("maximum size of a batch of small messages").of("batch.size", grouped(sending.batchSize)))
     findings.append(queue(sending, message))
     findings.append(
       Finding.ok(
-        sending.inFlightBytes < message ? "a larger message goes alone" : "wait for the broker at most"
+        sending.inFlightBytes < message ? "a larger message goes alone" : "maximum bytes in flight"
       ).of("IN_FLIGHT_BYTES", grouped(sending.inFlightBytes)))
     return findings
   }
@@ -135,7 +135,7 @@ package struct SizeLimits {
     }
     if sending.queueBytes < sending.inFlightBytes {
       return Finding.note(
-        "less than IN_FLIGHT_BYTES=\(sending.inFlightBytes): this bounds what is on the way",
+        "less than IN_FLIGHT_BYTES=\(sending.inFlightBytes): this limits the bytes in flight",
         "set KAFKA_QUEUE_BUFFERING_MAX_KBYTES=\((sending.inFlightBytes >> 10) + 1_024), or lower IN_FLIGHT_BYTES"
       ).of(name, value)
     }
@@ -227,14 +227,14 @@ package struct SizeLimits {
         ? Finding.problem(
           "the topic may have batches of \(grouped(needed - 512)), which would never arrive",
           cure: "set KAFKA_RECEIVE_MESSAGE_MAX_BYTES=\(needed), or leave it unset")
-        : .ok("accepts what the topic may have")).of("receive.message.max.bytes", grouped(storing.receiveMaximum)))
+        : .ok("accepts the topic's largest batch")).of("receive.message.max.bytes", grouped(storing.receiveMaximum)))
     findings.append(
-      Finding.ok("are made durable together; a larger message goes alone")
+      Finding.ok("are stored in one transaction; a larger message gets its own")
         .of("BATCH_BYTES", grouped(storing.batchBytes)))
     if let topicMaximum, topicMaximum > Self.largeMessage {
       findings.append(
         Finding.note(
-          "messages of that size are held in memory whole, several times",
+          "several whole copies of such a message are in memory",
           "leave room for four of them above the usual 96 MB, or lower the topic's limit: our producer needs 1,000,000"
         ).of("the memory of the consumer", ""))
     }

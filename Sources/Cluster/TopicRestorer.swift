@@ -72,5 +72,5 @@ package struct TopicRestorer {
 package struct ClusterChanged: Error, CustomStringConvertible {
   let before: String
   let now: String
-  package var description: String { "the address leads to the cluster \(now); before, it led to \(before)" }
+  package var description: String { "KAFKA_BOOTSTRAP_SERVERS now leads to cluster \(now) instead of \(before)" }
 }

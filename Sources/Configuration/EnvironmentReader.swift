@@ -199,8 +199,7 @@ package struct EnvironmentReader {
         "SEGMENT_BYTES", String(bytes),
         "with KAFKA_MESSAGE_MAX_BYTES=\(limit) use \(most) or less: "
           + (format == .base64
-            ? "Base64 makes a third more of it, and the name and headers come on top"
-            : "the name and headers come on top"))
+            ? "Base64 adds a third, and name and headers are added" : "name and headers are added"))
     }
   }
 }

@@ -39,8 +39,8 @@ package struct Variable: Sendable {
         ),
         Variable(
           "TOPIC_RETENTION_MS", "",
-          "Retention time in milliseconds used when creating the topic, longer than all consumers may be stopped. -1: forever; "
-            + "empty: the broker's default."),
+          "Retention time in milliseconds used when creating the topic. Choose more than the longest time that all consumers "
+            + "may be down. -1: forever; empty: the broker's default."),
         Variable(
           "TOPIC_RETENTION_BYTES", "",
           "Retention size in bytes per partition used when creating the topic. -1: unlimited; empty: the broker's default."
@@ -50,11 +50,11 @@ package struct Variable: Sendable {
           "Consumer group: the same for all consumers of one output, and another one for each output."),
         Variable(
           "KAFKA_COMPRESSION_TYPE", "snappy",
-          "none, gzip, snappy, lz4 or zstd. zstd wins back the third that Base64 adds, for a few seconds of CPU per GB."
+          "none, gzip, snappy, lz4 or zstd. zstd saves the third that Base64 adds, for a few seconds of CPU per GB."
         ),
         Variable(
           "KAFKA_LINGER_MS", "500",
-          "Maximum time in milliseconds that a batch waits for more messages. If no further file waits, it is sent at once."
+          "Maximum time in milliseconds that a batch waits for more messages. If no more files are queued, it is sent at once."
         ),
         Variable(
           "KAFKA_BATCH_SIZE", "1000000",
@@ -100,8 +100,8 @@ package struct Variable: Sendable {
           "Maximum bytes of an image in one message. A larger image travels as several messages."),
         Variable(
           "WIRE_FORMAT", "base64",
-          "base64: JSON, which any tool can read. binary: the image itself, a quarter fewer bytes; other readers than this "
-            + "consumer have to know it. Both can be mixed in one topic."),
+          "base64: JSON, which any tool can read. binary: the image itself, 25 % smaller; readers other than this "
+            + "consumer must support it. Both can be mixed in one topic."),
         Variable(
           "IN_FLIGHT_BYTES", "8388608",
           "Maximum bytes of messages that wait for the broker. They are in memory."),

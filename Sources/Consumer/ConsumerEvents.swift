@@ -84,7 +84,7 @@ package final class ConsumerEvents: Sendable {
     }
     if strangers.isEmpty {
       if before > 0 {
-        log.info(event: "group_exclusive", "the group has no members of other outputs or clients any more")
+        log.info(event: "group_exclusive", "the group no longer has members of other outputs or clients")
       }
       return
     }
@@ -187,11 +187,13 @@ package final class ConsumerEvents: Sendable {
     case .neverSeen(let count):
       log.info(
         event: "beginning_removed",
-        "the first \(count) messages of a partition are no longer in the topic and cannot be stored",
+        "the topic no longer has the first \(Quantity.count(Int(count), "message")) of a partition, which cannot be stored",
         ["partition": .of(partition), "first_offset": .of(count)])
     case .gap(let offsets):
       log.error(
-        event: "messages_lost", "\(offsets.count) messages were removed from the topic before they were stored",
+        event: "messages_lost",
+        "\(Quantity.count(offsets.count, "message")) \(offsets.count == 1 ? "was" : "were") removed from the topic before being "
+          + "stored",
         [
           "messages": .of(offsets.count), "partition": .of(partition), "from": .of(offsets.lowerBound),
           "to": .of(offsets.upperBound - 1),

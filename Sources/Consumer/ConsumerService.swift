@@ -51,7 +51,8 @@ package final class ConsumerService: Sendable {
       do { return try join(store, isFirst: isFirst, &instance) } catch {
         let isFenced = (error as? KafkaError).map { $0.isFatal && $0.isFenced } ?? false
         switch error {
-        case is ClusterChanged: log.warning(event: "cluster_changed", "\(error); joining the group there")
+        case is ClusterChanged:
+          log.warning(event: "cluster_changed", "\(error); joining the group there", ["error": .name(of: error)])
         case is NoAssignment: log.warning(event: "group_unanswered", "\(error)", ["error": .name(of: error)])
         case _ where isFenced:
           log.warning(

@@ -47,7 +47,7 @@ enum RebuiltCatalog {
     guard first > past.last.offset + 1 else { return }
     connection.log.error(
       event: "messages_maybe_lost",
-      "\(first - past.last.offset - 1) messages may have been removed from the topic before they were stored",
+      "\(Quantity.count(Int(first - past.last.offset - 1), "message")) may have been removed from the topic before being stored",
       [
         "messages": .of(first - past.last.offset - 1), "partition": .of(past.partition),
         "from": .of(past.last.offset + 1), "to": .of(first - 1),

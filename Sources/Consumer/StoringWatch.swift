@@ -27,7 +27,8 @@ struct StoringWatch {
     } else if now - since >= Self.patience {
       health.trouble(
         .storing,
-        "nothing was stored for \((now - since).components.seconds) s, and \(Quantity.count(lag, "message")) wait")
+        "no message was stored for \((now - since).components.seconds) s; \(Quantity.grouped(lag)) \(lag == 1 ? "is" : "are") waiting"
+      )
     }
     if let silence, now - silence.since >= Self.patience {
       health.trouble(

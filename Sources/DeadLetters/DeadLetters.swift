@@ -134,7 +134,7 @@ package final class DeadLetters: DeadLetterSink {
         try make(client, size)
         log.warning(
           event: "dead_letters_expire",
-          "the broker allows no unlimited retention, so dead letters expire as its default says: \(error)",
+          "the broker rejects unlimited retention; dead letters expire after its default retention: \(error)",
           ["topic": .string(topic), "error": .name(of: error)])
       }
     } catch {

@@ -52,7 +52,7 @@ package struct LetterFile {
     guard status.kind == .regular else { throw Malformed(reason: "it is no regular file") }
     let content = Content(status.size)
     guard try file.read(into: content.bytes, at: 0) == content.bytes.count else {
-      throw Malformed(reason: "it was cut while it was read")
+      throw Malformed(reason: "it was truncated while being read")
     }
     return try parse(content)
   }
@@ -73,7 +73,7 @@ package struct LetterFile {
     let bytes = UnsafeRawBufferPointer(content.bytes)
     var place = 0
     guard try line(bytes, &place).elementsEqual(title.utf8) else {
-      throw Malformed(reason: "its first line is another")
+      throw Malformed(reason: "unexpected first line")
     }
     var (written, because, headers) = ("", "", [MessageHeader]())
     var key: [UInt8]?
@@ -106,7 +106,7 @@ package struct LetterFile {
   private static func line(
     _ bytes: UnsafeRawBufferPointer, _ place: inout Int
   ) throws(Malformed) -> Slice<UnsafeRawBufferPointer> {
-    guard let end = bytes[place...].firstIndex(of: 0x0A) else { throw Malformed(reason: "it ends within its head") }
+    guard let end = bytes[place...].firstIndex(of: 0x0A) else { throw Malformed(reason: "truncated header") }
     defer { place = end + 1 }
     return bytes[place..<end]
   }

@@ -57,7 +57,7 @@ enum BrokerReach {
         findings.append(
           .problem(
             "\(address) does not answer at all",
-            cure: "open the way to it (firewall, network of the container), or set KAFKA_BOOTSTRAP_SERVERS")
+            cure: "allow the connection (firewall, container network), or set KAFKA_BOOTSTRAP_SERVERS")
         )
       }
     }

@@ -102,7 +102,7 @@ struct CanaryVerdict {
   }
 
   private var late: String { "only by scans, up to \(Quantity.duration(rescan)) late" }
-  private var advice: String { "RESCAN_MS (now \(rescan.inMilliseconds)) is how late: lower it where that matters" }
+  private var advice: String { "lower RESCAN_MS (now \(rescan.inMilliseconds)) if that delay matters" }
 
   private func own(_ outcome: Canary.Outcome) -> Finding? {
     switch outcome {

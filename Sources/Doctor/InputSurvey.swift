@@ -105,7 +105,7 @@ struct InputSurvey {
     return .ok(
       "\(Quantity.count(images, "image")), \(Quantity.bytes(bytes))\(most), in \(Quantity.count(folders, "folder"))\(cut)"
         + (tally.leftAlone > 0
-          ? "; \(Quantity.count(tally.leftAlone, "hidden, unfinished or system file")) left alone" : "")
+          ? "; \(Quantity.count(tally.leftAlone, "hidden, unfinished or system file")) ignored" : "")
         + (filter.hasPatterns ? "; \(Quantity.grouped(tally.excluded)) excluded by IMAGE_EXCLUDE" : ""))
   }
 

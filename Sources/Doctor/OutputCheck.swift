@@ -84,7 +84,8 @@ struct OutputCheck {
       }
     }
     var findings = [
-      Finding.ok("\(Quantity.count(held, "consumer")) at work on it, as far as can be seen from here")
+      Finding.ok(
+        "\(Quantity.count(held, "consumer")) \(held == 1 ? "is" : "are") using it, as far as this process can see")
     ]
     // A consumer that this process cannot see may be about to rename these files.
     if held == 0, leftovers > 0 {

@@ -25,6 +25,7 @@ enum StateCheck {
       }
       return locks.holder(of: status, anyDevice: anyDevice) == .one
     }
-    report.add(.ok("\(Quantity.count(held, "producer")) at work with it, as far as can be seen from here"))
+    report.add(
+      .ok("\(Quantity.count(held, "producer")) \(held == 1 ? "is" : "are") using it, as far as this process can see"))
   }
 }

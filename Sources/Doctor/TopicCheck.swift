@@ -62,7 +62,7 @@ struct TopicCheck {
       let homes = Set(leaderless.flatMap(\.replicas)).sorted().map { String($0) }.joined(separator: " or ")
       findings.append(
         .problem(
-          "without a leader, so that nobody can write or read them: \(listed(leaderless))",
+          "no leader, so these partitions cannot be written or read: \(listed(leaderless))",
           cure: "start broker \(homes)"))
     }
     return findings
@@ -76,9 +76,9 @@ struct TopicCheck {
       let missing = Set(blocked.flatMap { Set($0.replicas).subtracting($0.inSync) }).sorted().map { String($0) }
       let start = missing.isEmpty ? "" : "start broker \(missing.joined(separator: ", ")), or "
       return .problem(
-        "fewer replicas in sync than min.insync.replicas=\(least), so that nothing is acknowledged: \(listed(blocked))",
+        "fewer replicas in sync than min.insync.replicas=\(least), so nothing is acknowledged: \(listed(blocked))",
         cure: start
-          + "give the topic as many replicas, or: kafka-configs --alter --entity-type topics --entity-name \(name) "
+          + "give the topic that many replicas, or: kafka-configs --alter --entity-type topics --entity-name \(name) "
           + "--add-config min.insync.replicas=\(blocked.map(\.inSync.count).min() ?? 1)")
     }
     let behind = alive.filter { $0.inSync.count < $0.replicas.count }

@@ -156,7 +156,7 @@ final class ClientContext: Sendable {
     if KafkaError.natures[code.rawValue] == .missingTopic { missesTopic.store(true, ordering: .releasing) }
     trouble.withLock { $0 = ClientTrouble(code, reason).following($0) }
     if code == RD_KAFKA_RESP_ERR__AUTHENTICATION, let client, credentials?.renew(client) == true {
-      log(5, "AUTH", "name and password were read again from their files, for the next try")
+      log(5, "AUTH", "re-read user name and password from their files for the next attempt")
     }
     var text = "\(reason) (\(String(cString: rd_kafka_err2name(code))))"
     guard code == RD_KAFKA_RESP_ERR__FATAL, let client else { return log(3, "ERROR", text) }

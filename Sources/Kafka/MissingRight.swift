@@ -46,11 +46,12 @@ package struct MissingRight: Sendable, Equatable, CustomStringConvertible {
     case (RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, .describeBrokerSettings):
       self.init("DescribeConfigs", "the cluster", "--cluster", user)
     case (RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, .create(let topic)):
-      self.init("Create", "the cluster", "--cluster", user, or: "Create on topic \(topic) is enough")
+      self.init("Create", "the cluster", "--cluster", user, or: "Create on topic \(topic) is sufficient")
     case (RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, .write),
       (RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, .producerID):
       self.init(
-        "IdempotentWrite", "the cluster", "--cluster", user, or: "from Kafka 2.8 on Write on the topic is enough")
+        "IdempotentWrite", "the cluster", "--cluster", user,
+        or: "with Kafka 2.8 or newer, Write on the topic is sufficient")
     default: return nil
     }
   }

@@ -44,7 +44,7 @@ final class CSVPlace {
     guard isNameless != wasNameless else { return }
     guard isNameless else {
       health.well(.csv)
-      return log.info(event: "csv_restored", "the CSV file has a name again", ["file": .string(path)])
+      return log.info(event: "csv_restored", "the CSV file exists at its path again", ["file": .string(path)])
     }
     let reason =
       "the CSV file \(path) was deleted or replaced outside of this container, and this consumer still writes to the old one. "

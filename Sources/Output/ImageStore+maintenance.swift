@@ -47,7 +47,8 @@ extension ImageStore {
       else { continue }
       let reason = BadMessage(
         stage: .storing, kind: "SegmentTimeout",
-        description: "\(parts.count) of \(assembly.count) segments of \(assembly.name) came, the last one more than "
+        description:
+          "only \(parts.count) of \(assembly.count) segments of \(assembly.name) arrived; the last one more than "
           + "\(timeout.components.seconds) s ago")
       let sent = try assembler.deliverLetters(of: assembly, reason, topicName)
       FaultPoint.lettersDelivered.reached()

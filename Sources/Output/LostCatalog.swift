@@ -12,7 +12,7 @@ enum LostCatalog {
     if try csv.hasOwnRows { throw CatalogError.lost(path: catalog.path, csv: csv.path) }
     log.warning(
       event: "output_has_unknown_files",
-      "the output has files that this pipeline did not store; a message with the name of one replaces it",
+      "the output has files that this pipeline did not store; an image that arrives with the same name replaces the file",
       ["output": .string(output.path), "for_example": .string(image), "fix": "image-pipeline repair"])
   }
 

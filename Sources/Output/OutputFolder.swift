@@ -116,18 +116,18 @@ package final class OutputFolder {
     if name.leaf == csvLeaf || foldsNames && FoldedNames.mayBeOne(name.leaf, csvLeaf),
       try target.status().isSameFile(as: csvFolder)
     {
-      throw refuse("it is the CSV file's")
+      throw refuse("it is the name of the CSV file")
     }
     guard let there = try target.status(name.leaf) else { return }
-    if there.kind == .folder { throw refuse("a folder stands there") }
+    if there.kind == .folder { throw refuse("a folder with that name exists") }
     if let csv = (try? FileStatus.of(csvPath)) ?? nil, csv.isSameFile(as: there) {
-      throw refuse("it is the CSV file's")
+      throw refuse("it is the name of the CSV file")
     }
     guard foldsNames, try own()?.isStampOf(there) != true,
       case .other(let spelling) = FoldedNames.spelling(of: name.leaf, among: try target.names())
     else { return }
     throw refuse(
-      "\(spelling.map { "\"\($0)\"" } ?? "a file of another name") stands there, and this file system takes both for one"
+      "\(spelling.map { "\"\($0)\"" } ?? "a file with another name") exists, and the file system treats the two names as the same"
     )
   }
 
@@ -138,20 +138,20 @@ package final class OutputFolder {
       // One of the folders may have been removed since it was opened: the next attempt opens them again.
       open = [:]
       switch error.code {
-      case ENOTDIR, EEXIST: throw refuse("a file or a link stands where a folder is needed")
-      case ELOOP: throw refuse("a symbolic link is on its way")
-      case ENAMETOOLONG, EINVAL, EILSEQ: throw refuse("this file system takes no such name")
-      case EISDIR: throw refuse("a folder stands there")
+      case ENOTDIR, EEXIST: throw refuse("a file or link exists where a folder is needed")
+      case ELOOP: throw refuse("its path contains a symbolic link")
+      case ENAMETOOLONG, EINVAL, EILSEQ: throw refuse("the file system does not allow this name")
+      case EISDIR: throw refuse("a folder with that name exists")
       case EXDEV, EROFS: throw refuse(Self.mountPoint)
-      case EBUSY: throw refuse("it is a mount point, or another program holds the file that stands there")
-      case EMLINK: throw refuse("this file system allows no more folders in the one where it belongs")
+      case EBUSY: throw refuse("it is a mount point, or another program uses the existing file")
+      case EMLINK: throw refuse("the file system allows no more folders in its parent folder")
       default: throw error
       }
     }
   }
 
   private static let mountPoint =
-    "a mount point or a subvolume of its own is on its way, into which no file can be renamed"
+    "its path contains a mount point or a separate subvolume, into which no file can be renamed"
 
   /// A read-only disk may become writable again; a read-only mount inside an output stays read-only.
   private func isMounted(_ error: SystemError) -> Bool { error.code == EROFS && !root.isReadOnly }

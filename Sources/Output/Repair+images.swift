@@ -30,7 +30,7 @@ extension Repair {
         // The image was assembled, but that was not committed. Its last message arrives again and finds it.
         result.sound += 1
       } else {
-        remains(text, "it has other bytes than those that were stored")
+        remains(text, "its content differs from what was stored")
       }
     } else {
       remains(text, "it is missing")

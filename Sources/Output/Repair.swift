@@ -166,7 +166,7 @@ package final class Repair {
     if try output.reserved.status("dead-letters") != nil {
       try remove(from: output.reserved.folder("dead-letters", creating: false)) { $0.hasSuffix(".part") }
     }
-    if removed > 0 { repaired("\(removed) temporary files, which nobody needs: removed") }
+    if removed > 0 { repaired("removed \(Quantity.count(removed, "unneeded temporary file"))") }
   }
 
   struct NoOutput: Error, CustomStringConvertible {

@@ -124,12 +124,12 @@ package final class Verifier {
     if stored != digest {
       guard let other = try alternative(to: name, digest) else {
         return stored == nil
-          ? found(.missing, path, "not in the output") : found(.altered, path, "other bytes in the output")
+          ? found(.missing, path, "not in the output") : found(.altered, path, "different content in the output")
       }
       row = try index.visit(other)
     }
     guard let row else { return found(.missing, path, "not in the CSV file") }
-    guard row.isEmpty || row == digest.hex else { return found(.altered, path, "another hash in the CSV file") }
+    guard row.isEmpty || row == digest.hex else { return found(.altered, path, "different hash in the CSV file") }
     result.verified += 1
     result.bytes += try sent.status().size
   }

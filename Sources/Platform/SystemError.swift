@@ -90,7 +90,7 @@ extension SystemError {
     case EMLINK: return "The folder is full: choose another one"
     case ENOTCONN, ECONNABORTED, EHOSTDOWN, EHOSTUNREACH, ETIMEDOUT, EREMOTEIO:
       return "The server of that file system does not answer: mount it again, or choose a local folder"
-    case ESTALE: return "The network file system forgot it: mount it again"
+    case ESTALE: return "The file handle is stale: remount the network file system"
     default: return nil
     }
   }

@@ -28,7 +28,7 @@ struct AcknowledgementWatch {
     } else if now - since >= Self.patience {
       let reason = why().map { ": \($0)" } ?? ""
       health.trouble(
-        .acknowledgements, "none for \((now - since).components.seconds) s, and messages wait for them\(reason)")
+        .acknowledgements, "none for \((now - since).components.seconds) s, with messages outstanding\(reason)")
     }
     return now - since
   }

@@ -50,10 +50,10 @@ package struct FileTally: Sendable, Equatable {
     endings.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.prefix(Self.mostNamed).map { ($0.key, $0.value) }
   }
 
-  /// For example `passed by 16 files (.txt 12, .cr2 3, without extension 1)`; nil if there are none.
+  /// For example `skipped 16 files by extension (.txt 12, .cr2 3, without extension 1)`; nil if there are none.
   package var summary: String? {
     let parts = [
-      passedBy > 0 ? "passed by \(Quantity.count(passedBy, "file")) (\(named))" : nil,
+      passedBy > 0 ? "skipped \(Quantity.count(passedBy, "file")) by extension (\(named))" : nil,
       excluded > 0 ? "\(Quantity.grouped(excluded)) excluded by IMAGE_EXCLUDE" : nil,
     ].compactMap { $0 }
     return parts.isEmpty ? nil : parts.joined(separator: ", ")

@@ -47,7 +47,7 @@ extension ProducerEvents {
     log.warning(
       event: "nothing_matches",
       tally.passedBy > 0
-        ? "no file has an extension of IMAGE_EXTENSIONS; if the others are images: IMAGE_EXTENSIONS="
+        ? "no file has one of the IMAGE_EXTENSIONS; if the other files are images, set IMAGE_EXTENSIONS="
           + "\(tally.extensions(besides: extensions)), or * for every file"
         : "IMAGE_EXCLUDE matches every file, so nothing is sent; correct its patterns",
       [

@@ -208,7 +208,7 @@ package final class ProducerEvents: Sendable {
     guard let unsaid = refusalsOfAll.note(error.name) else { return }
     log.error(
       event: "sending_blocked",
-      "not sent: \(reason); no image is sent until that is changed; the next attempt is within a minute",
+      "sending is blocked: \(reason); no image is sent until this is fixed; retrying within a minute",
       ["image": .string(path), "error": .name(of: error), "suppressed": .unlessZero(unsaid)])
   }
 
@@ -248,7 +248,7 @@ package final class ProducerEvents: Sendable {
     guard let unsaid = failures.note(kind) else { return }
     log.warning(
       event: "image_unacknowledged",
-      "not acknowledged by the broker, sent again: \(KafkaErrorFix.described(error))",
+      "the broker did not acknowledge it; it will be sent again: \(KafkaErrorFix.described(error))",
       ["image": .string(path), "error": .name(of: error), "suppressed": .unlessZero(unsaid)])
   }
 
@@ -266,7 +266,7 @@ package final class ProducerEvents: Sendable {
     guard isFirstMention("after sent \(path): \(error)") else { return }
     counts.withLock { $0.unhandled += 1 }
     log.error(
-      event: "sent_file_not_handled", "sent, but its file stays where it is: \(error)",
+      event: "sent_file_not_handled", "sent, but the file could not be moved or deleted: \(error)",
       ["image": .string(path), "error": .name(of: error)])
   }
 

@@ -44,7 +44,9 @@ package final class ProducerService: Sendable {
           event: "input_moved", "IMAGES_DIR leads to another folder now; continuing with that one",
           ["input": .string(settings.input)])
       } catch let error as ClusterChanged {
-        log.warning(event: "cluster_changed", "\(error); sending it what it has not been sent")
+        log.warning(
+          event: "cluster_changed", "\(error); sending it all images that it has not received yet",
+          ["error": .name(of: error)])
         settings.resend = false
       } catch let error as KafkaError where isSending && !settings.once {
         // After a topic is re-created or a right is withdrawn for a while, librdkafka gives up. A new client does not.

@@ -3,6 +3,7 @@ import Configuration
 import Kafka
 import Platform
 import Synchronization
+import Telemetry
 import Wire
 
 /// Checks whether the topic is still the one that images were sent to. A topic that was deleted and re-created holds
@@ -72,7 +73,7 @@ final class SentTopic: Sendable {
       return before
     }
     if let before, before >= mark.offset {
-      found("partition \(report.partition) went on at \(mark.offset), after \(before) was acknowledged")
+      found("partition \(report.partition) assigned offset \(mark.offset) after offset \(before) had been acknowledged")
     }
   }
 
@@ -85,7 +86,7 @@ final class SentTopic: Sendable {
       $0.first = marks.mapValues(\.offset)
       ($0.isNew, $0.isRecorded) = (isNew, isNew)
     }
-    if isNew { return events.topicIsNew(topic, because: "it was found so before") }
+    if isNew { return events.topicIsNew(topic, because: "found by an earlier run") }
     look(at: marks.keys.sorted(), Deadline(in: timeout))
     record()
   }
@@ -133,12 +134,14 @@ final class SentTopic: Sendable {
   private func look(at partition: Int32, count: Int, _ deadline: Deadline) throws {
     let (mark, newest) = state.withLock { ($0.marks[partition], $0.last[partition]) }
     guard let mark else { return }
-    let acknowledged = "of partition \(partition) the message \(mark.offset) was acknowledged"
-    guard Int(partition) < count else { return found("\(acknowledged), and there are \(count) partitions") }
+    let acknowledged = "message \(mark.offset) of partition \(partition) was acknowledged"
+    guard Int(partition) < count else {
+      return found("\(acknowledged), but the topic now has only \(Quantity.count(count, "partition"))")
+    }
     let ends = try client.watermarks(of: topic, partition: partition, timeout: deadline.remaining)
-    if ends.high <= mark.offset { return found("\(acknowledged), and it ends at \(ends.high)") }
+    if ends.high <= mark.offset { return found("\(acknowledged), but the partition now ends at \(ends.high)") }
     if ends.low <= mark.offset, try !isThere(mark, partition, deadline) {
-      return found("\(acknowledged), and another one stands there")
+      return found("\(acknowledged), but that offset now holds a different message")
     }
     guard let newest, newest != mark else { return }
     try ledger.advance([partition: newest])

@@ -34,7 +34,7 @@ package struct Base64Fault: CustomStringConvertible {
         firstPadding = firstPadding ?? offset
         // Only the last two characters of a group of four may be padding.
         if count % 4 < 2 {
-          return "offset \(offset) holds '=', and padding is at most two characters that complete a four"
+          return "'=' at offset \(offset): padding is at most two characters, at the end"
         }
       } else if let firstPadding {
         return "offset \(firstPadding) holds '=', and more text follows; join the pieces before they are encoded"
@@ -56,7 +56,7 @@ package struct Base64Fault: CustomStringConvertible {
     }
     guard let last = digits.last(where: { $0.element != padding }) else { return nil }
     return
-      "offset \(last.offset) holds '\(Unicode.Scalar(last.element))', whose last bits belong to no byte: its end is damaged"
+      "'\(Unicode.Scalar(last.element))' at offset \(last.offset), with unused bits set: the end is damaged"
   }
 
   private static func isInAlphabet(_ character: UInt8) -> Bool {

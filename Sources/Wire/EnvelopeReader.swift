@@ -60,7 +60,7 @@ public enum EnvelopeReader {
       } while scanner.take(",")
       try scanner.expect("}", orElse: "the JSON object does not end")
     }
-    guard scanner.isAtEnd else { throw EnvelopeError("there is something behind the JSON object") }
+    guard scanner.isAtEnd else { throw EnvelopeError("unexpected data after the JSON object") }
     guard let name else { throw EnvelopeError("the JSON object has no image_name") }
     guard let content else { throw EnvelopeError("the JSON object has no image_content") }
     return try EnvelopeContent(name: try name.string(in: value), text: content, in: value)

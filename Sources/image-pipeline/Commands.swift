@@ -144,14 +144,14 @@ struct Commands {
     let (rate, perSecond) = (Double(stored.bytes) / seconds, Double(stored.images) / seconds)
     var lines = [
       "",
-      "  images     \(Quantity.grouped(stored.images)) carried"
+      "  images     \(Quantity.grouped(stored.images)) transferred"
         + (stored.unchanged > 0 ? ", \(Quantity.grouped(stored.unchanged)) already stored" : "")
         + (result.producer.refused > 0 ? ", \(Quantity.grouped(result.producer.refused)) refused" : ""),
       "  bytes      \(Quantity.bytes(stored.bytes))",
       "  rate       \(Quantity.bytes(Int(rate)))/s, \(Quantity.grouped(Int(perSecond.rounded()))) images/s, "
         + "in \(Quantity.duration(result.duration))",
       "  stored in  \(configuration.consumer.outputPath)",
-      "  logged in  \(configuration.consumer.csvPath)",
+      "  CSV file   \(configuration.consumer.csvPath)",
     ]
     if checked.result.isClean {
       lines.append(
@@ -245,7 +245,7 @@ struct Commands {
       case .done(let text): print(text)
       case .remains(let image, let reason):
         shown += 1
-        if shown <= Self.mostShown { print("remains  \(image): \(reason)") }
+        if shown <= Self.mostShown { print("not repaired  \(image): \(reason)") }
       }
     }
     try repair.run()

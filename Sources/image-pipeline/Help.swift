@@ -31,11 +31,11 @@ enum Help {
         --count N         exit after storing N images
         --until-idle S    exit when nothing has been left to store for S seconds
         --from-beginning  read the whole topic again; images that are already stored do not change
-      demo       runs both in one process, on an embedded broker: needs no Kafka
+      demo       runs producer and consumer in one process with an embedded broker; needs no Kafka
         --input DIR       folder of the images; default: IMAGES_DIR
         --output DIR      folder for processed_images/ and processed_image_data.csv; default: .
       verify     compares images, stored images and CSV file by SHA-256; exits with 1 if an image is missing, altered,
-                 doubled or extra
+                 duplicated or extra
         --input DIR       folder of the images; default: IMAGES_DIR
         --output DIR      folder of the stored images, or the --output of a demo; default: PROCESSED_IMAGES_DIR
         --csv FILE        CSV file; default: CSV_PATH
@@ -58,7 +58,7 @@ enum Help {
         --consumer        check only the consumer's side; default: both
         --outside-canary  wait for a file .image-pipeline-canary-* that is created in IMAGES_DIR outside of the container
 
-      Exit codes: 0 success, 1 something failed or differs, 2 the command line or a variable is wrong.
+      Exit codes: 0 success, 1 something failed or differs, 2 invalid command line or variable.
 
       Everything else is configured with environment variables:
 

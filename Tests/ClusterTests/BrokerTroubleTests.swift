@@ -15,7 +15,7 @@ import Testing
     ("_SSL", untrusted, "set KAFKA_SSL_CA_LOCATION to the CA that signed it"),
     (
       "_TRANSPORT", "error:0A000086:SSL routines::certificate verify failed",
-      "names the host of the address (broker)"
+      "is valid for host broker"
     ),
     (
       "_AUTHENTICATION", "SASL authentication error: Authentication failed: Invalid username or password",
@@ -102,12 +102,12 @@ import Testing
   @Test(
     "the host is named",
     arguments: [
-      ("sasl_ssl://[::1]:9093/bootstrap", "([::1])"), ("ssl://a.example:9093/7", "(a.example)"),
-      ("a:1/bootstrap", "(a)"),
+      ("sasl_ssl://[::1]:9093/bootstrap", "[::1]"), ("ssl://a.example:9093/7", "a.example"),
+      ("a:1/bootstrap", "a"),
     ])
   func hostIsNamed(address: String, host: String) throws {
     let trouble = BrokerTrouble(name: "_SSL", reason: address + ": certificate verify failed")
-    #expect(try #require(trouble.cure).hasSuffix(host))
+    #expect(try #require(trouble.cure).hasSuffix("valid for host \(host)"))
   }
 
   @Test(

@@ -22,7 +22,7 @@ import Testing
     look(after: 29, lag: 7)
     #expect(health.report().isReady)
     look(after: 31, lag: 7)
-    #expect(health.report().reasons == ["storing: nothing was stored for 31 s, and 7 messages wait"])
+    #expect(health.report().reasons == ["storing: no message was stored for 31 s; 7 are waiting"])
     look(after: 32, lag: 6, stored: 1)
     #expect(health.report().isReady)
     look(after: 61, lag: 6, stored: 1)

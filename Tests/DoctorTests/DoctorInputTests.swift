@@ -39,7 +39,7 @@ import Testing
     #expect(survey.largest?.name == "cat/B.PNG")
     #expect(
       survey.findings(["jpg"], afterSent: .keep) == [
-        .ok("2 images, 3.0 MB, the largest 3.0 MB, in 2 folders; 2 hidden, unfinished or system files left alone")
+        .ok("2 images, 3.0 MB, the largest 3.0 MB, in 2 folders; 2 hidden, unfinished or system files ignored")
       ])
     survey.isCut = true
     #expect(survey.findings(["jpg"], afterSent: .keep).first?.text.contains("among the first 5 entries") == true)

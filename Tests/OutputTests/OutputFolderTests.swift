@@ -90,17 +90,17 @@ import Testing
 
   @Test("a file at a folder's name is refused") func fileInsteadOfFolderIsRefused() throws {
     try place("cat", "a file")
-    #expect(try reason("cat/1.jpg") == "a file or a link stands where a folder is needed")
+    #expect(try reason("cat/1.jpg") == "a file or link exists where a folder is needed")
     #expect(try scratch.read("out/cat") == "a file")
   }
 
   @Test("a folder at the image's name is refused") func folderInsteadOfFileIsRefused() throws {
     try place("cat/1.jpg")
-    #expect(try reason("cat") == "a folder stands there")
+    #expect(try reason("cat") == "a folder with that name exists")
   }
 
   @Test("the CSV file's own name is refused") func csvFileNameIsRefused() throws {
-    #expect(try reason("rows.csv") == "it is the CSV file's")
+    #expect(try reason("rows.csv") == "it is the name of the CSV file")
     #expect(try reason("cat/rows.csv") == nil)
     #expect(try reason("rows.csv.jpg") == nil)
   }
@@ -109,7 +109,7 @@ import Testing
   @Test("the CSV file is recognized by another spelling") func csvFileIsKnownBySpelling() throws {
     try scratch.write("out/rows.csv", "rows")
     #expect(link(scratch / "out/rows.csv", scratch / "out/ROWS.csv") == 0)
-    #expect(try reason("ROWS.csv") == "it is the CSV file's")
+    #expect(try reason("ROWS.csv") == "it is the name of the CSV file")
     #expect(try scratch.read("out/ROWS.csv") == "rows")
     #expect(try reason("Rows.csv") == nil)
   }

@@ -26,7 +26,7 @@ import Testing
     look(after: 14)
     #expect(health.report().isReady)
     look(after: 16)
-    #expect(health.report().reasons == ["acknowledgements: none for 16 s, and messages wait for them"])
+    #expect(health.report().reasons == ["acknowledgements: none for 16 s, with messages outstanding"])
     look(after: 17, acknowledged: 1)
     #expect(health.report().isReady)
     // Another message waits from here on.
@@ -40,7 +40,7 @@ import Testing
   mutating func reasonNamesTheTrouble() {
     look(after: 0, isWaiting: false)
     look(after: 16) { BrokerTrouble(name: "_TRANSPORT", reason: "a:1/bootstrap: Connection refused") }
-    #expect(health.report().reasons.first?.contains("wait for them: a:1/bootstrap: Connection refused") == true)
+    #expect(health.report().reasons.first?.contains("messages outstanding: a:1/bootstrap: Connection refused") == true)
   }
 
   @Test("nothing to acknowledge is no trouble, however long") mutating func nothingToAcknowledgeIsNoTrouble() {

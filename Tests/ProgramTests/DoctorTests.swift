@@ -84,8 +84,8 @@ import Testing
       "Versions\n  ok       image-pipeline ", ", librdkafka ", ", SQLite ", ", OpenSSL ", ", libevent ", ", Linux ",
       "\nKafka\n  ok       \(broker.servers) answers; cluster ", "which can be reached from here",
       "\(broker.topic): 2 partitions", "10 images, ", "a file created in it is reported at once (",
-      "the catalog opens: version 2, 10 images", "1 consumer at work on it", "writable, with our header",
-      "the ledger opens: version", ", 10 files", "1 producer at work with it",
+      "the catalog opens: version 2, 10 images", "1 consumer is using it", "writable, with our header",
+      "the ledger opens: version", ", 10 files", "1 producer is using it",
       "\nSize limits\n  ok       SEGMENT_BYTES  ",
       "\nno problem, ",
     ] { #expect(outcome.output.contains(said), "\(said) in \(outcome.output)") }

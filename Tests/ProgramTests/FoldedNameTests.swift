@@ -29,9 +29,9 @@ struct FoldedNameTests {
     try #require(letters.count == 1 + 3 + hostile.count)
     #expect(letters.allSatisfy { $0.header("__connect.errors.exception.class.name") == "NameRefusal" })
     let reasons = letters.map { $0.header("__connect.errors.exception.message") ?? "" }
-    #expect(reasons[0].contains("\"a.jpg\" stands there, and this file system takes both for one"), "\(reasons)")
+    #expect(reasons[0].contains("\"a.jpg\" exists, and the file system treats the two names as the same"), "\(reasons)")
     #expect(reasons.count { $0.contains("belongs to the consumer") } == 3, "\(reasons)")
-    #expect(reasons.count { $0.contains("the CSV file's") } == 2, "\(reasons)")
+    #expect(reasons.count { $0.contains("the name of the CSV file") } == 2, "\(reasons)")
     func bytes(_ name: String) throws -> [UInt8] {
       var bytes = [UInt8](repeating: 0, count: 10)
       let count = try bytes.withUnsafeMutableBytes {

@@ -76,7 +76,7 @@ import Testing
     [
       Mistake(name: "unknown CA", way: .tls, files: ["ssl.ca.location": "another-ca.pem"], fix: trust),
       // Resolves to 127.0.0.1, and the certificate does not name it.
-      Mistake(name: "another host", way: .tls, properties: ["bootstrap.servers": "127.1"], fix: "(127.1)"),
+      Mistake(name: "another host", way: .tls, properties: ["bootstrap.servers": "127.1"], fix: "valid for host 127.1"),
       Mistake(
         name: "no certificate", way: .mutual,
         properties: ["ssl.certificate.location": "", "ssl.key.location": ""], fix: certificate),

@@ -35,9 +35,9 @@ import Testing
     "padding and length are explained",
     arguments: [
       ("QQ==QUJD", "offset 2 holds '=', and more text follows"), ("QUI=\nQUJD", "offset 3 holds '=', and more text"),
-      ("QUJD====", "offset 4 holds '='"), ("Q===", "offset 1 holds '='"), ("=", "offset 0 holds '='"),
+      ("QUJD====", "'=' at offset 4: padding"), ("Q===", "'=' at offset 1: padding"), ("=", "'=' at offset 0: padding"),
       ("QUJDQ", "it has 5 characters"), ("QU\nJ\n", "it has 3 characters"), ("QUJDQU=", "it has 7 characters"),
-      ("AAB=", "offset 2 holds 'B', whose last bits"), ("QUJD\nQR==\n", "offset 6 holds 'R', whose last bits"),
+      ("AAB=", "'B' at offset 2, with unused bits"), ("QUJD\nQR==\n", "'R' at offset 6, with unused bits"),
     ])
   func paddingAndLengthAreExplained(text: String, said: String) {
     #expect(fault(text).hasPrefix(said), "\(fault(text))")
