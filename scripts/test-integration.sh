@@ -71,13 +71,20 @@ trap 'exit 130' INT TERM
 
 # --no-deps: compose would scale the consumers back to one, the number in its files.
 judge() { compose --profile test run --rm --no-deps --no-TTY integration-test "$@"; }
-start() { quietly compose up -d --no-build --wait --wait-timeout 300 --scale "consumer=$consumers" "${services[@]}"; }
+# A side whose broker was away for a while is unhealthy, which ends compose's wait at once.
+start() {
+  local end=$((SECONDS + 300))
+  until compose up -d --no-build --wait --wait-timeout 300 --scale "consumer=$consumers" "${services[@]}" >>"$work/compose.log" 2>&1; do
+    ((SECONDS < end)) || { tail -n 40 "$work/compose.log" >&2; return 1; }
+    sleep 2
+  done
+}
 
 # The partitions of each consumer, from its newest log line about them. Fails if one has none, or two have the same one.
 shares() {
   local number mine all=()
   for ((number = 1; number <= consumers; number++)); do
-    mine=$(compose logs --no-color --index "$number" consumer | sed -n 's/.*partitions assigned  partitions=//p' | tail -n 1)
+    mine=$(compose logs --no-color --index "$number" consumer | sed -n 's/.*event=partitions_assigned partitions=//p' | tail -n 1)
     [[ -n $mine ]] || { say "  consumer $number has no partition"; return 1; }
     printf '%s  ' "$mine"
     mapfile -t -d , -O "${#all[@]}" all < <(printf '%s' "$mine")
