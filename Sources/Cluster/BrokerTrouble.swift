@@ -80,7 +80,7 @@ package struct BrokerTrouble: CustomStringConvertible, Equatable {
     Entry(
       signs: [
         "security.protocol", "requesting ApiVersion", "a PLAINTEXT broker listener", "unexpected eof",
-        "wrong version number", "in state SSL_HANDSHAKE", "in state APIVERSION_QUERY",
+        "wrong version number", "SSL transport error", "in state SSL_HANDSHAKE", "in state APIVERSION_QUERY",
       ]
     ) { _ in protocolOrStart },
     Entry(signs: ["(_RESOLVE)"]) { "the host's name is unknown here: \($0.addressCure)" },

@@ -67,6 +67,8 @@ import Testing
       "_SSL", "SSL handshake failed: Disconnected: connecting to a PLAINTEXT broker listener?",
       "set KAFKA_SECURITY_PROTOCOL"
     ),
+    // A listener that asks for a password may close the connection while the client still sends.
+    ("_SSL", "Send failed: SSL transport error: Broken pipe (in state UP)", "set KAFKA_SECURITY_PROTOCOL"),
     ("_ALL_BROKERS_DOWN", "0/1 brokers are down", "set KAFKA_SECURITY_PROTOCOL"),
     ("_TRANSPORT", "Disconnected (in state SSL_HANDSHAKE)", "set KAFKA_SECURITY_PROTOCOL"),
     (
