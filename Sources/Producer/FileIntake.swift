@@ -43,7 +43,7 @@ final class FileIntake {
   /// Whether no file waits to be finished.
   var isEmpty: Bool { settling.isEmpty }
 
-  /// Whether so many files wait that a scan has to pause.
+  /// Whether the limit of waiting files is reached, so that a scan pauses.
   var isFull: Bool { settling.isFull }
 
   /// When the next file has waited long enough; nil if none waits.

@@ -34,7 +34,7 @@ final class SentTopic: Sendable {
   private let rereader: Mutex<Rereader>
   private let state = Mutex(State())
   /// False if the topic lasts only as long as the run.
-  private let canBeMadeAnew: Bool
+  private let canBeRecreated: Bool
 
   /// The time between two checks. Each check looks at one partition, in turn.
   private static let interval = Duration.seconds(10)
@@ -53,7 +53,7 @@ final class SentTopic: Sendable {
     // The requested message exists, so the broker has nothing to wait for.
     reading.set("fetch.wait.max.ms", "20")
     rereader = Mutex(Rereader(reading))
-    canBeMadeAnew = settings.embeddedCluster == nil
+    canBeRecreated = settings.embeddedCluster == nil
   }
 
   /// The marks to record with the next lines of the ledger.
@@ -62,7 +62,7 @@ final class SentTopic: Sendable {
   /// A message is in the topic. Called on the client's thread. For each partition, the messages of one client arrive in
   /// order.
   func acknowledged(_ report: DeliveryReport, key: String, by way: SendingClients.Way = .main) {
-    guard canBeMadeAnew, report.offset >= 0 else { return }
+    guard canBeRecreated, report.offset >= 0 else { return }
     let digest = Array(key.utf8).withUnsafeBytes { SHA256.hash($0) }
     let mark = MessageMark(offset: report.offset, timestamp: report.timestamp, key: digest)
     let before = state.withLock { state in
@@ -119,7 +119,7 @@ final class SentTopic: Sendable {
   // MARK: Looking
 
   private func look(at partitions: [Int32], _ deadline: Deadline) {
-    guard canBeMadeAnew, !partitions.isEmpty else { return }
+    guard canBeRecreated, !partitions.isEmpty else { return }
     do {
       // A topic that is missing at the moment is not a different topic yet.
       guard let count = try client.partitionCount(of: topic, timeout: deadline.remaining) else { return }

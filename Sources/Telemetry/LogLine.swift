@@ -51,8 +51,8 @@ extension LogLevel {
 }
 
 extension LogValue {
-  /// The value in the text format, quoted unless it is one word. In quotes, a backslash stands before each quote and each
-  /// backslash of the value.
+  /// The value in the text format, quoted unless it is one word. In quotes, quotes and backslashes of the value
+  /// are escaped with a backslash.
   var text: String {
     switch self {
     case .string(let value):

@@ -232,7 +232,7 @@ import Testing
     #expect(!events.health.report().reasons.contains { $0.hasPrefix("catalog: ") })
   }
 
-  /// A large image is read for so long that the group may be arranged anew meanwhile.
+  /// Reading a large image takes long enough for a rebalance.
   @Test("partitions may be revoked during a transaction, which stays whole") func revocationKeepsTransaction() throws {
     try beginBatch()
     #expect(try catalog.database.tryBegin())

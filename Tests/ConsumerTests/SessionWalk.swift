@@ -88,8 +88,8 @@ struct SessionWalk: CustomStringConvertible {
     wait(1_000)
   }
 
-  /// A topic that is re-created in the moment in which the client finds its way around expired offsets, and which has as many
-  /// messages, cannot be told from the one before, nor can one of which no message has been seen.
+  /// Whether a consumer can notice that the topic was re-created. It cannot in two cases: it has not seen a message of the
+  /// old topic yet, or it is looking for the end of expired offsets and the new topic has the same number of messages.
   func isRecognisable(_ partition: PartitionSession, _ log: WorldTopic.Log) -> Bool {
     switch partition.state {
     case .searching: false

@@ -87,7 +87,8 @@ extension StopFlag {
     let queue = BoundedQueue<Int>(capacity: 100)
     for number in 0..<5 { _ = queue.push(number) }
     let start = ContinuousClock.now
-    #expect(queue.popAll(atMost: 3, gathering: .seconds(20)) == [0, 1, 2], "so many need not wait for more")
+    #expect(
+      queue.popAll(atMost: 3, gathering: .seconds(20)) == [0, 1, 2], "three elements are enough, so nothing waits")
     #expect(queue.popAll(atMost: 3, gathering: .milliseconds(30)) == [3, 4])
     let taken = ContinuousClock.now - start
     #expect(taken >= .milliseconds(29) && taken < .seconds(15))

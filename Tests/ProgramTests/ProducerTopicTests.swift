@@ -28,7 +28,7 @@ import Testing
     return producer.output
   }
 
-  private func makeAnew(with messages: Int, partitions: Int32 = 1) throws {
+  private func recreateTopic(with messages: Int, partitions: Int32 = 1) throws {
     #expect(try client.deleteTopic(broker.topic, timeout: .seconds(30)))
     #expect(try client.createTopic(broker.topic, partitions: partitions, timeout: .seconds(30)))
     try broker.send((0..<messages).map { .image("foreign/\($0).jpg", [UInt8($0)]) })
@@ -46,7 +46,7 @@ import Testing
   func recreationIsReportedUntilResent(foreign: Int) throws {
     #expect(try !once().log.hasEvent(Self.event))
     #expect(try !once().log.hasEvent(Self.event), "the topic is as it was")
-    try makeAnew(with: foreign)
+    try recreateTopic(with: foreign)
     let said = try once()
     #expect(said.log.hasEvent(Self.event, naming: "image-pipeline producer --resend"), "\(said)")
     for number in 5..<7 {
@@ -69,7 +69,7 @@ import Testing
     for name in ["4.jpg", "ready.jpg"] {
       #expect(eventually { producer.hasEvent("image_sent", ["image": name]) }, "\(producer.output)")
     }
-    try makeAnew(with: foreign)
+    try recreateTopic(with: foreign)
     if isBusy { try folder.write("images/new.jpg", [1, 2]) }
     #expect(eventually(within: .seconds(60)) { producer.hasEvent(Self.event) }, "\(producer.output)")
     if isBusy {
@@ -85,7 +85,7 @@ import Testing
   @Test("the same names at the same offsets are not the same messages") func sameOffsetsAreNotSameMessages() throws {
     _ = try once()
     let messages = try broker.messages(broker.topic)
-    try makeAnew(with: 0)
+    try recreateTopic(with: 0)
     try broker.send(messages)
     #expect(try broker.messages(broker.topic).map(\.key) == messages.map(\.key))
     #expect(try once().log.hasEvent(Self.event))

@@ -27,7 +27,7 @@ import Testing
 
   private func send(_ images: [(String, [UInt8])]) throws { try broker.send(images.map { .image($0.0, $0.1) }) }
 
-  private func makeAnew(partitions: Int32 = 1) throws {
+  private func recreateTopic(partitions: Int32 = 1) throws {
     #expect(try client.deleteTopic(broker.topic, timeout: .seconds(30)))
     #expect(try client.createTopic(broker.topic, partitions: partitions, timeout: .seconds(30)))
   }
@@ -36,14 +36,14 @@ import Testing
     Dictionary(uniqueKeysWithValues: images.flatMap { $0 })
   }
 
-  // MARK: Made anew
+  // MARK: Re-created topics
 
   @Test("a topic re-created while no consumer runs is read from its beginning", arguments: [3, 5, 9])
   func topicRecreatedWhileIdle(count: Int) throws {
     let (old, new) = (images(1, 5), images(2, count))
     try send(old)
     _ = try Program.storeAll(in: folder, broker)
-    try makeAnew()
+    try recreateTopic()
     try send(new)
     #expect(try Program.storeAll(in: folder, broker).hasEvent("topic_recreated"))
     try expectStored(all(old, new), in: folder)
@@ -55,7 +55,7 @@ import Testing
     let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
     try send(old)
     #expect(eventually { folder.rows.count == 5 }, "\(consumer.output)")
-    try makeAnew()
+    try recreateTopic()
     try send(new)
     #expect(
       eventually(within: .seconds(60)) { folder.rows.count == 5 + count }, "\(folder.rowNames) \(consumer.output)")
@@ -71,10 +71,10 @@ import Testing
   @Test("a topic may be re-created with other partitions while no consumer runs", arguments: changes)
   func partitionsChangedWhileIdle(before: Int32, after: Int32, count: Int) throws {
     let (old, new) = (images(1, 24), images(2, count))
-    try makeAnew(partitions: before)
+    try recreateTopic(partitions: before)
     try send(old)
     _ = try Program.storeAll(in: folder, broker)
-    try makeAnew(partitions: after)
+    try recreateTopic(partitions: after)
     try send(new)
     let said = try Program.storeAll(in: folder, broker).output
     #expect(said.log.events("topic_recreated").count == 1, "\(said)")
@@ -85,13 +85,13 @@ import Testing
   @Test("a topic may be re-created with other partitions under a running consumer", arguments: changes)
   func partitionsChangedAtRunTime(before: Int32, after: Int32, count: Int) throws {
     let (old, new) = (images(1, 24), images(2, count))
-    try makeAnew(partitions: before)
+    try recreateTopic(partitions: before)
     // New partitions are looked for every five minutes; a missing topic is noticed sooner.
     let environment = broker.environment(["KAFKA_TOPIC_METADATA_REFRESH_INTERVAL_MS": "2000"])
     let consumer = try Program(["consumer"], in: folder, environment: environment)
     try send(old)
     #expect(eventually { folder.rows.count == 24 }, "\(consumer.output)")
-    try makeAnew(partitions: after)
+    try recreateTopic(partitions: after)
     try send(new)
     #expect(
       eventually(within: .seconds(60)) { folder.rows.count == 24 + count }, "\(folder.rowNames) \(consumer.output)")

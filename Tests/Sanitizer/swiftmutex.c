@@ -1,7 +1,7 @@
 // Shows ThreadSanitizer the slow paths of Swift's Mutex, to be preloaded.
 //
 // The fast paths are inlined into our code and seen. The slow ones, for a lock that is taken, lie in the standard library,
-// which is not instrumented: without this, whoever had to wait for a lock seems not to hold it.
+// which is not instrumented: without this, a thread that had to wait for a lock seems not to hold it.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdint.h>

@@ -28,7 +28,7 @@ package struct SeededNumbers: RandomNumberGenerator {
 
   package mutating func number(_ range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &self) }
 
-  /// True in so many of a hundred cases.
+  /// True with this probability, in percent.
   package mutating func percent(_ chance: Int) -> Bool { number(0...99) < chance }
 
   /// Bytes that nothing can compress.

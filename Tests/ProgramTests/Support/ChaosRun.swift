@@ -222,7 +222,7 @@ final class ChaosRun {
     }
     faults += victims.compactMap { $0.end() }
     faults += victims.flatMap(\.faults)
-    // The ledger knows all of them, whoever was killed.
+    // The ledger knows all of them, whatever was killed.
     let environment = Self.environment(broker, settings, isReal: embedded == nil)
     let rest = try Program(["producer", "--once"], in: folder, environment: environment)
     if rest.exitCode() != 0 || rest.sent != 0 {

@@ -173,7 +173,7 @@ struct ChaosVerdict {
     try Folder.open(folder.path).names().filter { $0.hasPrefix("output-") }.map { ($0, folder.text($0)) }
   }
 
-  /// The whereabouts of a missing image: still in the topic, or lost by whoever acknowledged it.
+  /// The whereabouts of a missing image: still in the topic, or lost after its acknowledgement.
   func whereabouts(of names: [String]) throws -> [String] {
     let messages = try TopicContent(run.broker).messages()
     return names.map { name in
