@@ -17,17 +17,23 @@ final class DeliveryThread: Sendable {
   }
 
   private let state: Mutex<State>
-  private let onDelivery: Mutex<(@Sendable (DeliveryReport) -> Void)?>
+  /// A closure in a struct. A `Mutex` of a closure would wrap it once more at each access, and each call would need a
+  /// deeper stack than the one before.
+  private struct Handler { let handle: @Sendable (DeliveryReport) -> Void }
+
+  private let handler: Mutex<Handler?>
   private let isFinished = StopFlag()
 
   init(handle: Handle) {
     let queue = Carried(value: rd_kafka_queue_get_main(handle.client)!)
     state = Mutex(State(queue: queue, handle: handle))
-    onDelivery = Mutex(nil)
+    handler = Mutex(nil)
   }
 
   /// Sets what receives the reports. To be called before the first message is sent.
-  func report(to handler: @escaping @Sendable (DeliveryReport) -> Void) { onDelivery.withLock { $0 = handler } }
+  func report(to onDelivery: @escaping @Sendable (DeliveryReport) -> Void) {
+    handler.withLock { $0 = Handler(handle: onDelivery) }
+  }
 
   func start() {
     let thread = BackgroundThread.start("kafka-delivery") { self.run() }
@@ -91,7 +97,7 @@ final class DeliveryThread: Sendable {
   private func finish(_ handle: consuming Handle) {
     handle.context.close()
     // The handler may hold the client.
-    onDelivery.withLock { $0 = nil }
+    handler.withLock { $0 = nil }
     state.withLock { $0.handle = nil }
     _ = consume handle
     isFinished.set()
@@ -101,10 +107,10 @@ final class DeliveryThread: Sendable {
     guard let event = rd_kafka_queue_poll(queue, Int32(clamping: timeout.inMilliseconds)) else { return }
     switch rd_kafka_event_type(event) {
     case RD_KAFKA_EVENT_DR:
-      let handler = onDelivery.withLock { $0 }
+      let handler = handler.withLock { $0 }
       precondition(handler != nil, "a message was sent before anybody could receive its report")
       while let message = rd_kafka_event_message_next(event) {
-        handler?(DeliveryReport(message, of: handle))
+        handler?.handle(DeliveryReport(message, of: handle))
       }
     case RD_KAFKA_EVENT_ERROR:
       let reason = rd_kafka_event_error_string(event).map { String(cString: $0) } ?? ""

@@ -28,6 +28,25 @@ import Testing
     producer.close()
   }
 
+  @Test("the stack under a delivery report does not grow with the number of reports") func reportsShareOneStack() throws {
+    let cluster = try EmbeddedCluster()
+    try cluster.createTopic("images", partitions: 1)
+    let places = Inbox<UInt>()
+    let producer = try KafkaProducer(settings(cluster)) { _ in
+      var local = 0
+      places.put(withUnsafeMutablePointer(to: &local) { UInt(bitPattern: $0) })
+    }
+    // One after another, because reports that arrive together are one event of the library.
+    for number in 1...200 {
+      try producer.sendText("images", 0, "x", token: UInt64(number))
+      #expect(producer.flush(timeout: patience))
+      _ = places.all(atLeast: number)
+    }
+    let all = places.all
+    #expect(all.max()! - all.min()! < 1_000)
+    producer.close()
+  }
+
   @Test("a delivery report may send the next message") func reportMaySend() throws {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
