@@ -28,7 +28,8 @@ import Testing
     producer.close()
   }
 
-  @Test("the stack under a delivery report does not grow with the number of reports") func reportsShareOneStack() throws {
+  @Test("the stack under a delivery report does not grow with the number of reports") func reportsShareOneStack() throws
+  {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)
     let places = Inbox<UInt>()
