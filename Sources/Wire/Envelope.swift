@@ -29,16 +29,10 @@ public struct Envelope: Sendable {
     }
     headers = []
     tail = Array("\"}".utf8)
-    var head = Array("{\"image_name\": \"".utf8)
+    var head = Array("{\"image_name\": ".utf8)
     head.reserveCapacity(head.count + name.utf8.count + 32)
-    for byte in name.utf8 {
-      switch byte {
-      case UInt8(ascii: "\""), UInt8(ascii: "\\"): head += [UInt8(ascii: "\\"), byte]
-      case 0..<0x20: head += Self.escape(byte)
-      default: head.append(byte)
-      }
-    }
-    head += Array("\", \"image_content\": \"".utf8)
+    head.appendJSON(name)
+    head += Array(", \"image_content\": \"".utf8)
     self.head = head
   }
 
@@ -55,9 +49,21 @@ public struct Envelope: Sendable {
     let end = target + head.count + Base64.encode(content, to: target + head.count)
     tail.withUnsafeBytes { end.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
   }
+}
 
-  private static func escape(_ control: UInt8) -> [UInt8] {
-    let digits = Array("0123456789abcdef".utf8)
-    return Array("\\u00".utf8) + [digits[Int(control >> 4)], digits[Int(control & 0xF)]]
+extension [UInt8] {
+  /// Appends a JSON string with its quotes. What JSON requires to be escaped is escaped; a slash is not.
+  mutating func appendJSON(_ text: String) {
+    append(UInt8(ascii: "\""))
+    for byte in text.utf8 {
+      switch byte {
+      case UInt8(ascii: "\""), UInt8(ascii: "\\"): self += [UInt8(ascii: "\\"), byte]
+      case 0..<0x20:
+        let digits = Array("0123456789abcdef".utf8)
+        self += Array("\\u00".utf8) + [digits[Int(byte >> 4)], digits[Int(byte & 0xF)]]
+      default: append(byte)
+      }
+    }
+    append(UInt8(ascii: "\""))
   }
 }

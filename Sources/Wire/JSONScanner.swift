@@ -81,6 +81,38 @@ struct JSONScanner {
     }
   }
 
+  mutating func integer(of key: String) throws(EnvelopeError) -> Int64 {
+    skipSpace()
+    let start = place
+    while place < text.count, text[place] == UInt8(ascii: "-") || (0x30...0x39).contains(text[place]) { place += 1 }
+    guard let number = Int64(String(decoding: text[start..<place], as: UTF8.self)) else {
+      throw EnvelopeError("\(key) is not a whole number (byte \(start))")
+    }
+    return number
+  }
+
+  /// Calls `body` at the value of each of an object's members.
+  mutating func members(
+    _ body: (inout JSONScanner, _ key: String) throws(EnvelopeError) -> Void
+  ) throws(EnvelopeError) {
+    try expect("{", orElse: "an object was expected")
+    if take("}") { return }
+    repeat {
+      let key = try string().string(in: text)
+      try expect(":", orElse: "a key without a value")
+      try body(&self, key)
+    } while take(",")
+    try expect("}", orElse: "an object does not end")
+  }
+
+  /// Calls `body` at each of an array's elements.
+  mutating func elements(_ body: (inout JSONScanner) throws(EnvelopeError) -> Void) throws(EnvelopeError) {
+    try expect("[", orElse: "an array was expected")
+    if take("]") { return }
+    repeat { try body(&self) } while take(",")
+    try expect("]", orElse: "an array does not end")
+  }
+
   mutating func skipValue(depth: Int = 0) throws(EnvelopeError) {
     guard depth < Self.deepest else { throw EnvelopeError("JSON nested more than \(Self.deepest) deep") }
     skipSpace()
