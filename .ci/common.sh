@@ -159,7 +159,7 @@ sanitize() {
     tail -n 60 "$log"
     die "the $1 sanitizer finds something"
   }
-  grep -E '^Building|Test run with' "$log"
+  grep -E '^Building|^Skipped|Test run with' "$log"
   any_tests "$log" "$filter"
 }
 

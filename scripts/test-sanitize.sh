@@ -12,10 +12,16 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# Suites of a single thread: ThreadSanitizer has nothing to find in them. All other suites run, new ones included.
+# Suites of a single thread, without "Tests" at the end: ThreadSanitizer has nothing to find in them. All other suites run, new ones
+# included.
 PURE='Base64|Base64Fault|WallClockParsing|Compressibility|CSVLine|DoctorReport|DoctorSizeLimits|Envelope|EnvelopeFuzz|EnvelopeReader'
 PURE+='|EnvironmentExample|EnvironmentReader|Escape|FileFilter|IdentitySet|ImageHeaders|ImageName|ImageNameAlternatives|ImageProbe'
 PURE+='|KafkaProperties|MetricsText|Nature|PathPattern|Quantity|SHA256|ServerList|SettingText|SizeProblem|SystemError|WireFormat'
+
+# A name that is none would skip nothing, and hide that the suite of that name has gone.
+for name in ${PURE//|/ }; do
+  grep -rqE --include='*.swift' "struct ${name}Tests\\b" Tests || { echo "PURE names a suite that does not exist: ${name}Tests" >&2; exit 1; }
+done
 
 sanitizers=("$@")
 ((${#sanitizers[@]} > 0)) || sanitizers=(thread address)
@@ -44,6 +50,7 @@ for sanitizer in "${sanitizers[@]}"; do
   skip='^ProgramTests\.'
   if [[ $sanitizer == thread ]]; then
     skip+="|\.($PURE)Tests/"
+    if [[ -z ${TESTS:-} ]]; then echo "Skipped: $(wc -w <<<"${PURE//|/ }") suites that use a single thread (PURE in $0)"; fi
     # The toolchain's clang: it knows Swift's calling convention.
     clang=$(dirname "$(readlink -f "$(command -v swift)")")/clang
     preload=$PWD/.build-thread/sanitizer.so
