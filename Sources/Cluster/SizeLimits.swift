@@ -100,6 +100,7 @@ package struct SizeLimits {
     let message = sending.largestMessage
     var findings = [
       Finding.ok(
+        "segment_size",
         "produces messages of up to \(grouped(message)) (\(sending.format == .base64 ? "Base64 adds a third, " : "")plus name and headers)"
       )
       .of("SEGMENT_BYTES", grouped(sending.segmentBytes))
@@ -107,18 +108,21 @@ package struct SizeLimits {
     let fits = sending.messageMaximum >= message
     findings.append(
       (fits
-        ? Finding.ok("accepts \(grouped(message))")
+        ? Finding.ok("client_message_size", "accepts \(grouped(message))")
         : .problem(
+          "client_message_size",
           "the client refuses the largest messages, of \(grouped(message))",
           cure:
             "set KAFKA_MESSAGE_MAX_BYTES=\(message), or SEGMENT_BYTES=\(sending.segmentBytes(fitting: sending.messageMaximum))"
         ))
         .of("message.max.bytes of the client", grouped(sending.messageMaximum)))
     findings.append(
-      Finding.ok("maximum size of a batch of small messages").of("batch.size", grouped(sending.batchSize)))
+      Finding.ok("client_batch_size", "maximum size of a batch of small messages").of(
+        "batch.size", grouped(sending.batchSize)))
     findings.append(queue(sending, message))
     findings.append(
       Finding.ok(
+        "bytes_in_flight",
         sending.inFlightBytes < message ? "a larger message goes alone" : "maximum bytes in flight"
       ).of("IN_FLIGHT_BYTES", grouped(sending.inFlightBytes)))
     return findings
@@ -129,17 +133,19 @@ package struct SizeLimits {
     let value = grouped(sending.queueBytes >> 10)
     if sending.queueBytes < message {
       return Finding.problem(
+        "client_queue",
         "a message of \(grouped(message)) bytes never fits into the client's queue",
         cure: "set KAFKA_QUEUE_BUFFERING_MAX_KBYTES=65536, or leave it unset"
       ).of(name, value)
     }
     if sending.queueBytes < sending.inFlightBytes {
       return Finding.note(
+        "client_queue",
         "less than IN_FLIGHT_BYTES=\(sending.inFlightBytes): this limits the bytes in flight",
         "set KAFKA_QUEUE_BUFFERING_MAX_KBYTES=\((sending.inFlightBytes >> 10) + 1_024), or lower IN_FLIGHT_BYTES"
       ).of(name, value)
     }
-    return Finding.ok("holds IN_FLIGHT_BYTES").of(name, value)
+    return Finding.ok("client_queue", "holds IN_FLIGHT_BYTES").of(name, value)
   }
 
   // MARK: Topic and brokers
@@ -147,11 +153,11 @@ package struct SizeLimits {
   private var topicLimits: [Finding] {
     guard isTopicThere else { return [] }
     guard let topicMaximum else {
-      return [Finding.ok("unknown here").of("max.message.bytes of \(topic)", "?")]
+      return [Finding.ok("topic_message_size", "unknown here").of("max.message.bytes of \(topic)", "?")]
     }
     return [
       passing(
-        topicMaximum,
+        "topic_message_size", topicMaximum,
         or: "kafka-configs --alter --entity-type topics --entity-name \(topic) --add-config max.message.bytes="
       ).of("max.message.bytes of \(topic)", grouped(topicMaximum))
     ]
@@ -159,13 +165,13 @@ package struct SizeLimits {
 
   /// Whether a limit for batches is large enough.
   /// - Parameter command: the fix without its number, which is appended.
-  private func passing(_ limit: Int, or command: String) -> Finding {
-    guard let sending else { return .ok("the largest batch that can arrive") }
+  private func passing(_ check: String, _ limit: Int, or command: String) -> Finding {
+    guard let sending else { return .ok(check, "the largest batch that can arrive") }
     let batch = largestBatch(sending)
-    guard limit < batch else { return .ok("accepts batches of \(grouped(batch))") }
+    guard limit < batch else { return .ok(check, "accepts batches of \(grouped(batch))") }
     let segment = sending.segmentBytes(fitting: limit)
     let smaller = segment < 1_000 ? "" : ", or for the producer: SEGMENT_BYTES=\(segment) KAFKA_BATCH_SIZE=\(limit)"
-    return .problem("batches of up to \(grouped(batch)) are refused", cure: command + String(batch) + smaller)
+    return .problem(check, "batches of up to \(grouped(batch)) are refused", cure: command + String(batch) + smaller)
   }
 
   private func brokerLimits(_ broker: Broker) -> [Finding] {
@@ -175,27 +181,32 @@ package struct SizeLimits {
       let name = "message.max.bytes of broker \(broker.id)"
       findings.append(
         (isTopicThere
-          ? Finding.ok("the topic's own limit counts")
+          ? Finding.ok("broker_message_size", "the topic's own limit counts")
           : passing(
-            limit,
+            "broker_message_size", limit,
             or: "kafka-configs --alter --entity-type brokers --entity-name \(broker.id) --add-config message.max.bytes="
           )).of(name, grouped(limit)))
     }
     let largest = max(topicMaximum ?? 0, sending.map(largestBatch) ?? 0)
     if let limit = broker.number("replica.fetch.max.bytes") {
       findings.append(
-        Finding.ok(limit < largest ? "larger batches are copied one at a time" : "accepts \(grouped(largest))")
-          .of("replica.fetch.max.bytes of broker \(broker.id)", grouped(limit)))
+        Finding.ok(
+          "broker_copy_size",
+          limit < largest ? "larger batches are copied one at a time" : "accepts \(grouped(largest))"
+        )
+        .of("replica.fetch.max.bytes of broker \(broker.id)", grouped(limit)))
     }
     if let limit = broker.number("socket.request.max.bytes") {
       let needed = (sending.map(largestBatch) ?? 0) + Self.besideMessages
       findings.append(
         (limit < needed
           ? Finding.problem(
+            "broker_request_size",
             "requests of up to \(grouped(needed)) bytes end the connection",
             cure:
               "set socket.request.max.bytes=104857600, its default, \(file)SOCKET_REQUEST_MAX_BYTES), and restart it")
-          : .ok("accepts whole requests")).of("socket.request.max.bytes of broker \(broker.id)", grouped(limit)))
+          : .ok("broker_request_size", "accepts whole requests")).of(
+            "socket.request.max.bytes of broker \(broker.id)", grouped(limit)))
     }
     return findings
   }
@@ -206,10 +217,11 @@ package struct SizeLimits {
     let finding =
       lettersMaximum < needed
       ? Finding.note(
+        "dead_letter_size",
         "dead letters of the largest messages go to disk instead",
         "kafka-configs --alter --entity-type topics --entity-name \(lettersTopic) --add-config max.message.bytes=\(needed)"
       )
-      : .ok("accepts the topic's largest message with its reason")
+      : .ok("dead_letter_size", "accepts the topic's largest message with its reason")
     return [finding.of("max.message.bytes of \(lettersTopic)", grouped(lettersMaximum))]
   }
 
@@ -217,23 +229,26 @@ package struct SizeLimits {
 
   private func consumerLimits(_ storing: Storing) -> [Finding] {
     var findings = [
-      Finding.ok("a larger message arrives alone").of(
+      Finding.ok("fetch_message_size", "a larger message arrives alone").of(
         "fetch.message.max.bytes", grouped(storing.fetchMessageMaximum)),
-      Finding.ok("a larger message arrives alone").of("fetch.max.bytes", grouped(storing.fetchMaximum)),
+      Finding.ok("fetch_size", "a larger message arrives alone").of("fetch.max.bytes", grouped(storing.fetchMaximum)),
     ]
     let needed = max(topicMaximum ?? 0, storing.fetchMaximum) + 512
     findings.append(
       (storing.receiveMaximum < needed
         ? Finding.problem(
+          "receive_size",
           "the topic may have batches of \(grouped(needed - 512)), which would never arrive",
           cure: "set KAFKA_RECEIVE_MESSAGE_MAX_BYTES=\(needed), or leave it unset")
-        : .ok("accepts the topic's largest batch")).of("receive.message.max.bytes", grouped(storing.receiveMaximum)))
+        : .ok("receive_size", "accepts the topic's largest batch")).of(
+          "receive.message.max.bytes", grouped(storing.receiveMaximum)))
     findings.append(
-      Finding.ok("are stored in one transaction; a larger message gets its own")
+      Finding.ok("batch_size", "are stored in one transaction; a larger message gets its own")
         .of("BATCH_BYTES", grouped(storing.batchBytes)))
     if let topicMaximum, topicMaximum > Self.largeMessage {
       findings.append(
         Finding.note(
+          "consumer_memory",
           "several whole copies of such a message are in memory",
           "leave room for four of them above the usual 96 MB, or lower the topic's limit: our producer needs 1,000,000"
         ).of("the memory of the consumer", ""))
@@ -251,12 +266,13 @@ package struct SizeLimits {
       if let topicRetention, topicRetention > 0, encoded > topicRetention {
         findings.append(
           Finding.note(
+            "largest_image",
             "\(largest.name) \(way), \(Quantity.bytes(encoded)): more than a partition keeps (retention.bytes="
               + "\(topicRetention)), so a consumer has to read it while it is sent",
             "kafka-configs --alter --entity-type topics --entity-name \(topic) --add-config retention.bytes=\(encoded * 2)"
           ).of(name, grouped(largest.bytes)))
       } else {
-        findings.append(Finding.ok("\(largest.name) \(way)").of(name, grouped(largest.bytes)))
+        findings.append(Finding.ok("largest_image", "\(largest.name) \(way)").of(name, grouped(largest.bytes)))
       }
     }
     if let storing, let free = storing.free {
@@ -265,9 +281,10 @@ package struct SizeLimits {
       findings.append(
         (free < needed
           ? Finding.problem(
+            "output_size",
             "the largest image, of \(grouped(needed)), does not fit",
             cure: "free some space (df -h), or set another PROCESSED_IMAGES_DIR")
-          : .ok(needed == 0 ? "free for images" : "has room for the largest image")).of(
+          : .ok("output_size", needed == 0 ? "free for images" : "has room for the largest image")).of(
             "the disk of the output", grouped(free)))
     }
     return findings

@@ -40,7 +40,7 @@ struct KafkaProperties {
     "enable.auto.offset.store": (["false"], "leave it unset: a position is stored when its images are durable"),
     "auto.offset.reset": (["error"], "leave it unset: positions come from the output's catalog"),
     "enable.partition.eof": (["true"], "leave it unset: it is needed to detect the end of a partition"),
-    "enable.idempotence": (["true"], "leave it unset: without it a retry doubles or reorders messages"),
+    "enable.idempotence": (["true"], "leave it unset: without it a retry duplicates or reorders messages"),
     "acks": (["all", "-1"], "leave it unset: fewer acknowledgements lose images when a broker fails"),
     "request.required.acks": (["all", "-1"], "leave it unset: fewer acknowledgements lose images when a broker fails"),
     "group.id": ([], "set CONSUMER_GROUP instead"),

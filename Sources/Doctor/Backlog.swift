@@ -41,10 +41,10 @@ struct Backlog {
   private var oldest: Int64? { partitions.filter { $0.waiting > 0 }.compactMap(\.oldest).min() }
 
   private var lag: Finding {
-    guard waiting > 0 else { return .ok("all messages are stored") }
+    guard waiting > 0 else { return .ok("everything_stored", "all messages are stored") }
     let bytes = imageBytes.map { ", about \(Quantity.bytes($0)) of images" } ?? ""
     let age = oldest.map { ", the oldest \(Self.age(now - $0)) old" } ?? ""
-    return .ok("not stored yet: \(Quantity.count(waiting, "message"))\(bytes)\(age)")
+    return .ok("backlog", "not stored yet: \(Quantity.count(waiting, "message"))\(bytes)\(age)")
   }
 
   private var lost: Finding? {
@@ -52,6 +52,7 @@ struct Backlog {
     guard !lost.isEmpty else { return nil }
     let places = lost.prefix(5).map { "\($0.number) (offsets \($0.committed!) to \($0.low - 1))" }
     return .problem(
+      "messages_lost",
       "removed from the topic before they were stored: \(Quantity.count(lost.reduce(0) { $0 + $1.lost }, "message")), in "
         + "partition \(places.joined(separator: ", "))\(lost.count > 5 ? ", ..." : "")",
       cure:
@@ -67,8 +68,8 @@ struct Backlog {
       "the oldest message that is not stored is \(Self.age(age)) old, and the topic keeps "
       + "\(Self.age(Int64(retentionMilliseconds))) (retention.ms=\(retentionMilliseconds))"
     let cure = "find out why the consumer falls behind (make logs); meanwhile raise retention.ms of the topic"
-    if age > Int64(retentionMilliseconds) / 10 * 9 { return .problem(text, cure: cure) }
-    return age > Int64(retentionMilliseconds) / 2 ? .note(text, cure) : nil
+    if age > Int64(retentionMilliseconds) / 10 * 9 { return .problem("retention_time", text, cure: cure) }
+    return age > Int64(retentionMilliseconds) / 2 ? .note("retention_time", text, cure) : nil
   }
 
   private var size: Finding? {
@@ -78,6 +79,7 @@ struct Backlog {
     let bytes = fullest.waiting * averageBytes
     guard bytes > retentionBytes / 2 else { return nil }
     return .note(
+      "retention_size",
       "partition \(fullest.number) has about \(Quantity.bytes(bytes)) that are not stored, and the topic keeps "
         + "\(Quantity.bytes(retentionBytes)) of each (retention.bytes)",
       "find out why the consumer falls behind (make logs); meanwhile raise retention.bytes of the topic")

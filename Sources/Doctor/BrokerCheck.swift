@@ -48,17 +48,19 @@ final class BrokerCheck {
         BrokerReach.noAnswer(seconds: Int(Self.patience.components.seconds), Array(zip(addresses, outcomes)), trouble))
       return nil
     }
-    report.add(.ok("\(servers) answers; cluster \(cluster)"))
+    report.add(.ok("broker_reachable", "\(servers) answers; cluster \(cluster)"))
     let brokers: [KafkaBroker]
     do { brokers = try client.brokers(timeout: Self.answer) } catch {
-      report.add(.problem(error, cure: "look at the broker's log"))
+      report.add(.problem("broker_list", error, cure: "look at the broker's log"))
       return nil
     }
     let known = Array(brokers.prefix(Self.mostBrokers))
     let outcomes = TCPProbe.connect(
       to: known.map { TCPProbe.Address(host: $0.host, port: $0.port) }, timeout: .seconds(3))
     report.add(BrokerReach.advertised(known, outcomes))
-    if brokers.count > known.count { report.add(.ok("\(brokers.count - known.count) more brokers, not checked")) }
+    if brokers.count > known.count {
+      report.add(.ok("brokers_unchecked", "\(brokers.count - known.count) more brokers, not checked"))
+    }
     let reachable = zip(known, outcomes).filter { $0.1 == .connected }.map(\.0)
     if let finding = BrokerReach.skipped(known, reachable: reachable) { report.add(finding) }
     return reachable.isEmpty ? nil : reachable
@@ -87,7 +89,7 @@ final class BrokerCheck {
         found.append((broker.id, try client.brokerSettings(broker.id, timeout: Self.answer)))
       } catch {
         tellsSettings = !error.isUnsupported
-        report.add(Self.untold("the limits of broker \(broker.id)", error))
+        report.add(Self.untold("broker_limits", "the limits of broker \(broker.id)", error))
         break
       }
     }
@@ -113,9 +115,9 @@ final class BrokerCheck {
 
   /// The finding for an answer that the broker does not give. That is not a fault of the pipeline, which works without
   /// it.
-  static func untold(_ what: String, _ error: KafkaError) -> Finding {
+  static func untold(_ check: String, _ what: String, _ error: KafkaError) -> Finding {
     let text = "\(what): unknown (\(Finding.summary(error)))"
-    if let right = error.missingRight { return .note(text, "to have it checked: \(right)") }
-    return error.isUnsupported ? .ok(text) : .note(text, "look at the broker's log, and try again")
+    if let right = error.missingRight { return .note(check, text, "to have it checked: \(right)") }
+    return error.isUnsupported ? .ok(check, text) : .note(check, text, "look at the broker's log, and try again")
   }
 }

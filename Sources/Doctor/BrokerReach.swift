@@ -39,11 +39,13 @@ enum BrokerReach {
       case .connected:
         findings.append(
           .problem(
+            "broker_protocol",
             "\(address) accepts connections, but does not speak Kafka with this client\(said)",
             cure: trouble?.cure ?? BrokerTrouble.protocolOrStart))
       case .unresolved(let reason):
         findings.append(
           .problem(
+            "broker_name",
             "the host name \(address.host) is unknown here: \(reason)",
             cure:
               "start the broker if it is compose's (make up), or set KAFKA_BOOTSTRAP_SERVERS to its name "
@@ -51,11 +53,13 @@ enum BrokerReach {
       case .failed(let reason):
         findings.append(
           .problem(
+            "broker_reachable",
             "\(address) cannot be reached: \(reason)",
             cure: "start the broker (make up; make ps shows its state), or set KAFKA_BOOTSTRAP_SERVERS"))
       case .silent:
         findings.append(
           .problem(
+            "broker_reachable",
             "\(address) does not answer at all",
             cure: "allow the connection (firewall, container network), or set KAFKA_BOOTSTRAP_SERVERS")
         )
@@ -64,6 +68,7 @@ enum BrokerReach {
     if findings.isEmpty {
       findings = [
         .problem(
+          "broker_reachable",
           "no broker answered within \(seconds) s\(servers.isEmpty ? "" : " at \(servers)")\(said)",
           cure: "set KAFKA_BOOTSTRAP_SERVERS to host:port,host:port")
       ]
@@ -79,12 +84,14 @@ enum BrokerReach {
       // The other brokers may not know yet of a broker that has just gone.
       var start = "start it if it is down; otherwise "
       switch outcome {
-      case .connected: return .ok("broker \(broker.id) announces \(address), which can be reached from here")
+      case .connected:
+        return .ok("broker_advertised", "broker \(broker.id) announces \(address), which can be reached from here")
       case .unresolved: (reason, start) = ("no such name is known here", "")
       case .failed(let words): reason = words
       case .silent: reason = "no answer"
       }
       return .problem(
+        "broker_advertised",
         "broker \(broker.id) announces \(address), which cannot be reached from here: \(reason)",
         cure: start
           + "set advertised.listeners of that broker (KAFKA_ADVERTISED_LISTENERS) to a name and port that clients here reach, "
@@ -97,6 +104,7 @@ enum BrokerReach {
     let others = brokers.filter { !reachable.contains($0) }.map { String($0.id) }
     guard !others.isEmpty, !reachable.isEmpty else { return nil }
     return .note(
+      "brokers_skipped",
       "skipped: the limits of broker \(others.joined(separator: ", ")); its partitions may be missing below",
       "run doctor again when it is reachable")
   }

@@ -53,35 +53,41 @@ struct CSVCheck {
   func finding(isOrphan: Bool) -> Finding {
     let place = "CSV_PATH=\(path)"
     switch state {
-    case .missing(nil): return .ok("\(place) does not exist: it will be created")
+    case .missing(nil): return .ok("csv_file", "\(place) does not exist: it will be created")
     case .missing(let failure?):
       return .problem(
+        "csv_file",
         failure, before: "\(place) does not exist and cannot be created",
         cure: "make its folder writable, or set CSV_PATH")
     case .notAFile(isFolder: true):
       return .problem(
+        "csv_file",
         "\(place) is a folder: Docker creates one if the file to mount is missing",
         cure: "docker compose down; rmdir the folder on the host; make up (which creates the file), or set CSV_PATH")
-    case .notAFile: return .problem("\(place) is no regular file", cure: "move it away, or set CSV_PATH")
+    case .notAFile: return .problem("csv_file", "\(place) is no regular file", cure: "move it away, or set CSV_PATH")
     case .unusable(let error):
       let (uid, gid) = HostIdentity.userAndGroup
       return .problem(
+        "csv_file",
         "\(place): \(error.summary)",
         cure: [EACCES, EPERM].contains(error.code)
           ? "sudo chown \(uid):\(gid) \(path), on the host if this is a container; or set CSV_PATH"
           : error.cure ?? "set CSV_PATH to another file")
     case .deleted:
       return .problem(
+        "csv_mount",
         "\(place) was deleted outside while it is mounted here: nobody can read the rows that are written",
         cure: "touch it on the host, then: docker compose up -d --force-recreate consumer")
-    case .empty: return .ok("\(place): writable, empty")
+    case .empty: return .ok("csv_file", "\(place): writable, empty")
     case .own(hasRows: true) where isOrphan:
       return .problem(
+        "csv_catalog",
         "\(place) has rows of an output whose catalog is missing: the consumer will refuse to start a new one",
         cure: "image-pipeline repair, with the consumers stopped")
-    case .own: return .ok("\(place): writable, with our header")
+    case .own: return .ok("csv_file", "\(place): writable, with our header")
     case .foreign:
       return .note(
+        "csv_origin",
         "\(place) was not written by this pipeline",
         "nothing is lost: the consumer moves it aside (.aside-...) and starts a "
           + "new one; or set CSV_PATH")

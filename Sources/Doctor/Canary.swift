@@ -108,31 +108,37 @@ struct CanaryVerdict {
     switch outcome {
     case .told(let time):
       return .ok(
+        "file_events",
         "a file created in it is reported at once (\(time.inMilliseconds) ms)\(kind.isShared ? ", by this host" : "")")
-    case .silent, .absent: return .note("a file created in it was not reported: images are found \(late)", advice)
+    case .silent, .absent:
+      return .note("file_events", "a file created in it was not reported: images are found \(late)", advice)
     case .failed(let error):
-      return .note("no events: \(error.summary): images are found \(late)", error.cure ?? advice)
+      return .note("file_events", "no events: \(error.summary): images are found \(late)", error.cure ?? advice)
     }
   }
 
   private func foreign(_ outcome: Canary.Outcome) -> Finding {
     switch outcome {
-    case .told: return .ok("a file created outside is reported here")
-    case .silent: return .note("files created outside are not reported here: images are found \(late)", advice)
+    case .told: return .ok("file_events_outside", "a file created outside is reported here")
+    case .silent:
+      return .note(
+        "file_events_outside", "files created outside are not reported here: images are found \(late)", advice)
     case .absent:
       return .note(
+        "file_events_outside",
         "no file \(Canary.prefix)* that was created outside was found here",
         "create one while this runs (scripts/doctor.sh does); if one was created, another folder is mounted here: see "
           + "IMAGES_DIR in .env, and docker compose up -d again")
     case .failed(let error):
-      return .note("no events: \(error.summary): images are found \(late)", error.cure ?? advice)
+      return .note("file_events_outside", "no events: \(error.summary): images are found \(late)", error.cure ?? advice)
     }
   }
 
   /// The finding if nothing could be tried.
   private var expected: Finding {
     kind.isShared
-      ? .note("\(kind.name) reports no files that another host creates: images are found \(late)", advice)
-      : .ok("\(kind.name) usually reports files at once; not tried: the folder is not writable here")
+      ? .note(
+        "file_events", "\(kind.name) reports no files that another host creates: images are found \(late)", advice)
+      : .ok("file_events", "\(kind.name) usually reports files at once; not tried: the folder is not writable here")
   }
 }

@@ -22,15 +22,21 @@ struct ClockCheck {
     guard Self.plausible.contains(now) else {
       return [
         .problem(
+          "clock_plausible",
           "this machine's clock shows \(time)",
           cure: "set it (timedatectl set-ntp true): certificates, retention and the settling of files depend on it")
       ]
     }
     guard isSynchronised == false else {
-      return [.ok(time + (isSynchronised == nil ? "; whether it is synchronised is unknown here" : ", synchronised"))]
+      return [
+        .ok(
+          "clock_synchronised",
+          time + (isSynchronised == nil ? "; whether it is synchronised is unknown here" : ", synchronised"))
+      ]
     }
     return [
       .note(
+        "clock_synchronised",
         "\(time), and nothing synchronises it",
         "timedatectl set-ntp true, on the host: sent_time and stored_time, and the "
           + "topic's retention, use the clocks of producer, broker and consumer")
@@ -45,6 +51,7 @@ struct ClockCheck {
     guard let clock else {
       return [
         .ok(
+          "broker_clock",
           "the broker's clock is not compared: Kafka reports it only on a PLAINTEXT listener (KRaft, 3.3 and newer, Describe on "
             + "the cluster)")
       ]
@@ -59,13 +66,17 @@ struct ClockCheck {
     if let limit = limit(settings, isAhead: difference > 0), surely > limit.milliseconds {
       return [
         .problem(
+          "message_clock_limit",
           "\(text), and the topic's \(limit.name)=\(limit.milliseconds) refuses messages that are sent from here",
           cure: cure)
       ]
     }
-    if surely > 60_000 { return [.problem(text, cure: cure)] }
-    if surely > 2_000 { return [.note(text, cure)] }
-    return [.ok("this machine's clock and the broker's agree within \(abs(difference) + clock.uncertainty) ms")]
+    if surely > 60_000 { return [.problem("broker_clock", text, cure: cure)] }
+    if surely > 2_000 { return [.note("broker_clock", text, cure)] }
+    return [
+      .ok(
+        "broker_clock", "this machine's clock and the broker's agree within \(abs(difference) + clock.uncertainty) ms")
+    ]
   }
 
   /// How far a message's time may be from the broker's. Kafka 3.6 and newer have one limit for each direction, older
@@ -93,7 +104,7 @@ struct ClockCheck {
       "a message is dated \(Quantity.duration(.milliseconds(newest - now))) later than this machine's clock shows: \(source) "
       + "is ahead, or this one is behind"
     let cure = "synchronise all clocks with NTP (timedatectl set-ntp true)"
-    return [newest - now > 60_000 ? .problem(text, cure: cure) : .note(text, cure)]
+    return [newest - now > 60_000 ? .problem("message_clock", text, cure: cure) : .note("message_clock", text, cure)]
   }
 
   /// Reports a file system whose clock differs from this machine's: the server of a network file system has its own
@@ -107,6 +118,7 @@ struct ClockCheck {
     let seconds = abs(difference) / 1_000
     return [
       .note(
+        "file_system_clock",
         "the clock of the file system of \(path) is \(seconds) s \(difference > 0 ? "ahead of" : "behind") this machine's",
         "synchronise both with NTP: a file's time decides whether it is finished")
     ]

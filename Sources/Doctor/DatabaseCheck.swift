@@ -48,28 +48,33 @@ struct DatabaseCheck {
   /// The finding for the database, which may not exist yet.
   func finding() -> Finding {
     do {
-      guard try FileStatus.of(path) != nil else { return .ok("there is no \(kind) yet: it will be created") }
+      guard try FileStatus.of(path) != nil else {
+        return .ok("database", "there is no \(kind) yet: it will be created")
+      }
       if let missing = AccessRights.missing([.read, .write], on: path) { throw missing }
       let database = try Database(reading: path)
       defer { database.close() }
       let found = try database.userVersion()
       guard found <= version else {
         return .problem(
+          "database_version",
           "the \(kind) \(path) has version \(found), and this program supports \(version)",
           cure: "use the program that wrote it, or set \(variable) to another folder")
       }
       // Version 0: the first transaction is still in the log next to the file.
-      guard found > 0 else { return .ok("the \(kind) has just been created") }
+      guard found > 0 else { return .ok("database", "the \(kind) has just been created") }
       let sql = "SELECT count(*) FROM (SELECT 1 FROM \(table) LIMIT \(Self.most))"
       let count = try database.prepare(sql).first { Int($0.integer(0)) } ?? 0
       return .ok(
+        "database",
         "the \(kind) opens: version \(found), \(Quantity.count(count, noun))\(count == Self.most ? " at least" : "")")
     } catch let error as SQLiteError where error.isBusy {
-      return .ok("the \(kind) is locked by a process that uses it alone, as on a network file system")
+      return .ok("database", "the \(kind) is locked by a process that uses it alone, as on a network file system")
     } catch let error as SQLiteError where error.isCorrupt {
-      return .problem("the \(kind) \(path) is damaged: \(error.message)", cure: cureOfDamage)
+      return .problem("database_damaged", "the \(kind) \(path) is damaged: \(error.message)", cure: cureOfDamage)
     } catch {
-      return .problem(error, before: "the \(kind)", cure: "give this user access to it, to its -wal and to its -shm")
+      return .problem(
+        "database", error, before: "the \(kind)", cure: "give this user access to it, to its -wal and to its -shm")
     }
   }
 }

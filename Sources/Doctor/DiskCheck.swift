@@ -25,19 +25,22 @@ struct DiskCheck {
     let free = "\(place): \(Quantity.bytes(space.free)) free"
     var findings: [Finding] = []
     if space.free < least {
-      findings.append(.problem(free, cure: cure))
+      findings.append(.problem("disk_space", free, cure: cure))
     } else if space.free < bytesToCome + least {
       findings.append(
-        .problem("\(free), and about \(Quantity.bytes(bytesToCome)) of images are waiting in the topic", cure: cure))
+        .problem(
+          "disk_space", "\(free), and about \(Quantity.bytes(bytesToCome)) of images are waiting in the topic",
+          cure: cure))
     } else if space.free < Self.low || space.free / max(1, space.size / 100) < Self.lowHundredths {
-      findings.append(.note("\(free) of \(Quantity.bytes(space.size))", cure))
+      findings.append(.note("disk_space", "\(free) of \(Quantity.bytes(space.size))", cure))
     } else {
-      findings.append(.ok(free))
+      findings.append(.ok("disk_space", free))
     }
     if let files = space.freeFiles, files < filesToCome + Self.lowFiles {
       let text = "\(place): room for \(Quantity.count(files, "more file")) (inodes)"
       let cure = "remove files there (df -i), or choose another file system"
-      findings.append(files < max(100, filesToCome) ? .problem(text, cure: cure) : .note(text, cure))
+      findings.append(
+        files < max(100, filesToCome) ? .problem("disk_files", text, cure: cure) : .note("disk_files", text, cure))
     }
     return findings
   }

@@ -32,7 +32,7 @@ package struct Doctor {
     report.add(VersionCheck().findings())
     report.add(
       configuration.warnings.map {
-        .note($0, "image-pipeline --help lists the variables; librdkafka's are in its manual")
+        .note("setting_questionable", $0, "image-pipeline --help lists the variables; librdkafka's are in its manual")
       })
     report.begin(.clock)
     report.add(ClockCheck.here().findings())
@@ -79,6 +79,7 @@ package struct Doctor {
     } catch {
       report.add(
         .problem(
+          "client_settings",
           error, before: "the client refuses its settings",
           cure: "change the KAFKA_ variables that it names, or leave "
             + "them unset"))
@@ -91,7 +92,9 @@ package struct Doctor {
     guard let brokers = check.look(report) else {
       if !stop.isSet {
         report.add(
-          .note("skipped: topic, backlog, limits of topic and brokers", "run doctor again when a broker is reachable")
+          .note(
+            "checks_skipped", "skipped: topic, backlog, limits of topic and brokers",
+            "run doctor again when a broker is reachable")
         )
       }
       return (nothing, [])

@@ -52,7 +52,8 @@ package final class DoctorReport {
 
   private func json(_ finding: Finding) -> String {
     var fields: [(String, LogValue)] = [
-      ("area", .string(area?.rawValue ?? "")), ("finding", .string(finding.level.rawValue)),
+      ("area", .string(area?.rawValue ?? "")), ("check", .string(finding.check)),
+      ("finding", .string(finding.level.rawValue)),
     ]
     if let subject = finding.subject { fields += [("name", .string(subject.name)), ("value", .string(subject.value))] }
     fields.append(("text", .string(finding.text)))

@@ -79,9 +79,12 @@ struct FolderTrial {
   func findings(_ path: String, _ variable: String, keeps: String) -> [Finding] {
     let place = "\(variable)=\(path)"
     guard let fileSystem else {
-      guard let failure else { return [.ok("\(place) does not exist: it will be created in \(there)")] }
+      guard let failure else {
+        return [.ok("folder_writable", "\(place) does not exist: it will be created in \(there)")]
+      }
       return [
         .problem(
+          "folder_writable",
           failure, before: "\(place) does not exist and cannot be created",
           cure: "mkdir -p \(path), and give it to uid \(HostIdentity.userAndGroup.0); or set \(variable)")
       ]
@@ -92,23 +95,28 @@ struct FolderTrial {
       return [
         isOfRights
           ? .problem(
+            "folder_writable",
             "\(place): \(failure.summary)",
             cure:
               "sudo chown -R \(uid):\(gid) \(path), on the host if this is a container (PIPELINE_UID and PIPELINE_GID "
               + "in .env set its user); or set \(variable)")
-          : .problem(failure, before: place, cure: "set \(variable) to another folder")
+          : .problem("folder_writable", failure, before: place, cure: "set \(variable) to another folder")
       ]
     }
-    var findings: [Finding] = [.ok("\(place): written, synced, renamed and removed a file; \(fileSystem.name)")]
+    var findings: [Finding] = [
+      .ok("folder_writable", "\(place): written, synced, renamed and removed a file; \(fileSystem.name)")
+    ]
     switch fileSystem {
     case .overlay:
       findings.append(
         .note(
+          "folder_lasting",
           "\(place) is in a container's own layer: \(keeps) are lost with the container",
           "mount a folder of the host or a volume there"))
     case .tmpfs:
       findings.append(
-        .note("\(place) is in memory: \(keeps) are lost at the next start", "set \(variable) to a disk"))
+        .note(
+          "folder_lasting", "\(place) is in memory: \(keeps) are lost at the next start", "set \(variable) to a disk"))
     default: break
     }
     if let clockDifference { findings += ClockCheck.fileSystem(path, difference: clockDifference) }

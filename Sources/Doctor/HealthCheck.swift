@@ -4,7 +4,7 @@ import Telemetry
 enum HealthCheck {
   static func look(_ settings: HTTPSettings?, _ report: DoctorReport) {
     guard let port = settings?.port else {
-      return report.add(.ok("HTTP_PORT is not set: health is not checked"))
+      return report.add(.ok("ready", "HTTP_PORT is not set: health is not checked"))
     }
     let answer = HTTPProbe.get(port: port, path: "/readyz", seconds: 5)
     report.add(finding(port: port, status: answer?.status, body: answer?.body ?? ""))
@@ -13,12 +13,14 @@ enum HealthCheck {
   static func finding(port: Int, status: Int?, body: String) -> Finding {
     let said = body.split(separator: "\n").joined(separator: "; ")
     switch status {
-    case nil: return .ok("no answer at port \(port): neither side runs here")
-    case 200: return .ok("/readyz at port \(port): \(said)")
+    case nil: return .ok("ready", "no answer at port \(port): neither side runs here")
+    case 200: return .ok("ready", "/readyz at port \(port): \(said)")
     case 503:
-      return .problem("/readyz at port \(port): \(said)", cure: "see the findings above, and its log (make logs)")
+      return .problem(
+        "ready", "/readyz at port \(port): \(said)", cure: "see the findings above, and its log (make logs)")
     default:
       return .note(
+        "ready",
         "port \(port) answers /readyz with \(status!)", "another program may be there: set HTTP_PORT to a free port")
     }
   }

@@ -30,26 +30,28 @@ struct InputCheck {
       let cure = "mkdir -p \(settings.input), or set IMAGES_DIR to the folder with the images"
       report.add(
         error.reason.code == ENOENT
-          ? .problem("\(place): \(error.reason.summary)", cure: cure)
-          : .problem(error.reason, before: place, cure: cure))
+          ? .problem("input_folder", "\(place): \(error.reason.summary)", cure: cure)
+          : .problem("input_folder", error.reason, before: place, cure: cure))
       return nil
     } catch let error as InputFolder.Refusal {
       report.add(
         .problem(
+          "input_is_output",
           "\(place) is in \(error.output), which a consumer stores into",
           cure: "set IMAGES_DIR or PROCESSED_IMAGES_DIR to another folder: stored images would be sent again"))
       return nil
     } catch {
-      report.add(.problem(error, before: place, cure: "give this user access to it"))
+      report.add(.problem("input_folder", error, before: place, cure: "give this user access to it"))
       return nil
     }
     if let missing = AccessRights.missing([.read, .enter], on: path) {
-      report.add(.problem(missing, before: place, cure: "chmod a+rX it"))
+      report.add(.problem("input_folder", missing, before: place, cure: "chmod a+rX it"))
       return nil
     }
     let refusal = AccessRights.missing([.write], on: path)
     report.add(
       .ok(
+        "input_folder",
         "\(place): \(kind.name), \(refusal == nil ? "writable" : refusal?.code == EROFS ? "read-only" : "not writable")"
       ))
     if refusal != nil, settings.afterSent != .keep { report.add(afterSent(refusal!)) }
@@ -70,6 +72,7 @@ struct InputCheck {
 
   private func afterSent(_ error: SystemError) -> Finding {
     .problem(
+      "after_sent",
       "AFTER_SENT=\(settings.afterSent.rawValue), and the folder cannot be written: \(error.summary)",
       cure:
         "AFTER_SENT=keep, or let uid \(HostIdentity.userAndGroup.0) write there (in compose: IMAGES_READ_ONLY=false)")
@@ -133,6 +136,7 @@ struct InputCheck {
       one.isSameFile(as: other)
     else { return nil }
     return .problem(
+      "same_folder",
       "IMAGES_DIR=\(input) and PROCESSED_IMAGES_DIR=\(output) are one folder",
       cure: "set one of them to another folder: stored images would be sent again")
   }
@@ -143,9 +147,10 @@ struct InputCheck {
     let processes = limits.inotifyInstances.map { ", and \(Quantity.count($0, "watcher"))" } ?? ""
     let text =
       "\(Quantity.count(folders, "folder")) to be watched; inotify allows \(Quantity.grouped(most))\(processes)"
-    guard folders > most / 10 * 9 else { return [.ok(text)] }
+    guard folders > most / 10 * 9 else { return [.ok("folder_watches", text)] }
     return [
       .note(
+        "folder_watches",
         text + ": files in the others are found only by scans, later",
         "sysctl fs.inotify.max_user_watches=1048576, on the host if this is a container")
     ]

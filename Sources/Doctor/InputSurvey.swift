@@ -103,6 +103,7 @@ struct InputSurvey {
     let cut = isCut ? ", among the first \(Quantity.grouped(entries)) entries" : ""
     let most = largest.map { ", the largest \(Quantity.bytes($0.bytes))" } ?? ""
     return .ok(
+      "images",
       "\(Quantity.count(images, "image")), \(Quantity.bytes(bytes))\(most), in \(Quantity.count(folders, "folder"))\(cut)"
         + (tally.leftAlone > 0
           ? "; \(Quantity.count(tally.leftAlone, "hidden, unfinished or system file")) ignored" : "")
@@ -112,9 +113,11 @@ struct InputSurvey {
   private func passing(_ extensions: [String], _ afterSent: AfterSentAction) -> Finding? {
     guard tally.passedBy > 0 else {
       guard images == 0, unreadable == nil, unsendable == nil, afterSent == .keep else { return nil }
-      return .note("there is nothing to send", "put images into the folder, or set IMAGES_DIR to their folder")
+      return .note(
+        "nothing_to_send", "there is nothing to send", "put images into the folder, or set IMAGES_DIR to their folder")
     }
     return .note(
+      "extensions_skipped",
       "skipped because of their extension: \(Quantity.count(tally.passedBy, "file")) (\(tally.named))",
       "if these are images: IMAGE_EXTENSIONS=\(tally.extensions(besides: extensions)), or * for every file")
   }
@@ -124,6 +127,7 @@ struct InputSurvey {
     let (uid, gid) = HostIdentity.userAndGroup
     let isOfRights = [EACCES, EPERM].contains(unreadable.first.code)
     return .problem(
+      "files_unreadable",
       "files and folders that cannot be read: \(Quantity.grouped(unreadable.count)), the first: "
         + unreadable.first.summary,
       cure: isOfRights
@@ -134,6 +138,7 @@ struct InputSurvey {
   private var unsendableNames: Finding? {
     unsendable.map {
       .problem(
+        "names_refused",
         "cannot be sent because of the name (not UTF-8, or longer than \(ImageName.longestName) bytes): "
           + "\(Quantity.count($0.count, "file")), the first: \($0.first)",
         cure: "rename them: shorter, and in UTF-8 (convmv -f latin1 -t utf8 -r --notest IMAGES_DIR)")
@@ -143,6 +148,7 @@ struct InputSurvey {
   private var future: Finding? {
     early.map {
       .note(
+        "times_in_future",
         "modified in the future, according to their times: \(Quantity.count($0.count, "file")), the first: \($0.first)",
         "synchronise the clocks of this machine and of the one that writes there with NTP; or touch the files")
     }
@@ -153,6 +159,7 @@ struct InputSurvey {
     guard afterSent != .keep else { return nil }
     return uncertain.map {
       .note(
+        "open_files_unknown",
         "AFTER_SENT=\(afterSent.rawValue) waits ten times SETTLE_MS if the kernel does not report whether a file is open: "
           + "\(Quantity.count($0.count, "file")), the first: \($0.first)",
         "run the producer as the user who owns the files (in compose: PIPELINE_UID); network file systems never report it"
@@ -164,6 +171,7 @@ struct InputSurvey {
     guard let first = outputs.first else { return [] }
     return [
       .note(
+        "output_skipped",
         "it contains an output, which is skipped: \(first)\(outputs.count > 1 ? ", and \(outputs.count - 1) more" : "")",
         "this is no fault; to send its files, set IMAGES_DIR to it and let the consumer store elsewhere")
     ]

@@ -12,8 +12,9 @@ struct LettersCheck {
   func findings() -> [Finding] {
     var findings = [
       waiting == 0
-        ? Finding.ok("\(topic): no dead letters wait")
+        ? Finding.ok("dead_letters", "\(topic): no dead letters wait")
         : .note(
+          "dead_letters",
           "\(topic): \(Quantity.count(waiting, "dead letter")) at most",
           "image-pipeline dead-letters lists them with their reasons; when those are fixed, --replay sends them back")
     ]
@@ -23,6 +24,7 @@ struct LettersCheck {
       let should = others.map { "\($0.key)=\($0.value)" }.joined(separator: ",")
       findings.append(
         .note(
+          "dead_letters_retention",
           "\(topic) may lose dead letters before anybody has looked at them: \(has)",
           "kafka-configs --alter --entity-type topics --entity-name \(topic) --add-config \(should)"))
     }

@@ -46,12 +46,14 @@ struct OutputCheck {
     if kind.isShared {
       findings.append(
         .note(
+          "output_shared",
           "\(kind.name): other hosts may use it too, so one consumer at a time can store into it, and files are synced one by one",
           "run one consumer, or put the output on a local file system"))
     }
     if foldsNames {
       findings.append(
         .note(
+          "case_folded",
           "upper and lower case are the same there: only one of A.jpg and a.jpg can be stored",
           "give the images names that differ by more, or put the output on another file system"))
     }
@@ -85,23 +87,29 @@ struct OutputCheck {
     }
     var findings = [
       Finding.ok(
+        "users",
         "\(Quantity.count(held, "consumer")) \(held == 1 ? "is" : "are") using it, as far as this process can see")
     ]
     // A consumer that this process cannot see may be about to rename these files.
     if held == 0, leftovers > 0 {
-      findings.append(.ok("\(Quantity.count(leftovers, "temporary file")) left over: the next consumer removes them"))
+      findings.append(
+        .ok(
+          "temporary_files", "\(Quantity.count(leftovers, "temporary file")) left over: the next consumer removes them")
+      )
     }
     if let lock = (try? reserved.status(OutputLock.name)) ?? nil, locks.holder(of: lock, anyDevice: anyDevice) == .one {
-      findings.append(.note("image-pipeline repair works on it", "start the consumers when it has finished"))
+      findings.append(
+        .note("repair_running", "image-pipeline repair works on it", "start the consumers when it has finished"))
     }
     if let segments = try? reserved.folder("segments", creating: false).names().count, segments > 0 {
-      findings.append(.ok("\(Quantity.count(segments, "image")) with missing segments"))
+      findings.append(.ok("segments_missing", "\(Quantity.count(segments, "image")) with missing segments"))
     }
     let letters = (try? reserved.folder(DeadLetters.folderName, creating: false).names()) ?? []
     let waiting = letters.count { $0.hasSuffix(LetterFile.suffix) }
     if waiting > 0 {
       findings.append(
         .note(
+          "dead_letters",
           "\(Quantity.count(waiting, "dead letter")) on disk",
           "image-pipeline dead-letters lists them with their reasons"))
     }

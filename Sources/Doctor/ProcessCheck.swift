@@ -35,25 +35,27 @@ struct ProcessCheck {
   }
 
   func findings() -> [Finding] {
-    var findings: [Finding] = [.ok("uid \(uid), gid \(gid)")]
+    var findings: [Finding] = [.ok("user", "uid \(uid), gid \(gid)")]
     if limits.openFiles > 0 {
       findings.append(
         limits.openFiles < Self.filesNeeded
           ? .problem(
+            "open_files",
             "at most \(limits.openFiles) open files, and up to \(Self.filesNeeded) are needed",
             cure: "raise it: ulimit -n 1024, LimitNOFILE=1024 (systemd), ulimits: { nofile: 1024 } (compose)")
-          : .ok("at most \(Quantity.grouped(limits.openFiles)) open files"))
+          : .ok("open_files", "at most \(Quantity.grouped(limits.openFiles)) open files"))
     }
     if let memory = limits.memory {
       let have = "memory limited to \(Quantity.bytes(memory))"
       findings.append(
         memory < memoryNeeded
           ? .problem(
+            "memory",
             "\(have), and up to \(Quantity.bytes(memoryNeeded)) are needed",
             cure: "raise the limit (PIPELINE_MEMORY in .env), or lower IN_FLIGHT_BYTES and BATCH_BYTES")
-          : .ok("\(have); up to \(Quantity.bytes(memoryNeeded)) are needed"))
+          : .ok("memory", "\(have); up to \(Quantity.bytes(memoryNeeded)) are needed"))
     } else {
-      findings.append(.ok("no limit of memory; up to \(Quantity.bytes(memoryNeeded)) are needed"))
+      findings.append(.ok("memory", "no limit of memory; up to \(Quantity.bytes(memoryNeeded)) are needed"))
     }
     return findings
   }

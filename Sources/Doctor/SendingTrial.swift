@@ -26,6 +26,6 @@ final class SendingTrial {
       if stop.wait(for: .milliseconds(50)) { return nil }
     }
     guard let error = producer.fatalError else { return nil }
-    return .problem(error, before: "a producer cannot send here", cure: "look at the broker's log")
+    return .problem("sending_permitted", error, before: "a producer cannot send here", cure: "look at the broker's log")
   }
 }

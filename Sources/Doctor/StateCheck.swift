@@ -26,6 +26,8 @@ enum StateCheck {
       return locks.holder(of: status, anyDevice: anyDevice) == .one
     }
     report.add(
-      .ok("\(Quantity.count(held, "producer")) \(held == 1 ? "is" : "are") using it, as far as this process can see"))
+      .ok(
+        "users",
+        "\(Quantity.count(held, "producer")) \(held == 1 ? "is" : "are") using it, as far as this process can see"))
   }
 }

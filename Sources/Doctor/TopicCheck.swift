@@ -21,7 +21,10 @@ struct TopicCheck {
 
   func findings() -> [Finding] {
     guard let description else {
-      return [.ok("there is no topic \(name) yet: the first producer or consumer creates it, with \(plan)")]
+      return [
+        .ok(
+          "topic_partitions", "there is no topic \(name) yet: the first producer or consumer creates it, with \(plan)")
+      ]
     }
     return shape(description)
       + [replicas(description), cleanup, otherwise(description), sharing(description), foreign].compactMap { $0 }
@@ -30,6 +33,7 @@ struct TopicCheck {
   private var foreign: Finding? {
     guard !strangers.isEmpty else { return nil }
     return .problem(
+      "group_strangers",
       "group \(group) has members that do not store into this output, and images that they receive are missing there: "
         + GroupStranger.listed(strangers),
       cure: "give this output a CONSUMER_GROUP of its own, or stop them")
@@ -47,6 +51,7 @@ struct TopicCheck {
     let differences = wanted.differences(partitions: description.partitions.count, settings: settings ?? [:])
     guard !differences.isEmpty else { return nil }
     return .note(
+      "topic_settings",
       "it has other settings than a new one would have: \(differences.joined(separator: ", "))",
       "kafka-topics --alter --partitions, kafka-configs --alter --add-config; or set the variables to its settings")
   }
@@ -55,13 +60,16 @@ struct TopicCheck {
     let count = description.partitions.count
     let replicas = description.partitions.map(\.replicas.count).min() ?? 0
     var findings = [
-      Finding.ok("\(name): \(Quantity.count(count, "partition")), \(Quantity.count(replicas, "replica")) of each")
+      Finding.ok(
+        "topic_partitions",
+        "\(name): \(Quantity.count(count, "partition")), \(Quantity.count(replicas, "replica")) of each")
     ]
     let leaderless = description.partitions.filter { $0.leader == nil }
     if !leaderless.isEmpty {
       let homes = Set(leaderless.flatMap(\.replicas)).sorted().map { String($0) }.joined(separator: " or ")
       findings.append(
         .problem(
+          "partition_leaders",
           "no leader, so these partitions cannot be written or read: \(listed(leaderless))",
           cure: "start broker \(homes)"))
     }
@@ -76,6 +84,7 @@ struct TopicCheck {
       let missing = Set(blocked.flatMap { Set($0.replicas).subtracting($0.inSync) }).sorted().map { String($0) }
       let start = missing.isEmpty ? "" : "start broker \(missing.joined(separator: ", ")), or "
       return .problem(
+        "replicas_in_sync",
         "fewer replicas in sync than min.insync.replicas=\(least), so nothing is acknowledged: \(listed(blocked))",
         cure: start
           + "give the topic that many replicas, or: kafka-configs --alter --entity-type topics --entity-name \(name) "
@@ -85,17 +94,20 @@ struct TopicCheck {
     if !behind.isEmpty {
       let missing = Set(behind.flatMap { Set($0.replicas).subtracting($0.inSync) }).sorted().map { String($0) }
       return .note(
+        "replicas_in_sync",
         "not all replicas are in sync: \(listed(behind))", "look at broker \(missing.joined(separator: ", "))")
     }
     let replicas = alive.map(\.replicas.count).min() ?? 0
     if replicas == 1 {
       return .note(
+        "replica_count",
         "1 replica: when its broker's disk is lost, images that are not stored yet are lost",
         "three brokers (docker/compose.cluster.yml) and a topic created with TOPIC_REPLICATION_FACTOR=3; verify --resend "
           + "sends lost images again")
     }
     if replicas > 1, least == 1 {
       return .note(
+        "min_insync_replicas",
         "min.insync.replicas=1: an acknowledged image may be on only one broker",
         "kafka-configs --alter --entity-type topics --entity-name \(name) --add-config min.insync.replicas=2")
     }
@@ -104,8 +116,11 @@ struct TopicCheck {
 
   private var cleanup: Finding? {
     guard let policy = settings?["cleanup.policy"] else { return nil }
-    guard policy.split(separator: ",").contains("compact") else { return .ok("cleanup.policy=\(policy)") }
+    guard policy.split(separator: ",").contains("compact") else {
+      return .ok("cleanup_policy", "cleanup.policy=\(policy)")
+    }
     return .problem(
+      "cleanup_policy",
       "cleanup.policy=\(policy): compaction keeps only the last segment of an image, because all its segments have the same key",
       cure: "kafka-configs --alter --entity-type topics --entity-name \(name) --add-config cleanup.policy=delete")
   }
@@ -116,11 +131,15 @@ struct TopicCheck {
     let group = "group \(group)"
     switch members {
     case 0:
-      return .note("\(group) has no consumer at the moment", "start one if one should run: image-pipeline consumer")
+      return .note(
+        "group_members", "\(group) has no consumer at the moment",
+        "start one if one should run: image-pipeline consumer")
     case ...count:
-      return .ok("\(group): \(Quantity.count(members, "consumer")) for \(Quantity.count(count, "partition"))")
+      return .ok(
+        "group_members", "\(group): \(Quantity.count(members, "consumer")) for \(Quantity.count(count, "partition"))")
     default:
       return .note(
+        "group_members",
         "\(group): \(members) consumers for \(Quantity.count(count, "partition")): \(members - count) of them have nothing to do",
         "fewer consumers, or kafka-topics --alter --topic \(name) --partitions \(members) (older versions of an image may then "
           + "arrive after newer ones)")

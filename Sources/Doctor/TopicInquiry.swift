@@ -40,6 +40,7 @@ struct TopicInquiry {
     } catch {
       report.add(
         .problem(
+          "topic_partitions",
           error, before: "the topic cannot be inspected",
           cure: "look at the broker's log, and check whether it is still starting")
       )
@@ -49,7 +50,7 @@ struct TopicInquiry {
       result.isThere = true
       if broker.tellsSettings {
         do { check.settings = try client.topicSettings(topic, timeout: BrokerCheck.answer) } catch {
-          report.add(BrokerCheck.untold("the settings of \(topic)", error))
+          report.add(BrokerCheck.untold("topic_settings", "the settings of \(topic)", error))
         }
       }
       result.settings = check.settings
@@ -79,7 +80,7 @@ struct TopicInquiry {
       check.strangers = GroupStranger.among(
         members, output: DatabaseCheck.catalogID(in: configuration.consumer.outputPath),
         instance: broker.settings.values["group.instance.id"])
-    } catch { report.add(BrokerCheck.untold("the members of group \(group)", error)) }
+    } catch { report.add(BrokerCheck.untold("group_members", "the members of group \(group)", error)) }
   }
 
   // MARK: Backlog
@@ -108,14 +109,21 @@ struct TopicInquiry {
     } catch {
       report.add(
         .problem(
+          "backlog",
           error, before: "the backlog is unknown", cure: "look at the broker's log, and try again"))
       return nil
     }
     do { try read(&backlog) } catch {
-      report.add(.problem(error, before: "messages cannot be read", cure: "look at the broker's log, and try again"))
+      report.add(
+        .problem(
+          "messages_readable", error, before: "messages cannot be read", cure: "look at the broker's log, and try again"
+        ))
     }
     if backlog.partitions.count < description.partitions.count {
-      report.add(.ok("\(description.partitions.count - backlog.partitions.count) partitions were not checked"))
+      report.add(
+        .ok(
+          "partitions_unchecked",
+          "\(description.partitions.count - backlog.partitions.count) partitions were not checked"))
     }
     return backlog
   }
@@ -163,7 +171,7 @@ struct TopicInquiry {
     guard name.utf8.count <= 249 else { return nil }
     do {
       guard let description = try client.description(of: name, timeout: BrokerCheck.answer) else {
-        report.add(.ok("no dead letters: \(name) is created with the first one"))
+        report.add(.ok("dead_letters", "no dead letters: \(name) is created with the first one"))
         return nil
       }
       let offsets = try LetterOffsets(broker.settings, topic: name)
@@ -184,7 +192,8 @@ struct TopicInquiry {
       report.add(LettersCheck(topic: name, waiting: Int(waiting), settings: settings).findings())
       return settings?["max.message.bytes"].flatMap { Int($0) }
     } catch {
-      report.add(.note("the dead letters cannot be counted: \(error)", "image-pipeline dead-letters shows more"))
+      report.add(
+        .note("dead_letters", "the dead letters cannot be counted: \(error)", "image-pipeline dead-letters shows more"))
       return nil
     }
   }

@@ -11,8 +11,10 @@ extension Repair {
       try compareImages(catalog)
       let images = try logUnknownImages(catalog, csv)
       repaired(
+        "catalog_rebuilt",
         "the catalog was rebuilt: \(Quantity.count(rows, "row")) from \(csvPath), and "
-          + "\(Quantity.count(images, "image")) without a row")
+          + "\(Quantity.count(images, "image")) without a row",
+        [("rows", .of(rows)), ("images_without_row", .of(images))])
     }
   }
 
@@ -35,7 +37,11 @@ extension Repair {
       try catalog.recall(row, name: name.value)
       taken += 1
     }
-    if strange > 0 { found("\(Quantity.count(strange, "line")) of \(csvPath) are no rows of \(output.path)") }
+    if strange > 0 {
+      found(
+        "lines_skipped", "\(Quantity.count(strange, "line")) of \(csvPath) are no rows of \(output.path)",
+        [("lines", .of(strange))])
+    }
     return taken
   }
 }

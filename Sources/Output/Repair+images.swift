@@ -19,7 +19,9 @@ extension Repair {
   }
 
   private func compare(_ text: String, _ entry: Catalog.Entry, _ catalog: Catalog) throws {
-    guard let name = try? ImageName(text) else { return remains(text, "it has a name that is never stored") }
+    guard let name = try? ImageName(text) else {
+      return remains("name_refused", text, "it has a name that is never stored")
+    }
     var correct = Catalog.Entry(digest: entry.digest, size: entry.size, modified: 0, inode: 0)
     if let status = try output.status(name), let file = try output.openFile(name) {
       let digest = try file.digest()
@@ -30,10 +32,10 @@ extension Repair {
         // The image was assembled, but that was not committed. Its last message arrives again and finds it.
         result.sound += 1
       } else {
-        remains(text, "its content differs from what was stored")
+        remains("altered", text, "its content differs from what was stored")
       }
     } else {
-      remains(text, "it is missing")
+      remains("missing", text, "it is missing")
     }
     if correct != entry { try catalog.set(correct, name: text) }
   }

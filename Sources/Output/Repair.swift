@@ -17,11 +17,20 @@ package final class Repair {
   private let lock: OutputLock
   package internal(set) var result = Result()
 
-  package enum Finding: Sendable {
-    /// A problem that was fixed, or something that was found.
-    case done(String)
-    /// An image that has a row and cannot be restored from here.
-    case remains(image: String, reason: String)
+  package struct Finding: Sendable {
+    /// What was found, in snake case. It does not change with the wording.
+    package let kind: String
+    /// An image that has a row and cannot be restored from here; nil: a problem that was fixed, or something that was
+    /// found.
+    package var image: String?
+    package let text: String
+    /// Counts and paths.
+    var details: [(String, LogValue)] = []
+
+    /// For a JSON object.
+    package var fields: [(String, LogValue)] {
+      [("finding", .string(kind))] + (image.map { [("name", .string($0))] } ?? []) + details + [("text", .string(text))]
+    }
   }
 
   package struct Result: Sendable {
@@ -62,7 +71,10 @@ package final class Repair {
       try catalog.transaction { try compareImages(catalog) }
     case .lost(let reason):
       if let reason {
-        repaired("the catalog was damaged (\(reason)): \(try setAside())")
+        let aside = try setAside()
+        repaired(
+          "catalog_damaged", "the catalog was damaged (\(reason)): moved aside to \(aside)",
+          [("moved_to", .string(aside))])
       }
       catalog = try Catalog(in: output.reserved, exclusive: output.fileSystem.isShared)
       result.isCatalogNew = true
@@ -73,19 +85,21 @@ package final class Repair {
     try removeLeftovers(catalog)
   }
 
-  func repaired(_ text: String) {
+  func repaired(_ kind: String, _ text: String, _ details: [(String, LogValue)] = []) {
     result.repairs += 1
-    report(.done(text))
+    found(kind, text, details)
   }
 
   /// Throws if the run is to stop. Unfinished work is rolled back with its transaction, or repeated by the next run.
   func goOn() throws { try stop.check("run it again") }
 
-  func found(_ text: String) { report(.done(text)) }
+  func found(_ kind: String, _ text: String, _ details: [(String, LogValue)] = []) {
+    report(Finding(kind: kind, text: text, details: details))
+  }
 
-  func remains(_ name: String, _ reason: String) {
+  func remains(_ kind: String, _ name: String, _ reason: String) {
     result.remaining += 1
-    report(.remains(image: name, reason: reason))
+    report(Finding(kind: kind, image: name, text: reason))
   }
 
   // MARK: Catalog
@@ -115,6 +129,7 @@ package final class Repair {
   }
 
   /// Renames the catalog and SQLite's files next to it, so that SQLite's tools find them together.
+  /// - Returns: the catalog's new path.
   private func setAside() throws -> String {
     let aside = "\(Catalog.fileName).aside-\(WallClock.milliseconds)"
     // The database first: SQLite deletes a WAL that it finds without a database.
@@ -123,7 +138,7 @@ package final class Repair {
       FaultPoint.catalogSetAside.reached()
     }
     try output.reserved.sync()
-    return "moved aside to \(output.reserved.path)/\(aside)"
+    return "\(output.reserved.path)/\(aside)"
   }
 
   // MARK: CSV file
@@ -136,7 +151,7 @@ package final class Repair {
       if try csv.isWhole() { return try csv.adopt() }
       try csv.disown()
       try csv.synchronize()
-      repaired("\(csvPath) was missing or differed from the catalog: it was rewritten")
+      repaired("csv_rewritten", "\(csvPath) was missing or differed from the catalog: it was rewritten")
     }
   }
 
@@ -159,14 +174,18 @@ package final class Repair {
     let files = Set(try output.segments.names())
     for assembly in waiting where try !files.contains(assembly.fileName) && !isPlaced(assembly) {
       try catalog.transaction { try catalog.remove(assembly) }
-      remains(assembly.name, "some of its segments had arrived, and their file is missing")
+      remains("segments_missing", assembly.name, "some of its segments had arrived, and their file is missing")
     }
     let known = Set(waiting.map(\.fileName))
     try remove(from: output.segments) { !known.contains($0) }
     if try output.reserved.status("dead-letters") != nil {
       try remove(from: output.reserved.folder("dead-letters", creating: false)) { $0.hasSuffix(".part") }
     }
-    if removed > 0 { repaired("removed \(Quantity.count(removed, "unneeded temporary file"))") }
+    if removed > 0 {
+      repaired(
+        "temporary_files_removed", "removed \(Quantity.count(removed, "unneeded temporary file"))",
+        [("files", .of(removed))])
+    }
   }
 
   struct NoOutput: Error, CustomStringConvertible {

@@ -23,7 +23,7 @@ package final class Verifier {
     /// The bytes in input, output and CSV file differ.
     case altered
     /// Twice in the CSV file: two rows for the name, one after the other, have the same hash.
-    case doubled
+    case duplicated
     /// In the output or the CSV file, but not in the input.
     case extra
   }
@@ -94,7 +94,7 @@ package final class Verifier {
       let name = names.name(of: path)
       // A CSV file of the Python scripts has no hashes. Then only the row counts.
       let digest = fields.count > 2 ? fields[2] : ""
-      if try index.add(name, digest) { found(.doubled, name, "two rows in the CSV file") }
+      if try index.add(name, digest) { found(.duplicated, name, "two rows in the CSV file") }
     }
   }
 

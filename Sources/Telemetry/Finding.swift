@@ -14,22 +14,30 @@ package struct Finding: Equatable, Sendable {
     package let value: String
   }
 
+  /// What was checked, in snake case, like the event of a log line. It does not change with the wording, and is the same
+  /// whatever the level is.
+  package let check: String
   package let level: Level
   package let text: String
   /// The fix, or the advice of a note; nil if there is nothing to do.
   package let cure: String?
   package let subject: Subject?
 
-  package static func ok(_ text: String) -> Finding { Finding(.ok, text, nil) }
-  package static func note(_ text: String, _ advice: String) -> Finding { Finding(.note, text, advice) }
-  package static func problem(_ text: String, cure: String) -> Finding { Finding(.problem, text, cure) }
+  package static func ok(_ check: String, _ text: String) -> Finding { Finding(check, .ok, text, nil) }
+  package static func note(_ check: String, _ text: String, _ advice: String) -> Finding {
+    Finding(check, .note, text, advice)
+  }
+  package static func problem(_ check: String, _ text: String, cure: String) -> Finding {
+    Finding(check, .problem, text, cure)
+  }
 
   /// The same finding, as a row of a table.
   package func of(_ name: String, _ value: String) -> Finding {
-    Finding(level, text, cure, Subject(name: name, value: value))
+    Finding(check, level, text, cure, Subject(name: name, value: value))
   }
 
-  private init(_ level: Level, _ text: String, _ cure: String?, _ subject: Subject? = nil) {
+  private init(_ check: String, _ level: Level, _ text: String, _ cure: String?, _ subject: Subject? = nil) {
+    self.check = check
     self.level = level
     self.text = text
     self.cure = cure

@@ -3,13 +3,12 @@ import Telemetry
 
 extension Commands {
   /// Lists the dead letters, or sends them back: one line for each dead letter that is listed, and the total. Printed
-  /// to stdout in the log's format.
+  /// to stdout.
   func deadLetters() throws -> Int32 {
     var configuration = configuration
     configuration.producer.kafka.onLog = kafkaLog
     configuration.consumer.kafka.onLog = kafkaLog
-    let isJSON = configuration.logFormat == .json
-    let service = DeadLetterService(configuration, log: log, stop: stop) { [options] letter in
+    let service = DeadLetterService(configuration, log: log, stop: stop) { [options, isJSON] letter in
       if letter.isReplayed && !options.all || options.replay { return }
       print(isJSON ? Fields.json(letter.fields) : Fields.text(letter.fields))
     }

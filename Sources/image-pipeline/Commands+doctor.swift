@@ -5,7 +5,7 @@ extension Commands {
   func doctor() -> Int32 {
     // Findings are written as they arrive. The checks may take half a minute, and a user who stops them wants what was
     // found so far.
-    let report = DoctorReport(format: configuration.logFormat) { Terminal.write($0, to: 1) }
+    let report = DoctorReport(format: isJSON ? .json : .text) { Terminal.write($0, to: 1) }
     let sides = DoctorSides(
       producer: options.lookAtProducer || !options.lookAtConsumer,
       consumer: options.lookAtConsumer || !options.lookAtProducer)

@@ -1,6 +1,5 @@
 import Configuration
 import Consumer
-import Output
 import Platform
 import Producer
 import Telemetry
@@ -30,6 +29,9 @@ struct Commands {
     }
   }
 
+  /// Whether a command prints its findings as JSON, one object per line, instead of text.
+  var isJSON: Bool { options.json || configuration.logFormat == .json }
+
   // MARK: Producer
 
   private func produce() throws -> Int32 {
@@ -40,7 +42,7 @@ struct Commands {
     return try produce(settings, http: configuration.http)
   }
 
-  private func produce(_ settings: ProducerSettings, http: HTTPSettings? = nil) throws -> Int32 {
+  func produce(_ settings: ProducerSettings, http: HTTPSettings? = nil) throws -> Int32 {
     var settings = settings
     settings.kafka.onLog = kafkaLog
     let health = Health()
@@ -163,109 +165,7 @@ struct Commands {
     return lines.joined(separator: "\n") + "\n"
   }
 
-  // MARK: Verify
-
-  private func verify() throws -> Int32 {
-    var input = configuration.producer.input
-    if let given = options.input { input = given }
-    let (output, csv) = try outputAndCSV()
-    let checked = try check(input, output, csv)
-    print(
-      checked.result.isClean
-        ? "verified: \(Quantity.count(checked.result.verified, "image")), \(Quantity.bytes(checked.result.bytes)): the same "
-          + "SHA-256 in \(input), \(output) and \(csv)"
-        : "NOT verified: \(checked.faults); \(Quantity.grouped(checked.result.verified)) images are correct")
-    if options.resend, !checked.resendable.isEmpty {
-      var settings = configuration.producer
-      settings.input = input
-      settings.once = true
-      settings.only = checked.resendable
-      settings.patience = .seconds(60)
-      // These files are the originals of what was stored, or copies of them. None of them is waiting to be moved or
-      // deleted.
-      settings.afterSent = .keep
-      guard try produce(settings) == 0 else { return 1 }
-      print("sent again: \(Quantity.count(checked.resendable.count, "image")); run verify again when they are stored")
-    }
-    return checked.result.isClean ? 0 : 1
-  }
-
-  /// The paths of the stored images and of the CSV file, from `--output` and `--csv`, or from the environment.
-  private func outputAndCSV() throws -> (output: String, csv: String) {
-    var output = options.output ?? configuration.consumer.outputPath
-    while output.count > 1, output.hasSuffix("/") { output.removeLast() }
-    var csv = options.csv ?? configuration.consumer.csvPath
-    if let given = options.output, try FileStatus.of(joined(given, "processed_images"))?.kind == .folder {
-      output = joined(given, "processed_images")
-      if options.csv == nil, !configuration.hasOwnCSVPath { csv = joined(given, "processed_image_data.csv") }
-    }
-    return (output, csv)
-  }
-
-  struct Checked {
-    let result: Verifier.Result
-    /// Names of the images that are missing or altered.
-    let resendable: PathSet
-
-    var faults: String {
-      Verifier.Fault.allCases.compactMap { fault in
-        result.faults[fault].map { "\(Quantity.grouped($0)) \(fault)" }
-      }.joined(separator: ", ")
-    }
-  }
-
-  /// Findings beyond this number are counted, not shown.
-  private static let mostShown = 20
-
-  private func check(_ input: String, _ output: String, _ csv: String) throws -> Checked {
-    var names = PathSet()
-    var shown = 0
-    let verifier = try Verifier(
-      input: input, output: output, csvPath: csv, filter: configuration.producer.filter,
-      namePrefix: configuration.producer.namePrefix, stop: stop
-    ) { finding in
-      if finding.fault == .missing || finding.fault == .altered { names.insert(finding.name) }
-      shown += 1
-      if shown <= Self.mostShown { print("\(finding.fault)  \(finding.name): \(finding.detail)") }
-    }
-    try verifier.run()
-    if shown > Self.mostShown { print("... and \(Quantity.grouped(shown - Self.mostShown)) more") }
-    return Checked(result: verifier.result, resendable: names)
-  }
-
-  // MARK: Repair
-
-  private func repair() throws -> Int32 {
-    let (output, csv) = try outputAndCSV()
-    var shown = 0
-    let repair = try Repair(
-      output: output, csvPath: csv, filter: configuration.producer.filter, log: log, stop: stop
-    ) {
-      switch $0 {
-      case .done(let text): print(text)
-      case .remains(let image, let reason):
-        shown += 1
-        if shown <= Self.mostShown { print("not repaired  \(image): \(reason)") }
-      }
-    }
-    try repair.run()
-    let result = repair.result
-    if shown > Self.mostShown { print("... and \(Quantity.grouped(shown - Self.mostShown)) more") }
-    if result.isCatalogNew {
-      print("the next consumer reads the topic from its beginning, and stores what is missing")
-    }
-    let sound = "\(Quantity.count(result.sound, "image")) as recorded in \(csv)"
-    guard result.remaining == 0 else {
-      print(
-        "NOT repaired: \(Quantity.count(result.remaining, "image")) must be sent again: run image-pipeline verify --resend on "
-          + "the machine that sent them; \(sound)")
-      return 1
-    }
-    print((result.repairs == 0 ? "nothing to repair: " : "repaired: ") + sound)
-    return 0
-  }
-
-  private func joined(_ folder: String, _ name: String) -> String {
+  func joined(_ folder: String, _ name: String) -> String {
     folder == "." ? name : folder.hasSuffix("/") ? folder + name : folder + "/" + name
   }
 

@@ -9,12 +9,12 @@ enum Help {
     usage: image-pipeline producer [--once] [--resend]
            image-pipeline consumer [--count N] [--until-idle SECONDS] [--from-beginning]
            image-pipeline demo     [--input DIR] [--output DIR]
-           image-pipeline verify   [--input DIR] [--output DIR] [--csv FILE] [--resend]
-           image-pipeline messages [--count N]
-           image-pipeline dead-letters [--all] [--replay]
-           image-pipeline repair   [--output DIR] [--csv FILE]
+           image-pipeline verify   [--input DIR] [--output DIR] [--csv FILE] [--resend] [--json]
+           image-pipeline messages [--count N] [--json]
+           image-pipeline dead-letters [--all] [--replay] [--json]
+           image-pipeline repair   [--output DIR] [--csv FILE] [--json]
            image-pipeline health   [--ready]
-           image-pipeline doctor   [--producer] [--consumer] [--outside-canary]
+           image-pipeline doctor   [--producer] [--consumer] [--outside-canary] [--json]
            image-pipeline --help | --version
     """
 
@@ -57,6 +57,8 @@ enum Help {
         --producer        check only the producer's side
         --consumer        check only the consumer's side; default: both
         --outside-canary  wait for a file .image-pipeline-canary-* that is created in IMAGES_DIR outside of the container
+
+      --json, where a command has it, prints one JSON object per line to stdout: each finding, then the counts
 
       Exit codes: 0 success, 1 something failed or differs, 2 invalid command line or variable.
 

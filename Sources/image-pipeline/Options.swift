@@ -26,6 +26,7 @@ struct Options {
   var lookAtProducer = false
   var lookAtConsumer = false
   var outsideCanary = false
+  var json = false
 
   /// - Throws: `UsageError`, which says what is wrong and what would be right.
   static func parse(_ arguments: [String]) throws(UsageError) -> Request {
@@ -60,6 +61,9 @@ struct Options {
       case (.doctor, "--producer"): options.lookAtProducer = true
       case (.doctor, "--consumer"): options.lookAtConsumer = true
       case (.doctor, "--outside-canary"): options.outsideCanary = true
+      case (.verify, "--json"), (.repair, "--json"), (.messages, "--json"), (.deadLetters, "--json"),
+        (.doctor, "--json"):
+        options.json = true
       case (.deadLetters, "--replay"): options.replay = true
       case (.deadLetters, "--all"): options.all = true
       default: throw UsageError("\(command.rawValue) has no option \(name)")

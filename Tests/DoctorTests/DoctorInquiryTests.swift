@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Configuration
@@ -14,8 +15,8 @@ import Testing
     try cluster.createTopic("images", partitions: 2)
   }
 
-  /// The consumer side's findings, one JSON object per line.
-  private func findings() throws -> String {
+  /// The consumer side's findings.
+  private func findings() throws -> [JSONLine] {
     let configuration = try EnvironmentReader.read([
       "KAFKA_BOOTSTRAP_SERVERS": cluster.bootstrapServers, "TOPIC": "images", "KAFKA_SASL_USERNAME": "storer",
     ])
@@ -28,12 +29,15 @@ import Testing
     _ = check.settings(of: brokers, report)
     let sides = DoctorSides(producer: false, consumer: true)
     _ = TopicInquiry(broker: check, configuration: configuration, sides: sides, stop: stop).look(report)
-    return text
+    return JSONLine.all(in: text)
   }
 
+  private func has(_ check: String, _ findings: [JSONLine]) -> Bool { findings.contains { $0["check"] == check } }
+  private func hasProblem(_ findings: [JSONLine]) -> Bool { findings.contains { $0["finding"] == "problem" } }
+
   @Test("an empty readable topic has no problem") func emptyTopicHasNoProblem() throws {
-    let text = try findings()
-    #expect(text.contains("all messages are stored") && !text.contains(#""finding":"problem""#), "\(text)")
+    let found = try findings()
+    #expect(has("everything_stored", found) && !hasProblem(found), "\(found)")
   }
 
   /// A message that the group has stored.
@@ -56,9 +60,11 @@ import Testing
     try store(1)
     // Fetch: TOPIC_AUTHORIZATION_FAILED.
     cluster.failNextRequests(api: 1, errors: Array(repeating: 29, count: 50))
-    let text = try findings()
-    #expect(text.contains("the user storer has no Read right on topic images"), "\(text)")
-    #expect(text.contains("all messages are stored"), "what could be told is told: \(text)")
+    let found = try findings()
+    let problem = found.first { $0["finding"] == "problem" }
+    #expect(problem?["check"] == "messages_readable", "\(found)")
+    #expect(problem?["cure"]?.contains("the user storer has no Read right on topic images") == true, "\(found)")
+    #expect(has("everything_stored", found), "what could be told is told: \(found)")
   }
 
   @Test("a refused answer is noted unless the broker does not know the request") func refusedAnswerIsNoted() throws {
@@ -67,12 +73,12 @@ import Testing
     let client = try KafkaProducer(settings) { _ in }
     defer { client.close() }
     let unknown = try #require(throws: KafkaError.self) { try client.brokerSettings(1, timeout: .seconds(30)) }
-    #expect(BrokerCheck.untold("its limits", unknown).level == .ok, "\(unknown)")
+    #expect(BrokerCheck.untold("broker_limits", "its limits", unknown).level == .ok, "\(unknown)")
     cluster.setDown(true)
     let late = try #require(throws: KafkaError.self) {
       try client.description(of: "images", timeout: .milliseconds(100))
     }
-    #expect(BrokerCheck.untold("its limits", late).level == .note, "\(late)")
+    #expect(BrokerCheck.untold("broker_limits", "its limits", late).level == .note, "\(late)")
   }
 
   /// OffsetFetch: COORDINATOR_NOT_AVAILABLE, NOT_COORDINATOR. ListOffsets: UNKNOWN_TOPIC_OR_PART, if the leader has not
@@ -80,14 +86,14 @@ import Testing
   @Test("a temporary error is no problem", arguments: [(9, 15), (9, 16), (2, 3), (2, 5), (2, 6), (2, 78)])
   func temporaryErrorIsNoProblem(api: Int16, code: Int32) throws {
     cluster.failNextRequests(api: api, errors: [code, code])
-    let text = try findings()
-    #expect(text.contains("all messages are stored") && !text.contains(#""finding":"problem""#), "\(text)")
+    let found = try findings()
+    #expect(has("everything_stored", found) && !hasProblem(found), "\(found)")
   }
 
   @Test("a lasting error is not awaited for long") func lastingErrorIsBounded() throws {
     cluster.failNextRequests(api: 9, errors: Array(repeating: 16, count: 1_000))
     let begun = ContinuousClock.now
-    #expect(try findings().contains("the backlog is unknown: committed offsets"))
+    #expect(try findings().contains { $0.has(["check": "backlog", "finding": "problem"]) })
     #expect(ContinuousClock.now - begun < .seconds(25))
   }
 }

@@ -76,6 +76,28 @@ import Testing
     #expect(rows.subtracting(events) == [], "in docs/reference.md, and not in Sources")
   }
 
+  @Test("each of doctor's checks is in docs/reference.md, and no other is") func checks() throws {
+    var checks: Set<String> = []
+    for path in try sources("Sources") where path.hasPrefix("Sources/Doctor/") || path.hasSuffix("/SizeLimits.swift") {
+      let text = try Documents.text(path)
+      // `.note("backlog", ...`; the key may be in a line of its own.
+      for call in [".ok(", ".note(", ".problem(", "untold(", "passing("] {
+        for after in text.split(separator: call, omittingEmptySubsequences: false).dropFirst() {
+          let argument = after.drop { $0.isWhitespace }
+          if argument.first == "\"" { checks.insert(String(argument.dropFirst().prefix { $0 != "\"" })) }
+        }
+      }
+    }
+    #expect(checks.count > 60)
+    let page = try Documents.text("docs/reference.md")
+    let start = try #require(page.firstRange(of: "\n| check | area |")).upperBound
+    let end = try #require(page[start...].firstRange(of: "\n**`verify")).lowerBound
+    let rows = page[start..<end].split(separator: "\n").filter { $0.hasPrefix("| `") }
+    let listed = Set(rows.compactMap { $0.split(separator: "`").dropFirst().first.map { String($0) } })
+    #expect(checks.subtracting(listed) == [], "not in docs/reference.md")
+    #expect(listed.subtracting(checks) == [], "in docs/reference.md, and not in Sources")
+  }
+
   @Test("the CSV file's columns are in docs/reference.md") func columns() throws {
     let path = try #require(try sources("Sources").first { $0.hasSuffix("/CSVLine.swift") })
     let text = try Documents.text(path)

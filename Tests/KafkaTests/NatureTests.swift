@@ -14,8 +14,8 @@ import Testing
 
   @Test("no error code has two natures") func noCodeHasTwoNatures() {
     let codes = KafkaError.table.flatMap(\.codes)
-    let doubled = Dictionary(grouping: codes) { $0 }.filter { $0.value.count > 1 }.keys
-    #expect(doubled.isEmpty, "\(doubled)")
+    let duplicates = Dictionary(grouping: codes) { $0 }.filter { $0.value.count > 1 }.keys
+    #expect(duplicates.isEmpty, "\(duplicates)")
   }
 
   @Test("an unknown error code needs a person") func unknownCodesNeedAPerson() {

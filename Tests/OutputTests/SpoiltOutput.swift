@@ -4,6 +4,7 @@ import Testing
 
 @testable import Output
 @testable import Platform
+@testable import Telemetry
 @testable import Wire
 
 /// An output without a broker, with helpers to damage and repair it.
@@ -44,15 +45,13 @@ extension SpoiltOutput {
     [("a.jpg", "one"), ("cat/b.jpg", "two"), ("cat/ö, \"c\".jpg", "three"), ("a.jpg", "four")]
   }
 
+  /// - Returns: each finding as its kind, name and details: `finding=missing name=a.jpg`.
   func repair(extensions: [String] = ["jpg"]) throws -> (result: Repair.Result, said: [String]) {
     var said: [String] = []
     let repair = try Repair(
       output: scratch / "out", csvPath: scratch / "rows.csv", filter: FileFilter(extensions: extensions), log: lines.log
-    ) {
-      switch $0 {
-      case .done(let text): said.append(text)
-      case .remains(let image, let reason): said.append("\(image): \(reason)")
-      }
+    ) { finding in
+      said.append(Fields.text(finding.fields.filter { $0.0 != "text" }))
     }
     try repair.run()
     return (repair.result, said)

@@ -140,7 +140,7 @@ import Testing
   @Test("two equal rows in succession are duplicates") func equalRowsAreDuplicates() throws {
     let row = try carry("1.jpg", "one")
     let (result, findings) = try verify(row, row)
-    #expect(findings == ["doubled 1.jpg"])
+    #expect(findings == ["duplicated 1.jpg"])
     #expect(!result.isClean)
   }
 

@@ -45,7 +45,7 @@ struct FoldedNameTests {
     // All messages arrive again, and a restart finds the earlier files.
     try broker.send([.image("a.jpg", [5]), .image("cat/large.png", [3]), .image("cat/new.jpg", [6])])
     #expect(try Program.storeAll(in: folder, broker, environment).stored == 1)
-    let repair = try Program(["repair"], in: folder, environment: environment)
+    let repair = try Program(["repair", "--json"], in: folder, environment: environment)
     #expect(repair.exitCode() == 0 && repair.output.isOfSoundOutput, "\(repair.output)")
   }
 

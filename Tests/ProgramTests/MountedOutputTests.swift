@@ -91,7 +91,7 @@ import Testing
     #expect(said.log.hasEvent("csv_set_aside", ["aside": reserved + "/" + asides[0]]), "\(said)")
     #expect(folder.text("host.csv").split(separator: "\n").count == 3)
     #expect(try Program.storeAll(in: folder, broker, ["CSV_PATH": "root/data.csv"]).stored == 0)
-    let repair = try Program(["repair"], in: folder, environment: ["CSV_PATH": "root/data.csv"])
+    let repair = try Program(["repair", "--json"], in: folder, environment: ["CSV_PATH": "root/data.csv"])
     #expect(repair.exitCode() == 0 && repair.output.isOfSoundOutput, "\(repair.output)")
   }
 
@@ -139,6 +139,7 @@ import Testing
     try send(4)
     #expect(eventually { folder.text("inside/data.csv").split(separator: "\n").count == 5 }, "\(consumer.output)")
     #expect(eventually { page.ready?.status == 200 }, "\(page.ready?.body ?? "")")
+    #expect(consumer.events("csv_restored", ["file": "inside/data.csv"]).count == 1, "\(consumer.output)")
     #expect(consumer.terminate() == 0, "\(consumer.output)")
     #expect(try folder.leftovers() == [])
   }

@@ -12,7 +12,7 @@ import Testing
   private static let catalog = TestFolder.output + "/.image-pipeline/catalog.sqlite"
 
   private func repair() throws -> String {
-    let program = try Program(["repair"], in: folder)
+    let program = try Program(["repair", "--json"], in: folder)
     #expect(program.exitCode() == 0, "\(program.output)")
     return program.output
   }

@@ -89,12 +89,12 @@ import Testing
     try writeLarge(TestFolder.output)
     try folder.write(TestFolder.csv, Array("file_path,image_label\n".utf8))
     try folder.makeFolder("tmp")
-    let verify = try Program(["verify"], in: folder, environment: ["TMPDIR": folder.path + "/tmp"])
+    let verify = try Program(["verify", "--json"], in: folder, environment: ["TMPDIR": folder.path + "/tmp"])
     let temporary = { try Folder.open(folder.path + "/tmp").names() }
     #expect(eventually { try !temporary().isEmpty }, "\(verify.output)")
     expectStopped(verify)
     #expect(try temporary() == [])
-    #expect(!verify.output.contains("verified"), "\(verify.output)")
+    #expect(!verify.results.contains { $0["verified"] != nil }, "\(verify.output)")
   }
 
   @Test("a stopped repair can be repeated") func stoppedRepairCanBeRepeated() throws {
@@ -104,8 +104,9 @@ import Testing
       eventually { folder.exists(TestFolder.output + "/.image-pipeline/catalog.sqlite") }, "\(repair.output)")
     expectStopped(repair, naming: ["run it again"])
     for number in 1..<8 { try folder.remove("\(TestFolder.output)/\(number).jpg") }
-    let again = try Program(["repair"], in: folder)
+    let again = try Program(["repair", "--json"], in: folder)
     #expect(again.exitCode() == 0, "\(again.output)")
-    #expect(again.output.numbers(in: "the catalog was rebuilt:") == [0, 1], "\(again.output)")
+    let rebuilt = ["finding": "catalog_rebuilt", "rows": "0", "images_without_row": "1"]
+    #expect(again.results.contains { $0.has(rebuilt) }, "\(again.output)")
   }
 }

@@ -12,6 +12,9 @@ extension Program {
     !log.events(event, fields, naming: words).isEmpty
   }
 
+  /// What a command with `--json` has printed so far: its findings, and at the end its counts.
+  var results: [JSONLine] { output.results }
+
   /// The images that a producer has sent in its whole run; nil before it exits.
   var sent: Int? { log.sent }
 
@@ -32,12 +35,18 @@ extension String {
   /// The log lines among a program's output.
   var log: [LogEntry] { LogEntry.all(in: self) }
 
+  /// The JSON objects among it.
+  var results: [JSONLine] { JSONLine.all(in: self) }
+
   /// The whole numbers in a row of a command's report, without their separators: `images   5 carried, 1,200 refused`.
   func numbers(in row: String) -> [Int] {
     let line = split(separator: "\n").first { $0.drop { $0 == " " }.hasPrefix(row) }
     return (line ?? "").split { $0 == " " }.compactMap { Int($0.filter { $0 != "," }) }
   }
 
-  /// Whether this is the report of a `repair` that found nothing to change.
-  var isOfSoundOutput: Bool { contains("nothing to repair") }
+  /// Whether this is the output of a `repair --json` that found nothing to change.
+  var isOfSoundOutput: Bool {
+    let results = results
+    return results.count == 1 && results[0].has(["repairs": "0", "remaining": "0"])
+  }
 }
