@@ -8,11 +8,12 @@ import Testing
 @Suite struct FolderWatchesTests {
   private let scratch: TestFolder
   private let watches: FolderWatches
+  private let lines = LogLines()
 
   init() throws {
     scratch = TestFolder()
     _ = try scratch.makeFolder("in")
-    watches = FolderWatches(root: scratch / "in", events: ProducerEvents(log: LogLines().log, input: scratch / "in"))
+    watches = FolderWatches(root: scratch / "in", events: ProducerEvents(log: lines.log, input: scratch / "in"))
   }
 
   /// As a scan that finds these folders.
@@ -87,6 +88,17 @@ import Testing
     var closed: [String] = []
     try watches.next(timeout: .zero) { if case .closed(let path) = $0 { closed.append(path) } }
     #expect(closed == ["sub/b.jpg"])
+  }
+
+  @Test("what cannot be watched is reported once, and a folder that is gone is not") func missingWatchIsReported()
+    throws
+  {
+    try makeFolders("a")
+    for name in ["file", "another"] { try scratch.write("in/" + name, "x") }
+    scan("a", "gone", "file", "another")
+    #expect(watches.count == 2)
+    #expect(lines.entries.map(\.event) == ["inotify_unavailable"], "\(lines.all)")
+    #expect(lines.entries.hasEvent("inotify_unavailable", ["error": "ENOTDIR"]), "\(lines.all)")
   }
 
   @Test("a folder that a scan no longer enters is no longer watched")

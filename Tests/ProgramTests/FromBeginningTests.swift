@@ -94,10 +94,13 @@ import Testing
     let broker = try Broker.preferred()
     try broker.send([.image("a.jpg", versions[0]), .image("a.jpg", versions[1])])
     _ = try Program.storeAll(in: folder, broker)
-    let output = try readAgain(broker, ["SAME_NAME": "keep-both"])
+    let output = try readAgain(broker, ["SAME_NAME": "keep-both", "LOG_LEVEL": "debug"])
     #expect(output.log.hasEvent("consumer_finished", ["kept_both": "1"]), "\(output)")
     let hex = versions[0].withUnsafeBytes { SHA256.hash($0) }.hex
     let name = "a~\(hex.prefix(8)).jpg"
+    for event in ["image_kept_both", "image_kept_both_each"] {
+      #expect(output.log.events(event, ["image": "a.jpg", "name": name]).count == 1, "\(event) in \(output)")
+    }
     try expect(["a.jpg": versions[1], name: versions[0]], ["a.jpg", "a.jpg", name])
     _ = try readAgain(broker, ["SAME_NAME": "keep-both"])
     try expect(["a.jpg": versions[1], name: versions[0]], ["a.jpg", "a.jpg", name])

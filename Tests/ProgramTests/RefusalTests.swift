@@ -124,6 +124,7 @@ import Testing
     #expect(eventually(within: .seconds(90)) { try topic.names() == names.sorted() }, "\(producer.output)")
     #expect(eventually { page.ready?.status == 200 }, "\(page.ready?.body ?? "") \(producer.output)")
     #expect(eventually { page.value("image_pipeline_left_images") == 0 }, "\(producer.output)")
+    #expect(producer.hasEvent("sending_resumed"), "\(producer.output)")
     #expect(producer.terminate() == 0, "\(producer.output)")
     #expect(producer.hasEvent("producer_finished", ["refused": "0"]), "\(producer.output)")
   }

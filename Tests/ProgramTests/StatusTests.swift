@@ -24,6 +24,11 @@ import Testing
     #expect(
       eventually { pages[1].value("image_pipeline_images_stored_total") == 30 },
       "\(programs[1].output)")
+    for (program, port) in zip(programs, ports) {
+      #expect(program.hasEvent("http_started", ["address": "127.0.0.1", "port": "\(port)"]), "\(program.output)")
+    }
+    let started = ["topic": broker.topic, "output": TestFolder.output, "csv": TestFolder.csv, "slot": "1"]
+    #expect(programs[1].hasEvent("consumer_started", started), "\(programs[1].output)")
     let bytes = Double(images.values.reduce(0) { $0 + $1.count })
     #expect(pages[0].value("image_pipeline_sent_bytes_total") == bytes)
     #expect(pages[1].value("image_pipeline_stored_bytes_total") == bytes)
@@ -96,12 +101,17 @@ import Testing
     broker.setDown(true)
     try folder.write("images/a.jpg", [1])
     #expect(
-      eventually { page.ready?.body.contains("acknowledgements: none") == true },
+      eventually { page.ready?.body.contains("acknowledgements: ") == true },
       "\(producer.output)")
     #expect(page.live?.status == 200)
     broker.setDown(false)
     #expect(eventually { page.ready?.status == 200 }, "\(producer.output)")
+    // At the end, it does not wait for long.
+    broker.setDown(true)
+    try folder.write("images/b.jpg", [2])
+    #expect(eventually { page.value("image_pipeline_in_flight_messages") == 1 }, "\(producer.output)")
     #expect(producer.terminate() == 0)
+    #expect(producer.hasEvent("messages_unacknowledged", ["messages": "1"]), "\(producer.output)")
   }
 
   @Test("a port in use causes a warning, and images are still carried") func usedPortOnlyWarns() throws {

@@ -58,6 +58,16 @@ import Testing
     #expect(try !run(command, [:]).hasEvent("topic_differs"), "nothing was asked for")
   }
 
+  @Test("a topic that accepts only smaller messages is reported") func smallTopicIsReported() throws {
+    defer { client.close() }
+    let small = ["max.message.bytes": "500000"]
+    #expect(try client.createTopic(broker.topic, partitions: 1, settings: small, timeout: .seconds(30)))
+    try folder.write("images/a.jpg", [1])
+    let producer = try run(["producer", "--once"], [:])
+    #expect(producer.sent == 1, "\(producer.output)")
+    #expect(producer.hasEvent("topic_size_limited", small, naming: "SEGMENT_BYTES"), "\(producer.output)")
+  }
+
   @Test("a refused topic setting ends the run and names its variable", arguments: commands)
   func refusedSettingNamesVariable(command: [String]) throws {
     defer { client.close() }

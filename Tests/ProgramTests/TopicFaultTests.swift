@@ -160,6 +160,23 @@ import Testing
     #expect(try !Program.storeAll(in: folder, broker).hasEvent("messages_lost"))
   }
 
+  @Test("messages that may have expired before a catalog was rebuilt are counted") func expiryBeforeRepairIsCounted()
+    throws
+  {
+    let (old, lost, rest) = (images(1, 3), images(2, 4), images(3, 5))
+    try send(old)
+    _ = try Program.storeAll(in: folder, broker)
+    try folder.remove(TestFolder.output + "/.image-pipeline")
+    #expect(try Program(["repair"], in: folder).exitCode() == 0)
+    try send(lost)
+    try send(rest)
+    try client.deleteRecords(of: broker.topic, partition: 0, before: 7, timeout: .seconds(30))
+    let said = try Program.storeAll(in: folder, broker).output
+    let loss = ["messages": "4", "from": "3", "to": "6"]
+    #expect(said.log.events("messages_maybe_lost", loss).count == 1, "\(said)")
+    try expectStored(all(old, rest), in: folder)
+  }
+
   @Test("messages that expired after they were stored are no loss") func expiryAfterStoringIsNoLoss() throws {
     let (old, rest) = (images(1, 6), images(2, 3))
     try send(old)

@@ -129,6 +129,7 @@ import Testing
     try folder.makeLink("next", to: "v2")
     try folder.move("next", to: "current")
     #expect(eventually { try topic.names() == ["a.jpg", "b.jpg"] }, "\(producer.output)")
+    #expect(producer.events("input_moved").count == 1, "\(producer.output)")
     try folder.write("v2/c.jpg", [3])
     #expect(eventually { try topic.names() == ["a.jpg", "b.jpg", "c.jpg"] }, "\(producer.output)")
     if action == "move" { #expect(eventually { folder.exists("v2/.sent/c.jpg") }, "\(producer.output)") }
