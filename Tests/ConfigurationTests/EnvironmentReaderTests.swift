@@ -227,7 +227,7 @@ func environmentProblems(_ environment: [String: String]) -> [String] {
 
   @Test("the fix for ~ names the user's folder") func tildeFixNamesTheFolder() {
     #expect(
-      environmentProblems(["IMAGES_DIR": "~/Pictures", "HOME": "/home/me"]).first?.contains("use /home/me/Pictures")
+      environmentProblems(["IMAGES_DIR": "~/Pictures", "HOME": "/home/me"]).first?.contains(" /home/me/Pictures")
         == true)
   }
 

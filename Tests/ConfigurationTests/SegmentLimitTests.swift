@@ -10,7 +10,9 @@ import Testing
     #expect(environmentProblems(["SEGMENT_BYTES": "720000"]) == [])
     let found = environmentProblems(["SEGMENT_BYTES": "720001"])
     #expect(found.count == 1)
-    #expect(found.first?.contains("KAFKA_MESSAGE_MAX_BYTES=1000000 use 720000 or less") == true)
+    for word in ["KAFKA_MESSAGE_MAX_BYTES=1000000", " 720000 "] {
+      #expect(found.first?.contains(word) == true, "\(found)")
+    }
   }
 
   @Test("a larger message limit allows larger segments") func largerLimitAllowsSegments() throws {

@@ -41,7 +41,7 @@ import Testing
   /// The reason goes into the log and into a dead letter's headers, whatever was sent.
   @Test("a name that is far too long is abbreviated in the reason") func longNameIsAbbreviated() throws {
     let said = try #require(refusal { _ = try ImageName("é" + String(repeating: "long", count: 250_000)) })
-    #expect(said.contains("\"élong") && said.contains("longer than 3072 bytes"), "\(said.prefix(300))")
+    #expect(said.contains("\"élong") && said.contains(" 3072 bytes"), "\(said.prefix(300))")
     #expect(said.utf8.count < 300, "\(said.utf8.count) bytes")
   }
 
