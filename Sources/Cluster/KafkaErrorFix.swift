@@ -19,7 +19,9 @@ package enum KafkaErrorFix {
     if error.name == "_INVALID_ARG", let variable = variable(in: "\(error.context) \(error.reason)") {
       return "correct \(variable), or unset it"
     }
-    return table[error.name]?(topic(of: error) ?? "...") ?? (error.nature == .needsPerson ? brokerLog : nil)
+    let fix = table[error.name] ?? (error.isTopicMissing ? missingTopic : nil)
+    if let fix { return fix(topic(of: error) ?? "...") }
+    return error.disposition == .needsPerson ? brokerLog : nil
   }
 
   /// The variable of the first property in a text: `KAFKA_SSL_CA_LOCATION` for `ssl.ca.location`.

@@ -54,7 +54,7 @@ package struct TopicRestorer {
       connection.health.well(.topic)
       throw error
     } catch {
-      let reason = (error as? KafkaError).map { $0.isRetriable ? "\($0)" : KafkaErrorFix.described($0) } ?? "\(error)"
+      let reason = Disposition(of: error) == .transient ? "\(error)" : KafkaErrorFix.described(error)
       let delay = backoff.failed()
       self.due = MonotonicClock.now + delay
       connection.health.trouble(.topic, reason)

@@ -184,11 +184,11 @@ final class BatchPipeline {
     events.stored(stored, since: begun)
   }
 
-  /// Waits after a failure that may pass.
+  /// Waits after a failure.
   /// - Returns: false if the batch is void, or if it cannot be tried again because its messages' content is gone.
-  /// - Throws: errors that do not pass.
+  /// - Throws: errors that are final.
   private func waitsForRetry(_ batch: ImageStore.Batch, after error: any Error) throws -> Bool {
-    if CatalogError.final(error, path: store.catalog.path) != nil { throw error }
+    if Disposition(of: error) == .final { throw error }
     if !(error is SegmentFileGone && batch.isReleased) {
       let delay = driver.storingFailed()
       events.storingFailed(error, retryIn: delay)

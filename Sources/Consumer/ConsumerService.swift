@@ -30,7 +30,7 @@ package final class ConsumerService: Sendable {
   package func run() throws {
     do { try serve() } catch is LockWait.Ended {} catch {
       let catalog = "\(settings.outputPath)/\(ImageName.reserved)/\(Catalog.fileName)"
-      throw CatalogError.final(error, path: catalog) ?? error
+      throw CatalogError(behind: error, path: catalog) ?? error
     }
   }
 

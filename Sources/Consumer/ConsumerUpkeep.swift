@@ -39,7 +39,7 @@ struct ConsumerUpkeep {
       try driver.upkeep { try tidy(driver, store) }
       events.expiringIsWell()
     } catch {
-      if CatalogError.final(error, path: store.catalog.path) != nil { throw error }
+      if Disposition(of: error) == .final { throw error }
       events.expiringFailed(error, retryIn: Self.retryDelay)
       next += Self.retryDelay
     }

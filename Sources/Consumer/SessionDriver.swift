@@ -2,7 +2,6 @@ import Cluster
 import Kafka
 import Output
 import Platform
-import SQLite
 import Telemetry
 import Wire
 
@@ -143,7 +142,7 @@ final class SessionDriver {
       try reports.report(error, isWaiting: session.waited(at: .now) != nil)
     case .failure(let error, let partition):
       if error.isUnknownTopic { restorer?.noteMissing() }
-      if error.nature == .needsPerson, session.waited(at: .now) == nil {
+      if error.disposition == .needsPerson, !error.isTopicMissing, session.waited(at: .now) == nil {
         events.fetchingFailed(partition, KafkaErrorFix.described(error))
       }
       try reports.report(error, isWaiting: session.waited(at: .now) != nil)
@@ -196,11 +195,11 @@ final class SessionDriver {
     } catch { try postpone(error) }
   }
 
-  /// Faults of the host, such as a full disk, are tried again later.
-  /// - Throws: every other error.
+  /// What the session asked for is due again later.
+  /// - Throws: the error, unless it may pass, as a full disk may.
   private func postpone(_ error: any Error) throws {
     let delay = session.catalogFailed(at: .now)
-    guard (error as? SQLiteError)?.isEnvironmental == true else { throw error }
+    guard Disposition(of: error)?.mayPass == true else { throw error }
     events.readingPositionsFailed(error, retryIn: delay)
   }
 

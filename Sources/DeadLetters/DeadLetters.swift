@@ -120,7 +120,7 @@ package final class DeadLetters: DeadLetterSink {
         Int($0)
       }
     } catch {
-      if error.isRetriable { nextMaking = again }
+      if error.disposition == .transient { nextMaking = again }
       log.warning(
         event: "topic_size_unknown",
         "the topic's maximum message size is unknown, so the dead-letter topic is created with the broker's default: "
@@ -138,7 +138,7 @@ package final class DeadLetters: DeadLetterSink {
           ["topic": .string(topic), "error": .name(of: error)])
       }
     } catch {
-      if error.isRetriable { nextMaking = again }
+      if error.disposition == .transient { nextMaking = again }
       log.warning(
         event: "dead_letter_topic_failed",
         "creating the dead-letter topic failed: \(KafkaErrorFix.described(error))",

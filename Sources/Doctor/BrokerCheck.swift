@@ -105,7 +105,7 @@ final class BrokerCheck {
     while true {
       do { return try question(max(.milliseconds(1), deadline.remaining)) } catch {
         // A leader may not have heard yet of a partition that other brokers name.
-        let passes = error.isRetriable || error.isUnknownTopic
+        let passes = error.disposition == .transient || error.isUnknownTopic
         guard passes, !stop.wait(for: pause), !deadline.hasPassed else { throw error }
       }
     }

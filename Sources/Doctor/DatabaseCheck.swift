@@ -70,7 +70,7 @@ struct DatabaseCheck {
         "the \(kind) opens: version \(found), \(Quantity.count(count, noun))\(count == Self.most ? " at least" : "")")
     } catch let error as SQLiteError where error.isBusy {
       return .ok("database", "the \(kind) is locked by a process that uses it alone, as on a network file system")
-    } catch let error as SQLiteError where error.isCorrupt {
+    } catch let error as SQLiteError where error.disposition == .final {
       return .problem("database_damaged", "the \(kind) \(path) is damaged: \(error.message)", cure: cureOfDamage)
     } catch {
       return .problem(

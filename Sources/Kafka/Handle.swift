@@ -153,7 +153,7 @@ final class ClientContext: Sendable {
 
   /// Handles an error that concerns the client as a whole, such as "all brokers are down".
   func report(_ code: rd_kafka_resp_err_t, _ reason: String, of client: OpaquePointer?) {
-    if KafkaError.natures[code.rawValue] == .missingTopic { missesTopic.store(true, ordering: .releasing) }
+    if KafkaError(code, "").isTopicMissing { missesTopic.store(true, ordering: .releasing) }
     trouble.withLock { $0 = ClientTrouble(code, reason).following($0) }
     if code == RD_KAFKA_RESP_ERR__AUTHENTICATION, let client, credentials?.renew(client) == true {
       log(5, "AUTH", "re-read user name and password from their files for the next attempt")

@@ -66,7 +66,7 @@ extension KafkaClient {
     let deadline = Deadline(in: timeout)
     while true {
       do { return try members(ofGroup: group, deadline) } catch {
-        guard error.isRetriable, !deadline.hasPassed else { throw error }
+        guard error.disposition == .transient, !deadline.hasPassed else { throw error }
         deadline.pause(for: .milliseconds(50))
       }
     }

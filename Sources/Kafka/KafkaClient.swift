@@ -131,7 +131,7 @@ extension Handle {
       do {
         return try askMetadata(of: topic, timeout: deadline.milliseconds())
       } catch {
-        guard error.isRetriable, !deadline.hasPassed else { throw error }
+        guard error.disposition == .transient, !deadline.hasPassed else { throw error }
         deadline.pause(for: .milliseconds(50))
       }
     }

@@ -9,6 +9,12 @@ extension KafkaError {
       RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
   }
 
+  /// As `isUnknownTopic`, and also if the broker knows the topic's name, but not the id that the client sent.
+  package var isTopicMissing: Bool { isUnknownTopic || code == Self.unknownTopicID }
+
+  /// UNKNOWN_TOPIC_ID, which librdkafka 2.0.2 does not know.
+  static let unknownTopicID: Int32 = 100
+
   /// The message exceeds `message.max.bytes` (client) or `max.message.bytes` (topic).
   var isMessageTooLarge: Bool {
     isOne(of: RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE)
@@ -65,13 +71,6 @@ extension KafkaError {
 
   /// Another consumer runs under the same `group.instance.id`.
   package var isFenced: Bool { isOne(of: RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, RD_KAFKA_RESP_ERR__FENCED) }
-
-  /// The group was rebalanced in the meantime: the partition belongs to another consumer, or soon will.
-  var isRebalance: Bool {
-    isOne(
-      of: RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS, RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION,
-      RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST)
-  }
 
   /// The broker or the topic refuses the setting, or the number of partitions or replicas.
   package var isInvalidRequest: Bool {

@@ -1,8 +1,8 @@
 import Crdkafka
-import Platform
+package import Platform
 
 /// An error of Kafka: what failed, on what, and why.
-package struct KafkaError: NamedError, CustomStringConvertible, Sendable, Equatable {
+package struct KafkaError: NamedError, ClassifiedError, CustomStringConvertible, Sendable, Equatable {
   /// librdkafka's `rd_kafka_resp_err_t`: negative for the client's own errors, positive for a broker's.
   let code: Int32
   /// The code's name without its prefix: `_TIMED_OUT`, `TOPIC_AUTHORIZATION_FAILED`.
@@ -13,9 +13,7 @@ package struct KafkaError: NamedError, CustomStringConvertible, Sendable, Equata
   package let context: String
   /// The client cannot continue: it has to be closed and re-created.
   package let isFatal: Bool
-  /// The same request may succeed later, unchanged.
-  package let isRetriable: Bool
-
+  package let disposition: Disposition
   /// The right to grant, if the broker's authorizer refused the request.
   package let missingRight: MissingRight?
 
@@ -27,10 +25,11 @@ package struct KafkaError: NamedError, CustomStringConvertible, Sendable, Equata
 
   /// - Parameters:
   ///   - reason: nil or empty for the library's text for that code.
+  ///   - isRetriable: whether the library calls it transient. It marks only the errors of its newer calls.
   ///   - missingRight: nil if the code is about something else.
   init(
     _ code: rd_kafka_resp_err_t, _ context: String, reason: String? = nil, isFatal: Bool = false,
-    isRetriable: Bool? = nil, missingRight: MissingRight? = nil
+    isRetriable: Bool = false, missingRight: MissingRight? = nil
   ) {
     self.code = code.rawValue
     name = String(cString: rd_kafka_err2name(code))
@@ -38,24 +37,21 @@ package struct KafkaError: NamedError, CustomStringConvertible, Sendable, Equata
     self.context = context
     self.isFatal = isFatal
     self.missingRight = missingRight
-    // The library marks only the errors of its newer calls.
-    self.isRetriable = isRetriable ?? (!isFatal && Self.natures[code.rawValue] == .temporary)
+    disposition = isFatal ? .final : isRetriable ? .transient : Self.dispositions[code.rawValue] ?? .needsPerson
   }
 
   /// Takes over and frees the library's error object.
   init(consuming error: OpaquePointer, _ context: String) {
     self.init(
       rd_kafka_error_code(error), context, reason: String(cString: rd_kafka_error_string(error)),
-      isFatal: rd_kafka_error_is_fatal(error) != 0,
-      isRetriable: rd_kafka_error_is_retriable(error) != 0 ? true : nil)
+      isFatal: rd_kafka_error_is_fatal(error) != 0, isRetriable: rd_kafka_error_is_retriable(error) != 0)
     rd_kafka_error_destroy(error)
   }
 
   static func unproven(_ context: String) -> KafkaError {
     KafkaError(
       RD_KAFKA_RESP_ERR__INCONSISTENT, context,
-      reason: "the broker has acknowledged a later message and not this one, which it may not have",
-      isRetriable: true)
+      reason: "the broker has acknowledged a later message and not this one, which it may not have")
   }
 
   static func closed(_ context: String) -> KafkaError {

@@ -56,7 +56,7 @@ package final class PartitionReader {
       let reason = rd_kafka_message_errstr(message).map { String(cString: $0) }
       let error = handle.error(code, place, reason: reason, needs: .read(topic, group: nil))
       if error.isOffsetOutOfRange { return nil }
-      if !error.isRetriable { throw error }
+      if error.disposition != .transient { throw error }
     } while !deadline.hasPassed
     // The topic may have been re-created with fewer partitions. With the count forgotten, the next call asks the
     // broker.

@@ -79,7 +79,7 @@ package final class PartitionScan {
       }
       let reason = rd_kafka_message_errstr(message).map { String(cString: $0) }
       let error = handle.error(code, place, reason: reason, needs: needs)
-      if !error.isRetriable { throw error }
+      if error.disposition != .transient { throw error }
     }
     return nil
   }

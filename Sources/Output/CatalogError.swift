@@ -1,8 +1,8 @@
-import Platform
+package import Platform
 import SQLite
 
-/// Why a catalog, or its CSV file, cannot be used, and what to do about it. None of these errors goes away by itself.
-package enum CatalogError: NamedError, CustomStringConvertible {
+/// Why a catalog, or its CSV file, cannot be used, and what to do about it.
+package enum CatalogError: NamedError, ClassifiedError, CustomStringConvertible {
   case foreignVersion(Int, path: String)
   /// The content is not what was written.
   case damaged(path: String, reason: String)
@@ -12,6 +12,8 @@ package enum CatalogError: NamedError, CustomStringConvertible {
   case lost(path: String, csv: String)
   /// Another consumer of the output finds a different CSV file at the same path.
   case csvDivided(path: String, slot: Int)
+
+  package var disposition: Disposition { .final }
 
   package var name: String {
     switch self {
@@ -45,21 +47,21 @@ package enum CatalogError: NamedError, CustomStringConvertible {
     }
   }
 
-  /// The permanent fault of the catalog that an error reports; nil if the error is about something else, which may be
-  /// temporary.
-  package static func final(_ error: any Error, path: String) -> CatalogError? {
+  /// The catalog's fault that a final error reports, with its fix; nil if the error is about something else.
+  package init?(behind error: any Error, path: String) {
     switch error {
-    case let error as CatalogError: error
-    case let error as UnreadableCatalog: .damaged(path: path, reason: error.reason)
-    case let error as SQLiteError where error.isCorrupt: .damaged(path: path, reason: error.message)
-    default: nil
+    case let error as CatalogError: self = error
+    case let error as UnreadableCatalog: self = .damaged(path: path, reason: error.reason)
+    case let error as SQLiteError where error.disposition == .final: self = .damaged(path: path, reason: error.message)
+    default: return nil
     }
   }
 }
 
 /// SQLite finds no fault in the catalog, but the content is not valid.
-struct UnreadableCatalog: Error, CustomStringConvertible {
+struct UnreadableCatalog: ClassifiedError, CustomStringConvertible {
   let reason: String
+  let disposition = Disposition.final
   init(_ reason: String) { self.reason = reason }
   var description: String { "the catalog cannot be read: \(reason)" }
 }

@@ -59,7 +59,7 @@ package final class OutputFolder {
       return status
     } catch let error as SystemError {
       // The file system does not accept this name, so nothing is stored under it. `place` reports the reason.
-      if error.isEnvironmental { throw error }
+      if error.disposition.mayPass { throw error }
       return nil
     } catch is ImageName.Refusal { return nil }
   }
@@ -134,7 +134,7 @@ package final class OutputFolder {
   /// Turns errors that the name causes into refusals, and leaves those that the system causes as they are.
   private func refusing<T>(_ name: ImageName, _ body: () throws -> T) throws -> T {
     func refuse(_ reason: String) -> ImageName.Refusal { ImageName.Refusal(name: name.value, reason: reason) }
-    do { return try body() } catch let error as SystemError where !error.isEnvironmental || isMounted(error) {
+    do { return try body() } catch let error as SystemError where !error.disposition.mayPass || isMounted(error) {
       // One of the folders may have been removed since it was opened: the next attempt opens them again.
       open = [:]
       switch error.code {

@@ -119,11 +119,9 @@ package final class Repair {
       try catalog.readEverything()
       return try catalog.isNew ? .lost(reason: nil) : .sound(catalog)
     } catch {
-      if case .damaged(_, let reason)? = CatalogError.final(error, path: path) { return .lost(reason: reason) }
-      // A table is missing or has other columns. An error that is the host's fault says nothing about the catalog.
-      if let error = error as? SQLiteError, !error.isBusy, !error.isEnvironmental {
-        return .lost(reason: error.message)
-      }
+      if case .damaged(_, let reason)? = CatalogError(behind: error, path: path) { return .lost(reason: reason) }
+      // A table is missing or has other columns. An error that may pass says nothing about the catalog.
+      if let error = error as? SQLiteError, !error.disposition.mayPass { return .lost(reason: error.message) }
       throw error
     }
   }

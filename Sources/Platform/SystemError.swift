@@ -2,7 +2,7 @@ internal import CSystem
 import Glibc
 
 /// A failed system call: what was tried, on what, why it failed, and how to fix it.
-package struct SystemError: NamedError, CustomStringConvertible, Sendable, Equatable {
+package struct SystemError: NamedError, ClassifiedError, CustomStringConvertible, Sendable, Equatable {
   /// The `errno` of the call (errno(3)).
   package let code: CInt
   /// The attempted operation, as a verb that follows "cannot": "open", "rename".
@@ -27,12 +27,12 @@ package struct SystemError: NamedError, CustomStringConvertible, Sendable, Equat
   /// The name of the code: "ENOSPC".
   package var name: String { system_error_name(code).map { String(cString: $0) } ?? "E\(code)" }
 
-  /// Whether the cause is the host (space, quota, rights, descriptors, memory, disk) and not the name or the bytes. The
-  /// same call may then succeed later, unchanged.
-  package var isEnvironmental: Bool {
+  package var disposition: Disposition {
     switch code {
-    case ENOSPC, EDQUOT, EIO, EROFS, EMFILE, ENFILE, ENOMEM, EACCES, EPERM, ESTALE: true
-    default: false
+    // Space is freed, a disk is mounted again; a right has to be granted.
+    case ENOSPC, EDQUOT, EIO, EROFS, EMFILE, ENFILE, ENOMEM, ESTALE: .transient
+    case EACCES, EPERM: .needsPerson
+    default: .badInput
     }
   }
 

@@ -41,8 +41,6 @@ final class DeliveryHandler: Sendable {
     switch failure {
     case let error as FileChanged: releaseUnfinished(path, .changes, tries: error.tries)
     case is SendingStopped: outbox.release(path)
-    // A fatal error ends the client, and does not concern this image alone.
-    case let error as KafkaError where error.isFatal: outbox.release(path)
     case let error as KafkaError: giveUp(path, error)
     default:
       events.refused(path, failure)
@@ -57,13 +55,14 @@ final class DeliveryHandler: Sendable {
   }
 
   private func giveUp(_ path: String, _ error: KafkaError) {
-    switch error.nature {
-    case .handled: return outbox.release(path)
-    case .refusedMessage:
+    switch error.disposition {
+    // The client has ended or has taken the message back, which does not concern this image alone.
+    case .final: return outbox.release(path)
+    case .badInput:
       events.refused(path, error)
       return outbox.release(path)
-    case .temporary: events.failed(path, error)
-    case .missingTopic:
+    case .transient: events.failed(path, error)
+    case .needsPerson where error.isTopicMissing:
       session.hold.topicIsMissing()
       events.failed(path, error)
     case .needsPerson:

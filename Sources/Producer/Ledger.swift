@@ -218,7 +218,7 @@ package final class Ledger: Sendable {
   }
 }
 
-enum LedgerError: NamedError, CustomStringConvertible {
+enum LedgerError: NamedError, ClassifiedError, CustomStringConvertible {
   case foreignVersion(Int, path: String)
   case damaged(path: String, reason: String)
   /// The file existed, and is no longer at its path.
@@ -226,9 +226,11 @@ enum LedgerError: NamedError, CustomStringConvertible {
 
   /// `damaged` if SQLite reports corruption; any other error stays as it is.
   static func of(_ error: any Error, path: String) -> any Error {
-    guard let error = error as? SQLiteError, error.isCorrupt else { return error }
+    guard let error = error as? SQLiteError, error.disposition == .final else { return error }
     return LedgerError.damaged(path: path, reason: error.message)
   }
+
+  var disposition: Disposition { .final }
 
   var name: String {
     switch self {

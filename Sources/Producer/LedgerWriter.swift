@@ -76,7 +76,7 @@ final class LedgerWriter: Sendable {
         try ledger.record(lines, marks: marks())
         break
       } catch {
-        if error is LedgerError { throw error }
+        if Disposition(of: error) == .final { throw error }
         events.ledgerFailed(error)
         // If these files were given back, they would be sent again and again. Kept here, they hold the producer up
         // until there is room. A stop during the wait leaves one last try: there may be room by then.

@@ -1,6 +1,5 @@
 import Cluster
 import Configuration
-import Glibc
 import Kafka
 import Platform
 import Synchronization
@@ -177,10 +176,9 @@ package final class ProducerEvents: Sendable {
   /// - Parameter wasFound: whether the file counts as found.
   func refused(_ path: String, _ error: any Error, wasFound: Bool = true) {
     let status = (try? FileStatus.of(input + "/" + path)) ?? nil
-    let isPassing = (error as? SystemError).map { $0.isEnvironmental && ![EACCES, EPERM].contains($0.code) }
     let refusal = error as? KafkaError
     let news = refusals.add(
-      path, status, isPassing: isPassing ?? (refusal != nil || error is UnfinishedFile), isByBroker: refusal != nil)
+      path, status, isPassing: Disposition(of: error) == .transient || refusal != nil, isByBroker: refusal != nil)
     markSettled(path)
     let wasFound = takeBack(path) || wasFound
     counts.withLock {
@@ -192,7 +190,7 @@ package final class ProducerEvents: Sendable {
     if refusal != nil { health.trouble(.refusals, reason) }
     guard news != .none else { return }
     // A problem that concerns every image is not logged for every image.
-    let isOfAll = refusal?.nature == .needsPerson || refusal?.name == "INVALID_RECORD"
+    let isOfAll = refusal?.disposition == .needsPerson || refusal?.name == "INVALID_RECORD"
     guard let unsaid = isOfAll ? refusalsOfAll.note(refusal?.name ?? "") : 0 else { return }
     log.error(
       event: "image_refused", "not sent: \(reason)",

@@ -1,5 +1,7 @@
+package import Platform
+
 /// Why a file is not taken, moved or deleted yet.
-package enum UnfinishedFile: Error, CustomStringConvertible {
+package enum UnfinishedFile: ClassifiedError, CustomStringConvertible {
   /// A program has it open for writing.
   case isOpen
   /// It changes again and again, or while it is read.
@@ -8,6 +10,8 @@ package enum UnfinishedFile: Error, CustomStringConvertible {
   case isPlaceholder
   /// The kernel does not tell whether a program has it open, so it has to stay unchanged for longer.
   case mayBeOpen
+
+  package var disposition: Disposition { .transient }
 
   package var description: String {
     switch self {

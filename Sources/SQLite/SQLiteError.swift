@@ -1,9 +1,9 @@
 internal import CSQLite
 import Glibc
-import Platform
+package import Platform
 
 /// An error of SQLite: its code and message, the database, the statement, and how to fix it.
-package struct SQLiteError: NamedError, CustomStringConvertible, Sendable {
+package struct SQLiteError: NamedError, ClassifiedError, CustomStringConvertible, Sendable {
   /// The extended result code (sqlite.org/rescode.html).
   let code: CInt
   /// The message of SQLite.
@@ -49,17 +49,19 @@ package struct SQLiteError: NamedError, CustomStringConvertible, Sendable {
     }
   }
 
-  /// True if another connection holds a lock: the same call may succeed later. Covers every extension of SQLITE_BUSY
-  /// (BUSY_SNAPSHOT, BUSY_RECOVERY) and of SQLITE_LOCKED.
+  /// True if another connection holds a lock. Covers every extension of SQLITE_BUSY (BUSY_SNAPSHOT, BUSY_RECOVERY) and
+  /// of SQLITE_LOCKED.
   package var isBusy: Bool { [SQLITE_BUSY, SQLITE_LOCKED].contains(primaryCode) }
 
-  /// True if the cause is the host (space, disk, rights, memory), not the statement or its values.
-  package var isEnvironmental: Bool {
-    [SQLITE_FULL, SQLITE_IOERR, SQLITE_READONLY, SQLITE_CANTOPEN, SQLITE_NOMEM, SQLITE_PERM].contains(primaryCode)
+  package var disposition: Disposition {
+    switch primaryCode {
+    case SQLITE_BUSY, SQLITE_LOCKED, SQLITE_FULL, SQLITE_IOERR, SQLITE_NOMEM: .transient
+    case SQLITE_READONLY, SQLITE_CANTOPEN, SQLITE_PERM: .needsPerson
+    // The file is not what SQLite wrote.
+    case SQLITE_CORRUPT, SQLITE_NOTADB: .final
+    default: .badInput
+    }
   }
-
-  /// True if the file is not what SQLite wrote: no later call will succeed.
-  package var isCorrupt: Bool { [SQLITE_CORRUPT, SQLITE_NOTADB].contains(primaryCode) }
 
   // The low byte of an extended code is the primary code.
   private var primaryCode: CInt { code & 0xFF }

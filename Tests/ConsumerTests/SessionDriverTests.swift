@@ -5,6 +5,7 @@ import Testing
 @testable import Kafka
 @testable import Output
 @testable import Platform
+@testable import SQLite
 @testable import Telemetry
 
 /// What a driver does with the client and the catalog when something happens at an awkward moment.
@@ -226,6 +227,24 @@ import Testing
   }
 
   @Test("partitions with unreadable positions are read later") func unreadablePositionsAreRetried() throws {
+    try positionsAreRetried { catalog in
+      try catalog.database.execute("DELETE FROM topics")
+      try catalog.database.execute("PRAGMA query_only = ON")
+      return { try catalog.database.execute("PRAGMA query_only = OFF") }
+    }
+  }
+
+  @Test("partitions whose positions are locked are read later") func lockedPositionsAreRetried() throws {
+    try positionsAreRetried { catalog in
+      // With a write-ahead log, no lock keeps a reader waiting for long.
+      try catalog.database.execute("PRAGMA journal_mode = DELETE")
+      let other = try Database(path: catalog.path, busyTimeout: .zero, exclusive: true)
+      return { other.close() }
+    }
+  }
+
+  /// - Parameter breaking: makes the positions unreadable, and returns a closure that makes them readable again.
+  private func positionsAreRetried(breaking: (Catalog) throws -> () throws -> Void) throws {
     try send("first")
     let catalog = try Catalog(in: scratch.makeFolder("another"), exclusive: false)
     var settings = Self.settings(cluster)
@@ -235,14 +254,13 @@ import Testing
     let events = ConsumerEvents(log: lines.log)
     let driver = try SessionDriver(
       consumer: consumer, catalog: catalog, cluster: "c", topic: "images", events: events, log: lines.log)
-    try catalog.database.execute("DELETE FROM topics")
-    try catalog.database.execute("PRAGMA query_only = ON")
+    let repair = try breaking(catalog)
     try driver.subscribe()
     try pump(driver) { saysThatItWaits(2) }
     #expect(
       driver.session.waiting.isEmpty && !driver.session.isCaughtUp && driver.session.partitions.keys.sorted() == [0])
     #expect(events.health.report().reasons.contains { $0.hasPrefix("catalog: ") }, "\(events.health.report())")
-    try catalog.database.execute("PRAGMA query_only = OFF")
+    try repair()
     try pump(driver) { driver.session.waiting.count == 1 }
     #expect(!events.health.report().reasons.contains { $0.hasPrefix("catalog: ") })
   }

@@ -120,7 +120,7 @@ import Testing
     let silent = #expect(throws: KafkaError.self) {
       try reader.read(topic: "images", partition: 0, offset: 0, timeout: .milliseconds(200))
     }
-    #expect(silent?.isTimedOut == true && silent?.isRetriable == true)
+    #expect(silent?.isTimedOut == true && silent?.disposition == .transient)
   }
 
   @Test("an error has its place and its reason") func errorHasPlaceAndReason() throws {
@@ -129,7 +129,7 @@ import Testing
     let error = #expect(throws: KafkaError.self) {
       try producer.sendText("images", 3, String(repeating: "x", count: 1001))
     }
-    #expect(error?.code == 10 && error?.isFatal == false && error?.isRetriable == false)
+    #expect(error?.code == 10 && error?.isFatal == false && error?.disposition == .badInput)
     #expect(
       error?.description
         == "topic images, partition 3, a message of 2002 bytes: Broker: Message size too large (MSG_SIZE_TOO_LARGE)")

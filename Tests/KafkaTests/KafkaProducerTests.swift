@@ -227,7 +227,7 @@ import Testing
     #expect(missing == ["message 0"], "otherwise this shows nothing")
     let unproven = reports.all.filter { $0.error?.isUnproven == true }
     #expect(unproven.map { texts[Int($0.token)] } == Array(missing))
-    #expect(unproven.allSatisfy { $0.error?.isRetriable == true && $0.mayHaveArrived })
+    #expect(unproven.allSatisfy { $0.error?.disposition == .transient && $0.mayHaveArrived })
     #expect(reports.all.count == 3)
   }
 

@@ -41,6 +41,6 @@ import Testing
       // Messages fetched by then may still arrive.
       while try scan.next(timeout: .milliseconds(300)) != nil {}
       _ = try PartitionScan(settings(cluster), topic: "images", partition: 0, timeout: .milliseconds(300))
-    } throws: { ($0 as? KafkaError)?.isRetriable == true }
+    } throws: { ($0 as? KafkaError)?.disposition == .transient }
   }
 }

@@ -114,7 +114,7 @@ import Testing
     do {
       try body()
       return nil
-    } catch { return CatalogError.final(error, path: "catalog").map { "\($0)" } }
+    } catch { return CatalogError(behind: error, path: "catalog").map { "\($0)" } }
   }
 
   @Test("a consumer that finds another CSV file than a running one is refused") func otherCSVFileIsRefused() throws {

@@ -41,13 +41,21 @@ import Testing
     #expect(SystemError("open", "a", code: EMFILE).description.contains("ulimit -n"))
   }
 
-  @Test("only faults of the host are environmental") func hostFaultsAreEnvironmental() {
-    for code in [ENOSPC, EDQUOT, EIO, EROFS, EMFILE, ENFILE, ENOMEM, EACCES, EPERM, ESTALE] {
-      #expect(SystemError("open", "a", code: code).isEnvironmental)
+  @Test("only faults of the host may pass, and a missing right needs a person") func onlyHostFaultsMayPass() {
+    for code in [ENOSPC, EDQUOT, EIO, EROFS, EMFILE, ENFILE, ENOMEM, ESTALE] {
+      #expect(SystemError("open", "a", code: code).disposition == .transient)
     }
+    for code in [EACCES, EPERM] { #expect(SystemError("open", "a", code: code).disposition == .needsPerson) }
     for code in [ENOENT, EISDIR, ENAMETOOLONG, ENOTDIR, ELOOP, EEXIST, EINVAL] {
-      #expect(!SystemError("open", "a", code: code).isEnvironmental)
+      #expect(SystemError("open", "a", code: code).disposition == .badInput)
     }
+  }
+
+  @Test("an error answers for its type, and gives no answer if its type has none") func errorAnswersForItsType() {
+    let errors: [any Error] = [SystemError("open", "a", code: ENOSPC), PathPattern.Fault("")]
+    #expect(errors.map { Disposition(of: $0) } == [.transient, nil])
+    #expect(Disposition.transient.mayPass && Disposition.needsPerson.mayPass)
+    #expect(!Disposition.badInput.mayPass && !Disposition.final.mayPass)
   }
 
   @Test("a call that a signal interrupts is repeated") func interruptedCallIsRepeated() throws {

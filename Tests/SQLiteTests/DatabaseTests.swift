@@ -116,7 +116,7 @@ import Testing
     #expect(try first.tryBegin())
     #expect(try second.tryBegin() == false)
     let error = failure { try second.execute("CREATE TABLE t (v)") }
-    #expect(error?.isBusy == true && error?.isEnvironmental == false)
+    #expect(error?.isBusy == true && error?.disposition == .transient)
     #expect(error?.description.contains(temporary.path) == true)
     #expect(error?.cure != nil)
     try first.commit()
@@ -245,7 +245,7 @@ import Testing
 
   @Test("a path that no database can have is an error of the host") func impossiblePathIsHostError() throws {
     let error = failure { _ = try Database(path: temporary.folder / "none/a.db", busyTimeout: .zero) }
-    #expect(error?.name == "SQLITE_CANTOPEN" && error?.isEnvironmental == true && error?.cure != nil)
+    #expect(error?.name == "SQLITE_CANTOPEN" && error?.disposition == .needsPerson && error?.cure != nil)
     #expect(error?.description.contains("/none/a.db") == true)
     #expect(failure { _ = try Database(path: "", busyTimeout: .zero) } != nil)
     #expect(failure { _ = try Database(path: temporary.path + "\0x", busyTimeout: .zero) } != nil)
@@ -257,7 +257,7 @@ import Testing
     try #require(write(descriptor, text, text.utf8.count) > 0)
     close(descriptor)
     let error = failure { _ = try temporary.open() }
-    #expect(error?.name == "SQLITE_NOTADB" && error?.isCorrupt == true)
+    #expect(error?.name == "SQLITE_NOTADB" && error?.disposition == .final)
     #expect(error?.cure?.contains("-wal") == true)
     #expect(try openFiles(at: temporary.path) == 0)
   }

@@ -135,7 +135,7 @@ import Testing
     let error = failure { try insert.run("a") }
     #expect(error?.code == 2067)  // SQLITE_CONSTRAINT_UNIQUE
     #expect(error?.sql == "INSERT INTO u VALUES (?)" && error?.message.contains("u.name") == true)
-    #expect(error?.isBusy == false && error?.isEnvironmental == false)
+    #expect(error?.isBusy == false && error?.disposition == .badInput)
     try insert.run("b")
   }
 }

@@ -1,35 +1,18 @@
 import Crdkafka
+import Platform
 
 extension KafkaError {
-  /// The kind of action that an error calls for.
-  package enum Nature: Sendable, CaseIterable {
-    /// The error passes by itself: the same request is worth another try.
-    case temporary
-    /// The topic or the partition does not exist: somebody has to create it.
-    case missingTopic
-    /// The broker or the client refuses this message and accepts others.
-    case refusedMessage
-    /// The error persists until a person changes a setting, a right, a clock or a limit.
-    case needsPerson
-    /// There is nothing to fix: the client was closed or replaced, the message was taken back, or the reader moves on
-    /// from an offset that does not exist.
-    case handled
-  }
-
-  /// The kind of action that this error calls for. A code that is not in the table, for example from a newer library,
+  /// Every code of librdkafka 2.0.2, and those of newer brokers that need something other than a person. Any other code
   /// needs a person: showing an error that would have passed costs less than silently retrying one forever.
-  package var nature: Nature { Self.natures[code] ?? .needsPerson }
-
-  /// Every code of librdkafka 2.0.2, and those of newer brokers that need something other than a person.
-  static let natures: [Int32: Nature] = {
-    var natures: [Int32: Nature] = [:]
-    for (nature, codes) in table { for code in codes { natures[code] = nature } }
-    return natures
+  static let dispositions: [Int32: Disposition] = {
+    var dispositions: [Int32: Disposition] = [:]
+    for (disposition, codes) in table { for code in codes { dispositions[code] = disposition } }
+    return dispositions
   }()
 
-  static let table: [(nature: Nature, codes: [Int32])] = [
+  static let table: [(disposition: Disposition, codes: [Int32])] = [
     (
-      .temporary,
+      .transient,
       codes(
         // The client's own errors: connections, timeouts, pending lookups.
         RD_KAFKA_RESP_ERR__FAIL, RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR__RESOLVE,
@@ -69,25 +52,25 @@ extension KafkaError {
         + [103, 110, 113]
     ),
     (
-      .missingTopic,
-      codes(
-        RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
-        // UNKNOWN_TOPIC_ID
-        + [100]
-    ),
-    (
-      .refusedMessage,
+      .badInput,
       codes(
         RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE,
         RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE, RD_KAFKA_RESP_ERR_INVALID_RECORD, RD_KAFKA_RESP_ERR__KEY_SERIALIZATION,
         RD_KAFKA_RESP_ERR__VALUE_SERIALIZATION, RD_KAFKA_RESP_ERR__KEY_DESERIALIZATION,
-        RD_KAFKA_RESP_ERR__VALUE_DESERIALIZATION, RD_KAFKA_RESP_ERR__APPLICATION)
-        // The same record was sent before with other bytes.
-        + [-138]
+        RD_KAFKA_RESP_ERR__VALUE_DESERIALIZATION, RD_KAFKA_RESP_ERR__APPLICATION,
+        // An offset that does not exist, from which the reader moves on.
+        RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, RD_KAFKA_RESP_ERR__NO_OFFSET,
+        // Notices, which arrive as events and not as errors.
+        RD_KAFKA_RESP_ERR_NO_ERROR, RD_KAFKA_RESP_ERR__PARTITION_EOF, RD_KAFKA_RESP_ERR__NODE_UPDATE,
+        RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS, RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS, RD_KAFKA_RESP_ERR__NOOP)
+        // The same record was sent before with other bytes; the log was truncated to before the read position.
+        + [-138, -139]
     ),
     (
       .needsPerson,
       codes(
+        // A topic or partition to be created, which producer and consumer try themselves: `isTopicMissing`.
+        RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION,
         // Who may connect, and with which rights.
         RD_KAFKA_RESP_ERR__SSL, RD_KAFKA_RESP_ERR__AUTHENTICATION, RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM,
         RD_KAFKA_RESP_ERR_ILLEGAL_SASL_STATE, RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED,
@@ -127,19 +110,16 @@ extension KafkaError {
         RD_KAFKA_RESP_ERR__UNKNOWN_PROTOCOL, RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED,
         RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE, RD_KAFKA_RESP_ERR__READ_ONLY, RD_KAFKA_RESP_ERR__NOENT,
         RD_KAFKA_RESP_ERR__INVALID_TYPE, RD_KAFKA_RESP_ERR__NOT_CONFIGURED)
+        + [unknownTopicID]
     ),
     (
-      .handled,
+      .final,
       codes(
-        RD_KAFKA_RESP_ERR_NO_ERROR, RD_KAFKA_RESP_ERR__DESTROY, RD_KAFKA_RESP_ERR__PURGE_QUEUE,
-        RD_KAFKA_RESP_ERR__PURGE_INFLIGHT, RD_KAFKA_RESP_ERR__PARTITION_EOF, RD_KAFKA_RESP_ERR__NODE_UPDATE,
-        RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, RD_KAFKA_RESP_ERR__NO_OFFSET,
-        RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS, RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS, RD_KAFKA_RESP_ERR__NOOP,
+        // The client was closed, or took the message back.
+        RD_KAFKA_RESP_ERR__DESTROY, RD_KAFKA_RESP_ERR__PURGE_QUEUE, RD_KAFKA_RESP_ERR__PURGE_INFLIGHT,
         // Fatal to the client. Another code tells which error it was.
         RD_KAFKA_RESP_ERR__FATAL, RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE, RD_KAFKA_RESP_ERR__FENCED,
         RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, RD_KAFKA_RESP_ERR_PRODUCER_FENCED)
-        // A newer code: the log was truncated to before the read position.
-        + [-139]
     ),
   ]
 
