@@ -1,6 +1,5 @@
 import Crdkafka
 import Platform
-import Synchronization
 
 /// Reads one topic, as a member of a group (`subscribe`) or without a group (`assign`). Used by one thread; the
 /// callbacks also run on it, within `poll` and `unsubscribeAndClose`.
@@ -8,35 +7,6 @@ import Synchronization
 /// The caller alone decides where a partition starts, at every assignment. Nothing is committed automatically, and a
 /// position that no longer exists is never silently replaced.
 package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
-  /// The position at which to start reading a partition.
-  package enum StartOffset: Sendable, Equatable {
-    /// The first message that the partition still has.
-    case beginning
-    /// The message with this offset, or the next one if that is in a gap.
-    case at(Int64)
-
-    var native: Int64 {
-      switch self {
-      case .beginning: Int64(crdkafka_offset_beginning)
-      case .at(let offset): offset
-      }
-    }
-  }
-
-  /// An event that `poll` returns.
-  package enum Event: Sendable {
-    case message(KafkaMessage)
-    /// All existing messages have been read; the next one will have this offset. Repeated after each later message.
-    case endOfPartition(Int32, offset: Int64)
-    /// The position is before the first or after the last message. The partition is not read until `seek`.
-    case offsetOutOfRange(Int32, KafkaError)
-    /// A `commit` failed, at least in part.
-    case commitFailed(KafkaError)
-    /// Any other error, such as a topic that does not exist, with the partition if it concerns one. The consumer
-    /// continues by itself unless the error is fatal.
-    case failure(KafkaError, partition: Int32? = nil)
-  }
-
   /// Called with new partitions; returns where to start each of them. One without an answer starts at the beginning.
   /// Set it before `subscribe`. It may query watermarks and committed offsets, but must not poll.
   package var onAssigned: ((_ partitions: [Int32]) -> [Int32: StartOffset])?
@@ -47,17 +17,13 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
   /// Text that the group's coordinator stores with each committed offset. Set it before `subscribe`.
   package var commitNote = ""
 
-  let topic: String
+  private let topic: String
   /// The rights that reading needs: on the topic, and on the group.
-  let needs: MissingRight.Need
-  var assigned: Set<Int32> = []
-  var isPaused = false
-  /// The next offset of each assigned partition, in the library's form: a number, or its mark for the beginning.
-  var positions: [Int32: Int64] = [:]
-  /// Partitions whose position does not exist, so that the library does not read them.
-  var resting: Set<Int32> = []
+  private let needs: MissingRight.Need
+  private let assigned: PartitionAssignment
+  private let groupOffsets: GroupOffsets
   /// The events that the current poll has collected; a revocation within it removes some of them.
-  var batch: [Event] = []
+  private var batch: [Event] = []
   private var queue: OpaquePointer?
   private var isPolling = false
   private var isSubscribed = false
@@ -80,6 +46,8 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
     queue = rd_kafka_queue_get_consumer(handle.client)
     self.topic = topic
     needs = .read(topic, group: settings.values["group.id"])
+    assigned = PartitionAssignment(topic: topic)
+    groupOffsets = GroupOffsets(topic: topic, needs: needs)
     super.init(handle: handle)
     handle.context.consumer = self
   }
@@ -98,6 +66,17 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
     guard code == RD_KAFKA_RESP_ERR_NO_ERROR else { throw handle.error(code, place(topic)) }
     isSubscribed = true
   }
+
+  /// Reads these partitions without joining the group, for a consumer that shares its work with nobody. `onAssigned`
+  /// and `poll` treat it like an assignment by the group. Use it instead of `subscribe`.
+  package func assign(_ partitions: [Int32]) throws(KafkaError) {
+    let handle = try handle(for: place(topic))
+    handle.connect(within: Deadline(in: .seconds(1)))
+    let list = PartitionList(topic, partitions)
+    if let error = assigned.add(list.pointer, from: onAssigned?(partitions) ?? [:], handle.client) { throw error }
+  }
+
+  // MARK: Polling
 
   /// Waits for an event or for the timeout, then returns everything that is available, up to `maximum` events.
   ///
@@ -129,12 +108,12 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
   }
 
   /// Moves waiting events into `batch`, which the next `poll` returns.
-  func takeEvents() {
+  private func takeEvents() {
     if !isPolling { batch = poll(maximum: batch.count + 100, timeout: .zero) }
   }
 
   /// Removes what arrived from these partitions and was not returned by `poll` yet: it is from another position.
-  func forgetEvents(of partitions: [Int32]) {
+  private func forgetEvents(of partitions: [Int32]) {
     batch.removeAll { event in
       switch event {
       case .message(let message): partitions.contains(message.partition)
@@ -147,7 +126,7 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
   private func event(of message: UnsafeMutablePointer<rd_kafka_message_t>, _ handle: Handle) -> Event {
     let raw = message.pointee
     if raw.err == RD_KAFKA_RESP_ERR_NO_ERROR {
-      positions[raw.partition] = raw.offset + 1
+      assigned.passed(raw.partition, raw.offset)
       return .message(KafkaMessage(taking: message, of: handle))
     }
     defer { rd_kafka_message_destroy(message) }
@@ -161,7 +140,7 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
     guard error.isOffsetOutOfRange, raw.partition >= 0 else {
       return .failure(error, partition: isOfPartition ? raw.partition : nil)
     }
-    resting.insert(raw.partition)
+    assigned.rest(raw.partition)
     return .offsetOutOfRange(raw.partition, error)
   }
 
@@ -185,12 +164,113 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
   package var fetchedAhead: Int { queue.map { Int(rd_kafka_queue_length($0)) } ?? 0 }
 
   /// Ends a wait within `poll` at the next opportunity, so that events left by a callback are seen.
-  func wake() {
+  private func wake() {
     if let queue { rd_kafka_queue_yield(queue) }
   }
 
+  /// The offset after a partition's last message, as reported by the last fetch; sends no request. nil before the first
+  /// fetch.
+  package func knownEnd(partition: Int32) -> Int64? {
+    guard let handle = openHandle else { return nil }
+    var low: Int64 = 0
+    var high: Int64 = 0
+    let code = rd_kafka_get_watermark_offsets(handle.client, topic, partition, &low, &high)
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0 ? high : nil
+  }
+
+  // MARK: Assignment
+
   /// The assigned partitions of this consumer, ascending.
-  var assignment: [Int32] { assigned.sorted() }
+  var assignment: [Int32] { assigned.partitions }
+
+  /// The next offset of each of them, or the library's mark for the beginning.
+  var positions: [Int32: Int64] { assigned.positions }
+
+  /// Handles an assignment or a revocation by the group. The library calls this within `poll` and while closing.
+  fileprivate func rebalance(_ code: rd_kafka_resp_err_t, _ list: PartitionList.Native?, _ client: OpaquePointer) {
+    let partitions = PartitionList.elements(of: list).map(\.partition)
+    switch code {
+    case RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS:
+      report(assigned.add(list, from: onAssigned?(partitions) ?? [:], client))
+    case RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS:
+      revoke(partitions)
+      report(assigned.release(list, client))
+    default:
+      // The library asks to be brought to a known state.
+      let all = assigned.partitions
+      revoke(all)
+      report(assigned.releaseAll(all, client))
+      report(KafkaError(code, place(topic)))
+    }
+    wake()
+  }
+
+  private func report(_ error: KafkaError?) {
+    if let error { batch.append(.failure(error)) }
+  }
+
+  private func revoke(_ partitions: [Int32]) {
+    forgetEvents(of: partitions)
+    assigned.forget(partitions)
+    onRevoked?(partitions)
+  }
+
+  /// Continues an assigned partition from another offset. Messages that were fetched from the old one are dropped.
+  ///
+  /// Waits up to 5 s if an assignment is still taking effect.
+  package func seek(partition: Int32, to start: StartOffset) throws(KafkaError) {
+    try assigned.seek(partition, to: start.native, handle(for: place(topic, partition, start.native)))
+    forgetEvents(of: [partition])
+  }
+
+  /// Stops reading all assigned partitions, and those that are assigned before `resumeAll`. `poll` then returns only
+  /// events of the group. Nothing is lost: reading continues after the last message that `poll` returned.
+  package func pauseAll() throws(KafkaError) { try assigned.pause(handle(for: place(topic))) }
+
+  /// Continues reading where `pauseAll` stopped.
+  package func resumeAll() throws(KafkaError) { try assigned.resume(handle(for: place(topic))) }
+
+  // MARK: Committed offsets
+
+  /// Commits the offset of the next message for each partition, without waiting. A failure arrives as a `.commitFailed`
+  /// event.
+  package func commit(_ next: [Int32: Int64]) {
+    guard !next.isEmpty, let handle = openHandle else { return }
+    if let error = groupOffsets.commit(next, note: commitNote, handle) { batch.append(.commitFailed(error)) }
+  }
+
+  /// Handles the library's answer to a `commit`.
+  fileprivate func committed(_ code: rd_kafka_resp_err_t, _ list: PartitionList.Native?) {
+    guard let error = groupOffsets.failure(code, list, openHandle) else { return }
+    batch.append(.commitFailed(error))
+    wake()
+  }
+
+  /// Commits the offset of the next message for each partition, and waits until the group's coordinator has it.
+  ///
+  /// After a timeout, the commit may still take effect.
+  package func commitAndWait(_ next: [Int32: Int64], timeout: Duration) throws(KafkaError) {
+    let handle = try handle(for: "commit of " + place(topic))
+    try groupOffsets.commitAndWait(next, note: commitNote, timeout: timeout, handle)
+  }
+
+  /// The committed offsets of the group; a partition without one is absent.
+  ///
+  /// - Throws: among others an error whose `isAuthorization` is set, if this user may not read as the group.
+  package func committed(partitions: [Int32], timeout: Duration) throws(KafkaError) -> [Int32: Int64] {
+    try commits(partitions: partitions, timeout: timeout).mapValues(\.offset)
+  }
+
+  /// As `committed`, with the notes.
+  package func commits(partitions: [Int32], timeout: Duration) throws(KafkaError) -> [Int32: Commit] {
+    try groupOffsets.commits(of: partitions, timeout: timeout, handle(for: place(topic))) {
+      takeEvents()
+      for case .failure(let error, _) in batch where error.isAuthorization { return error }
+      return nil
+    }
+  }
+
+  // MARK: End
 
   /// Calls `onRevoked` for the assigned partitions, leaves the group, unless this is a static member
   /// (`group.instance.id`), and closes the client. Takes at most some 10 s, whatever the state of the brokers. Closing
@@ -201,10 +281,10 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
     guard let handle = takeHandle() else { return }
     let context = handle.context
     let wasReading = !assigned.isEmpty
-    if wasReading { revoked(assigned.sorted()) }
+    if wasReading { revoke(assigned.partitions) }
     // From here on the library's questions are answered without this consumer.
     context.consumer = nil
-    if isSubscribed || wasReading { leave(handle) }
+    if isSubscribed || wasReading { handle.leave(isMember: isSubscribed) }
     context.close()
     if let queue { rd_kafka_queue_destroy(queue) }
     withExtendedLifetime(handle) {}
@@ -213,47 +293,21 @@ package final class KafkaConsumer: KafkaClient, @unchecked Sendable {
     onAssigned = nil
     onRevoked = nil
   }
+}
 
-  /// Leaving has a thread of its own, so that the wait for it can be bounded. Several of the library's calls wait for its
-  /// main thread without limit.
-  private func leave(_ handle: Handle) {
-    let isDone = StopFlag()
-    let carried = Mutex<Handle?>(handle)
-    _ = BackgroundThread.start("kafka-leave") { [isSubscribed] in
-      let handle = carried.withLock { $0.take()! }
-      // Without a group there is nothing to leave, but the library is still reading.
-      if isSubscribed { handle.leaveGroup() } else { rd_kafka_assign(handle.client, nil) }
-      // Released first, so that the caller is the last holder, and waits until the client is destroyed.
-      _ = consume handle
-      isDone.set()
-    }
-    _ = isDone.wait(for: .seconds(6))
+private typealias PartitionListCallback =
+  @convention(c) (OpaquePointer?, rd_kafka_resp_err_t, PartitionList.Native?, UnsafeMutableRawPointer?) -> Void
+
+private let rebalanceCallback: PartitionListCallback = { client, code, list, opaque in
+  guard let client else { return }
+  if let consumer = ClientContext.of(opaque)?.consumer {
+    consumer.rebalance(code, list, client)
+  } else {
+    // The consumer is being freed. Nobody is left to ask, but the library waits for an answer.
+    rd_kafka_assign(client, nil)
   }
 }
 
-extension Handle {
-  fileprivate func leaveGroup() {
-    // The plain rd_kafka_consumer_close waits without limit.
-    let closing = rd_kafka_queue_new(client)
-    defer { rd_kafka_queue_destroy(closing) }
-    // After a fatal error there is nothing to leave.
-    if let error = rd_kafka_consumer_close_queue(client, closing) { return rd_kafka_error_destroy(error) }
-    let deadline = Deadline(in: .seconds(5))
-    while rd_kafka_consumer_closed(client) == 0, !deadline.hasPassed {
-      var message: UnsafeMutablePointer<rd_kafka_message_t>?
-      if rd_kafka_consume_batch_queue(closing, 50, &message, 1) == 1 { rd_kafka_message_destroy(message) }
-    }
-  }
-}
-
-extension KafkaSettings {
-  /// The settings that every reader here relies on.
-  func forReading() -> KafkaSettings {
-    var settings = self
-    settings.set("enable.auto.commit", "false")
-    settings.set("enable.auto.offset.store", "false")
-    settings.set("auto.offset.reset", "error")
-    settings.set("enable.partition.eof", "true")
-    return settings
-  }
+private let commitCallback: PartitionListCallback = { _, code, list, opaque in
+  ClientContext.of(opaque)?.consumer?.committed(code, list)
 }

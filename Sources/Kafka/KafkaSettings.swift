@@ -107,6 +107,18 @@ package struct KafkaSettings: Sendable {
   }
 }
 
+extension KafkaSettings {
+  /// The settings that every reader here relies on.
+  func forReading() -> KafkaSettings {
+    var settings = self
+    settings.set("enable.auto.commit", "false")
+    settings.set("enable.auto.offset.store", "false")
+    settings.set("auto.offset.reset", "error")
+    settings.set("enable.partition.eof", "true")
+    return settings
+  }
+}
+
 /// Provides a buffer for the text that many of the library's calls return.
 func withReasonBuffer<Result>(
   _ body: (UnsafeMutablePointer<CChar>, Int) -> Result

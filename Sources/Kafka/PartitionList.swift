@@ -3,7 +3,9 @@ import Glibc
 
 /// The library's list of partitions of one topic, which this object owns.
 final class PartitionList {
-  let pointer: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>
+  typealias Native = UnsafeMutablePointer<rd_kafka_topic_partition_list_t>
+
+  let pointer: Native
 
   init(_ topic: String, _ partitions: some Collection<Int32>) {
     pointer = rd_kafka_topic_partition_list_new(Int32(partitions.count))
@@ -32,7 +34,7 @@ final class PartitionList {
   var elements: UnsafeMutableBufferPointer<rd_kafka_topic_partition_t> { Self.elements(of: pointer) }
 
   static func elements(
-    of list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?
+    of list: Native?
   ) -> UnsafeMutableBufferPointer<rd_kafka_topic_partition_t> {
     UnsafeMutableBufferPointer(start: list?.pointee.elems, count: Int(list?.pointee.cnt ?? 0))
   }

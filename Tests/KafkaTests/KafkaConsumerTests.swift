@@ -93,7 +93,7 @@ import Testing
     #expect(
       eventually {
         _ = consumer.lastTrouble()
-        return !consumer.batch.isEmpty
+        return consumer.positions[0, default: 0] > 0
       })
     try consumer.seek(partition: 0, to: .at(40))
     var seen = Seen()
