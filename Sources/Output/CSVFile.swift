@@ -10,7 +10,7 @@ final class CSVFile {
   private let place: CSVPlace
   /// The beginning of each of our rows.
   private let outputPath: String
-  let catalog: Catalog
+  private let catalog: Catalog
   private let log: Log
 
   var path: String { place.path }
@@ -53,7 +53,7 @@ final class CSVFile {
       log.warning(event: "csv_rewritten", "the CSV file was gone or empty; it is rewritten", ["file": .string(path)])
       record = Record()
     case .foreign(let reason):
-      let aside = try moveAside(file, heart)
+      let aside = try CSVAside(path: path, fallback: catalog.folder).move(file, heart)
       FaultPoint.csvMovedAside.reached()
       log.warning(
         event: "csv_set_aside", "the CSV file was changed by something else; it is moved aside and rewritten",
@@ -152,6 +152,22 @@ final class CSVFile {
       }
       return isOwn
     }
+  }
+
+  /// True for the CSV file itself and for the files that were moved aside, if they are in the output folder.
+  /// - Parameters:
+  ///   - name: relative to the output folder.
+  ///   - path: the CSV file's path.
+  static func isItsOwn(_ name: String, at path: String, output: String) -> Bool {
+    let leaf = path.lastComponent
+    guard name.lastComponent == leaf || name.lastComponent.hasPrefix(leaf + ".aside-") else { return false }
+    let folder = path.dropLast(leaf.count)
+    let parent = output + "/" + name.dropLast(name.lastComponent.count)
+    guard let mine = try? FileStatus.of(folder.isEmpty ? "." : String(folder)), let its = try? FileStatus.of(parent)
+    else {
+      return false
+    }
+    return mine.isSameFile(as: its)
   }
 
   // MARK: State of the file

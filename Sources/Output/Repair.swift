@@ -8,14 +8,13 @@ package import Wire
 ///
 /// No consumer may run meanwhile. It can be interrupted at any instant and is then simply run again.
 package final class Repair {
-  let output: OutputFolder
-  let csvPath: String
-  let filter: FileFilter
-  let log: Log
-  private let stop: StopFlag
-  private let report: (Finding) -> Void
+  private let output: OutputFolder
+  private let csvPath: String
+  private let filter: FileFilter
+  private let log: Log
+  private let report: RepairReport
   private let lock: OutputLock
-  package internal(set) var result = Result()
+  package var result: Result { report.result }
 
   package struct Finding: Sendable {
     /// What was found, in snake case. It does not change with the wording.
@@ -59,8 +58,7 @@ package final class Repair {
     self.csvPath = csvPath
     self.filter = filter
     self.log = log
-    self.stop = stop
-    self.report = report
+    self.report = RepairReport(stop: stop, report: report)
   }
 
   package func run() throws {
@@ -68,41 +66,28 @@ package final class Repair {
     switch try condition() {
     case .sound(let found):
       catalog = found
-      try catalog.transaction { try compareImages(catalog) }
+      try catalog.transaction { try catalogRepair(catalog).compareImages() }
     case .lost(let reason):
       if let reason {
         let aside = try setAside()
-        repaired(
+        report.repaired(
           "catalog_damaged", "the catalog was damaged (\(reason)): moved aside to \(aside)",
           [("moved_to", .string(aside))])
       }
       catalog = try Catalog(in: output.reserved, exclusive: output.fileSystem.isShared)
-      result.isCatalogNew = true
-      try rebuild(catalog)
+      report.noteNewCatalog()
+      try catalogRepair(catalog).rebuild()
       FaultPoint.catalogRebuilt.reached()
     }
     try repairCSV(catalog)
     try removeLeftovers(catalog)
   }
 
-  func repaired(_ kind: String, _ text: String, _ details: [(String, LogValue)] = []) {
-    result.repairs += 1
-    found(kind, text, details)
-  }
-
-  /// Throws if the run is to stop. Unfinished work is rolled back with its transaction, or repeated by the next run.
-  func goOn() throws { try stop.check("run it again") }
-
-  func found(_ kind: String, _ text: String, _ details: [(String, LogValue)] = []) {
-    report(Finding(kind: kind, text: text, details: details))
-  }
-
-  func remains(_ kind: String, _ name: String, _ reason: String) {
-    result.remaining += 1
-    report(Finding(kind: kind, image: name, text: reason))
-  }
-
   // MARK: Catalog
+
+  private func catalogRepair(_ catalog: Catalog) -> CatalogRepair {
+    CatalogRepair(output, csvPath: csvPath, filter, catalog, report)
+  }
 
   private enum Condition {
     case sound(Catalog)
@@ -149,7 +134,7 @@ package final class Repair {
       if try csv.isWhole() { return try csv.adopt() }
       try csv.disown()
       try csv.synchronize()
-      repaired("csv_rewritten", "\(csvPath) was missing or differed from the catalog: it was rewritten")
+      report.repaired("csv_rewritten", "\(csvPath) was missing or differed from the catalog: it was rewritten")
     }
   }
 
@@ -172,7 +157,7 @@ package final class Repair {
     let files = Set(try output.segments.names())
     for assembly in waiting where try !files.contains(assembly.fileName) && !isPlaced(assembly) {
       try catalog.transaction { try catalog.remove(assembly) }
-      remains("segments_missing", assembly.name, "some of its segments had arrived, and their file is missing")
+      report.remains("segments_missing", assembly.name, "some of its segments had arrived, and their file is missing")
     }
     let known = Set(waiting.map(\.fileName))
     try remove(from: output.segments) { !known.contains($0) }
@@ -180,10 +165,19 @@ package final class Repair {
       try remove(from: output.reserved.folder("dead-letters", creating: false)) { $0.hasSuffix(".part") }
     }
     if removed > 0 {
-      repaired(
+      report.repaired(
         "temporary_files_removed", "removed \(Quantity.count(removed, "unneeded temporary file"))",
         [("files", .of(removed))])
     }
+  }
+
+  /// True if an image that is still an assembly in the catalog already has its name. A consumer that is killed between
+  /// rename and commit leaves this state, and the next one completes it.
+  private func isPlaced(_ assembly: Catalog.Assembly) throws -> Bool {
+    guard let name = try? ImageName(assembly.name), try output.status(name)?.size == assembly.length,
+      let file = try output.openFile(name)
+    else { return false }
+    return try file.digest() == assembly.digest
   }
 
   struct NoOutput: Error, CustomStringConvertible {
