@@ -11,41 +11,15 @@ package final class ConsumerEvents: Sendable {
   private let sameNames: SameNameNotices
   let health: Health
   /// From handing out a batch to its being durable, in seconds.
-  let batchSeconds = Histogram(bounds: Histogram.seconds)
+  private let batchSeconds = Histogram(bounds: Histogram.seconds)
   /// From the producer's sending an image to its being durable, in seconds.
-  let endToEndSeconds = Histogram(bounds: Histogram.seconds)
+  private let endToEndSeconds = Histogram(bounds: Histogram.seconds)
   private let counts = Mutex(Counts())
   private let fetching = Mutex(FetchTroubles())
   /// Whether `fetching` has any troubles. Read without the lock.
   private let hasFetchTroubles = Atomic(false)
   /// Set once partitions are assigned. The demo also sets it when the consumer returns.
   package let ready = StopFlag()
-
-  package struct Counts: Sendable {
-    /// New images.
-    package var images = 0
-    package var bytes = 0
-    /// Images that arrived again and were stored already.
-    package var unchanged = 0
-    /// Images that replaced another image of the same name.
-    package var replaced = 0
-    /// Images that were stored under another name, because another image has theirs.
-    package var keptBoth = 0
-    /// Older versions of images that have their rows already: in a catalog that `repair` rebuilt, or whose topic is
-    /// read again.
-    package var past = 0
-    package var letters = 0
-    /// Failed attempts to store a batch through a fault of the system. Each batch is tried again.
-    var failedBatches = 0
-    /// How often the group has fenced this consumer because another one has its identity.
-    var fenced = 0
-    /// Members of the group that belonged to another output or client at the last look.
-    var strangers = 0
-    /// Messages that wait for a batch. Between two transactions this includes those in prepared batches.
-    var waiting = 0
-    /// Messages of the assigned partitions that were not stored at the last look; nil before the first look.
-    package var lag: Int?
-  }
 
   package init(log: Log, health: Health = Health()) {
     self.log = log.with(component: "consumer")
@@ -54,6 +28,17 @@ package final class ConsumerEvents: Sendable {
   }
 
   package var now: Counts { counts.withLock { $0 } }
+
+  /// - Parameter disks: the paths that the consumer writes to, each with its role.
+  package func addMetrics(to text: inout MetricsText, disks: [(role: String, path: String)]) {
+    now.addMetrics(to: &text)
+    text.histogram(
+      "image_pipeline_batch_seconds", "Time from a complete batch until it is durable.", batchSeconds)
+    text.histogram(
+      "image_pipeline_end_to_end_seconds", "Time from sending an image until it is durable.", endToEndSeconds)
+    text.disks(disks)
+  }
+
   var stored: Int { counts.withLock { $0.images } }
 
   var lag: Int {

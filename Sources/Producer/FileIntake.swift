@@ -100,7 +100,7 @@ final class FileIntake {
     }
     guard let status, status.kind == .regular else {
       // Gone, or a link to a folder. Such a link is not followed, because it might lead in a circle.
-      if let status, status.kind == .folder { events.skippedLink(path) }
+      if let status, status.kind == .folder { events.input.skippedLink(path) }
       events.gone(path)
       settling.forget(path)
       return writers.forgetWrites(path)
@@ -238,7 +238,7 @@ final class FileIntake {
     guard settings.filter.enters(path),
       let status = (try? FileStatus.of(settings.input + "/" + path)) ?? nil, status.kind == .folder
     else { return }
-    events.skippedLink(path)
+    events.input.skippedLink(path)
   }
 
   /// Hands a claimed file to the senders.

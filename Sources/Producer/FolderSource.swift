@@ -100,11 +100,11 @@ final class FolderSource {
         }
         watches?.scanBegins()
         walk = (try walker(""), "", MonotonicClock.now)
-        events.inputIsReadable()
+        events.input.readable()
       } catch let error as SystemError {
         if settings.once { throw error }
         // For example, the folder is not mounted at the moment.
-        events.inputIsUnreadable(error)
+        events.input.unreadable(error)
         nextScan = MonotonicClock.now + settings.rescan
       }
       scans += 1
@@ -122,7 +122,7 @@ final class FolderSource {
     guard filter.enters(path), !isSentFolder(path) else { return false }
     // An output has images that came out of Kafka. Sending them would create a loop.
     guard !InputFolder.isOutput(settings.input + "/" + path) else {
-      events.skippedOutput(path)
+      events.input.skippedOutput(path)
       return false
     }
     // The folder is watched before it is listed. A file that appears in between is seen twice instead of never.
@@ -136,7 +136,7 @@ final class FolderSource {
     for slash in path.utf8.indices where path.utf8[slash] == UInt8(ascii: "/") {
       let folder = String(path[..<slash])
       guard InputFolder.isOutput(settings.input + "/" + folder) else { continue }
-      events.skippedOutput(folder)
+      events.input.skippedOutput(folder)
       return true
     }
     return false
@@ -160,15 +160,15 @@ final class FolderSource {
         walk = nil
         guard prefix.isEmpty else { return }
         watches?.scanEnded()
-        events.scanEnded()
-        if settings.only == nil { events.scanned(tally, extensions: settings.extensions) }
+        events.input.scanEnded()
+        if settings.only == nil { events.input.scanned(tally, extensions: settings.extensions) }
         // A large folder is not scanned all the time: the next scan waits at least ten times as long as this one took.
         let now = MonotonicClock.now
         nextScan = now + max(settings.rescan, (now - begun) * 10)
         return
       }
       switch result {
-      case .failure(let error): events.unreadableFolder(error)
+      case .failure(let error): events.input.unreadableFolder(error)
       case .success(let entry):
         guard let path = entry.string else {
           refuseName(Array(prefix.utf8) + entry.relativePath, entry.kind)
@@ -195,8 +195,8 @@ final class FolderSource {
   private func refuseName(_ bytes: [UInt8], _ kind: FileStatus.Kind) {
     let readable = String(decoding: bytes, as: UTF8.self)
     switch kind {
-    case .folder: if filter.enters(readable) { events.refusedName(bytes) }
-    case .regular, .symbolicLink: if filter.accepts(readable) { events.refusedName(bytes) }
+    case .folder: if filter.enters(readable) { events.input.refusedName(bytes) }
+    case .regular, .symbolicLink: if filter.accepts(readable) { events.input.refusedName(bytes) }
     case .other: break
     }
   }

@@ -42,7 +42,7 @@ final class FolderWatches {
     self.root = root
     self.events = events
     do { inotify = try FolderEvents() } catch {
-      events.noEvents(error)
+      events.input.noEvents(error)
       inotify = nil
     }
     watch("")
@@ -72,7 +72,7 @@ final class FolderWatches {
       return
     } catch {
       isExhausted = error.code == ENOSPC
-      events.noEvents(error)
+      events.input.noEvents(error)
     }
   }
 

@@ -7,68 +7,49 @@ package import Telemetry
 
 /// The events of a producer. Each event is counted and logged in one place.
 package final class ProducerEvents: Sendable {
-  let log: Log
-  private let input: String
+  private let log: Log
+  private let folder: String
   let health: Health
+  let input: InputEvents
   /// The time from reading a file until its line is in the ledger, in seconds.
-  let sendSeconds = Histogram(bounds: Histogram.seconds)
-  let counts = Mutex(Counts())
+  private let sendSeconds = Histogram(bounds: Histogram.seconds)
+  private let counts = Mutex(Counts())
   private let refusals = Refusals()
-  let troubles = Mutex(ScanTroubles())
   /// Files that were found, given back unsent, and not found again yet. They still count as found.
   private let returning = Mutex(PathSet())
   /// Images that the broker did not accept. They stay here until it does, or until they are gone.
   private let unacknowledged = Mutex(PathSet())
-  private let said = Mutex<Set<String>>([])
+  private let mentions = FirstMentions()
   private let failures = Repetitions(interval: .seconds(10))
   private let refusalsOfAll = Repetitions(interval: .seconds(300))
 
-  package struct Counts: Sendable {
-    /// Files that were taken to be sent.
-    package var found = 0
-    /// Images that the broker and the ledger have.
-    package var sent = 0
-    /// The bytes of these images.
-    package var bytes = 0
-    /// Files that turned out to have been sent before.
-    var known = 0
-    /// Files whose line was already in the ledger. Each scan counts them again.
-    var alreadySent = 0
-    /// Files that could not be sent, without those that were sent or disappeared later.
-    package var refused = 0
-    /// All files that could not be sent, including those that were sent or disappeared later.
-    var everRefused = 0
-    var vanished = 0
-    /// Images that were not acknowledged and are sent again, counted at each attempt.
-    var failed = 0
-    var ledgerFailures = 0
-    /// Sent files that could not be moved or deleted.
-    package var unhandled = 0
-    /// Messages without an acknowledgement.
-    var inFlight = 0
-    /// Found files that wait to be read.
-    var waiting = 0
-    /// The tally of the last scan.
-    package var tally = FileTally()
-    /// Files that the broker refused. They are part of `refused`, and are tried again.
-    var heldBack = 0
-    /// Files that were taken and are not yet done with.
-    fileprivate var open: Int { max(0, found - sent - known - refused - vanished) }
-    /// Images that wait: taken and not yet done with, or to be tried again later.
-    package var left: Int { open + heldBack }
-  }
-
   /// - Parameter input: the folder that paths are relative to.
-  package init(log: Log, input: String, health: Health = Health()) {
+  package init(log: Log, input folder: String, health: Health = Health()) {
     self.health = health
     self.log = log.with(component: "producer")
-    self.input = input
+    self.folder = folder
+    input = InputEvents(log: self.log, health: health, mentions: mentions)
   }
 
   package var now: Counts {
     var now = counts.withLock { $0 }
     now.heldBack = refusals.byBroker
+    let scans = input.now
+    now.tally = scans.tally
+    // Problems that keep images from being found count as files that could not be sent.
+    now.found += scans.troubles.count
+    now.refused += scans.troubles.count
+    now.everRefused += scans.troubles.everCount
     return now
+  }
+
+  /// - Parameter disks: the paths that the producer writes to, each with the role of what is written there.
+  package func addMetrics(to text: inout MetricsText, disks: [(role: String, path: String)]) {
+    now.addMetrics(to: &text)
+    text.histogram(
+      "image_pipeline_send_seconds", "Time from reading an image until it is acknowledged and in the ledger.",
+      sendSeconds)
+    text.disks(disks)
   }
 
   /// Whether images that the broker did not accept are to be sent again.
@@ -132,7 +113,7 @@ package final class ProducerEvents: Sendable {
 
   /// Forgets files that the broker refused and that have been removed. To be called periodically.
   func review() {
-    let gone = refusals.forgetMissing { ((try? FileStatus.of(input + "/" + $0)) ?? nil) != nil }
+    let gone = refusals.forgetMissing { ((try? FileStatus.of(folder + "/" + $0)) ?? nil) != nil }
     guard gone > 0 else { return }
     counts.withLock {
       $0.refused -= gone
@@ -175,7 +156,7 @@ package final class ProducerEvents: Sendable {
   /// was unfinished, it is also tried again after a while: an operator may have corrected rights or limits.
   /// - Parameter wasFound: whether the file counts as found.
   func refused(_ path: String, _ error: any Error, wasFound: Bool = true) {
-    let status = (try? FileStatus.of(input + "/" + path)) ?? nil
+    let status = (try? FileStatus.of(folder + "/" + path)) ?? nil
     let refusal = error as? KafkaError
     let news = refusals.add(
       path, status, isPassing: Disposition(of: error) == .transient || refusal != nil, isByBroker: refusal != nil)
@@ -223,7 +204,7 @@ package final class ProducerEvents: Sendable {
 
   /// A file has been written to for a long time. It is sent when it is finished.
   func waitsForWriter(_ path: String, _ reason: UnfinishedFile) {
-    guard isFirstMention("unfinished \(path)") else { return }
+    guard mentions.add("unfinished \(path)") else { return }
     log.warning(event: "image_still_written", "not sent yet: \(reason)", ["image": .string(path)])
   }
 
@@ -261,7 +242,7 @@ package final class ProducerEvents: Sendable {
 
   func afterSentFailed(_ path: String, _ error: any Error) {
     // Each scan tries again, so each failure is counted and logged once.
-    guard isFirstMention("after sent \(path): \(error)") else { return }
+    guard mentions.add("after sent \(path): \(error)") else { return }
     counts.withLock { $0.unhandled += 1 }
     log.error(
       event: "sent_file_not_handled", "sent, but the file could not be moved or deleted: \(error)",
@@ -270,18 +251,10 @@ package final class ProducerEvents: Sendable {
 
   /// The topic is a different one from the one that images were sent to. Logged once in a run.
   func topicIsNew(_ topic: String, because reason: String) {
-    guard isFirstMention("topic is new") else { return }
+    guard mentions.add("topic is new") else { return }
     log.warning(
       event: "topic_recreated",
       "the topic was re-created since images were sent to it, and does not hold them. To send them again: image-pipeline "
         + "producer --resend", ["topic": .string(topic), "reason": .string(reason)])
-  }
-
-  /// Notes a text, and returns true the first time. The number of remembered texts is bounded.
-  func isFirstMention(_ text: String) -> Bool {
-    said.withLock { said in
-      if said.count >= 10_000 { said = [] }
-      return said.insert(text).inserted
-    }
   }
 }

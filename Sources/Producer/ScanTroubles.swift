@@ -1,6 +1,9 @@
 /// Problems that keep images from being found: folders that cannot be read, names that are not UTF-8. A problem lasts
 /// until a whole scan does not meet it again.
-package struct ScanTroubles {
+struct ScanTroubles {
+  /// The problems that last, and all that were noted.
+  private(set) var count = 0
+  private(set) var everCount = 0
   private var known: Set<String> = []
   private var met: Set<String> = []
 
@@ -10,13 +13,13 @@ package struct ScanTroubles {
   /// - Returns: true if the problem is not known yet.
   mutating func note(_ text: String) -> Bool {
     if met.count < Self.most { met.insert(text) }
-    return known.count >= Self.most ? !known.contains(text) : known.insert(text).inserted
+    let isNew = known.count >= Self.most ? !known.contains(text) : known.insert(text).inserted
+    if isNew { (count, everCount) = (count + 1, everCount + 1) }
+    return isNew
   }
 
-  /// - Returns: the number of problems that have passed.
-  mutating func scanEnded() -> Int {
-    let passed = known.subtracting(met).count
+  mutating func scanEnded() {
+    count -= known.subtracting(met).count
     (known, met) = (met, [])
-    return passed
   }
 }

@@ -25,10 +25,10 @@ import Testing
     var tally = FileTally()
     tally.add("notes", .folder, by: filter)
     tally.add("link", .symbolicLink, by: filter)
-    events.scanned(tally, extensions: ["jpg"])
+    events.input.scanned(tally, extensions: ["jpg"])
     #expect(lines.all == [], "nothing is there, so nothing is passed by")
     for name in ["a.cr2", "b.CR2", "c.txt", "d"] { tally.add(name, .regular, by: filter) }
-    for _ in 0..<2 { events.scanned(tally, extensions: ["jpg"]) }
+    for _ in 0..<2 { events.input.scanned(tally, extensions: ["jpg"]) }
     #expect(lines.entries.map(\.event) == ["nothing_matches"], "\(lines.all)")
     #expect(lines.entries.first?.message.contains("IMAGE_EXTENSIONS=jpg,cr2,txt") == true, "\(lines.all)")
     #expect(events.now.tally.passedBy == 4 && events.now.tally.named == ".cr2 2, without extension 1, .txt 1")

@@ -1,8 +1,23 @@
 import Platform
+import Synchronization
 import Telemetry
 
-/// Events of the input folder, as scans and inotify report them.
-extension ProducerEvents {
+/// The events of the input folder, as scans and inotify report them. Each event is counted and logged in one place.
+final class InputEvents: Sendable {
+  private let log: Log
+  private let health: Health
+  private let mentions: FirstMentions
+  private let scans = Mutex((tally: FileTally(), troubles: ScanTroubles()))
+
+  init(log: Log, health: Health, mentions: FirstMentions) {
+    self.log = log
+    self.health = health
+    self.mentions = mentions
+  }
+
+  /// The tally of the last scan, and the problems that keep images from being found.
+  var now: (tally: FileTally, troubles: ScanTroubles) { scans.withLock { $0 } }
+
   func refusedName(_ bytes: [UInt8]) {
     let name = String(decoding: bytes, as: UTF8.self)
     guard noteTrouble("name \(bytes)") else { return }
@@ -20,30 +35,16 @@ extension ProducerEvents {
   /// Counts a problem that keeps images from being found.
   /// - Returns: whether to log it.
   private func noteTrouble(_ text: String) -> Bool {
-    let isNew = troubles.withLock { $0.note(text) }
-    if isNew {
-      counts.withLock {
-        $0.found += 1
-        $0.refused += 1
-        $0.everRefused += 1
-      }
-    }
-    return isNew && isFirstMention(text)
+    scans.withLock { $0.troubles.note(text) } && mentions.add(text)
   }
 
   /// A scan of the whole input is complete. Problems that it did not meet again have passed.
-  func scanEnded() {
-    let passed = troubles.withLock { $0.scanEnded() }
-    counts.withLock {
-      $0.found -= passed
-      $0.refused -= passed
-    }
-  }
+  func scanEnded() { scans.withLock { $0.troubles.scanEnded() } }
 
   /// Reports what a scan of the whole input has counted.
   func scanned(_ tally: FileTally, extensions: [String]) {
-    counts.withLock { $0.tally = tally }
-    guard tally.isFruitless, isFirstMention("nothing matches") else { return }
+    scans.withLock { $0.tally = tally }
+    guard tally.isFruitless, mentions.add("nothing matches") else { return }
     log.warning(
       event: "nothing_matches",
       tally.passedBy > 0
@@ -57,26 +58,26 @@ extension ProducerEvents {
   }
 
   /// The input itself cannot be scanned, for example because it is not mounted at the moment.
-  func inputIsUnreadable(_ error: SystemError) {
+  func unreadable(_ error: SystemError) {
     health.trouble(.input, "\(error)")
     unreadableFolder(error)
   }
 
-  func inputIsReadable() { health.well(.input) }
+  func readable() { health.well(.input) }
 
   func skippedOutput(_ path: String) {
-    guard isFirstMention("output " + path) else { return }
+    guard mentions.add("output " + path) else { return }
     log.info(
       event: "output_skipped", "not entered: a consumer stores into this folder", ["folder": .string(path)])
   }
 
   func skippedLink(_ path: String) {
-    guard isFirstMention("link " + path) else { return }
+    guard mentions.add("link " + path) else { return }
     log.info(event: "link_skipped", "not entered: a symbolic link to a folder", ["folder": .string(path)])
   }
 
   func noEvents(_ error: SystemError) {
-    guard isFirstMention("events \(error.code)") else { return }
+    guard mentions.add("events \(error.code)") else { return }
     log.warning(
       event: "inotify_unavailable",
       "inotify is unavailable for some folders; falling back to periodic scans: \(error)", ["error": .name(of: error)])
