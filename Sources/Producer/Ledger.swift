@@ -1,3 +1,4 @@
+import Configuration
 import Platform
 import SQLite
 import Synchronization
@@ -16,11 +17,6 @@ package final class Ledger: Sendable {
   private let writer: Mutex<Connection>
   /// The number of transactions of `writer`.
   private let changes = Atomic<Int>(0)
-
-  package struct Line: Equatable {
-    let stamp: FileStamp
-    let digest: Digest
-  }
 
   /// - Parameter folder: created if it is missing.
   init(in folder: String, cluster: String, topic: String, input: String) throws {
@@ -85,172 +81,55 @@ package final class Ledger: Sendable {
   /// Whether the topic was found to be a different one from the one that images were sent to.
   func isTopicNew() throws -> Bool { try using(writer) { try $0.isTopicNew() } }
 
-  func setTopicNew() throws { try using(writer) { try $0.setTopicNew() } }
-
-  private final class Connection {
-    private let file: String
-    private let database: Database
-    private let scope: Int64
-    private let select: Statement
-    private let replace: Statement
-    private let delete: Statement
-    private let addMark: Statement
-    private let replaceMark: Statement
-    /// The number of write transactions that the open read transaction includes; nil if none is open.
-    private var snapshot: Int?
-    /// Whether a read transaction stays open between reads.
-    var keepsReading = false { didSet { if !keepsReading { endReading() } } }
-
-    init(_ path: String, cluster: String, topic: String, input: String) throws {
-      file = path
-      database = try Database(path: path, busyTimeout: .seconds(10))
-      scope = try database.transaction { [database] in
-        switch try database.userVersion() {
-        case 0:
-          try database.execute(LedgerSchema.creation)
-          try database.setUserVersion(LedgerSchema.version)
-        case LedgerSchema.version: break
-        case let older where (1..<LedgerSchema.version).contains(older):
-          try database.execute(LedgerSchema.migration(from: older))
-          try database.setUserVersion(LedgerSchema.version)
-        case let other: throw LedgerError.foreignVersion(other, path: path)
-        }
-        try database.prepare("INSERT OR IGNORE INTO scopes (cluster, topic, input) VALUES (?, ?, ?)")
-          .run(.text(cluster), .text(topic), .text(input))
-        return try database.prepare("SELECT id FROM scopes WHERE cluster = ? AND topic = ? AND input = ?")
-          .first(.text(cluster), .text(topic), .text(input)) { $0.integer(0) }!
-      }
-      select = try database.prepare(
-        "SELECT size, modified, inode, digest, changed FROM files WHERE scope = ? AND path = ?")
-      replace = try database.prepare(
-        "REPLACE INTO files (scope, path, size, modified, inode, digest, changed) VALUES (?, ?, ?, ?, ?, ?, ?)")
-      delete = try database.prepare("DELETE FROM files WHERE scope = ? AND path = ?")
-      let mark = "INTO offsets (scope, partition, last, last_time, last_key) VALUES (?, ?, ?, ?, ?)"
-      addMark = try database.prepare("INSERT OR IGNORE " + mark)
-      replaceMark = try database.prepare("REPLACE " + mark)
-    }
-
-    private func endReading() {
-      database.rollback()
-      snapshot = nil
-    }
-
-    /// - Parameter changes: the number of write transactions so far. A read transaction with another number is
-    ///   replaced.
-    func line(_ path: String, _ changes: Int) throws -> Line? {
-      if keepsReading, snapshot != changes {
-        endReading()
-        try database.execute("BEGIN")
-        snapshot = changes
-      }
-      return try select.first(.integer(scope), .text(path)) { row in
-        guard let digest = Digest(bytes: row.blob(3)) else {
-          throw LedgerError.damaged(path: file, reason: "the hash of \(path) is none")
-        }
-        return Line(
-          stamp: FileStamp(
-            size: Int(row.integer(0)), modified: row.integer(1), changed: row.integer(4),
-            inode: UInt64(bitPattern: row.integer(2))),
-          digest: digest)
-      }
-    }
-
-    func checkPlace() throws { if database.hasMoved { throw LedgerError.gone(path: file) } }
-
-    func record(_ lines: [(path: String, line: Line)], _ marks: [Int32: MessageMark]) throws {
-      try checkPlace()
-      try database.transaction {
-        for (path, line) in lines {
-          try replace.run(
-            .integer(scope), .text(path), .integer(Int64(line.stamp.size)), .integer(line.stamp.modified),
-            .integer(Int64(bitPattern: line.stamp.inode)), .blob(line.digest.bytes), .integer(line.stamp.changed))
-        }
-        try write(marks, addMark)
-        FaultPoint.ledgerWritten.reached()
-      }
-    }
-
-    private func write(_ marks: [Int32: MessageMark], _ statement: Statement) throws {
-      for (partition, mark) in marks {
-        try statement.run(
-          .integer(scope), .integer(Int64(partition)), .integer(mark.offset),
-          mark.timestamp.map { .integer($0) } ?? .null,
-          mark.key.map { .blob($0.bytes) } ?? .null)
-      }
-    }
-
-    func advance(_ marks: [Int32: MessageMark]) throws {
-      try database.transaction { try write(marks, replaceMark) }
-    }
-
-    func remove(_ paths: [String]) throws {
-      try database.transaction { for path in paths { try delete.run(.integer(scope), .text(path)) } }
-    }
-
-    func forget() throws {
-      try database.transaction {
-        for table in ["files", "offsets"] {
-          try database.prepare("DELETE FROM \(table) WHERE scope = ?").run(.integer(scope))
-        }
-        try database.prepare("UPDATE scopes SET is_topic_new = 0 WHERE id = ?").run(.integer(scope))
-      }
-    }
-
-    func marks() throws -> [Int32: MessageMark] {
-      var marks: [Int32: MessageMark] = [:]
-      try database.prepare("SELECT partition, last, last_time, last_key FROM offsets WHERE scope = ?")
-        .each(.integer(scope)) { row in
-          marks[Int32(clamping: row.integer(0))] = MessageMark(
-            offset: row.integer(1), timestamp: row.isNull(2) ? nil : row.integer(2),
-            key: row.isNull(3) ? nil : Digest(bytes: row.blob(3)))
-          return true
-        }
-      return marks
-    }
-
-    func isTopicNew() throws -> Bool {
-      try database.prepare("SELECT is_topic_new FROM scopes WHERE id = ?").first(.integer(scope)) { $0.integer(0) } == 1
-    }
-
-    func setTopicNew() throws {
-      try database.prepare("UPDATE scopes SET is_topic_new = 1 WHERE id = ?").run(.integer(scope))
-    }
-  }
-}
-
-enum LedgerError: NamedError, ClassifiedError, CustomStringConvertible {
-  case foreignVersion(Int, path: String)
-  case damaged(path: String, reason: String)
-  /// The file existed, and is no longer at its path.
-  case gone(path: String)
-
-  /// `damaged` if SQLite reports corruption; any other error stays as it is.
-  static func of(_ error: any Error, path: String) -> any Error {
-    guard let error = error as? SQLiteError, error.disposition == .final else { return error }
-    return LedgerError.damaged(path: path, reason: error.message)
+  /// - Parameter losesWaiting: whether images that wait for receipts count as lost, because the new topic does not have
+  ///   them.
+  func setTopicNew(losesWaiting: Bool = false) throws {
+    try writing { try $0.setTopicNew(losesWaiting: losesWaiting) }
   }
 
-  var disposition: Disposition { .final }
+  // MARK: Receipts
 
-  var name: String {
-    switch self {
-    case .foreignVersion: "LedgerError.foreignVersion"
-    case .damaged: "LedgerError.damaged"
-    case .gone: "LedgerError.gone"
-    }
+  /// Sets how many outputs have to confirm an image. If the number has changed, lines are judged by the new one.
+  func setReceiptsNeeded(_ needed: Int) throws { try writing { try $0.setReceiptsNeeded(needed) } }
+
+  /// Applies what receipts report, in one durable transaction.
+  /// - Parameters:
+  ///   - needed: how many outputs have to confirm an image.
+  ///   - passed: how far outputs have dealt with the images' topic.
+  ///   - positions: how far the topic of receipts is read.
+  /// - Returns: the effect of each report.
+  func apply(
+    _ reports: [ReceiptReport], needed: Int, passed: [PassedPosition] = [], positions: [Int32: Int64] = [:]
+  ) throws -> [ReceiptReport.Effect] {
+    if reports.isEmpty, passed.isEmpty, positions.isEmpty { return [] }
+    return try writing { try $0.apply(reports, needed: needed, passed: passed, positions: positions) }
   }
 
-  var description: String {
-    switch self {
-    case .foreignVersion(let version, let path):
-      "the ledger \(path) has version \(version), which this program does not support: use the program that wrote it, "
-        + "or another STATE_DIR"
-    case .damaged(let path, let reason):
-      "the ledger \(path) is damaged: \(reason). Move it away, with its -wal and -shm. Then everything is sent again, "
-        + "and consumers store nothing twice"
-    case .gone(let path):
-      "the ledger \(path) was removed or replaced while it was in use. Start again. Unless you put it back first, "
-        + "everything is sent again; consumers store nothing twice"
-    }
+  func receiptPositions() throws -> [Int32: Int64] { try using(writer) { try $0.receiptPositions() } }
+
+  func passedPositions() throws -> [PassedPosition] { try using(writer) { try $0.passedPositions() } }
+
+  /// Marks images as lost that an output has passed and does not have.
+  /// - Parameters:
+  ///   - excluded: paths that stay as they are.
+  ///   - limit: the most images to mark.
+  /// - Returns: the paths of the images that were marked.
+  func lose(_ passed: PassedPosition, excluding excluded: PathSet, limit: Int) throws -> [String] {
+    try writing { try $0.lose(passed, excluding: excluded, limit: limit) }
   }
+
+  /// Records that the files of lost images are gone.
+  func setGone(_ paths: [String]) throws { try writing { try $0.setGone(paths) } }
+
+  /// Whether an image waits for receipts.
+  func isWaiting() throws -> Bool { try using(reader) { try $0.isWaiting() } }
+
+  /// The number of images that wait for receipts, and when the broker acknowledged the oldest of them, in ms since 1970.
+  func waiting() throws -> (count: Int, oldest: Int64?) { try using(reader) { try $0.waiting() } }
+
+  /// The paths of the images in a state, at most `limit`.
+  func paths(_ state: State, limit: Int) throws -> [String] { try using(reader) { try $0.paths(state, limit: limit) } }
+
+  /// Whether an output has ever sent a receipt for these images.
+  func knowsOutputs() throws -> Bool { try using(writer) { try $0.knowsOutputs() } }
 }

@@ -114,49 +114,6 @@ import Testing
     #expect(try !ledger().isTopicNew())
   }
 
-  /// As the previous version wrote it.
-  @Test("a ledger of version 1 is upgraded") func version1IsUpgraded() throws {
-    _ = try scratch.makeFolder("old")
-    let path = scratch / "old/\(Ledger.fileName)"
-    let old = try Database(path: path, busyTimeout: .zero)
-    try old.execute(
-      """
-      CREATE TABLE scopes (
-        id INTEGER PRIMARY KEY, cluster TEXT NOT NULL, topic TEXT NOT NULL, input TEXT NOT NULL,
-        UNIQUE (cluster, topic, input)
-      );
-      CREATE TABLE files (
-        scope INTEGER NOT NULL REFERENCES scopes, path TEXT NOT NULL, size INTEGER NOT NULL,
-        modified INTEGER NOT NULL, inode INTEGER NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (scope, path)
-      ) WITHOUT ROWID;
-      CREATE TABLE offsets (
-        scope INTEGER NOT NULL REFERENCES scopes, partition INTEGER NOT NULL, last INTEGER NOT NULL,
-        PRIMARY KEY (scope, partition)
-      ) WITHOUT ROWID;
-      INSERT INTO scopes (id, cluster, topic, input) VALUES (1, 'c', 't', '/images');
-      INSERT INTO offsets VALUES (1, 0, 41);
-      """)
-    let known = line("a")
-    try old.prepare("INSERT INTO files VALUES (1, 'a.jpg', ?, ?, ?, ?)").run(
-      .integer(Int64(known.stamp.size)), .integer(known.stamp.modified),
-      .integer(Int64(bitPattern: known.stamp.inode)), .blob(known.digest.bytes))
-    try old.setUserVersion(1)
-    old.close()
-    for _ in 0..<2 {
-      let ledger = try Ledger(in: scratch / "old", cluster: "c", topic: "t", input: "/images")
-      // Version 1 has no ctime, so the file is read once more and recognized by its hash.
-      let line = try #require(try ledger.line("a.jpg"))
-      #expect(line.digest == known.digest && line.stamp.changed == 0)
-      #expect(line.stamp.size == known.stamp.size && line.stamp.inode == known.stamp.inode)
-      #expect(try ledger.marks() == [0: MessageMark(offset: 41, timestamp: nil, key: nil)])
-      #expect(try !ledger.isTopicNew())
-    }
-    let ledger = try Ledger(in: scratch / "old", cluster: "c", topic: "t", input: "/images")
-    try ledger.advance([0: mark(42)])
-    try ledger.setTopicNew()
-    #expect(try ledger.marks() == [0: mark(42)] && ledger.isTopicNew())
-  }
-
   @Test("names with different Unicode forms are two") func similarNamesAreTwo() throws {
     try ledger.record([("\u{E9}.jpg", line("composed"))])
     #expect(try ledger.line("e\u{301}.jpg") == nil)

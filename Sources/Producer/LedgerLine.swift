@@ -1,0 +1,51 @@
+import Platform
+import Wire
+
+extension Ledger {
+  /// What the ledger has about a file.
+  package struct Line: Equatable {
+    let stamp: FileStamp
+    let digest: Digest
+    /// nil if an older version of the program recorded the line.
+    let delivery: Delivery?
+    /// A line that is recorded with a delivery waits for receipts. Only receipts change that.
+    var state: State
+    /// One bit for each output that has the image.
+    var outputs: UInt64 = 0
+
+    init(stamp: FileStamp, digest: Digest, delivery: Delivery? = nil, state: State? = nil, outputs: UInt64 = 0) {
+      self.stamp = stamp
+      self.digest = digest
+      self.delivery = delivery
+      self.state = state ?? (delivery == nil ? .unknown : .waiting)
+      self.outputs = outputs
+    }
+  }
+
+  /// When an image was sent, and where its last message is. Times are in ms since 1970.
+  struct Delivery: Equatable, Sendable {
+    var partition: Int32 = -1
+    var offset: Int64 = -1
+    /// When the file was found finished.
+    var seen: Int64
+    /// When its first message was handed to the Kafka client.
+    var sent: Int64
+    /// When the broker had acknowledged all of it.
+    var acknowledged: Int64 = 0
+  }
+
+  /// What became of an image that the broker has acknowledged. The numbers are those in the database.
+  package enum State: Int64, Sendable {
+    /// An older version of the program recorded the line.
+    case unknown = 0
+    /// Fewer outputs than needed have confirmed it.
+    case waiting = 1
+    case confirmed = 2
+    /// A consumer could not store it.
+    case deadLetter = 3
+    /// A consumer has passed its message, and did not get it. It is to be sent again.
+    case lost = 4
+    /// It was lost, and its file is gone.
+    case gone = 5
+  }
+}
