@@ -40,6 +40,7 @@ package struct EnvironmentReader {
     producer.rescan = .milliseconds(number("RESCAN_MS", .milliseconds, in: 100...86_400_000))
     producer.afterSent = choice("AFTER_SENT", AfterSentAction.allCases.map { ($0.rawValue, $0) }) ?? .keep
     producer.sentFolder = isSet("SENT_DIR") ? path("SENT_DIR") : producer.input + "/.sent"
+    producer.receiptsNeeded = number("RECEIPTS_NEEDED", in: 0...32)
     producer.segmentBytes = number("SEGMENT_BYTES", .bytes, in: 1_000...700_000_000)
     producer.inFlightBytes = number("IN_FLIGHT_BYTES", .bytes, in: 1_000_000...16_000_000_000)
     producer.format = choice("WIRE_FORMAT", WireFormat.allCases.map { ($0.rawValue, $0) }) ?? .base64

@@ -26,6 +26,8 @@ package struct ProducerSettings: Sendable {
   package var afterSent = AfterSentAction.keep
   /// The folder that `AFTER_SENT=move` moves files to.
   package var sentFolder = ""
+  /// How many outputs have to confirm an image before `afterSent` applies to its file.
+  package var receiptsNeeded = 1
   /// The maximum bytes of an image in one message.
   package var segmentBytes = WireFormat.defaultSegmentBytes
   package var format = WireFormat.base64
@@ -33,6 +35,8 @@ package struct ProducerSettings: Sendable {
   package var inFlightBytes = 8 << 20
   /// Whether to send the existing files and exit.
   package var once = false
+  /// Whether a run with `once` waits until all that was sent is confirmed.
+  package var untilStored = false
   /// Whether to forget at the start what has been sent.
   package var resend = false
   /// The only files to send, even if the ledger has them as sent; nil: all files.

@@ -87,8 +87,13 @@ package struct Variable: Sendable {
           "Milliseconds between two scans. Without events from the file system, a file may be noticed that late."),
         Variable(
           "AFTER_SENT", "keep",
-          "What happens to a file after the broker has acknowledged all of it and no program writes to it: keep, move or delete."
+          "What happens to a file after its image is stored (see RECEIPTS_NEEDED) and no program writes to it: keep, move or delete."
         ),
+        Variable(
+          "RECEIPTS_NEEDED", "1",
+          "How many outputs have to confirm an image before AFTER_SENT moves or deletes its file. An image that one of them "
+            + "lost is sent again. 0: the broker's acknowledgement is enough. Then an image is lost, and its file gone, if the "
+            + "topic's retention deletes the message before it is stored."),
         Variable(
           "SENT_DIR", "IMAGES_DIR/.sent",
           "Folder that AFTER_SENT=move moves files to, on the same file system."),

@@ -66,6 +66,10 @@ package enum FaultPoint: String, CaseIterable, Sendable {
   /// The ledger's transaction contains the image and is not committed yet.
   case ledgerWritten
   case ledgerCommitted
+  /// The ledger has what receipts report, and no file is given back yet.
+  case receiptsApplied
+  /// The ledger has images as lost, and they are not sent again yet.
+  case lossRecorded
   /// `AFTER_SENT` is about to handle the file, which is still the file that was sent.
   case sentFileChecked
   /// The file has a name of our own, and nothing else has been done with it.

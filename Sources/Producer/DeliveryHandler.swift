@@ -16,7 +16,10 @@ final class DeliveryHandler: Sendable {
 
   /// Handles the delivery report of a message. Called on the client's thread.
   func handle(_ report: DeliveryReport, by way: SendingClients.Way) {
-    guard let settled = outbox.settle(report.token, failure: report.error) else { return }
+    guard
+      let settled = outbox.settle(
+        report.token, failure: report.error, at: report.error == nil ? (report.partition, report.offset) : nil)
+    else { return }
     if report.error == nil {
       if session.hold.end() { events.sendingGoesOn() }
       // Before the image gets to the ledger, because its mark is recorded with it.

@@ -129,8 +129,12 @@ final class FileIntake {
     // to the ledger and its claim ends; 3. this claim succeeds, with an outdated line.
     guard outbox.claim(path) else { return }
     // The stamp does not matter: if clocks are coarse, other bytes may have the same stamp.
-    take(Candidate(path: path, stamp: nil, sent: try session.ledger.line(path)?.digest, hasSettled: false))
+    let line = try session.ledger.line(path)
+    take(Candidate(path: path, stamp: nil, sent: sent(line), hasSettled: false))
   }
+
+  /// The hash of the version that was sent last, and that need not be sent again.
+  private func sent(_ line: Ledger.Line?) -> Digest? { line.flatMap { session.isSent($0) ? $0.digest : nil } }
 
   /// Takes a file that no event has reported as finished, once it has settled: to send it, or to move or delete it.
   private func takeSettled(_ path: String, _ status: FileStatus, _ cause: Cause, _ kind: FileStatus.Kind) throws {
@@ -145,19 +149,20 @@ final class FileIntake {
     if cause == .scan, outbox.isReturning(path) { return }
     let stamp = FileStamp(status)
     let line = try session.ledger.line(path)
-    let looksSent = line?.stamp == stamp
+    let looksSent = line?.stamp == stamp && sent(line) != nil
+    let mayLeave = line.map(session.mayLeave) ?? false
     if looksSent {
       events.alreadySent(path)
-      if settings.afterSent == .keep, !settling.contains(path) { return }
+      if !mayLeave, !settling.contains(path) { return }
     }
     guard case .finished(let tries, let isClosed) = settled(path, status, cause, kind, looksSent: looksSent) else {
       return
     }
     if looksSent, !isClosed {
-      guard settings.afterSent != .keep, outbox.claim(path) else { return }
+      guard mayLeave, outbox.claim(path) else { return }
       session.writer.add(.settled(path: path, stamp: stamp, looks: tries))
     } else if countVersion(path, cause, wasSent: line != nil), outbox.claim(path) {
-      take(Candidate(path: path, stamp: isClosed ? nil : stamp, sent: line?.digest, hasSettled: true, tries: tries))
+      take(Candidate(path: path, stamp: isClosed ? nil : stamp, sent: sent(line), hasSettled: true, tries: tries))
     }
   }
 

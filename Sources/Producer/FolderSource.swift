@@ -25,12 +25,15 @@ final class FolderSource {
   /// Whether to scan everything again as soon as the current scan is complete.
   private var isScanWanted = false
   private var nextRecheck = MonotonicClock.now
+  private let begun = MonotonicClock.now
 
   /// A scan visits this many entries before it turns to events and to files that have settled.
   private static let stride = 256
   /// The shortest time between two rounds of rechecks. Without it, an image that the broker refuses at once
   /// would be sent again at once.
   private static let recheckInterval = Duration.milliseconds(200)
+  /// How long a run with `once` waits for the receipts that exist already.
+  private static let receiptsTime = Duration.seconds(10)
   /// If more new folders than these appear at once, a scan of everything finds them.
   private static let mostAppeared = 1_000
 
@@ -53,13 +56,30 @@ final class FolderSource {
       }
       try intake.considerDue()
       if settings.once {
-        if walk == nil, intake.isEmpty, outbox.isEmpty { return }
+        if walk == nil, intake.isEmpty, outbox.isEmpty, try isDoneWithReceipts() { return }
         if walk == nil || intake.isFull { _ = stop.wait(for: .milliseconds(10)) }
       } else if let watches {
         let wait = walk != nil && !intake.isFull ? .zero : waiting
         try watches.next(timeout: wait, handle)
       }
     }
+  }
+
+  /// Whether a run with `once` may end, as far as receipts are concerned. Asked when nothing is in progress; only this
+  /// thread claims paths. So the order of the questions matters: 1. does the ledger have images that wait; 2. is it being
+  /// changed; 3. were files given back by that change.
+  private func isDoneWithReceipts() throws -> Bool {
+    guard session.readsReceipts else { return true }
+    let status = session.receiptStatus
+    if settings.untilStored {
+      if try session.ledger.isWaiting() { return false }
+    } else if settings.afterSent != .keep {
+      // They confirm files of earlier runs.
+      guard status.hasCaughtUp.isSet || MonotonicClock.now - begun > Self.receiptsTime else { return false }
+    } else {
+      return true
+    }
+    return !status.isApplying.load(ordering: .sequentiallyConsistent) && intake.isEmpty && outbox.isEmpty
   }
 
   private func handle(_ event: FolderWatches.Event) throws {

@@ -111,10 +111,11 @@ package final class Ledger: Sendable {
 
   /// Marks images as lost that an output has passed and does not have.
   /// - Parameters:
+  ///   - passed: how far outputs have been for a while. Only what is still recorded counts.
   ///   - excluded: paths that stay as they are.
   ///   - limit: the most images to mark.
   /// - Returns: the paths of the images that were marked.
-  func lose(_ passed: PassedPosition, excluding excluded: PathSet, limit: Int) throws -> [String] {
+  func lose(_ passed: [PassedPosition], excluding excluded: PathSet, limit: Int) throws -> [String] {
     try writing { try $0.lose(passed, excluding: excluded, limit: limit) }
   }
 

@@ -3,6 +3,7 @@ import Platform
 import SQLite
 import Wire
 
+/// SQLite prefers the primary key to a partial index unless it is told to use it, and then reads every line.
 extension Ledger.Connection {
   /// Outputs are numbered from 0, because a line has one bit for each of them.
   private static let mostOutputs = 63
@@ -35,7 +36,7 @@ extension Ledger.Connection {
     _ reports: [ReceiptReport], needed: Int, passed: [PassedPosition], positions: [Int32: Int64]
   ) throws -> [ReceiptReport.Effect] {
     try checkPlace()
-    return try database.transaction {
+    let effects = try database.transaction {
       var numbers = try outputNumbers()
       let statements = try ReceiptStatements(database)
       var effects: [ReceiptReport.Effect] = []
@@ -50,6 +51,8 @@ extension Ledger.Connection {
       }
       return effects
     }
+    FaultPoint.receiptsApplied.reached()
+    return effects
   }
 
   private func apply(
@@ -138,27 +141,39 @@ extension Ledger.Connection {
     return positions
   }
 
-  func lose(_ passed: PassedPosition, excluding excluded: PathSet, limit: Int) throws -> [String] {
-    guard let number = try outputNumbers()[passed.output] else { return [] }
-    return try database.transaction {
-      var paths: [String] = []
-      try database.prepare(
+  func lose(_ passed: [PassedPosition], excluding excluded: PathSet, limit: Int) throws -> [String] {
+    if passed.isEmpty { return [] }
+    let numbers = try outputNumbers()
+    let lost = try database.transaction {
+      // The ledger forgets the positions of a topic that was re-created, and knows when an output starts again.
+      let find = try database.prepare(
         """
-        SELECT path FROM files
-        WHERE scope = ? AND state = 1 AND partition = ? AND offset >= 0 AND offset < ? AND outputs & ? = 0
+        SELECT path FROM files INDEXED BY waiting_files JOIN stored_positions AS stored
+          ON stored.scope = files.scope AND stored.output = ? AND stored.partition = files.partition
+        WHERE files.scope = ? AND state = 1 AND files.partition = ? AND offset >= 0 AND offset < ?
+          AND offset < stored.next AND outputs & ? = 0
         ORDER BY offset
-        """
-      ).each(
-        .integer(scope), .integer(Int64(passed.partition)), .integer(passed.next), .integer(1 << Int64(number))
-      ) { row in
-        let path = row.text(0)
-        if !excluded.contains(path) { paths.append(path) }
-        return paths.count < limit
-      }
+        """)
       let update = try database.prepare("UPDATE files SET state = 4 WHERE scope = ? AND path = ?")
-      for path in paths { try update.run(.integer(scope), .text(path)) }
-      return paths
+      var lost: [String] = []
+      for position in passed where lost.count < limit {
+        guard let number = numbers[position.output].map({ Int64($0) }) else { continue }
+        var paths: [String] = []
+        try find.each(
+          .integer(number), .integer(scope), .integer(Int64(position.partition)), .integer(position.next),
+          .integer(1 << number)
+        ) { row in
+          let path = row.text(0)
+          if !excluded.contains(path) { paths.append(path) }
+          return lost.count + paths.count < limit
+        }
+        for path in paths { try update.run(.integer(scope), .text(path)) }
+        lost += paths
+      }
+      return lost
     }
+    if !lost.isEmpty { FaultPoint.lossRecorded.reached() }
+    return lost
   }
 
   func setGone(_ paths: [String]) throws {
@@ -169,22 +184,28 @@ extension Ledger.Connection {
   }
 
   func isWaiting() throws -> Bool {
-    try database.prepare("SELECT 1 FROM files WHERE scope = ? AND state = 1 LIMIT 1").first(.integer(scope)) { _ in
+    try database.prepare("SELECT 1 FROM files INDEXED BY waiting_files WHERE scope = ? AND state = 1 LIMIT 1").first(
+      .integer(scope)
+    ) { _ in
       true
     } ?? false
   }
 
   func waiting() throws -> (count: Int, oldest: Int64?) {
     let count =
-      try database.prepare("SELECT count(*) FROM files WHERE scope = ? AND state = 1").first(.integer(scope)) {
+      try database.prepare("SELECT count(*) FROM files INDEXED BY waiting_files WHERE scope = ? AND state = 1").first(
+        .integer(scope)
+      ) {
         Int($0.integer(0))
       } ?? 0
     guard count > 0 else { return (0, nil) }
     // Of each partition, the image with the lowest offset is the oldest. So the index is enough to find it.
     var oldest: Int64?
     let first = try database.prepare(
-      "SELECT partition, acknowledged FROM files WHERE scope = ? AND state = 1 AND partition > ? ORDER BY partition, offset LIMIT 1"
-    )
+      """
+      SELECT partition, acknowledged FROM files INDEXED BY waiting_files
+      WHERE scope = ? AND state = 1 AND partition > ? ORDER BY partition, offset LIMIT 1
+      """)
     var partition: Int64 = -2
     while let row = try first.first(.integer(scope), .integer(partition), row: { ($0.integer(0), $0.integer(1)) }) {
       partition = row.0
@@ -195,8 +216,9 @@ extension Ledger.Connection {
 
   func paths(_ state: Ledger.State, limit: Int) throws -> [String] {
     var paths: [String] = []
-    // The number is part of the text, so that the index of a state is used.
-    try database.prepare("SELECT path FROM files WHERE scope = ? AND state = \(state.rawValue) LIMIT ?")
+    let index = state == .lost ? "INDEXED BY lost_files" : state == .waiting ? "INDEXED BY waiting_files" : ""
+    // The number is part of the text, so that the index of a state can be used.
+    try database.prepare("SELECT path FROM files \(index) WHERE scope = ? AND state = \(state.rawValue) LIMIT ?")
       .each(.integer(scope), .integer(Int64(limit))) { row in
         paths.append(row.text(0))
         return true
@@ -219,7 +241,9 @@ private struct ReceiptStatements {
     find = try database.prepare(
       "SELECT digest, partition, offset, outputs, state, seen FROM files WHERE scope = ? AND path = ?")
     findAtOffset = try database.prepare(
-      "SELECT path FROM files WHERE scope = ? AND state = 1 AND partition = ? AND offset = ?")
+      """
+      SELECT path FROM files INDEXED BY waiting_files WHERE scope = ? AND state = 1 AND partition = ? AND offset = ?
+      """)
     update = try database.prepare(
       "UPDATE files SET state = ?, outputs = ?, confirmed = ?, reason = ? WHERE scope = ? AND path = ?")
     setPassed = try database.prepare(

@@ -36,10 +36,7 @@ extension Ledger {
           .first(.text(cluster), .text(topic), .text(input)) { $0.integer(0) }!
       }
       select = try database.prepare(
-        """
-        SELECT size, modified, inode, digest, changed, state, outputs, partition, offset, seen, sent, acknowledged
-        FROM files WHERE scope = ? AND path = ?
-        """)
+        "SELECT size, modified, inode, digest, changed, state, outputs FROM files WHERE scope = ? AND path = ?")
       recordSent = try database.prepare(Self.recordSent)
       recordKnown = try database.prepare(Self.recordKnown)
       delete = try database.prepare("DELETE FROM files WHERE scope = ? AND path = ?")
@@ -92,13 +89,8 @@ extension Ledger {
           stamp: FileStamp(
             size: Int(row.integer(0)), modified: row.integer(1), changed: row.integer(4),
             inode: UInt64(bitPattern: row.integer(2))),
-          digest: digest,
-          delivery: row.integer(8) < 0
-            ? nil
-            : Delivery(
-              partition: Int32(clamping: row.integer(7)), offset: row.integer(8), seen: row.integer(9),
-              sent: row.integer(10), acknowledged: row.integer(11)),
-          state: State(rawValue: row.integer(5)) ?? .unknown, outputs: UInt64(bitPattern: row.integer(6)))
+          digest: digest, state: State(rawValue: row.integer(5)) ?? .unknown,
+          outputs: UInt64(bitPattern: row.integer(6)))
       }
     }
 

@@ -4,6 +4,10 @@ import SQLite
 enum LedgerError: NamedError, ClassifiedError, CustomStringConvertible {
   case foreignVersion(Int, path: String)
   case damaged(path: String, reason: String)
+  /// There is no ledger yet, where one is to be read.
+  case missing(path: String)
+  /// An older version of the program wrote it, and it is only read.
+  case outdated(path: String)
   /// The file existed, and is no longer at its path.
   case gone(path: String)
 
@@ -20,6 +24,8 @@ enum LedgerError: NamedError, ClassifiedError, CustomStringConvertible {
     case .foreignVersion: "LedgerError.foreignVersion"
     case .damaged: "LedgerError.damaged"
     case .gone: "LedgerError.gone"
+    case .missing: "LedgerError.missing"
+    case .outdated: "LedgerError.outdated"
     }
   }
 
@@ -31,6 +37,9 @@ enum LedgerError: NamedError, ClassifiedError, CustomStringConvertible {
     case .damaged(let path, let reason):
       "the ledger \(path) is damaged: \(reason). Move it away, with its -wal and -shm. Then everything is sent again, "
         + "and consumers store nothing twice"
+    case .missing(let path):
+      "there is no ledger \(path): set STATE_DIR to the producer's, or start the producer, which creates it"
+    case .outdated(let path): "the ledger \(path) is from an older version: start the producer, which updates it"
     case .gone(let path):
       "the ledger \(path) was removed or replaced while it was in use. Start again. Unless you put it back first, "
         + "everything is sent again; consumers store nothing twice"

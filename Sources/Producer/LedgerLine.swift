@@ -6,7 +6,7 @@ extension Ledger {
   package struct Line: Equatable {
     let stamp: FileStamp
     let digest: Digest
-    /// nil if an older version of the program recorded the line.
+    /// nil if the same bytes were sent before. A line that is read does not have it: a scan reads every line.
     let delivery: Delivery?
     /// A line that is recorded with a delivery waits for receipts. Only receipts change that.
     var state: State
@@ -32,10 +32,16 @@ extension Ledger {
     var sent: Int64
     /// When the broker had acknowledged all of it.
     var acknowledged: Int64 = 0
+
+    /// One of its messages is acknowledged.
+    mutating func add(_ partition: Int32, _ offset: Int64) {
+      self.partition = partition
+      self.offset = max(self.offset, offset)
+    }
   }
 
   /// What became of an image that the broker has acknowledged. The numbers are those in the database.
-  package enum State: Int64, Sendable {
+  package enum State: Int64, CaseIterable, Sendable {
     /// An older version of the program recorded the line.
     case unknown = 0
     /// Fewer outputs than needed have confirmed it.

@@ -19,6 +19,7 @@ final class LedgerWriter: Sendable {
   private let afterSent: AfterSent
   /// The last acknowledged message of each partition.
   private let marks: @Sendable () -> [Int32: MessageMark]
+  private let waitsForReceipts: Bool
   private let events: ProducerEvents
   private let stop: StopFlag
 
@@ -30,12 +31,14 @@ final class LedgerWriter: Sendable {
   /// How long a transaction waits for more images. Only the next version of a file is delayed by it.
   private static let gathering = Duration.milliseconds(20)
 
+  /// - Parameter waitsForReceipts: whether the broker's acknowledgement is not enough to move or delete a file.
   init(
     ledger: Ledger, outbox: Outbox, afterSent: AfterSent,
-    marks: @escaping @Sendable () -> [Int32: MessageMark] = { [:] },
+    marks: @escaping @Sendable () -> [Int32: MessageMark] = { [:] }, waitsForReceipts: Bool = false,
     events: ProducerEvents, stop: StopFlag
   ) {
     self.marks = marks
+    self.waitsForReceipts = waitsForReceipts
     self.ledger = ledger
     self.outbox = outbox
     self.afterSent = afterSent
@@ -66,7 +69,7 @@ final class LedgerWriter: Sendable {
     for entry in entries {
       switch entry {
       case .sent(let flight):
-        lines.append((flight.path, Ledger.Line(stamp: flight.stamp, digest: flight.digest)))
+        lines.append((flight.path, Ledger.Line(stamp: flight.stamp, digest: flight.digest, delivery: flight.delivery)))
       case .known(let path, let stamp, let digest): lines.append((path, Ledger.Line(stamp: stamp, digest: digest)))
       case .settled: break
       }
@@ -85,7 +88,8 @@ final class LedgerWriter: Sendable {
       }
     }
     FaultPoint.ledgerCommitted.reached()
-    // A file that may be moved or deleted is looked at once more for that, after it has settled.
+    // A file that may be moved or deleted is looked at once more for that, after it has settled. If receipts are needed,
+    // that is when they have arrived.
     let next: Outbox.Recheck.Reason? = afterSent.action == .keep ? nil : .again
     var gone: [String] = []
     var released: [(path: String, again: Outbox.Recheck.Reason?)] = []
@@ -93,7 +97,7 @@ final class LedgerWriter: Sendable {
       switch entry {
       case .sent(let flight):
         events.sent(flight.path, bytes: flight.stamp.size, since: flight.begun)
-        released.append((flight.path, next))
+        released.append((flight.path, waitsForReceipts ? nil : next))
       case .known(let path, _, _):
         events.known(path)
         released.append((path, next))

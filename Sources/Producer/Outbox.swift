@@ -20,7 +20,11 @@ final class Outbox: Sendable {
     var returning: Set<[UInt8]> = []
   }
 
-  fileprivate struct Claim { var changed = false }
+  fileprivate struct Claim {
+    var changed = false
+    /// Whether to look at the path again after this.
+    var again = false
+  }
 
   /// A path to look at again.
   struct Recheck: Equatable, Sendable {
@@ -46,6 +50,7 @@ final class Outbox: Sendable {
     let digest: Digest
     /// When the flight began.
     let begun = MonotonicClock.now
+    var delivery: Ledger.Delivery
     var unacknowledged = 0
     /// False as long as more messages of the image will follow.
     var isWhole = false
@@ -80,13 +85,30 @@ final class Outbox: Sendable {
   func release(_ paths: [(path: String, again: Recheck.Reason?)]) {
     state.withLock { state in
       for (path, again) in paths {
-        let isFinished = state.claims.removeValue(forKey: path.pathKey)?.changed == true
-        guard let reason = isFinished ? .finished : again else { continue }
-        state.recheck.append(Recheck(path: path, reason: reason))
-        state.returning.insert(path.pathKey)
+        let claim = state.claims.removeValue(forKey: path.pathKey)
+        guard let reason = claim?.changed == true ? .finished : again ?? (claim?.again == true ? .again : nil) else {
+          continue
+        }
+        state.giveBack(path, reason)
       }
     }
   }
+
+  /// Has paths looked at again that are not claimed. If somebody else has claimed one, it is looked at again after that.
+  func lookAgain(_ paths: [String]) {
+    state.withLock { state in
+      for path in paths {
+        if state.claims[path.pathKey] == nil {
+          state.giveBack(path, .again)
+        } else {
+          state.claims[path.pathKey]!.again = true
+        }
+      }
+    }
+  }
+
+  /// The number of paths that are to be looked at again.
+  var returningCount: Int { state.withLock { $0.recheck.count } }
 
   /// Returns the paths to look at again, and forgets them.
   func takeRechecks() -> [Recheck] {
@@ -105,20 +127,27 @@ final class Outbox: Sendable {
 
   // MARK: Flights
 
-  func begin(_ path: String, _ stamp: FileStamp, _ digest: Digest) -> UInt64 {
-    state.withLock { state in
+  /// - Parameter seen: when the file was found finished, in ms since 1970.
+  func begin(_ path: String, _ stamp: FileStamp, _ digest: Digest, seen: Int64 = WallClock.milliseconds) -> UInt64 {
+    let delivery = Ledger.Delivery(seen: seen, sent: WallClock.milliseconds)
+    return state.withLock { state in
       state.lastToken += 1
-      state.flights[state.lastToken] = Flight(path: path, stamp: stamp, digest: digest)
+      state.flights[state.lastToken] = Flight(path: path, stamp: stamp, digest: digest, delivery: delivery)
       return state.lastToken
     }
   }
 
   /// Announces an image that fits into one message. Returns its token.
-  func announce(_ path: String, _ stamp: FileStamp, _ digest: Digest, bytes: Int) -> UInt64 {
-    state.withLock { state in
+  /// - Parameter seen: when the file was found finished, in ms since 1970.
+  func announce(
+    _ path: String, _ stamp: FileStamp, _ digest: Digest, bytes: Int, seen: Int64 = WallClock.milliseconds
+  ) -> UInt64 {
+    let delivery = Ledger.Delivery(seen: seen, sent: WallClock.milliseconds)
+    return state.withLock { state in
       state.lastToken += 1
       let token = state.lastToken
-      state.flights[token] = Flight(path: path, stamp: stamp, digest: digest, unacknowledged: 1, isWhole: true)
+      state.flights[token] = Flight(
+        path: path, stamp: stamp, digest: digest, delivery: delivery, unacknowledged: 1, isWhole: true)
       state.messages[token] = (token, bytes)
       return token
     }
@@ -155,12 +184,16 @@ final class Outbox: Sendable {
   }
 
   /// Records the delivery report of a message. Returns nil if the token is unknown.
-  func settle(_ token: UInt64, failure: (any Error)? = nil) -> Settled? {
+  /// - Parameter place: the message's partition and offset, if it was acknowledged.
+  func settle(_ token: UInt64, failure: (any Error)? = nil, at place: (partition: Int32, offset: Int64)? = nil)
+    -> Settled?
+  {
     state.withLock { state in
       guard let message = state.messages.removeValue(forKey: token) else { return nil }
       if failure == nil { state.acknowledged += 1 }
       state.flights[message.flight]!.unacknowledged -= 1
       if let failure { state.flights[message.flight]!.failure = failure }
+      if let place { state.flights[message.flight]!.delivery.add(place.partition, place.offset) }
       let path = state.flights[message.flight]!.path
       return Settled(bytes: message.bytes, path: path, flight: state.takeIfOver(message.flight))
     }
@@ -170,6 +203,12 @@ final class Outbox: Sendable {
 extension Outbox.State {
   fileprivate mutating func takeIfOver(_ flight: UInt64) -> Outbox.Flight? {
     guard let state = flights[flight], state.isWhole, state.unacknowledged == 0 else { return nil }
+    flights[flight]!.delivery.acknowledged = WallClock.milliseconds
     return flights.removeValue(forKey: flight)
+  }
+
+  fileprivate mutating func giveBack(_ path: String, _ reason: Outbox.Recheck.Reason) {
+    recheck.append(Outbox.Recheck(path: path, reason: reason))
+    returning.insert(path.pathKey)
   }
 }

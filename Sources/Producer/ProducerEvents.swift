@@ -14,6 +14,7 @@ package final class ProducerEvents: Sendable {
   /// The time from reading a file until its line is in the ledger, in seconds.
   private let sendSeconds = Histogram(bounds: Histogram.seconds)
   private let counts = Mutex(Counts())
+  package let receipts: ReceiptEvents
   private let refusals = Refusals()
   /// Files that were found, given back unsent, and not found again yet. They still count as found.
   private let returning = Mutex(PathSet())
@@ -29,6 +30,7 @@ package final class ProducerEvents: Sendable {
     self.log = log.with(component: "producer")
     self.folder = folder
     input = InputEvents(log: self.log, health: health, mentions: mentions)
+    receipts = ReceiptEvents(self.log)
   }
 
   package var now: Counts {
@@ -49,6 +51,7 @@ package final class ProducerEvents: Sendable {
     text.histogram(
       "image_pipeline_send_seconds", "Time from reading an image until it is acknowledged and in the ledger.",
       sendSeconds)
+    receipts.addMetrics(to: &text)
     text.disks(disks)
   }
 

@@ -5,8 +5,8 @@ import Platform
 import Telemetry
 import Wire
 
-/// The threads of a session. One finds files, two read and send them, one writes the ledger and one watches the topic;
-/// the caller's supervises them. librdkafka has its own threads.
+/// The threads of a session. One finds files, two read and send them, one writes the ledger, one watches the topic and
+/// one reads receipts; the caller's supervises them. librdkafka has its own threads.
 struct ProducerRun {
   private let session: ProducerSession
   private let clients: SendingClients
@@ -56,6 +56,7 @@ struct ProducerRun {
 
   /// Sends until `stop` is set. With `once`, also returns when every existing file is sent.
   mutating func run() throws {
+    defer { if session.readsReceipts { countWaiting() } }
     try withThreads(stop: session.ending) { threads in
       threads.start("write-ledger") { [session] in try session.writer.run() }
       // The last statement comes first. Unfinished messages are reported while the clients are closed, so the writer ends
@@ -65,6 +66,9 @@ struct ProducerRun {
       defer { if outbox.inFlight == 0 { sentTopic.finish(within: Self.finishingTime) } }
       try withThreads(stop: session.ending) { threads in
         threads.start("watch-topic") { [sentTopic, session] in sentTopic.watch(until: session.ending) }
+        if session.readsReceipts {
+          threads.start("read-receipts") { [session] in try ReceiptReader(session).run() }
+        }
         defer { session.ending.set() }
         defer { awaitAcknowledgements() }
         try sendFiles()
@@ -129,6 +133,18 @@ struct ProducerRun {
     let isThere =
       try restorer?.restore { try clients.lookAt(topic, timeout: TopicRestorer.patience) } ?? true
     if isThere { session.hold.topicIsThere() }
+  }
+
+  /// Counts the images that wait for receipts, and with `untilStored` those that never will be stored, for the summary.
+  private func countWaiting() {
+    guard let waiting = try? session.ledger.waiting() else { return }
+    events.receipts.waiting(waiting.count, oldest: waiting.oldest)
+    guard session.settings.untilStored else { return }
+    let input = session.settings.input
+    let refused = (try? session.ledger.paths(.deadLetter, limit: .max)) ?? []
+    let lost = (try? session.ledger.paths(.lost, limit: .max)) ?? []
+    events.receipts.finished(
+      unstored: lost.count + refused.count { ((try? FileStatus.of(input + "/" + $0)) ?? nil) != nil })
   }
 
   private func awaitAcknowledgements() {

@@ -109,6 +109,7 @@ package final class ProducerService: Sendable {
     let sentTopic = SentTopic(settings, client: client, ledger: ledger, events: events)
     try sentTopic.compare(within: Self.comparingTime)
     let session = ProducerSession(settings, ledger: ledger, budget: budget, events: events) { sentTopic.last }
+    if session.readsReceipts { try ledger.setReceiptsNeeded(settings.receiptsNeeded) }
     try session.afterSent.check()
     let restorer =
       settings.embeddedCluster == nil

@@ -12,6 +12,9 @@ struct ProducerSession: Sendable {
   let afterSent: AfterSent
   let writer: LedgerWriter
   let events: ProducerEvents
+  let receiptStatus = ReceiptStatus()
+  /// Whether receipts are read, and what was lost is sent again.
+  let readsReceipts: Bool
   /// Set when the threads are to end: the run is over, or one of them has failed.
   let ending = StopFlag()
 
@@ -26,9 +29,29 @@ struct ProducerSession: Sendable {
     self.ledger = ledger
     self.budget = budget ?? InFlightBudget(limit: settings.inFlightBytes)
     self.events = events
+    // A run for single files leaves the rest to another producer. An embedded cluster ends with the process.
+    readsReceipts = settings.receiptsNeeded > 0 && settings.only == nil && settings.embeddedCluster == nil
     hold = SendingHold(endsRun: settings.once)
     afterSent = AfterSent(action: settings.afterSent, input: settings.input, sentFolder: settings.sentFolder)
     writer = LedgerWriter(
-      ledger: ledger, outbox: outbox, afterSent: afterSent, marks: marks, events: events, stop: ending)
+      ledger: ledger, outbox: outbox, afterSent: afterSent, marks: marks, waitsForReceipts: readsReceipts,
+      events: events,
+      stop: ending)
+  }
+
+  /// Whether the image of a line need not be sent again.
+  func isSent(_ line: Ledger.Line) -> Bool {
+    switch line.state {
+    case .waiting, .confirmed, .deadLetter: true
+    case .lost, .gone: false
+    // Nobody knows where its message is, so no receipt can confirm it. Outputs that have it will say so.
+    case .unknown: !readsReceipts || settings.afterSent == .keep
+    }
+  }
+
+  /// Whether the file of a line may be moved or deleted.
+  func mayLeave(_ line: Ledger.Line) -> Bool {
+    settings.afterSent != .keep && isSent(line) && line.state != .deadLetter
+      && (!readsReceipts || line.outputs.nonzeroBitCount >= settings.receiptsNeeded)
   }
 }

@@ -14,6 +14,8 @@ struct Candidate: Sendable {
   let hasSettled: Bool
   /// How often the file was taken too early before.
   var tries = 0
+  /// When it was taken, in ms since 1970.
+  let seen = WallClock.milliseconds
 }
 
 /// Turns files into messages: reads a file, hashes it and encodes it into the buffer that librdkafka takes over.
@@ -111,7 +113,7 @@ final class Sender: Sendable {
           bytes, ImageHeaders(digest: digest, length: count),
           Envelope(name: name.value, format: session.settings.format), name,
           by: try clients.client(for: bytes)
-        ) { [outbox] in outbox.announce(candidate.path, FileStamp(before), digest, bytes: $0) }
+        ) { [outbox] in outbox.announce(candidate.path, FileStamp(before), digest, bytes: $0, seen: candidate.seen) }
       } catch {
         deliveries.giveUp(candidate.path, error)
       }
@@ -129,7 +131,7 @@ final class Sender: Sendable {
       let envelope = Envelope(name: name.value, format: session.settings.format)
       let id = ImageHeaders.Segment.id(name: name.value, digest: digest)
       let count = (before.size + segmentBytes - 1) / segmentBytes
-      let flight = outbox.begin(candidate.path, FileStamp(before), digest)
+      let flight = outbox.begin(candidate.path, FileStamp(before), digest, seen: candidate.seen)
       var failure: (any Error)?
       do {
         var hash = SHA256()

@@ -35,6 +35,8 @@ final class SentTopic: Sendable {
   private let state = Mutex(State())
   /// False if the topic lasts only as long as the run.
   private let canBeRecreated: Bool
+  /// Whether images that wait for receipts are sent again if the topic is another one.
+  private let resendsWaiting: @Sendable () -> Bool
 
   /// The time between two checks. Each check looks at one partition, in turn.
   private static let interval = Duration.seconds(10)
@@ -54,6 +56,11 @@ final class SentTopic: Sendable {
     reading.set("fetch.wait.max.ms", "20")
     rereader = Mutex(Rereader(reading))
     canBeRecreated = settings.embeddedCluster == nil
+    // Without receipts so far, nobody knows whether the images of the old topic were stored. Files that wait to be moved
+    // or deleted would wait forever, though.
+    resendsWaiting = { [settings] in
+      settings.receiptsNeeded > 0 && (settings.afterSent != .keep || (try? ledger.knowsOutputs()) == true)
+    }
   }
 
   /// The marks to record with the next lines of the ledger.
@@ -176,7 +183,7 @@ final class SentTopic: Sendable {
   /// Records in the ledger that the topic is new. If that fails, the mark in the ledger still shows it.
   private func record() {
     guard state.withLock({ $0.isNew && !$0.isRecorded }) else { return }
-    guard (try? ledger.setTopicNew()) != nil else { return }
+    guard (try? ledger.setTopicNew(losesWaiting: resendsWaiting())) != nil else { return }
     state.withLock { $0.isRecorded = true }
   }
 }

@@ -19,6 +19,7 @@ struct Commands {
     return switch options.command {
     case .producer: try produce()
     case .consumer: try consume()
+    case .status: try status()
     case .demo: try demo()
     case .verify: try verify()
     case .deadLetters: try deadLetters()
@@ -38,6 +39,10 @@ struct Commands {
     var settings = configuration.producer
     settings.once = options.once
     settings.resend = options.resend
+    settings.untilStored = options.untilStored
+    if settings.untilStored, settings.receiptsNeeded == 0 {
+      throw UsageError("--until-stored waits for receipts: set RECEIPTS_NEEDED to 1 or more")
+    }
     if settings.once { settings.patience = .seconds(60) }
     return try produce(settings, http: configuration.http)
   }
@@ -56,18 +61,23 @@ struct Commands {
       return Progress.State(verb: "sent", images: now.sent, bytes: now.bytes, left: now.left)
     }
     try progress.during { try ProducerService(settings, log: log, events: events, stop: stop).run() }
-    let now = events.now
+    let (now, receipts) = (events.now, events.receipts.now)
+    // Without `once`, a producer that runs again at once takes care of them.
+    let waiting = settings.once && settings.afterSent != .keep ? receipts.waiting : 0
     log.info(
       event: "producer_finished",
       "sent \(Quantity.count(now.sent, "image")), \(Quantity.bytes(now.bytes)), in "
         + Quantity.duration(.now - start)
         + (now.refused > 0 ? "; \(Quantity.grouped(now.refused)) could not be sent" : "")
+        + (waiting > 0
+          ? "; \(Quantity.count(waiting, "image")) wait for receipts, and their files stay until a later run" : "")
         + (now.tally.summary.map { "; " + $0 } ?? ""),
       [
         "images": .of(now.sent), "bytes": .of(now.bytes), "refused": .of(now.refused),
         "passed_by": .of(now.tally.passedBy), "passed_by_extensions": .of(now.tally.named),
-        "excluded": .of(now.tally.excluded),
+        "excluded": .of(now.tally.excluded), "waiting_for_receipt": .unlessZero(waiting),
       ])
+    if settings.untilStored, receipts.unstored + receipts.gone > 0 { return 1 }
     // If it was stopped early, not all existing files have been sent.
     return settings.once && (now.refused > 0 || now.unhandled > 0 || stop.isSet) ? 1 : 0
   }

@@ -6,8 +6,9 @@ enum Help {
   static let version = "image-pipeline \(Product.version) (librdkafka \(KafkaSettings.version))"
 
   static let usage = """
-    usage: image-pipeline producer [--once] [--resend]
+    usage: image-pipeline producer [--once [--until-stored]] [--resend]
            image-pipeline consumer [--count N] [--until-idle SECONDS] [--from-beginning]
+           image-pipeline status   [NAME] [--json]
            image-pipeline demo     [--input DIR] [--output DIR]
            image-pipeline verify   [--input DIR] [--output DIR] [--csv FILE] [--resend] [--json]
            image-pipeline messages [--count N] [--json]
@@ -26,11 +27,15 @@ enum Help {
 
       producer   sends the images in IMAGES_DIR to TOPIC, then watches the folder
         --once            send the existing files and exit; 0 if the broker has acknowledged all of them
+        --until-stored    with --once: exit when receipts have confirmed all of them; 0 if all are stored
         --resend          send all images, including those that were sent before
       consumer   stores the images of TOPIC in PROCESSED_IMAGES_DIR, each with a row in CSV_PATH
         --count N         exit after storing N images
         --until-idle S    exit when nothing has been left to store for S seconds
         --from-beginning  read the whole topic again; images that are already stored do not change
+      status     counts what became of the images that the producer has sent, as STATE_DIR has it: waiting for receipts,
+                 confirmed, dead letters, lost; exits with 1 if nothing was sent
+        NAME              show the way of this image
       demo       runs producer and consumer in one process with an embedded broker; needs no Kafka
         --input DIR       folder of the images; default: IMAGES_DIR
         --output DIR      folder for processed_images/ and processed_image_data.csv; default: .

@@ -1,7 +1,7 @@
 /// The command line's command and options. Everything else comes from the environment.
 struct Options {
   enum Command: String, CaseIterable {
-    case producer, consumer, demo, verify, messages, repair, health, doctor
+    case producer, consumer, status, demo, verify, messages, repair, health, doctor
     case deadLetters = "dead-letters"
   }
 
@@ -13,6 +13,7 @@ struct Options {
 
   var command: Command
   var once = false
+  var untilStored = false
   var resend = false
   var fromBeginning = false
   var count: Int?
@@ -23,6 +24,8 @@ struct Options {
   var replay = false
   var all = false
   var ready = false
+  /// The image that `status` is to show.
+  var name: String?
   var lookAtProducer = false
   var lookAtConsumer = false
   var outsideCanary = false
@@ -50,6 +53,7 @@ struct Options {
       }
       switch (command, name) {
       case (.producer, "--once"): options.once = true
+      case (.producer, "--until-stored"): options.untilStored = true
       case (.producer, "--resend"), (.verify, "--resend"): options.resend = true
       case (.consumer, "--count"), (.messages, "--count"): options.count = try number(name, value(), unit: 1)
       case (.consumer, "--from-beginning"): options.fromBeginning = true
@@ -62,14 +66,16 @@ struct Options {
       case (.doctor, "--consumer"): options.lookAtConsumer = true
       case (.doctor, "--outside-canary"): options.outsideCanary = true
       case (.verify, "--json"), (.repair, "--json"), (.messages, "--json"), (.deadLetters, "--json"),
-        (.doctor, "--json"):
+        (.doctor, "--json"), (.status, "--json"):
         options.json = true
+      case (.status, _) where !name.hasPrefix("-") && options.name == nil: options.name = argument
       case (.deadLetters, "--replay"): options.replay = true
       case (.deadLetters, "--all"): options.all = true
       default: throw UsageError("\(command.rawValue) has no option \(name)")
       }
       if inline != nil { throw UsageError("\(name) takes no value") }
     }
+    if options.untilStored, !options.once { throw UsageError("--until-stored needs --once") }
     return .run(options)
   }
 

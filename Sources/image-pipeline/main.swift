@@ -26,7 +26,9 @@ do {
     let configuration = try EnvironmentReader.read(ProcessEnvironment.read())
     let log = Log(level: configuration.logLevel, format: configuration.logFormat, component: options.command.rawValue)
     let commands = Commands(configuration: configuration, options: options, log: log, stop: stop)
-    do { exit(try commands.run()) } catch {
+    do { exit(try commands.run()) } catch let error as UsageError {
+      throw error
+    } catch {
       log.setLiveLine(nil)
       log.error(event: "program_failed", KafkaErrorFix.described(error), ["error": .name(of: error)])
       exit(1)

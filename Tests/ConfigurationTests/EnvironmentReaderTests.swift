@@ -28,6 +28,7 @@ func environmentProblems(_ environment: [String: String]) -> [String] {
     #expect(producer.rescan == .seconds(10))
     #expect(producer.afterSent == .keep)
     #expect(producer.sentFolder == "images/.sent")
+    #expect(producer.receiptsNeeded == 1)
     #expect(producer.segmentBytes == 720_000)
     #expect(producer.inFlightBytes == 8 << 20)
     #expect(!producer.once && !producer.resend)
@@ -65,7 +66,7 @@ func environmentProblems(_ environment: [String: String]) -> [String] {
       "SENT_DIR": "/sent", "SEGMENT_BYTES": "1000", "IN_FLIGHT_BYTES": "1000000", "PROCESSED_IMAGES_DIR": "/out",
       "CSV_PATH": "/rows.csv", "BATCH_IMAGES": "1", "BATCH_BYTES": "2", "SEGMENT_TIMEOUT": "3", "LOG_LEVEL": "WARN",
       "LOG_FORMAT": "JSON", "PROGRESS_SECONDS": "0", "TOPIC_REPLICATION_FACTOR": "3", "TOPIC_RETENTION_MS": "86400000",
-      "TOPIC_RETENTION_BYTES": "-1",
+      "TOPIC_RETENTION_BYTES": "-1", "RECEIPTS_NEEDED": "0",
     ])
     let (producer, consumer) = (configuration.producer, configuration.consumer)
     #expect(producer.topic == "t.1_a-B" && consumer.topic == "t.1_a-B")
@@ -77,7 +78,7 @@ func environmentProblems(_ environment: [String: String]) -> [String] {
     #expect(producer.input == "/in" && producer.stateFolder == "/state" && producer.sentFolder == "/sent")
     #expect(producer.extensions == ["JPG", "png"])
     #expect(producer.settling == .zero && producer.rescan == .milliseconds(100))
-    #expect(producer.afterSent == .move)
+    #expect(producer.afterSent == .move && producer.receiptsNeeded == 0)
     #expect(producer.segmentBytes == 1_000 && producer.inFlightBytes == 1_000_000)
     #expect(consumer.outputPath == "/out" && consumer.csvPath == "/rows.csv")
     #expect(configuration.hasOwnCSVPath)
@@ -114,6 +115,7 @@ func environmentProblems(_ environment: [String: String]) -> [String] {
       ("IMAGES_DIR", "~/Pictures"), ("IMAGES_DIR", "$HOME/Pictures"), ("IMAGES_DIR", "${HOME}"), ("STATE_DIR", "~"),
       ("SENT_DIR", "file:///sent"), ("PROCESSED_IMAGES_DIR", "s3://bucket"), ("PROCESSED_IMAGES_DIR", "C:\\images"),
       ("CSV_PATH", "rows/"), ("CSV_PATH", "d:/rows.csv"), ("HTTP_PORT", ":8080"), ("AFTER_SENT", "burn"),
+      ("RECEIPTS_NEEDED", "-1"), ("RECEIPTS_NEEDED", "33"), ("RECEIPTS_NEEDED", "all"),
       ("SEGMENT_BYTES", "999"), ("IN_FLIGHT_BYTES", "0"),
       ("BATCH_IMAGES", "0"), ("BATCH_BYTES", "0"), ("SEGMENT_TIMEOUT", "0"), ("LOG_LEVEL", "loud"),
       ("LOG_FORMAT", "xml"), ("PROGRESS_SECONDS", "-1"), ("TOPIC_REPLICATION_FACTOR", "0"),
@@ -158,7 +160,7 @@ func environmentProblems(_ environment: [String: String]) -> [String] {
       "TOPIC_PARTITIONS": "4", "TOPIC_REPLICATION_FACTOR": "2", "TOPIC_RETENTION_MS": "10",
       "TOPIC_RETENTION_BYTES": "11",
       "KAFKA_BOOTSTRAP_SERVERS": "b:9092", "KAFKA_COMPRESSION_TYPE": "zstd", "KAFKA_LINGER_MS": "6",
-      "KAFKA_BATCH_SIZE": "12345", "NAME_PREFIX": "camera-1/", "SAME_NAME": "keep-both",
+      "KAFKA_BATCH_SIZE": "12345", "NAME_PREFIX": "camera-1/", "RECEIPTS_NEEDED": "2", "SAME_NAME": "keep-both",
     ]
     #expect(Set(plain.keys) == Set(Variable.all.keys), "each variable is tried")
     let expected = "\(try EnvironmentReader.read(plain))"

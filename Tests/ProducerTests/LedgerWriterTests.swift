@@ -55,7 +55,8 @@ import Testing
     let counts = try write([sent("a.jpg"), sent("b.jpg")])
     #expect(counts.sent == 2)
     #expect(counts.bytes == 3)
-    #expect(try ledger().line("a.jpg") == Ledger.Line(stamp: stamp("a.jpg"), digest: digest(of: "a.jpg")))
+    #expect(
+      try ledger().line("a.jpg") == Ledger.Line(stamp: stamp("a.jpg"), digest: digest(of: "a.jpg"), state: .waiting))
     #expect(try ledger().marks() == [0: mark])
     #expect(outbox.isEmpty)
   }

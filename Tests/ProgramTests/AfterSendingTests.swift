@@ -4,7 +4,7 @@ import Testing
 
 @testable import Platform
 
-/// AFTER_SENT moves or deletes a file after broker and ledger have it, and never before.
+/// With RECEIPTS_NEEDED=0, AFTER_SENT moves or deletes a file after broker and ledger have it, and never before.
 @Suite(.ownThread) struct AfterSendingTests {
   let folder = TestFolder()
   let broker: Broker
@@ -16,8 +16,12 @@ import Testing
     try folder.makeFolder("images")
   }
 
-  private func once(_ environment: [String: String]) throws -> Program {
-    let program = try Program(["producer", "--once"], in: folder, environment: broker.environment(environment))
+  private func environment(_ more: [String: String]) -> [String: String] {
+    broker.environment(["RECEIPTS_NEEDED": "0"].merging(more) { $1 })
+  }
+
+  private func once(_ settings: [String: String]) throws -> Program {
+    let program = try Program(["producer", "--once"], in: folder, environment: environment(settings))
     #expect(program.exitCode() == 0, "\(program.output)")
     return program
   }
@@ -48,9 +52,9 @@ import Testing
   @Test("moved files are never sent again", arguments: ["images/sent", "./images/cat/../sent/", "elsewhere/sent"])
   func movedFilesAreNotSentAgain(target: String) throws {
     for number in 0..<5 { try folder.write("images/cat/\(number).jpg", [UInt8(number)]) }
-    let environment = ["AFTER_SENT": "move", "SENT_DIR": target, "SETTLE_MS": "0", "RESCAN_MS": "100"]
-    for _ in 0..<3 { _ = try once(environment) }
-    let producer = try Program(["producer"], in: folder, environment: broker.environment(environment))
+    let settings = ["AFTER_SENT": "move", "SENT_DIR": target, "SETTLE_MS": "0", "RESCAN_MS": "100"]
+    for _ in 0..<3 { _ = try once(settings) }
+    let producer = try Program(["producer"], in: folder, environment: environment(settings))
     #expect(producer.startsWatching(folder, topic), "\(producer.output)")
     // By then, events and scans have both had a chance to find the files.
     try folder.makeHardLink("images/scanned.jpg", to: target + "/cat/0.jpg")
@@ -74,7 +78,7 @@ import Testing
 
   @Test("a file stays until the broker has acknowledged it", arguments: ["move", "delete"])
   func fileStaysUntilAcknowledged(action: String) throws {
-    let environment = broker.environment(["AFTER_SENT": action, "SETTLE_MS": "1000", "RESCAN_MS": "100"])
+    let environment = self.environment(["AFTER_SENT": action, "SETTLE_MS": "1000", "RESCAN_MS": "100"])
     let producer = try Program(["producer"], in: folder, environment: environment)
     #expect(producer.startsWatching(folder, topic), "\(producer.output)")
     #expect(eventually { !folder.exists("images/ready.jpg") })
@@ -108,7 +112,7 @@ import Testing
   func killedProducerMovesFilesOnce() throws {
     let count = 300
     for number in 0..<count { try folder.write("images/\(number).jpg", SeededNumbers.bytes(500, seed: UInt64(number))) }
-    let environment = broker.environment(["AFTER_SENT": "move", "SETTLE_MS": "0"])
+    let environment = self.environment(["AFTER_SENT": "move", "SETTLE_MS": "0"])
     for round in 1...4 {
       let producer = try Program(["producer"], in: folder, environment: environment)
       #expect(eventually { try folder.files("images").count { $0.hasPrefix(".sent/") } >= round * 40 })
@@ -128,8 +132,8 @@ import Testing
     // A file where the folder should be.
     try folder.write("images/cat/b.jpg", [2])
     try folder.write("sent/cat", [0])
-    let environment = ["AFTER_SENT": "move", "SENT_DIR": "sent", "SETTLE_MS": "0", "RESCAN_MS": "100"]
-    let producer = try Program(["producer"], in: folder, environment: broker.environment(environment))
+    let settings = ["AFTER_SENT": "move", "SENT_DIR": "sent", "SETTLE_MS": "0", "RESCAN_MS": "100"]
+    let producer = try Program(["producer"], in: folder, environment: environment(settings))
     #expect(producer.startsWatching(folder, topic), "\(producer.output)")
     #expect(eventually { producer.hasEvent("sent_file_not_handled") }, "\(producer.output)")
     for name in ["c.jpg", "d.jpg"] {

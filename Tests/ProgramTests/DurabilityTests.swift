@@ -86,7 +86,8 @@ struct DurabilityTests {
     let producer = try Program(
       SystemCallTrace.arguments(
         of: ["pwrite64", "fdatasync", "fsync", "renameat", "renameat2", "unlinkat"], to: "trace")
-        + [Program.path, "producer", "--once"], in: folder, environment: broker.environment(["AFTER_SENT": afterSent]),
+        + [Program.path, "producer", "--once"], in: folder,
+      environment: broker.environment(["AFTER_SENT": afterSent, "RECEIPTS_NEEDED": "0"]),
       executable: SystemCallTrace.path)
     #expect(producer.exitCode() == 0, "\(producer.output)")
     let log = folder.path + "/.image-pipeline/ledger.sqlite-wal"

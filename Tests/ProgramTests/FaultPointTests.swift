@@ -23,6 +23,7 @@ import Testing
     #expect(
       Set(
         Self.ofConsumer + Self.ofProducer + Self.afterSent + LetterFaultPointTests.points + RepairFaultPointTests.points
+          + ProducerReceiptFaultPointTests.points
       )
         == Set(FaultPoint.allCases))
   }
@@ -89,7 +90,9 @@ import Testing
       images["\(number % 3)/\(number).jpg"] = SeededNumbers.bytes(200 + number * 500, seed: UInt64(number))
     }
     for (name, bytes) in images { try folder.write("images/" + name, bytes) }
-    let environment = broker.environment(["SEGMENT_BYTES": "2000", "AFTER_SENT": afterSent, "SENT_DIR": "sent"])
+    let environment = broker.environment([
+      "SEGMENT_BYTES": "2000", "AFTER_SENT": afterSent, "SENT_DIR": "sent", "RECEIPTS_NEEDED": "0",
+    ])
     var kills = 0
     for _ in 1...2 {
       let victim = try Program(

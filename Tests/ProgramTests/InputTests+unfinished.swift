@@ -27,7 +27,7 @@ extension InputTests {
     defer { writing.join() }
     defer { isOver.set() }
     try folder.write("images/good.jpg", [1])
-    let producer = try once(["SETTLE_MS": "20", "AFTER_SENT": "delete"])
+    let producer = try once(["SETTLE_MS": "20", "AFTER_SENT": "delete", "RECEIPTS_NEEDED": "0"])
     #expect(producer.exitCode() == 1, "\(producer.output)")
     #expect(count("image=growing.jpg", in: producer) == 1, "\(producer.output)")
     #expect(try topic.names() == ["good.jpg"])
@@ -46,7 +46,7 @@ extension InputTests {
     }
     defer { writing.join() }
     defer { isOver.set() }
-    let producer = try once(["SETTLE_MS": "0", "AFTER_SENT": "delete"])
+    let producer = try once(["SETTLE_MS": "0", "AFTER_SENT": "delete", "RECEIPTS_NEEDED": "0"])
     // 0 if the file is deleted between two writes, as requested.
     #expect(producer.exitCode(within: .seconds(60)) != nil, "\(producer.output)")
   }
@@ -56,7 +56,7 @@ extension InputTests {
     var file: File? = try File.open(folder.path + "/images/upload.jpg", .createNew)
     try folder.append([1, 2], to: file!)
     try folder.write("images/good.jpg", [1])
-    let producer = try once(["SETTLE_MS": "200", "AFTER_SENT": "delete"])
+    let producer = try once(["SETTLE_MS": "200", "AFTER_SENT": "delete", "RECEIPTS_NEEDED": "0"])
     #expect(eventually { !folder.exists("images/good.jpg") }, "\(producer.output)")
     #expect(try topic.names() == ["good.jpg"], "the upload is not finished")
     try folder.append([3], to: file!)

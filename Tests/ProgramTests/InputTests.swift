@@ -91,7 +91,7 @@ import Testing
     // As it is for an ordinary user.
     #expect(chmod(folder.path + "/images/lost+found", 0) == 0)
     defer { chmod(folder.path + "/images/lost+found", 0o755) }
-    let producer = try once(["AFTER_SENT": "delete"])
+    let producer = try once(["AFTER_SENT": "delete", "RECEIPTS_NEEDED": "0"])
     #expect(producer.exitCode() == 0, "\(producer.output)")
     #expect(try topic.names() == ["a.jpg", "cat/b.jpg"])
     for name in own where !name.hasPrefix("lost") { #expect(folder.exists("images/" + name), "\(name)") }

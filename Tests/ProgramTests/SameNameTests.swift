@@ -51,6 +51,7 @@ import Testing
       try folder.write(input + "/cat/large.png", large)
       let settings = [
         "NAME_PREFIX": input + "/", "SEGMENT_BYTES": "1000", "AFTER_SENT": input == "left" ? "move" : "keep",
+        "RECEIPTS_NEEDED": "0",
       ]
       #expect(try produce(broker, input, settings).log.sent == 2)
       #expect(try produce(broker, input, settings).log.sent == 0)

@@ -21,7 +21,9 @@ import Testing
   private func producer(
     _ action: String, _ more: [String: String] = [:], arguments: [String] = ["producer", "--once"]
   ) throws -> Program {
-    let environment = ["AFTER_SENT": action, "SENT_DIR": "sent", "SETTLE_MS": "50", "RESCAN_MS": "100"]
+    let environment = [
+      "AFTER_SENT": action, "SENT_DIR": "sent", "SETTLE_MS": "50", "RESCAN_MS": "100", "RECEIPTS_NEEDED": "0",
+    ]
     return try Program(
       arguments, in: folder, environment: broker.environment(environment.merging(more) { $1 }))
   }

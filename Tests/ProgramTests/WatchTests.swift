@@ -63,7 +63,9 @@ import Testing
 
   @Test("a file that is reopened and appended to is sent whole, and at most once before")
   func appendedFileIsSentWhole() throws {
-    let producer = try producer(["SETTLE_MS": "500", "RESCAN_MS": "100", "AFTER_SENT": "delete"])
+    let producer = try producer([
+      "SETTLE_MS": "500", "RESCAN_MS": "100", "AFTER_SENT": "delete", "RECEIPTS_NEEDED": "0",
+    ])
     #expect(producer.startsWatching(folder, topic), "\(producer.output)")
     var whole: [UInt8] = []
     for piece in 0..<5 {
@@ -122,7 +124,9 @@ import Testing
     try folder.write("v1/a.jpg", [1])
     try folder.write("v2/b.jpg", [2])
     try folder.makeLink("current", to: "v1")
-    let environment = ["IMAGES_DIR": "current", "SETTLE_MS": "50", "RESCAN_MS": "100", "AFTER_SENT": action]
+    let environment = [
+      "IMAGES_DIR": "current", "SETTLE_MS": "50", "RESCAN_MS": "100", "AFTER_SENT": action, "RECEIPTS_NEEDED": "0",
+    ]
     let producer = try Program(["producer"], in: folder, environment: broker.environment(environment))
     #expect(eventually { try topic.names() == ["a.jpg"] }, "\(producer.output)")
     if action == "move" { #expect(eventually { folder.exists("v1/.sent/a.jpg") }, "\(producer.output)") }

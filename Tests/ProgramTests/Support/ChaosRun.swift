@@ -122,7 +122,7 @@ final class ChaosRun {
 
   private static func environment(_ broker: Broker, _ settings: Settings, isReal: Bool) -> [String: String] {
     broker.environment([
-      "AFTER_SENT": settings.deletesSentFiles ? "delete" : "keep",
+      "AFTER_SENT": settings.deletesSentFiles ? "delete" : "keep", "RECEIPTS_NEEDED": "0",
       // The log shows whether a process has done some work.
       "LOG_LEVEL": "debug", "PROGRESS_SECONDS": "0",
       // Files are moved in complete, or stay open until they are.
