@@ -35,6 +35,12 @@ package final class ReceiptOutbox {
     package let id: Int64
     package let key: [UInt8]
     package let value: [UInt8]
+
+    package init(id: Int64, key: [UInt8], value: [UInt8]) {
+      self.id = id
+      self.key = key
+      self.value = value
+    }
   }
 
   /// At most `limit` receipts after `id`, oldest first.
@@ -93,6 +99,7 @@ package final class ReceiptOutbox {
         Change(added: try catalog.moveReceipts(of: topic, from: left, to: slot.number, atMost: Self.mostAdopted))
       }
       guard change != nil else { return false }
+      FaultPoint.receiptsAdopted.reached()
     }
     return true
   }
