@@ -96,7 +96,7 @@ final class ReceiptFeed {
   /// A receipt is not sent. Sending it again at once, or creating the topic, fixes some causes.
   private func failed(_ error: any Error) {
     isRepeating = true
-    if let error = error as? KafkaError, error.isUnproven || error.isUnknownTopic { return }
+    if let error = error as? KafkaError, error.isUnproven || error.isTopicMissing { return }
     refused(error)
   }
 

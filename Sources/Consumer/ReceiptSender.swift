@@ -174,6 +174,6 @@ final class ReceiptSender {
   private func note(_ failure: KafkaError) {
     guard case .exists = state else { return }
     // A topic that was deleted is created again at once. Other refusals would be repeated.
-    state = .unknown(due: failure.isUnknownTopic || failure.isUnproven ? .now : .now + retryDelay)
+    state = .unknown(due: failure.isTopicMissing || failure.isUnproven ? .now : .now + retryDelay)
   }
 }
