@@ -18,6 +18,8 @@ package struct ConsumerSettings: Sendable {
   package var segmentTimeout = Duration.seconds(3_600)
   /// What happens to an image if another image of its name is stored.
   package var sameName = SameName.replace
+  /// Whether to confirm what is stored, in the topic of receipts.
+  package var receipts = true
   /// Whether to read the whole topic again. Stored images stay as they are.
   package var fromBeginning = false
   /// The number of stored images after which the run ends; nil: no limit.
@@ -25,7 +27,7 @@ package struct ConsumerSettings: Sendable {
   /// The run ends when the whole topic has been stored for this long; nil: it does not.
   package var untilIdle: Duration?
   /// The identity of a cluster that ends with this process, used instead of the id that the broker reports. Dead
-  /// letters are then stored on disk. nil: the cluster outlives the process.
+  /// letters are then stored on disk, and there are no receipts. nil: the cluster outlives the process.
   package var embeddedCluster: String?
   /// Called with every position that is stored: partition and next offset.
   package var onStored: (@Sendable (Int32, Int64) -> Void)?

@@ -54,6 +54,7 @@ package struct EnvironmentReader {
     consumer.batchImages = number("BATCH_IMAGES", in: 1...100_000)
     consumer.batchBytes = number("BATCH_BYTES", .bytes, in: 1...16_000_000_000)
     consumer.segmentTimeout = .seconds(number("SEGMENT_TIMEOUT", .seconds, in: 1...31_536_000))
+    consumer.receipts = choice("RECEIPTS", [("on", true), ("off", false)]) ?? true
 
     let level = choice("LOG_LEVEL", LogLevel.allCases.map { ($0.name, $0) } + [("warn", .warning)])
     let format = choice("LOG_FORMAT", LogFormat.allCases.map { ($0.rawValue, $0) })

@@ -134,6 +134,11 @@ package struct Variable: Sendable {
           "SEGMENT_TIMEOUT", "3600",
           "Seconds to wait at the topic's end for the next segment of an image. After that, its segments become dead letters."
         ),
+        Variable(
+          "RECEIPTS", "on",
+          "on: the consumer confirms each image in the topic TOPIC-receipts once it is durable, also to producers on other hosts. "
+            + "off: it confirms nothing."
+        ),
       ]),
     Group(
       title: "Health and metrics",

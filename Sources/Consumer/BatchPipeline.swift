@@ -14,6 +14,7 @@ final class BatchPipeline {
   private let log: Log
   private let events: ConsumerEvents
   private let stop: StopFlag
+  private let receipts: ReceiptFeed?
   private var upkeep: ConsumerUpkeep
   private var ahead = PreparedBatches()
   private let prepare: (ImageStore.Batch, _ releasing: Bool) -> Preparation
@@ -29,10 +30,12 @@ final class BatchPipeline {
   /// Bytes of messages above which a batch has memory to itself.
   private static let large = 12 << 20
 
-  /// - Parameter prepare: begins to prepare a batch; nil to have the store do it.
+  /// - Parameters:
+  ///   - receipts: nil if there are none.
+  ///   - prepare: begins to prepare a batch; nil to have the store do it.
   init(
-    _ driver: SessionDriver, _ store: ImageStore, _ settings: ConsumerSettings, log: Log, events: ConsumerEvents,
-    stop: StopFlag, prepare: ((ImageStore.Batch, _ releasing: Bool) -> Preparation)? = nil
+    _ driver: SessionDriver, _ store: ImageStore, _ settings: ConsumerSettings, receipts: ReceiptFeed? = nil, log: Log,
+    events: ConsumerEvents, stop: StopFlag, prepare: ((ImageStore.Batch, _ releasing: Bool) -> Preparation)? = nil
   ) {
     self.driver = driver
     self.store = store
@@ -40,8 +43,9 @@ final class BatchPipeline {
     self.log = log
     self.events = events
     self.stop = stop
+    self.receipts = receipts
     self.prepare = prepare ?? { store.begin($0, releasing: $1) }
-    upkeep = ConsumerUpkeep(settings, events: events)
+    upkeep = ConsumerUpkeep(settings, receipts, events: events)
   }
 
   deinit { abandon(ahead.takeAll()) }
@@ -148,6 +152,7 @@ final class BatchPipeline {
       do {
         guard let positions = try driver.expectedPositions() else { return false }
         batch.base = positions
+        batch.lost = driver.session.lost
         let prepared = preparations
         preparations = []
         outcome = try store.store(batch, prepared) { [driver, stop] in driver.keepAlive(stop) }
@@ -180,6 +185,7 @@ final class BatchPipeline {
       case .unreadable: .unreadable
       }
     driver.stored(stored.positions, leaving: remainder)
+    receipts?.advance()
     for (partition, position) in stored.positions { settings.onStored?(partition, position.next) }
     events.stored(stored, since: begun)
   }

@@ -15,6 +15,10 @@ extension ConsumerEvents {
     /// read again.
     package var past = 0
     package var letters = 0
+    /// Receipts that the broker has acknowledged.
+    var receiptsSent = 0
+    /// Receipts that are recorded and not acknowledged; nil if none are written.
+    var receiptsWaiting: Int?
     /// Failed attempts to store a batch through a fault of the system. Each batch is tried again.
     var failedBatches = 0
     /// How often the group has fenced this consumer because another one has its identity.
@@ -53,6 +57,14 @@ extension ConsumerEvents {
       if let lag {
         text.gauge(
           "image_pipeline_lag_messages", "Messages of this consumer's partitions that are not stored.", Double(lag))
+      }
+      if let receiptsWaiting {
+        text.counter(
+          "image_pipeline_receipts_sent_total",
+          "Receipts that the broker has. Each covers the images of a transaction and partition.", Double(receiptsSent))
+        text.gauge(
+          "image_pipeline_receipts_waiting", "Receipts that are recorded and that the broker does not have yet.",
+          Double(receiptsWaiting))
       }
     }
   }

@@ -9,6 +9,7 @@ package import Telemetry
 package final class ConsumerEvents: Sendable {
   private let log: Log
   private let sameNames: SameNameNotices
+  private let receiptTroubles = Repetitions(interval: .seconds(60))
   let health: Health
   /// From handing out a batch to its being durable, in seconds.
   private let batchSeconds = Histogram(bounds: Histogram.seconds)
@@ -156,6 +157,25 @@ package final class ConsumerEvents: Sendable {
     log.error(
       event: "batch_failed", "storing a batch failed; nothing is lost, it is tried again: \(error)",
       ["error": .name(of: error), "retry_ms": .of(delay.inMilliseconds)])
+  }
+
+  /// - Parameters:
+  ///   - sent: receipts that were acknowledged since the last call.
+  ///   - waiting: receipts that are not acknowledged.
+  func receipts(sent: Int, waiting: Int) {
+    counts.withLock {
+      $0.receiptsSent += sent
+      $0.receiptsWaiting = waiting
+    }
+  }
+
+  /// - Parameter error: the name of the error.
+  func receiptsWait(_ count: Int, error: LogValue, _ reason: String) {
+    guard receiptTroubles.note(reason) != nil else { return }
+    log.warning(
+      event: "receipts_waiting",
+      "sending receipts failed; images are stored all the same, and their receipts are sent later: \(reason)",
+      ["waiting": .of(count), "error": error])
   }
 
   func readingPositionsFailed(_ error: any Error, retryIn delay: Duration) {

@@ -135,9 +135,24 @@ package final class ConsumerService: Sendable {
     // An embedded broker serves this consumer alone. It would make the first member of a group wait for 3 s.
     if isLasting { try driver.readAll(partitions: partitions) } else { try driver.subscribe() }
     let session = Duration.milliseconds(Int(kafka.values["session.timeout.ms"] ?? "") ?? 10_000)
-    try BatchPipeline(driver, store, settings, log: log, events: events, stop: stop)
+    let receipts = try receiptFeed(of: store, driver.session.topic)
+    defer {
+      receipts?.finish()
+      store.outbox = nil
+    }
+    try BatchPipeline(driver, store, settings, receipts: receipts, log: log, events: events, stop: stop)
       .run(patience: session * Self.sessionsWithoutAssignment)
     driver.commitAndWait(timeout: .seconds(5))
+  }
+}
+
+extension ConsumerService {
+  /// - Returns: nil if there are no receipts.
+  private func receiptFeed(of store: ImageStore, _ topic: Catalog.Topic) throws -> ReceiptFeed? {
+    guard settings.receipts, settings.embeddedCluster == nil else { return nil }
+    let outbox = try ReceiptOutbox(store.catalog, topic, settings.topic, slot: store.slot)
+    store.outbox = outbox
+    return try ReceiptFeed(outbox, settings.kafka, source: settings.topic, events: events)
   }
 }
 

@@ -18,6 +18,9 @@ extension ConsumerSession {
     }
   }
 
+  /// Offsets after the stored positions that can never be stored, by partition.
+  var lost: [Int32: [Range<Int64>]] { partitions.mapValues(\.lost).filter { !$0.value.isEmpty } }
+
   /// The offset to commit for each partition of which anything is known.
   var committable: [Int32: Int64] { partitions.compactMapValues(\.committable) }
 }

@@ -5,6 +5,9 @@ import Wire
 
 /// The states of a session, the actions that it asks for, and the answers that it gives.
 extension ConsumerSession {
+  /// How many batches keep their content after something prevented storing one: it may also prevent the next ones.
+  static var carefulAfterwards: Int { 16 }
+
   enum State: Equatable {
     /// The group has not been joined yet.
     case new

@@ -64,9 +64,6 @@ struct ConsumerSession<Message: SessionMessage> {
   private let doubtsTopic: Bool
   private var look = TopicLook()
 
-  /// How many batches keep their content after something prevented storing one: it may also prevent the next ones.
-  static var carefulAfterwards: Int { 16 }
-
   /// - Parameters:
   ///   - doubtsTopic: false if the topic cannot be re-created while this runs.
   ///   - commitRetry: the delay before a refused commit is repeated.
@@ -299,6 +296,11 @@ struct ConsumerSession<Message: SessionMessage> {
     guard case .storing(let ticket, _) = work else { return }
     work = .none
     if isCurrent(ticket) { readAgain(at: now) }
+  }
+
+  /// Receipts say that these offsets are lost. To be called during upkeep.
+  mutating func reported(_ lost: [Int32: [Range<Int64>]]) {
+    if !isWorkVoid { for (partition, ranges) in lost { partitions[partition]?.reported(ranges) } }
   }
 
   mutating func beginUpkeep() { work = .upkeep(epoch: epoch) }

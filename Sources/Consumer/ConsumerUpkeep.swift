@@ -4,9 +4,10 @@ import Output
 import Platform
 
 /// Periodic work of a consumer between batches. It gives up on segments that do not arrive, removes segment files that
-/// no image waits for, and detects that a run with `untilIdle` is over.
+/// no image waits for, sees to the receipts, and detects that a run with `untilIdle` is over.
 struct ConsumerUpkeep {
   private let settings: ConsumerSettings
+  private let receipts: ReceiptFeed?
   private let events: ConsumerEvents
   private let group: GroupWatch
   private var idle: IdleWatch
@@ -17,8 +18,9 @@ struct ConsumerUpkeep {
   /// The delay after a failure. A failure does not pass within a moment.
   private static let retryDelay = Duration.seconds(5)
 
-  init(_ settings: ConsumerSettings, events: ConsumerEvents) {
+  init(_ settings: ConsumerSettings, _ receipts: ReceiptFeed?, events: ConsumerEvents) {
     self.settings = settings
+    self.receipts = receipts
     self.events = events
     group = GroupWatch(settings)
     idle = IdleWatch(limit: settings.untilIdle)
@@ -30,6 +32,7 @@ struct ConsumerUpkeep {
   mutating func run(_ driver: SessionDriver, _ store: ImageStore) throws -> Bool {
     guard MonotonicClock.now >= next else { return false }
     next = MonotonicClock.now + Self.interval
+    receipts?.upkeep()
     guard driver.session.isCaughtUp else {
       idle.reset()
       return false
@@ -64,5 +67,6 @@ struct ConsumerUpkeep {
       driver.session.topic, settings.topic, after: settings.segmentTimeout, in: Set(driver.session.partitions.keys),
       partitionCount: driver.partitionCount)
     for image in expired ?? [] { events.expired(image) }
+    try driver.reportLosses(to: store)
   }
 }

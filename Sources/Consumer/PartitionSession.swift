@@ -76,6 +76,8 @@ struct PartitionSession: Equatable {
   /// The last message before a pause in which the topic may have been re-created, until it is confirmed.
   private(set) var doubted: MessageMark?
   private var loss: Loss?
+  /// Offsets after the stored position that can never be stored.
+  private(set) var lost: [Range<Int64>] = []
 
   /// The shortest pause in which a topic can be deleted, re-created, filled, and found again by the client.
   static let pause = Duration.milliseconds(100)
@@ -179,6 +181,7 @@ struct PartitionSession: Equatable {
     guard first >= missing else { return false }
     if first > expected {
       loss = .gap(expected..<first)
+      lost.append(expected..<first)
       expected = first
     }
     return true
@@ -188,6 +191,7 @@ struct PartitionSession: Equatable {
   private mutating func noteBeginning(at first: Int64) {
     guard stored == nil, taken == nil, expected == 0, first > 0 else { return }
     loss = .neverSeen(first)
+    lost.append(0..<first)
     expected = first
   }
 
@@ -198,6 +202,9 @@ struct PartitionSession: Equatable {
     return loss
   }
 
+  /// Receipts say that these offsets are lost.
+  mutating func reported(_ ranges: [Range<Int64>]) { lost.removeAll(where: ranges.contains) }
+
   /// The doubted message is still there, or it has expired.
   mutating func confirmed() { doubted = nil }
 
@@ -206,6 +213,7 @@ struct PartitionSession: Equatable {
   /// The catalog has this position now.
   mutating func stored(_ position: Catalog.Position) {
     stored = position
+    lost.removeAll { $0.upperBound <= position.next }
     expected = max(expected, position.next)
   }
 

@@ -274,6 +274,14 @@ final class SessionDriver {
 
   // MARK: Between batches
 
+  /// Has receipts written for offsets that were lost, if nothing follows them. To be called during upkeep.
+  func reportLosses(to store: ImageStore) throws {
+    let lost = session.lost
+    guard !lost.isEmpty else { return }
+    let base = session.partitions.filter { lost[$0.key] != nil }.mapValues(\.stored)
+    if try store.recordLosses(lost, of: session.topic, base: base) { session.reported(lost) }
+  }
+
   /// To be called at intervals while everything is stored. Control records may follow the last message, so the offsets
   /// are committed again. The last stored messages are looked at: nothing else would reveal that the topic was
   /// re-created and ends at the same offset as before.

@@ -128,15 +128,13 @@ package final class DeadLetters: DeadLetterSink {
     }
     let size = limit.map { ["max.message.bytes": String($0 + DeadLetterTopic.extraBytes)] } ?? [:]
     do throws(KafkaError) {
-      do throws(KafkaError) { try make(client, size.merging(Self.keeping) { $1 }) } catch {
-        guard error.isInvalidRequest else { throw error }
-        // Some hosted brokers do not allow unlimited retention.
-        try make(client, size)
-        log.warning(
-          event: "dead_letters_expire",
-          "the broker rejects unlimited retention; dead letters expire after its default retention: \(error)",
-          ["topic": .string(topic), "error": .name(of: error)])
-      }
+      let rejection = try client.createTopic(
+        topic, settings: size, preferring: Self.keeping, timeout: answerTimeout)
+      guard let rejection else { return }
+      log.warning(
+        event: "dead_letters_expire",
+        "the broker rejects unlimited retention; dead letters expire after its default retention: \(rejection)",
+        ["topic": .string(topic), "error": .name(of: rejection)])
     } catch {
       if error.disposition == .transient { nextMaking = again }
       log.warning(
@@ -144,10 +142,6 @@ package final class DeadLetters: DeadLetterSink {
         "creating the dead-letter topic failed: \(KafkaErrorFix.described(error))",
         ["topic": .string(topic), "error": .name(of: error)])
     }
-  }
-
-  private func make(_ client: KafkaClient, _ settings: [String: String]) throws(KafkaError) {
-    _ = try client.createTopic(topic, settings: settings, timeout: answerTimeout)
   }
 
   // MARK: Disk

@@ -2,13 +2,15 @@ import SQLite
 
 /// The catalog's tables. The catalog is stored inside the output, so anyone who has the images has the catalog too.
 package enum CatalogSchema {
-  package static let version = 2
+  package static let version = 3
 
-  static let creation = first + "\n" + second
+  static let creation = [first, second, third].joined(separator: "\n")
 
   /// The statements that bring an older catalog up to date.
   /// - Parameter version: the catalog's version, 1 or more.
-  static func migration(from version: Int) -> String { version < 2 ? second : "" }
+  static func migration(from version: Int) -> String {
+    [second, third].dropFirst(version - 1).joined(separator: "\n")
+  }
 
   private static let first = """
     CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -66,5 +68,15 @@ package enum CatalogSchema {
       name TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, offset INTEGER NOT NULL,
       PRIMARY KEY (name, topic, partition)
     ) WITHOUT ROWID;
+    """
+
+  /// The outbox of receipts. See `ReceiptOutbox`.
+  private static let third = """
+    -- Receipts that may not have been sent, each with the slot of the consumer that is to send it. An id is never used
+    -- again: it may still be under way.
+    CREATE TABLE receipts (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, topic INTEGER NOT NULL REFERENCES topics, slot INTEGER NOT NULL,
+      key BLOB NOT NULL, value BLOB NOT NULL
+    );
     """
 }

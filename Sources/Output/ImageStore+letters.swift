@@ -20,6 +20,8 @@ package enum Obstacle {
 package final class Findings {
   /// A message that is only skipped, because its dead letters are safe.
   struct Finding {
+    /// The kind of the dead letter, as in `BadMessage`.
+    let kind: String
     var letters = 1
     /// The assembly that the message completed, which the transaction forgets.
     var image: Catalog.Assembly?
@@ -44,7 +46,7 @@ extension ImageStore {
   func deliver(_ refused: [DeadLetter], _ findings: Findings) throws -> Bool {
     guard try letters.deliver(refused) else { return false }
     if !refused.isEmpty { FaultPoint.lettersDelivered.reached() }
-    for letter in refused { findings.settled[letter.message.place] = Findings.Finding() }
+    for letter in refused { findings.settled[letter.message.place] = Findings.Finding(kind: letter.reason.kind) }
     return true
   }
 
@@ -60,7 +62,8 @@ extension ImageStore {
         return false
       }
       FaultPoint.lettersDelivered.reached()
-      batch.findings.settled[first.place] = Findings.Finding(letters: sent.found, image: assembly)
+      batch.findings.settled[first.place] = Findings.Finding(
+        kind: reason.kind, letters: sent.found, image: assembly)
       return true
     case .transaction, nil: return true
     }
@@ -73,7 +76,10 @@ extension ImageStore {
   ) throws -> Batch {
     var rest = Batch(
       topic: batch.topic, messages: Array(batch.messages[number...]),
-      base: batch.base.merging(positions.mapValues { .some($0) }) { $1 }, findings: batch.findings, obstacle: obstacle)
+      base: batch.base.merging(positions.mapValues { .some($0) }) { $1 }, lost: batch.lost, findings: batch.findings,
+      obstacle: obstacle)
+    // They are in the receipts of this transaction.
+    for partition in positions.keys { rest.lost[partition] = nil }
     if case .messages(var refused) = obstacle {
       // If one name is refused, others may be refused too. All dead letters of a batch are sent together.
       for (message, result) in zip(batch.messages, prepared).dropFirst(number + 1) {

@@ -46,13 +46,15 @@ extension ImageStore {
           || parts.allSatisfy({ $0.partition >= existing })
       else { continue }
       let reason = BadMessage(
-        stage: .storing, kind: "SegmentTimeout",
+        stage: .storing, kind: Self.segmentTimeout,
         description:
           "only \(parts.count) of \(assembly.count) segments of \(assembly.name) arrived; the last one more than "
           + "\(timeout.components.seconds) s ago")
       let sent = try assembler.deliverLetters(of: assembly, reason, topicName)
       FaultPoint.lettersDelivered.reached()
-      guard let sent, try forget(assembly, topic, untouchedSince: due) else { return expired.isEmpty ? nil : expired }
+      guard let sent, try forget(assembly, parts, topic, untouchedSince: due) else {
+        return expired.isEmpty ? nil : expired
+      }
       expired.append(
         Expired(
           name: assembly.name, parts: parts.count, count: assembly.count, letters: sent.found, gone: sent.gone))
@@ -62,7 +64,9 @@ extension ImageStore {
 
   /// Removes an expired image from the catalog.
   /// - Returns: false if the wait for the lock was given up, or if a segment has arrived after all.
-  private func forget(_ assembly: Catalog.Assembly, _ topic: Catalog.Topic, untouchedSince due: Int64) throws -> Bool {
+  private func forget(
+    _ assembly: Catalog.Assembly, _ parts: [Catalog.Part], _ topic: Catalog.Topic, untouchedSince due: Int64
+  ) throws -> Bool {
     while try !catalog.database.tryBegin() {
       guard letters.whileWaiting() else { return false }
     }
@@ -72,7 +76,9 @@ extension ImageStore {
         return false
       }
       let leftovers = try assembler.forget(assembly)
+      let receipts = try outbox?.write(receipts(ofExpired: assembly, parts, topic))
       try catalog.database.commit()
+      if let receipts { outbox?.committed(receipts) }
       letters.settled()
       FaultPoint.assemblyExpired.reached()
       try? removeLeftovers(leftovers)

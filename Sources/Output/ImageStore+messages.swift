@@ -13,6 +13,8 @@ extension ImageStore {
     var unused: [Prepared] = []
     /// Names that this transaction has stored, by their bytes; true if the image was assembled from segments.
     var placed: [[UInt8]: Bool] = [:]
+    /// The images of the receipts, in the order of their messages. Empty if none are written.
+    var receipts: [Int32: [Receipt.Image]] = [:]
   }
 
   /// - Returns: what keeps the message from being stored in this transaction; nil if nothing does.
@@ -21,21 +23,34 @@ extension ImageStore {
   ) throws -> Obstacle? {
     switch result {
     // Its dead letter was delivered just before this transaction.
-    case .refused: attempt.stored.letters += 1
+    case .refused(let reason):
+      attempt.stored.letters += 1
+      confirmLetter(reason.kind, message, &attempt)
     case .settled:
       guard let finding = batch.findings.settled[message.place] else { break }
       attempt.stored.letters += finding.letters
-      if let image = finding.image { attempt.leftovers += try assembler.forget(image) }
+      if let image = finding.image {
+        attempt.leftovers += try assembler.forget(image)
+        confirm(
+          .deadLetter(reason: finding.kind), image.name, image.digest, image.length, message, &attempt)
+      } else {
+        confirmLetter(finding.kind, message, &attempt)
+      }
     case .image(let image):
       let name = try nameToStore(image.name, image.digest)
+      func confirm(_ outcome: Receipt.Outcome) {
+        self.confirm(outcome, image.name.value, image.digest, image.size, message, &attempt)
+      }
       if try isThere(name, image.digest, heart) {
         attempt.stored.unchanged += 1
         attempt.unused.append(result)
+        confirm(.unchanged)
         break
       }
       if try assembler.hasPast && catalog.isPast(image.name.value, image.digest, from: message.origin, batch.topic) {
         attempt.stored.past += 1
         attempt.unused.append(result)
+        confirm(.superseded)
         break
       }
       // Renaming this image over an assembled one would leave nothing to assemble that from again after a crash.
@@ -50,6 +65,7 @@ extension ImageStore {
       FaultPoint.imageRenamed.reached()
       attempt.placed[name.value.pathKey] = false
       try record(name, image.name, image.digest, image.probe, status, message, &attempt.stored)
+      confirm(.stored)
     case .part(let part): return try apply(part, message, batch.topic, &attempt, heart)
     }
     return nil
@@ -60,11 +76,17 @@ extension ImageStore {
     _ heart: Heartbeat
   ) throws -> Obstacle? {
     let name = try nameToStore(part.name, part.digest)
+    func confirm(_ outcome: Receipt.Outcome) {
+      self.confirm(outcome, part.name.value, part.digest, part.length, message, &attempt)
+    }
     if try catalog.assembly(segmentID: part.segment.id, count: part.segment.count) == nil,
       try isThere(name, part.digest, heart)
     {
       // A part that was sent again, of an image that is complete.
-      if part.segment.index == part.segment.count - 1 { attempt.stored.unchanged += 1 }
+      if part.segment.index == part.segment.count - 1 {
+        attempt.stored.unchanged += 1
+        confirm(.unchanged)
+      }
       attempt.leftovers.append(part.segment.file)
       return nil
     }
@@ -76,10 +98,12 @@ extension ImageStore {
     case .complete(let probe, let status, let done):
       attempt.placed[name.value.pathKey] = true
       try record(name, part.name, part.digest, probe, status, message, &attempt.stored)
+      confirm(.stored)
       attempt.leftovers += done
       return nil
     case .past(let done):
       attempt.stored.past += 1
+      confirm(.superseded)
       attempt.leftovers += done
       return nil
     case .obstacle(let obstacle): return obstacle

@@ -25,6 +25,8 @@ package final class ImageStore {
   private let wait: LockWait
   package let assembler: Assembler
   package var sameName = SameName.replace
+  /// The receipts of this consumer; nil: none are written.
+  package var outbox: ReceiptOutbox?
   /// Segment files to be removed if no image needs them any more.
   private var leftovers: Set<Catalog.SegmentFile> = []
 
@@ -64,6 +66,8 @@ package final class ImageStore {
     package var messages: [any Message]
     /// The position that each partition must have in the catalog for this consumer to store the batch.
     package var base: [Int32: Catalog.Position?]
+    /// Offsets that the topic no longer had when they were to be read, for the receipts.
+    package var lost: [Int32: [Range<Int64>]]
     /// What is known about the messages so far.
     var findings = Findings()
     /// What kept the first message from being stored in the previous transaction. Any dead letters for it are delivered
@@ -73,11 +77,12 @@ package final class ImageStore {
 
     package init(
       topic: Catalog.Topic, messages: [any Message], base: [Int32: Catalog.Position?],
-      findings: Findings = Findings(), obstacle: Obstacle? = nil
+      lost: [Int32: [Range<Int64>]] = [:], findings: Findings = Findings(), obstacle: Obstacle? = nil
     ) {
       self.topic = topic
       self.messages = messages
       self.base = base
+      self.lost = lost
       self.findings = findings
       self.obstacle = obstacle
     }
@@ -212,8 +217,10 @@ package final class ImageStore {
       for (partition, position) in attempt.stored.positions {
         try catalog.set(position, batch.topic, partition: partition)
       }
+      let receipts = try outbox?.write(receipts(of: attempt, batch))
       FaultPoint.positionsRecorded.reached()
       try catalog.database.commit()
+      if let receipts { outbox?.committed(receipts) }
       FaultPoint.transactionCommitted.reached()
       // Messages that are read again must not get their dead letters twice, so the sink has to remember those.
       if !attempt.stored.remainder.isUnreadable { letters.settled() }
@@ -248,7 +255,7 @@ package final class ImageStore {
     leftovers = []
   }
 
-  private func isOurs(_ batch: Batch) throws -> Bool {
+  func isOurs(_ batch: Batch) throws -> Bool {
     guard try catalog.generation(of: batch.topic) == batch.topic.generation else { return false }
     for (partition, position) in batch.base {
       guard try catalog.position(batch.topic, partition: partition) == position else { return false }

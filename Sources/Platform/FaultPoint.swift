@@ -43,6 +43,10 @@ package enum FaultPoint: String, CaseIterable, Sendable {
   case letterWritten
   /// An image whose segments did not all arrive is forgotten, and its file still exists.
   case assemblyExpired
+  /// The broker has acknowledged a receipt, and the catalog still has it.
+  case receiptAcknowledged
+  /// The receipts of a consumer that is gone are recorded as this one's, and none of them is sent yet.
+  case receiptsAdopted
   /// A CSV file that is not ours has been renamed, and no new one exists yet.
   case csvMovedAside
 

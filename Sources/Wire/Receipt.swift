@@ -66,4 +66,10 @@ package struct Receipt: Equatable, Sendable {
 /// The topic of receipts.
 package enum ReceiptsTopic {
   package static func name(of source: String) -> String { source + "-receipts" }
+
+  /// The settings with which the consumer creates it. A producer that was stopped reads what it has missed within the
+  /// retention time. The message size is Kafka's default, which a broker may have lowered.
+  package static let settings = [
+    "cleanup.policy": "delete", "retention.ms": "604800000", "max.message.bytes": "1048588",
+  ]
 }

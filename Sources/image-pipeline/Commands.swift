@@ -25,6 +25,7 @@ struct Commands {
     case .deadLetters: try deadLetters()
     case .repair: try repair()
     case .messages: try messages()
+    case .receipts: try receipts()
     case .health: health()
     case .doctor: doctor()
     }

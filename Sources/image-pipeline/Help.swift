@@ -13,6 +13,7 @@ enum Help {
            image-pipeline verify   [--input DIR] [--output DIR] [--csv FILE] [--resend] [--json]
            image-pipeline messages [--count N] [--json]
            image-pipeline dead-letters [--all] [--replay] [--json]
+           image-pipeline receipts --resend
            image-pipeline repair   [--output DIR] [--csv FILE] [--json]
            image-pipeline health   [--ready]
            image-pipeline doctor   [--producer] [--consumer] [--outside-canary] [--json]
@@ -50,6 +51,8 @@ enum Help {
       dead-letters  lists the messages that could not be stored, with the reasons
         --replay          send them back to TOPIC, each of them once
         --all             also list those that were sent back before
+      receipts   confirms stored images to the producers, in the topic TOPIC-receipts
+        --resend          send receipts for all that is stored now, for example if that topic was deleted. Consumers may run
       repair     rebuilds a lost or damaged catalog from the CSV file and the images, and the CSV file from the
                  catalog; lists images that are missing or altered. Stop all consumers first
         --output DIR      folder of the stored images, or the --output of a demo; default: PROCESSED_IMAGES_DIR

@@ -1,7 +1,7 @@
 /// The command line's command and options. Everything else comes from the environment.
 struct Options {
   enum Command: String, CaseIterable {
-    case producer, consumer, status, demo, verify, messages, repair, health, doctor
+    case producer, consumer, status, demo, verify, messages, receipts, repair, health, doctor
     case deadLetters = "dead-letters"
   }
 
@@ -54,7 +54,7 @@ struct Options {
       switch (command, name) {
       case (.producer, "--once"): options.once = true
       case (.producer, "--until-stored"): options.untilStored = true
-      case (.producer, "--resend"), (.verify, "--resend"): options.resend = true
+      case (.producer, "--resend"), (.verify, "--resend"), (.receipts, "--resend"): options.resend = true
       case (.consumer, "--count"), (.messages, "--count"): options.count = try number(name, value(), unit: 1)
       case (.consumer, "--from-beginning"): options.fromBeginning = true
       case (.consumer, "--until-idle"): options.untilIdle = .milliseconds(try number(name, value(), unit: 1_000))
@@ -76,6 +76,7 @@ struct Options {
       if inline != nil { throw UsageError("\(name) takes no value") }
     }
     if options.untilStored, !options.once { throw UsageError("--until-stored needs --once") }
+    if command == .receipts, !options.resend { throw UsageError("receipts needs --resend") }
     return .run(options)
   }
 

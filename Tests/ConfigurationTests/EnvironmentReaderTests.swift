@@ -38,6 +38,7 @@ func environmentProblems(_ environment: [String: String]) -> [String] {
     #expect(consumer.batchImages == 1024)
     #expect(consumer.batchBytes == 16 << 20)
     #expect(consumer.segmentTimeout == .seconds(3600))
+    #expect(consumer.receipts)
     #expect(consumer.kafka.values["group.id"] == "custom_img_consumer_group")
     #expect(configuration.logLevel == .info)
     #expect(configuration.logFormat == .text)
@@ -52,6 +53,7 @@ func environmentProblems(_ environment: [String: String]) -> [String] {
     #expect(plain.batchImages == read.consumer.batchImages)
     #expect(plain.batchBytes == read.consumer.batchBytes)
     #expect(plain.segmentTimeout == read.consumer.segmentTimeout)
+    #expect(plain.receipts == read.consumer.receipts)
     let producer = ProducerSettings(input: "i", topic: "t", stateFolder: "s", kafka: read.producer.kafka)
     #expect(producer.settling == read.producer.settling)
     #expect(producer.rescan == read.producer.rescan)
@@ -64,7 +66,8 @@ func environmentProblems(_ environment: [String: String]) -> [String] {
       "TOPIC": "t.1_a-B", "TOPIC_PARTITIONS": "6", "CONSUMER_GROUP": "g", "IMAGES_DIR": "/in", "STATE_DIR": "/state",
       "IMAGE_EXTENSIONS": " .JPG, png ,", "SETTLE_MS": "0", "RESCAN_MS": "100", "AFTER_SENT": "Move",
       "SENT_DIR": "/sent", "SEGMENT_BYTES": "1000", "IN_FLIGHT_BYTES": "1000000", "PROCESSED_IMAGES_DIR": "/out",
-      "CSV_PATH": "/rows.csv", "BATCH_IMAGES": "1", "BATCH_BYTES": "2", "SEGMENT_TIMEOUT": "3", "LOG_LEVEL": "WARN",
+      "CSV_PATH": "/rows.csv", "BATCH_IMAGES": "1", "BATCH_BYTES": "2", "SEGMENT_TIMEOUT": "3", "RECEIPTS": "Off",
+      "LOG_LEVEL": "WARN",
       "LOG_FORMAT": "JSON", "PROGRESS_SECONDS": "0", "TOPIC_REPLICATION_FACTOR": "3", "TOPIC_RETENTION_MS": "86400000",
       "TOPIC_RETENTION_BYTES": "-1", "RECEIPTS_NEEDED": "0",
     ])
@@ -78,6 +81,7 @@ func environmentProblems(_ environment: [String: String]) -> [String] {
     #expect(producer.input == "/in" && producer.stateFolder == "/state" && producer.sentFolder == "/sent")
     #expect(producer.extensions == ["JPG", "png"])
     #expect(producer.settling == .zero && producer.rescan == .milliseconds(100))
+    #expect(!consumer.receipts)
     #expect(producer.afterSent == .move && producer.receiptsNeeded == 0)
     #expect(producer.segmentBytes == 1_000 && producer.inFlightBytes == 1_000_000)
     #expect(consumer.outputPath == "/out" && consumer.csvPath == "/rows.csv")
@@ -117,7 +121,7 @@ func environmentProblems(_ environment: [String: String]) -> [String] {
       ("CSV_PATH", "rows/"), ("CSV_PATH", "d:/rows.csv"), ("HTTP_PORT", ":8080"), ("AFTER_SENT", "burn"),
       ("RECEIPTS_NEEDED", "-1"), ("RECEIPTS_NEEDED", "33"), ("RECEIPTS_NEEDED", "all"),
       ("SEGMENT_BYTES", "999"), ("IN_FLIGHT_BYTES", "0"),
-      ("BATCH_IMAGES", "0"), ("BATCH_BYTES", "0"), ("SEGMENT_TIMEOUT", "0"), ("LOG_LEVEL", "loud"),
+      ("BATCH_IMAGES", "0"), ("BATCH_BYTES", "0"), ("SEGMENT_TIMEOUT", "0"), ("RECEIPTS", "2"), ("LOG_LEVEL", "loud"),
       ("LOG_FORMAT", "xml"), ("PROGRESS_SECONDS", "-1"), ("TOPIC_REPLICATION_FACTOR", "0"),
       ("TOPIC_REPLICATION_FACTOR", "-2"), ("TOPIC_REPLICATION_FACTOR", "three"), ("TOPIC_RETENTION_MS", "0"),
       ("TOPIC_RETENTION_MS", "-2"), ("TOPIC_RETENTION_MS", "a week"), ("TOPIC_RETENTION_BYTES", "0"),
@@ -161,6 +165,7 @@ func environmentProblems(_ environment: [String: String]) -> [String] {
       "TOPIC_RETENTION_BYTES": "11",
       "KAFKA_BOOTSTRAP_SERVERS": "b:9092", "KAFKA_COMPRESSION_TYPE": "zstd", "KAFKA_LINGER_MS": "6",
       "KAFKA_BATCH_SIZE": "12345", "NAME_PREFIX": "camera-1/", "RECEIPTS_NEEDED": "2", "SAME_NAME": "keep-both",
+      "RECEIPTS": "off",
     ]
     #expect(Set(plain.keys) == Set(Variable.all.keys), "each variable is tried")
     let expected = "\(try EnvironmentReader.read(plain))"

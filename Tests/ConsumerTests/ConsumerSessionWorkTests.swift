@@ -187,6 +187,36 @@ extension ConsumerSessionTests {
     #expect(session.nextAction(at: now) == .resume)
   }
 
+  @Test("lost offsets are reported in upkeep, unless it has become void") func reportedLosses() {
+    var session = reading([0: position(10)])
+    session.outOfRange(0, at: now)
+    place(&session, [0: .beginning])
+    _ = session.reachedEnd(of: 0, 15, at: now)
+    #expect(session.lost == [0: [10..<15]] && session.isCaughtUp)
+    session.beginUpkeep()
+    session.reported([0: [10..<15]])
+    session.endUpkeep()
+    #expect(session.lost == [:])
+    // A new assignment finds them again.
+    session.revoked(at: now)
+    session.assigned([0], at: now)
+    _ = session.positionsRead(topic, [0: position(10)], at: now)
+    place(&session, [0: .at(9)])
+    session.outOfRange(0, at: now)
+    place(&session, [0: .beginning])
+    session.beginUpkeep()
+    session.revoked(at: now)
+    session.assigned([0], at: now)
+    session.reported([0: [10..<15]])
+    session.endUpkeep()
+    _ = session.positionsRead(topic, [0: position(10)], at: now)
+    place(&session, [0: .at(9)])
+    session.outOfRange(0, at: now)
+    place(&session, [0: .beginning])
+    _ = session.reachedEnd(of: 0, 15, at: now)
+    #expect(session.lost == [0: [10..<15]])
+  }
+
   @Test("upkeep is void once the assignment or the topic changes") func upkeep() {
     var session = reading([0: position(10)])
     session.beginUpkeep()

@@ -218,6 +218,26 @@ import Testing
     #expect(session.isAtEnd)
   }
 
+  @Test("lost offsets are kept until the position has passed them, or a receipt reports them") func keptLosses() {
+    var session = session(position(10))
+    outOfRange(&session)
+    #expect(session.received(mark(15), at: now) == .new)
+    #expect(session.takeLoss() == .gap(10..<15))
+    outOfRange(&session)
+    #expect(session.received(mark(20), at: now) == .new)
+    #expect(session.lost == [10..<15, 16..<20])
+    session.stored(position(16))
+    #expect(session.lost == [16..<20])
+    session.reported([10..<15])
+    #expect(session.lost == [16..<20])
+    session.reported([16..<20])
+    #expect(session.lost == [])
+
+    var unknown = self.session(nil)
+    #expect(unknown.reachedEnd(7, at: now) == true)
+    #expect(unknown.lost == [0..<7])
+  }
+
   // MARK: The end, and what may be committed
 
   @Test("an empty partition is at its end") func emptyPartition() {

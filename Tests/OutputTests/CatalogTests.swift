@@ -36,7 +36,8 @@ import Testing
   @Test("a catalog of the first version is upgraded") func firstVersionIsUpgraded() throws {
     try catalog.transaction { try catalog.append(storedRow("a")) }
     let id = catalog.id
-    try catalog.database.execute("DROP TABLE past_images; DROP TABLE past_partitions; PRAGMA user_version = 1")
+    try catalog.database.execute(
+      "DROP TABLE past_images; DROP TABLE past_partitions; DROP TABLE receipts; PRAGMA user_version = 1")
     let newer = try second()
     #expect(newer.id == id)
     #expect(try !newer.hasPast)
@@ -46,6 +47,20 @@ import Testing
     var rows = 0
     try second().rows(after: 0) { _, _ in rows += 1 }
     #expect(rows == 1)
+  }
+
+  @Test("a catalog of the second version is upgraded") func secondVersionIsUpgraded() throws {
+    try catalog.transaction {
+      try catalog.append(storedRow("a"))
+      try catalog.recall(storedRow("a"), name: "a")
+    }
+    let id = catalog.id
+    try catalog.database.execute("DROP TABLE receipts; PRAGMA user_version = 2")
+    let newer = try second()
+    #expect(try newer.id == id && newer.hasPast)
+    #expect(try newer.database.userVersion() == CatalogSchema.version)
+    try newer.database.execute(
+      "INSERT INTO topics VALUES (1, 'c', 't', 1); INSERT INTO receipts VALUES (1, 1, 1, '', '')")
   }
 
   @Test("a catalog that lost its name is noticed") func removedCatalogIsNoticed() throws {

@@ -39,6 +39,7 @@ import Testing
       (["consumer", "--once"], "consumer has no option --once"), (["consumer", "--count"], "--count needs a value"),
       (["consumer", "--count", "many"], "--count many"), (["consumer", "--count=1.5"], "--count 1.5"),
       (["producer", "--once=yes"], "--once takes no value"), (["producer", "extra"], "no option extra"),
+      (["receipts"], "receipts needs --resend"),
     ])
   func wrongCommandLinePrintsUsage(arguments: [String], named: String) throws {
     let (code, text) = try run(arguments)

@@ -95,7 +95,7 @@ import Testing
     for (area, check, word) in [
       (Finding.Area.kafka, "broker_reachable", broker.servers), (.kafka, "broker_advertised", broker.servers),
       (.topic, "topic_partitions", "\(broker.topic): 2 "), (.input, "images", "10 images"),
-      (.input, "file_events", " ms"), (.output, "database", "version 2, 10 images"), (.output, "users", "1 consumer"),
+      (.input, "file_events", " ms"), (.output, "database", "version 3, 10 images"), (.output, "users", "1 consumer"),
       (.output, "csv_file", TestFolder.csv), (.state, "database", "10 files"), (.state, "users", "1 producer"),
       (.sizes, "segment_size", "SEGMENT_BYTES"),
     ] { #expect(outcome.has(.ok, check, in: area, naming: word), "\(check) in \(outcome.output)") }

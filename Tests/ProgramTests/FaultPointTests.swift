@@ -23,8 +23,7 @@ import Testing
     #expect(
       Set(
         Self.ofConsumer + Self.ofProducer + Self.afterSent + LetterFaultPointTests.points + RepairFaultPointTests.points
-          + ProducerReceiptFaultPointTests.points
-      )
+          + ProducerReceiptFaultPointTests.points + ReceiptFaultPointTests.points)
         == Set(FaultPoint.allCases))
   }
 

@@ -3,6 +3,7 @@ import Testing
 
 @testable import Kafka
 @testable import Platform
+@testable import Wire
 
 /// The rights that each side needs on a broker that denies everything by default.
 @Suite(.ownThread, .securedBroker) struct RightsTests {
@@ -30,10 +31,11 @@ import Testing
 
   private func stranger() throws -> Broker { try secured.broker(.plain, .stranger, topic: topic) }
 
-  private func run(_ command: [String], code: Int32, sourceLocation: SourceLocation = #_sourceLocation) throws
-    -> String
-  {
-    let program = try Program(command, in: folder, environment: stranger().environment())
+  private func run(
+    _ command: [String], _ more: [String: String] = [:], code: Int32,
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) throws -> String {
+    let program = try Program(command, in: folder, environment: stranger().environment(more))
     #expect(program.exitCode() == code, "\(program.output)", sourceLocation: sourceLocation)
     return program.output
   }
@@ -85,9 +87,28 @@ import Testing
     try send([.image("a.jpg", [1, 2, 3])])
     try allow(.read)
     try allow(.read, on: .group(stranger().group))
-    let output = try run(["consumer", "--until-idle", "0.3"], code: 0)
+    let output = try run(["consumer", "--until-idle", "0.3"], ["RECEIPTS": "off"], code: 0)
     #expect(!output.contains("kafka-acls"), "what it can do without is not asked for aloud: \(output)")
     try expectStored(["a.jpg": [1, 2, 3]], in: folder)
+  }
+
+  @Test("a consumer without the right to send receipts names it, stores, and sends them once allowed")
+  func missingReceiptRightIsNamed() throws {
+    try makeTopic()
+    try send([.image("a.jpg", [1, 2, 3])])
+    try allow(.read)
+    try allow(.read, on: .group(stranger().group))
+    let broker = try secured.broker(.tls, topic: topic)
+    let consumer = try Program(["consumer"], in: folder, environment: stranger().environment())
+    #expect(eventually { consumer.hasEvent("receipts_waiting") }, "\(consumer.output)")
+    expectWord("Write", "--topic \(broker.receiptsTopic)", in: consumer.output)
+    try expectStored(["a.jpg": [1, 2, 3]], in: folder)
+    try allow(.write, on: .topic(broker.receiptsTopic))
+    let word = "--operation Create --topic \(broker.receiptsTopic)"
+    #expect(eventually { consumer.hasEvent("receipts_waiting", naming: word) }, "\(consumer.output)")
+    try allow(.create, on: .topic(broker.receiptsTopic))
+    #expect(eventually { try broker.confirmed() == ["a.jpg": [.stored]] }, "\(consumer.output)")
+    #expect(consumer.terminate() == 0, "\(consumer.output)")
   }
 
   @Test("a consumer without the right to read names it and waits", arguments: [true, false])

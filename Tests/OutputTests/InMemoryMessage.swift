@@ -1,0 +1,65 @@
+import TestSupport
+
+@testable import Messaging
+@testable import Output
+@testable import Platform
+@testable import Wire
+
+/// A message that no broker has seen.
+final class InMemoryMessage: Message, @unchecked Sendable {
+  let topic = "t"
+  let partition: Int32
+  let offset: Int64
+  let timestamp: Int64? = 5
+  let key: UnsafeRawBufferPointer?
+  let value: UnsafeRawBufferPointer?
+  let isReleased = false
+  private let all: [MessageHeader]
+  private let values: [String: UnsafeRawBufferPointer]
+
+  init(_ offset: Int64, partition: Int32 = 0, key: [UInt8]?, value: [UInt8], headers: [MessageHeader] = []) {
+    (self.offset, self.partition, all) = (offset, partition, headers)
+    self.key = key.map(Self.copy)
+    self.value = Self.copy(value)
+    values = Dictionary(uniqueKeysWithValues: headers.map { ($0.name, Self.copy($0.value)) })
+  }
+
+  /// A whole image.
+  convenience init(
+    _ offset: Int64, partition: Int32 = 0, _ name: String, _ content: String, digest wrong: Digest? = nil
+  ) {
+    let headers = ImageHeaders(digest: wrong ?? digest(of: content), length: content.utf8.count)
+    self.init(
+      offset, partition: partition, key: Array(name.utf8), value: envelope(name, Array(content.utf8)),
+      headers: headers.kafkaHeaders)
+  }
+
+  /// One of two segments.
+  convenience init(
+    _ offset: Int64, partition: Int32 = 0, segment index: Int, of name: String, _ content: String,
+    digest wrong: Digest? = nil
+  ) {
+    let bytes = Array(content.utf8)
+    let half = bytes.count / 2
+    let segment = ImageHeaders.Segment(id: "id of " + content, index: index, count: 2, position: index * half)
+    let headers = ImageHeaders(digest: wrong ?? digest(of: content), length: bytes.count, segment: segment)
+    self.init(
+      offset, partition: partition, key: Array(name.utf8),
+      value: envelope(name, Array(index == 0 ? bytes[..<half] : bytes[half...])), headers: headers.kafkaHeaders)
+  }
+
+  private static func copy(_ bytes: [UInt8]) -> UnsafeRawBufferPointer {
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, bytes.count), alignment: 1)
+    buffer.copyBytes(from: bytes)
+    return UnsafeRawBufferPointer(rebasing: buffer[..<bytes.count])
+  }
+
+  var size: Int { (key?.count ?? 0) + (value?.count ?? 0) }
+  func header(_ name: String) -> UnsafeRawBufferPointer? { values[name] }
+  func headers() -> [MessageHeader] { all }
+  func releaseContent() {}
+
+  deinit {
+    for buffer in [key, value].compactMap({ $0 }) + values.values { buffer.baseAddress?.deallocate() }
+  }
+}
