@@ -64,6 +64,8 @@ final class ReceiptSender {
     settings.set("queue.buffering.max.kbytes", "65536")
     settings.set("linger.ms", "5")
     settings.set("enable.idempotence", "true")
+    // The most that idempotence allows.
+    settings.set("max.in.flight.requests.per.connection", "5")
     // What is not acknowledged is sent again anyway, by this client or by the next.
     settings.set("message.timeout.ms", "0")
     producer = try KafkaProducer(settings) { [reports] in reports.add($0) }

@@ -122,7 +122,7 @@ final class ChaosRun {
 
   private static func environment(_ broker: Broker, _ settings: Settings, isReal: Bool) -> [String: String] {
     broker.environment([
-      "AFTER_SENT": settings.deletesSentFiles ? "delete" : "keep", "RECEIPTS_NEEDED": "0",
+      "AFTER_SENT": settings.deletesSentFiles ? "delete" : "keep",
       // The log shows whether a process has done some work.
       "LOG_LEVEL": "debug", "PROGRESS_SECONDS": "0",
       // Files are moved in complete, or stay open until they are.
@@ -220,14 +220,10 @@ final class ChaosRun {
       faults.append("the topic has, by partition: \(try broker.ranges(broker.topic))")
       return faults.append(stuck("\(images.waiting) images are not stored: \(images.missing.prefix(10))"))
     }
-    faults += victims.compactMap { $0.end() }
+    faults += producer.end().map { [$0] } ?? []
+    try finishSending()
+    faults += consumers.compactMap { $0.end() }
     faults += victims.flatMap(\.faults)
-    // The ledger knows all of them, whatever was killed.
-    let environment = Self.environment(broker, settings, isReal: embedded == nil)
-    let rest = try Program(["producer", "--once"], in: folder, environment: environment)
-    if rest.exitCode() != 0 || rest.sent != 0 {
-      faults.append("a last producer had something to send:\n\(rest.output)")
-    }
     // Segments of a batch that was killed after its last segment are nobody's by now.
     let isClean = eventually(within: .seconds(60)) {
       let last = try Program.storeAll(in: folder, broker, ["SEGMENT_TIMEOUT": "1"])
@@ -235,6 +231,16 @@ final class ChaosRun {
       return try !faults.isEmpty || folder.leftovers().isEmpty
     }
     if !isClean { faults.append("left over: \(try folder.leftovers())") }
+  }
+
+  /// The ledger knows all images, whatever was killed, and consumers confirm all of them.
+  private func finishSending() throws {
+    let environment = Self.environment(broker, settings, isReal: embedded == nil)
+    let rest = try Program(["producer", "--once", "--until-stored"], in: folder, environment: environment)
+    // What a killed consumer had stored, another one confirms. Meanwhile it may seem to be lost.
+    if rest.exitCode(within: .seconds(120)) != 0 || rest.sent != rest.output.log.events("image_lost").count {
+      faults.append("a last producer had something to send:\n\(rest.output)")
+    }
   }
 
   private func stuck(_ what: String) -> String {
