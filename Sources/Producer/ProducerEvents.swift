@@ -257,7 +257,7 @@ package final class ProducerEvents: Sendable {
     guard mentions.add("topic is new") else { return }
     log.warning(
       event: "topic_recreated",
-      "the topic was re-created since images were sent to it, and does not hold them. To send them again: image-pipeline "
-        + "producer --resend", ["topic": .string(topic), "reason": .string(reason)])
+      "the topic was re-created since images were sent to it, and does not hold them. Those that wait for receipts are sent "
+        + "again; to send all: image-pipeline producer --resend", ["topic": .string(topic), "reason": .string(reason)])
   }
 }

@@ -138,7 +138,7 @@ struct ProducerRun {
   /// Counts the images that wait for receipts, and with `untilStored` those that never will be stored, for the summary.
   private func countWaiting() {
     guard let waiting = try? session.ledger.waiting() else { return }
-    events.receipts.waiting(waiting.count, oldest: waiting.oldest)
+    events.receipts.waiting(waiting.count, oldest: waiting.oldest, isNeeded: false)
     guard session.settings.untilStored else { return }
     let input = session.settings.input
     let refused = (try? session.ledger.paths(.deadLetter, limit: .max)) ?? []

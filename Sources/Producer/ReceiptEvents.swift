@@ -13,6 +13,10 @@ package final class ReceiptEvents: Sendable {
   private let losses = Repetitions(interval: .seconds(10))
   private let unusable = Repetitions(interval: .seconds(60))
   private let unreadable = Repetitions(interval: .seconds(3_600))
+  private let overdue = Repetitions(interval: .seconds(600))
+
+  /// How long files may wait for receipts before that is logged. Consumers may be behind for a while.
+  private static let patience = Duration.seconds(600)
 
   package struct Counts: Sendable {
     /// Images whose message an output passed without getting it, counted at each loss.
@@ -55,18 +59,27 @@ package final class ReceiptEvents: Sendable {
     if isGone {
       log.error(
         event: "lost_image_gone",
-        "the topic lost it before it was stored, and its file is gone: put the file back to have it sent again",
+        "a consumer has passed its message without storing it, and its file is gone: put the file back to have it sent again",
         ["image": .string(path)])
     } else if let unsaid = losses.note("") {
       log.warning(
-        event: "image_lost", "the topic lost it before it was stored; it is sent again",
+        event: "image_lost", "a consumer has passed its message without storing it; it is sent again",
         ["image": .string(path), "suppressed": .unlessZero(unsaid)])
     }
   }
 
-  /// - Parameter oldest: when the broker acknowledged the oldest one, in ms since 1970.
-  func waiting(_ count: Int, oldest: Int64?) {
+  /// - Parameters:
+  ///   - oldest: when the broker acknowledged the oldest one, in ms since 1970.
+  ///   - isNeeded: whether files wait for receipts to be moved or deleted.
+  func waiting(_ count: Int, oldest: Int64?, isNeeded: Bool) {
     counts.withLock { ($0.waiting, $0.oldest) = (count, oldest) }
+    guard isNeeded, let oldest else { return }
+    let age = Duration.milliseconds(WallClock.milliseconds - oldest)
+    guard age > Self.patience, overdue.note("") != nil else { return }
+    log.warning(
+      event: "receipts_overdue",
+      "sent files stay, because no consumer has confirmed their images: see whether one runs, with RECEIPTS=on, and is not "
+        + "far behind", ["images": .of(count), "oldest_seconds": .of(Int(age.components.seconds))])
   }
 
   func finished(unstored: Int) { counts.withLock { $0.unstored = unstored } }

@@ -144,7 +144,7 @@ final class ReceiptHandler {
           try session.ledger.lose(passed.settled(now: now), excluding: excluded, limit: Self.mostLost))
       }
       let waiting = try session.ledger.waiting()
-      events.waiting(waiting.count, oldest: waiting.oldest)
+      events.waiting(waiting.count, oldest: waiting.oldest, isNeeded: settings.afterSent != .keep)
     } catch {
       if Disposition(of: error) == .final { throw error }
       // A ledger that cannot be used is reported by those who write to it.
