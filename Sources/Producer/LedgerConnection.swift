@@ -133,6 +133,11 @@ extension Ledger {
       try database.transaction { try write(marks, replaceMark) }
     }
 
+    func doubt(_ path: String) throws {
+      try database.prepare("UPDATE files SET state = 4, outputs = 0 WHERE scope = ? AND path = ?")
+        .run(.integer(scope), .text(path))
+    }
+
     func remove(_ paths: [String]) throws {
       try database.transaction { for path in paths { try delete.run(.integer(scope), .text(path)) } }
     }

@@ -3,24 +3,19 @@ import Platform
 /// How far outputs have dealt with the images' topic, and since when that is known. An image is lost only if an output
 /// has passed it for a while: its receipt may be on its way, in another message.
 struct PassedPositions {
-  private struct Key: Hashable {
-    let output: String
-    let partition: Int32
-  }
-
   /// The positions that arrived within one second count as one.
   private struct Entry {
     var next: Int64
     let since: MonotonicClock.Instant
   }
 
-  private var entries: [Key: [Entry]] = [:]
+  private var entries: [PassedPosition.Key: [Entry]] = [:]
 
   static let patience = Duration.seconds(10)
   private static let resolution = Duration.seconds(1)
 
   mutating func add(_ position: PassedPosition, now: MonotonicClock.Instant) {
-    let key = Key(output: position.output, partition: position.partition)
+    let key = position.key
     guard let last = entries[key]?.last, last.next <= position.next else {
       // The first position, or a step back: the output has less than it had.
       entries[key] = [Entry(next: position.next, since: now)]

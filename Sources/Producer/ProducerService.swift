@@ -15,6 +15,8 @@ package final class ProducerService: Sendable {
 
   /// How long the topic is compared with what was sent to it before.
   private static let comparingTime = Duration.seconds(5)
+  /// How long a question about the topic of receipts waits for its answer.
+  private static let answerTimeout = Duration.seconds(5)
   /// The longest wait before a new client replaces one that has given up. A client that ran for longer was well.
   private static let longestRestart = Duration.seconds(60)
   /// - Parameter budget: limits what is sent and not yet done with; nil: a limit of `settings.inFlightBytes`.
@@ -109,7 +111,10 @@ package final class ProducerService: Sendable {
     let sentTopic = SentTopic(settings, client: client, ledger: ledger, events: events)
     try sentTopic.compare(within: Self.comparingTime)
     let session = ProducerSession(settings, ledger: ledger, budget: budget, events: events) { sentTopic.last }
-    if session.readsReceipts { try ledger.setReceiptsNeeded(settings.receiptsNeeded) }
+    if session.readsReceipts {
+      try ledger.setReceiptsNeeded(settings.receiptsNeeded)
+      try skipOldReceipts(settings, ledger, client)
+    }
     try session.afterSent.check()
     let restorer =
       settings.embeddedCluster == nil
@@ -124,5 +129,22 @@ package final class ProducerService: Sendable {
     isSending = true
     defer { events.ended() }
     try run.run()
+  }
+
+  /// Has a ledger without images read the receipts that follow. Those that exist are about other images, perhaps with
+  /// the same names and offsets in an earlier topic.
+  private func skipOldReceipts(_ settings: ProducerSettings, _ ledger: Ledger, _ client: KafkaProducer) throws {
+    guard try settings.resend || ledger.receiptPositions().isEmpty && !ledger.isWaiting() else { return }
+    let topic = ReceiptsTopic.name(of: settings.topic)
+    var ends: [Int32: Int64] = [:]
+    do throws(KafkaError) {
+      for partition in 0..<Int32(try client.partitionCount(of: topic, timeout: Self.answerTimeout) ?? 0) {
+        ends[partition] = try client.watermarks(of: topic, partition: partition, timeout: Self.answerTimeout).high
+      }
+    } catch {
+      // A user that may not read the topic is told so by the reader.
+      return
+    }
+    _ = try ledger.apply([], needed: settings.receiptsNeeded, positions: ends)
   }
 }

@@ -9,6 +9,9 @@ final class ReceiptHandler {
   /// consumer's receipt. If the process ends before, the next one finds the image to be lost and sends it again.
   private var early: [Early] = []
   private var passed = PassedPositions()
+  /// The positions by which images were found to be lost. Each of them counts once: the topic may have been re-created
+  /// since, and then it has other messages at these offsets.
+  private var reviewed: [PassedPosition.Key: Int64] = [:]
   /// What is to be recorded with the next change.
   private var newPassed: [PassedPosition] = []
   private var newPositions: [Int32: Int64] = [:]
@@ -140,8 +143,10 @@ final class ReceiptHandler {
         for path in early.compactMap(\.report.path) { excluded.insert(path) }
         session.receiptStatus.isApplying.store(true, ordering: .sequentiallyConsistent)
         defer { session.receiptStatus.isApplying.store(false, ordering: .sequentiallyConsistent) }
-        sendAgain(
-          try session.ledger.lose(passed.settled(now: now), excluding: excluded, limit: Self.mostLost))
+        let due = passed.settled(now: now).filter { reviewed[$0.key] != $0.next }
+        let lost = try session.ledger.lose(due, excluding: excluded, limit: Self.mostLost)
+        if lost.count < Self.mostLost { for position in due { reviewed[position.key] = position.next } }
+        sendAgain(lost)
       }
       let waiting = try session.ledger.waiting()
       events.waiting(waiting.count, oldest: waiting.oldest, isNeeded: settings.afterSent != .keep)

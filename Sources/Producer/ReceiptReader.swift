@@ -66,7 +66,7 @@ struct ReceiptReader {
       var receipts: [Receipt] = []
       var images = 0
       let deadline = Deadline(in: .milliseconds(100))
-      while images < Self.mostImages,
+      while images < Self.mostImages, !deadline.hasPassed,
         let event = follower.next(timeout: receipts.isEmpty ? deadline.remaining : Self.gathering)
       {
         switch event {
@@ -80,7 +80,6 @@ struct ReceiptReader {
           try handler.handle(receipts, positions: positions)
           throw error
         }
-        if deadline.hasPassed { break }
       }
       try handler.handle(receipts, positions: positions)
       if atEnd.count == follower.partitionCount { session.receiptStatus.hasCaughtUp.set() }

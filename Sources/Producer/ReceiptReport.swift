@@ -74,4 +74,11 @@ struct PassedPosition: Equatable {
   let partition: Int32
   /// Everything below this offset is dealt with.
   let next: Int64
+
+  struct Key: Hashable {
+    let output: String
+    let partition: Int32
+  }
+
+  var key: Key { Key(output: output, partition: partition) }
 }

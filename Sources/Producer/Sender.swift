@@ -100,6 +100,21 @@ final class Sender: Sendable {
     return true
   }
 
+  /// Has the ledger doubt the version that was sent last, because another one is about to be sent. Otherwise, if this
+  /// process were killed and the file became the old version again, that one would not be sent again.
+  /// - Returns: false if the ledger cannot be written. Then the file is looked at again.
+  private func doubtLastVersion(_ candidate: Candidate) -> Bool {
+    guard candidate.sent != nil else { return true }
+    do {
+      try session.ledger.doubt(candidate.path)
+      return true
+    } catch {
+      events.ledgerFailed(error)
+      outbox.release(candidate.path, again: .again)
+      return false
+    }
+  }
+
   private func sendWhole(_ file: File, _ before: FileStatus, _ name: ImageName, _ candidate: Candidate) throws {
     // One extra byte shows whether the file is longer by now.
     try buffers.withBuffer(segmentBytes + 1) { buffer in
@@ -108,6 +123,7 @@ final class Sender: Sendable {
       let digest = SHA256.hash(bytes)
       guard count == before.size, try isUnchanged(file, before) else { throw UnfinishedFile.changes }
       if recordIfSent(candidate, before, digest) { return }
+      guard doubtLastVersion(candidate) else { return }
       do {
         try produce(
           bytes, ImageHeaders(digest: digest, length: count),
@@ -128,6 +144,7 @@ final class Sender: Sendable {
       guard let digest = try digest(of: file, piece) else { return outbox.release(candidate.path) }
       guard try isUnchanged(file, before) else { throw UnfinishedFile.changes }
       if recordIfSent(candidate, before, digest) { return }
+      guard doubtLastVersion(candidate) else { return }
       let envelope = Envelope(name: name.value, format: session.settings.format)
       let id = ImageHeaders.Segment.id(name: name.value, digest: digest)
       let count = (before.size + segmentBytes - 1) / segmentBytes

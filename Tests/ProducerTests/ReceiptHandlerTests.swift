@@ -105,6 +105,22 @@ import Testing
     #expect(try state("a.jpg", session) == .confirmed)
   }
 
+  /// After a topic was re-created, an output that no longer runs may have passed any offset.
+  @Test("a position makes images lost once, not those that are sent afterwards") func positionCountsOnce() throws {
+    let session = try session()
+    let handler = try ReceiptHandler(session)
+    try send("a.jpg", 0, session)
+    try handler.handle([receipt([], next: 10)], now: moment(0))
+    try handler.review(now: moment(Self.late))
+    #expect(try state("a.jpg", session) == .lost && returning(session) == ["a.jpg"])
+    try record("a.jpg", 5, session)
+    for minute in 2...5 { try handler.review(now: moment(minute * 60_000)) }
+    #expect(try state("a.jpg", session) == .waiting && returning(session) == [])
+    try handler.handle([receipt([], next: 11)], now: moment(6 * 60_000))
+    try handler.review(now: moment(7 * 60_000))
+    #expect(try state("a.jpg", session) == .lost)
+  }
+
   @Test("a receipt that overtakes the ledger's line is kept until the line is there") func earlyReceiptIsKept() throws {
     let session = try session()
     let handler = try ReceiptHandler(session)
@@ -115,6 +131,7 @@ import Testing
     // Nobody was about to send this one.
     try send("b.jpg", 1, session)
     session.outbox.release("a.jpg")
+    try handler.handle([receipt([("c.jpg", 2)])], now: moment(Self.late))
     try handler.review(now: moment(Self.late + 60_000))
     #expect(try state("a.jpg", session) == .confirmed && state("b.jpg", session) == .lost)
     #expect(returning(session).sorted() == ["a.jpg", "b.jpg"])

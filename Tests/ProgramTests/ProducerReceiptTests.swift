@@ -54,6 +54,34 @@ import Testing
     #expect(try topic.messages().count == 3)
   }
 
+  @Test("a new ledger does not believe receipts that are older than its images") func oldReceiptsAreSkipped() throws {
+    try writeImages(1)
+    let earlier = try Program.sendAll(in: folder, broker)
+    #expect(earlier.exitCode() == 0, "\(earlier.output)")
+    // In an earlier topic, the image had a later offset. The ledger and the output of that time are gone.
+    try output.report(try topic.messages(), later: 100)
+    try folder.remove(".image-pipeline/ledger.sqlite")
+    for suffix in ["-wal", "-shm"] where folder.exists(".image-pipeline/ledger.sqlite" + suffix) {
+      try folder.remove(".image-pipeline/ledger.sqlite" + suffix)
+    }
+    let producer = try producer("delete")
+    try expectSent(2, producer)
+    #expect(throughout(.seconds(1)) { folder.exists("images/cat/0.jpg") })
+    try output.report(try topic.messages())
+    #expect(eventually { try isLeft() }, "\(producer.output)")
+  }
+
+  @Test("after a kill, an old version that came back is sent again") func restoredVersionIsSent() throws {
+    try folder.write("images/a.jpg", [1])
+    #expect(try Program.sendAll(in: folder, broker).sent == 1)
+    try folder.write("images/a.jpg", [2])
+    let killed = try Program.sendAll(in: folder, broker, ["FAULT_POINT": "imageAcknowledged"])
+    #expect(killed.exitCode() == 128 + SIGKILL, "\(killed.output)")
+    try folder.write("images/a.jpg", [1])
+    #expect(try Program.sendAll(in: folder, broker).sent == 1)
+    #expect(try topic.messages().map(\.bytes) == [[1], [2], [1]])
+  }
+
   @Test("with RECEIPTS_NEEDED=2 a file stays until two outputs have confirmed it") func twoOutputsConfirm() throws {
     try writeImages(1)
     let producer = try producer("delete", [], ["RECEIPTS_NEEDED": "2"])

@@ -23,11 +23,14 @@ struct ReceiptWriter {
   }
 
   /// Reports images of the topic. All messages of their partitions up to the last one are dealt with then.
-  func report(_ messages: [TopicContent.Message], _ outcome: Receipt.Outcome = .stored) throws {
+  /// - Parameter distance: is added to their offsets.
+  func report(_ messages: [TopicContent.Message], _ outcome: Receipt.Outcome = .stored, later distance: Int64 = 0)
+    throws
+  {
     for (partition, messages) in Dictionary(grouping: messages, by: \.partition) {
       let images = messages.sorted { $0.offset < $1.offset }.map { message in
         Receipt.Image(
-          offset: message.offset, name: message.name,
+          offset: message.offset + distance, name: message.name,
           digest: message.headers.digest ?? message.bytes.withUnsafeBytes { SHA256.hash($0) },
           length: message.bytes.count, outcome: outcome)
       }
