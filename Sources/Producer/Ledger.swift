@@ -109,6 +109,9 @@ package final class Ledger: Sendable {
     return try writing { try $0.apply(reports, needed: needed, passed: passed, positions: positions) }
   }
 
+  func setReceiptPositions(_ positions: [Int32: Int64]) throws { try writing { try $0.setReceiptPositions(positions) } }
+
+  /// How far the topic of receipts is read.
   func receiptPositions() throws -> [Int32: Int64] { try using(writer) { try $0.receiptPositions() } }
 
   func passedPositions() throws -> [PassedPosition] { try using(writer) { try $0.passedPositions() } }

@@ -46,9 +46,7 @@ extension Ledger.Connection {
         try statements.setPassed.run(
           .integer(scope), .integer(Int64(number)), .integer(Int64(position.partition)), .integer(position.next))
       }
-      for (partition, next) in positions {
-        try statements.setPosition.run(.integer(scope), .integer(Int64(partition)), .integer(next))
-      }
+      try record(positions, statements)
       return effects
     }
     FaultPoint.receiptsApplied.reached()
@@ -114,6 +112,16 @@ extension Ledger.Connection {
       .integer(scope), .integer(Int64(number)), .text(output))
     numbers[output] = number
     return number
+  }
+
+  func setReceiptPositions(_ positions: [Int32: Int64]) throws {
+    try database.transaction { try record(positions, ReceiptStatements(database)) }
+  }
+
+  private func record(_ positions: [Int32: Int64], _ statements: ReceiptStatements) throws {
+    for (partition, next) in positions {
+      try statements.setPosition.run(.integer(scope), .integer(Int64(partition)), .integer(next))
+    }
   }
 
   func receiptPositions() throws -> [Int32: Int64] {

@@ -145,6 +145,6 @@ package final class ProducerService: Sendable {
       // A user that may not read the topic is told so by the reader.
       return
     }
-    _ = try ledger.apply([], needed: settings.receiptsNeeded, positions: ends)
+    try ledger.setReceiptPositions(ends)
   }
 }

@@ -133,10 +133,11 @@ import Testing
     #expect(producer.hasEvent("image_lost", ["image": lost.name]), "\(producer.output)")
     let page = StatusPage(port: port)
     #expect(page.value("image_pipeline_images_lost_total") == 1)
-    #expect(eventually { page.value("image_pipeline_images_waiting_for_receipt") == 1 })
+    // Counting them is put off if the machine is busy.
+    #expect(eventually(within: .seconds(60)) { page.value("image_pipeline_images_waiting_for_receipt") == 1 })
     try output.report([#require(try topic.messages().last { $0.name == lost.name })])
-    #expect(eventually { page.value("image_pipeline_images_waiting_for_receipt") == 0 })
-    #expect(page.value("image_pipeline_receipt_seconds_count") == 3)
+    #expect(eventually(within: .seconds(60)) { page.value("image_pipeline_images_waiting_for_receipt") == 0 })
+    #expect(eventually { page.value("image_pipeline_receipt_seconds_count") == 3 })
     if action == "delete" { #expect(eventually { try isLeft() }, "\(producer.output)") }
     #expect(producer.terminate() == 0, "\(producer.output)")
     #expect(try topic.messages().count == 4)
@@ -163,7 +164,7 @@ import Testing
     #expect(first.exitCode() == 0, "\(first.output)")
     try output.report(try topic.messages())
     let ledger = try Database(path: folder.path + "/.image-pipeline/ledger.sqlite", busyTimeout: .seconds(5))
-    try ledger.execute("INSERT INTO receipt_positions SELECT id, 0, 1000 FROM scopes")
+    try ledger.execute("REPLACE INTO receipt_positions SELECT id, 0, 1000 FROM scopes")
     ledger.close()
     let producer = try producer("delete")
     #expect(eventually { try isLeft() }, "\(producer.output)")
