@@ -16,7 +16,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # included.
 PURE='Base64|Base64Fault|WallClockParsing|Compressibility|CSVLine|DoctorReport|DoctorSizeLimits|Envelope|EnvelopeFuzz|EnvelopeReader'
 PURE+='|EnvironmentExample|EnvironmentReader|Escape|FileFilter|IdentitySet|ImageHeaders|ImageName|ImageNameAlternatives|ImageProbe'
-PURE+='|KafkaProperties|MetricsText|Nature|PathPattern|Quantity|SHA256|ServerList|SettingText|SizeProblem|SystemError|WireFormat'
+PURE+='|KafkaProperties|KafkaDisposition|MetricsText|PassedPositions|PathPattern|Quantity|Receipt|SHA256|ServerList|SettingText|SizeProblem|SystemError|WireFormat'
 
 # A name that is none would skip nothing, and hide that the suite of that name has gone.
 for name in ${PURE//|/ }; do
