@@ -4,7 +4,7 @@ import Output
 import Platform
 
 /// Periodic work of a consumer between batches. It gives up on segments that do not arrive, removes segment files that
-/// no image waits for, sees to the receipts, and detects that a run with `untilIdle` is over.
+/// no image waits for, sends receipts, and detects that a run with `untilIdle` is over.
 struct ConsumerUpkeep {
   private let settings: ConsumerSettings
   private let receipts: ReceiptFeed?

@@ -28,7 +28,7 @@ final class ReceiptFeed {
   /// A transaction of its own is spent on removing this many receipts.
   private static let mostRemovable = 1_000
   private static let upkeepInterval = Duration.seconds(10)
-  /// How long the end of a run waits for the broker. What is left is sent by the next run.
+  /// How long the end of a run waits for the broker. The next run sends the remaining receipts.
   private static let endPatience = Duration.seconds(2)
 
   /// - Parameter source: the topic of the images.
@@ -45,7 +45,7 @@ final class ReceiptFeed {
     report(sent: 0)
   }
 
-  /// Hands over what is new. To be called after each transaction.
+  /// Hands new receipts to the sender. To be called after each transaction.
   func advance() {
     // Asked first, so that the reports are complete if nothing is under way.
     let isIdle = sender.isIdle
@@ -69,7 +69,7 @@ final class ReceiptFeed {
   /// - Parameter isIdle: whether nothing was under way when the reports were taken.
   private func handOver(_ isIdle: Bool) throws {
     if isRepeating {
-      // Only then is it known which are not acknowledged.
+      // As long as receipts are under way, it is unknown which of them to repeat.
       guard isIdle, try outbox.removeAcknowledged() else { return }
       if sender.isDead {
         sender.close()
@@ -113,7 +113,7 @@ final class ReceiptFeed {
     if (try? outbox.removeAcknowledged() && outbox.adopt()) == true { nextUpkeep = now + Self.upkeepInterval }
   }
 
-  /// Waits a moment for the broker to acknowledge what is left, and ends the sending.
+  /// Waits a moment for the broker to acknowledge the remaining receipts, and stops sending.
   func finish() {
     let end = MonotonicClock.now + Self.endPatience
     advance()

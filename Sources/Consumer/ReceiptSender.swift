@@ -16,7 +16,7 @@ final class ReceiptSender {
   private var state = TopicState.unknown(due: .now)
 
   private enum TopicState {
-    /// Whether the topic exists is to be found out, and it is to be created.
+    /// The topic has to be found or created.
     case unknown(due: MonotonicClock.Instant)
     case creating(BackgroundTask<Void>)
     case exists
@@ -66,7 +66,7 @@ final class ReceiptSender {
     settings.set("enable.idempotence", "true")
     // The most that idempotence allows.
     settings.set("max.in.flight.requests.per.connection", "5")
-    // What is not acknowledged is sent again anyway, by this client or by the next.
+    // Receipts without an acknowledgement are sent again anyway, by this client or by the next.
     settings.set("message.timeout.ms", "0")
     producer = try KafkaProducer(settings) { [reports] in reports.add($0) }
   }
@@ -152,7 +152,7 @@ final class ReceiptSender {
             // It may exist. Sending needs more rights, so the refusal of that names the one that is missing.
             return
           }
-          // What the broker rejects of the settings is left to it.
+          // Settings that the broker rejects are left out.
           _ = try producer.createTopic(
             topic, partitions: 1, preferring: ReceiptsTopic.settings, timeout: Self.answerTimeout)
         })
@@ -170,7 +170,7 @@ final class ReceiptSender {
     }
   }
 
-  /// Whether nothing is to be expected soon: the broker has refused something.
+  /// Whether the broker has refused something, so that no acknowledgement is expected soon.
   var isRefused: Bool { if case .unknown(let due) = state { due > .now } else { false } }
 
   private func note(_ failure: KafkaError) {

@@ -195,7 +195,7 @@ final class SessionDriver {
     } catch { try postpone(error) }
   }
 
-  /// What the session asked for is due again later.
+  /// Has the session ask for the action again later.
   /// - Throws: the error, unless it may pass, as a full disk may.
   private func postpone(_ error: any Error) throws {
     let delay = session.catalogFailed(at: .now)

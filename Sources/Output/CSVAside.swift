@@ -4,7 +4,7 @@ import Platform
 /// Moves a CSV file aside whose content is not ours.
 struct CSVAside {
   let path: String
-  /// Where the copy goes if no file can be created next to the CSV file.
+  /// The folder for the copy if no file can be created next to the CSV file.
   let fallback: Folder
 
   /// Renames the file. If it is mounted by itself, or its folder must not be changed, it is copied and emptied instead.

@@ -3,7 +3,7 @@ import Platform
 import SQLite
 import Wire
 
-/// What the receipts say about messages.
+/// Builds the receipts of a transaction.
 extension ImageStore {
   /// The dead letter's reason for an image whose segments did not all arrive.
   static let segmentTimeout = "SegmentTimeout"

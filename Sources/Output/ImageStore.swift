@@ -149,7 +149,7 @@ package final class ImageStore {
   ///     reads large files. It must use neither the catalog nor the output: what it learns is acted upon after the
   ///     transaction. Returns false to give the batch up.
   /// - Throws: an error that is the system's fault, such as a full disk: the same batch can be tried again, unless it
-  ///   is released. Or a final one: the batch cannot be tried again.
+  ///   is released. Or a final error: the batch cannot be tried again.
   package func store(_ batch: Batch, _ preparations: [Preparation] = [], whileWaiting: @escaping () -> Bool) throws
     -> Outcome
   {

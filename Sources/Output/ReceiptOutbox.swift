@@ -2,9 +2,8 @@ import Platform
 import SQLite
 import Wire
 
-/// The receipts of one consumer that may not have been sent. They are written in the transaction that they speak of, so
-/// each image that is stored has its receipt, and they are removed when the broker has acknowledged them. A crash in
-/// between sends them again. Used by the thread that uses the catalog.
+/// The receipts of one consumer that may not have been sent. A receipt is written in the transaction that it describes, so
+/// each stored image has one. It is removed when the broker has acknowledged it. After a crash in between it is sent again. Used by the thread that uses the catalog.
 package final class ReceiptOutbox {
   private let catalog: Catalog
   private let slot: ConsumerSlot

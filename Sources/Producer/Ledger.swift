@@ -66,8 +66,8 @@ package final class Ledger: Sendable {
     try writing { try $0.record(lines, marks) }
   }
 
-  /// Records that another version of a file is about to be sent. Until the ledger has that one, nobody can say which
-  /// of the two the topic has last, so neither counts as sent.
+  /// Records that another version of a file is about to be sent. Until the ledger has the new version, the topic may have
+  /// either of them last, so neither counts as sent.
   func doubt(_ path: String) throws { try writing { try $0.doubt(path) } }
 
   /// Forgets files that are no longer in the input folder.

@@ -4,9 +4,9 @@ import SQLite
 enum LedgerError: NamedError, ClassifiedError, CustomStringConvertible {
   case foreignVersion(Int, path: String)
   case damaged(path: String, reason: String)
-  /// There is no ledger yet, where one is to be read.
+  /// The ledger to be read does not exist yet.
   case missing(path: String)
-  /// An older version of the program wrote it, and it is only read.
+  /// An older version of the program wrote it. A command that only reads does not upgrade it.
   case outdated(path: String)
   /// The file existed, and is no longer at its path.
   case gone(path: String)

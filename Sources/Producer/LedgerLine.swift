@@ -2,7 +2,7 @@ import Platform
 import Wire
 
 extension Ledger {
-  /// What the ledger has about a file.
+  /// The ledger's record of a file.
   package struct Line: Equatable {
     let stamp: FileStamp
     let digest: Digest
@@ -40,7 +40,7 @@ extension Ledger {
     }
   }
 
-  /// What became of an image that the broker has acknowledged. The numbers are those in the database.
+  /// The state of an image after the broker has acknowledged it. The numbers are those in the database.
   package enum State: Int64, CaseIterable, Sendable {
     /// An older version of the program recorded the line.
     case unknown = 0

@@ -36,7 +36,7 @@ package enum LedgerSchema {
   /// Files that were recorded without a ctime are read once more. Their hash then shows that they were sent.
   private static let third = "ALTER TABLE files ADD COLUMN changed INTEGER NOT NULL DEFAULT 0;"
 
-  /// What became of each image, as consumers report it in receipts. Times are in ms since 1970; 0: unknown.
+  /// The state of each image, as consumers report it in receipts. Times are in ms since 1970; 0: unknown.
   private static let fourth = """
     -- Where the image's last message is.
     ALTER TABLE files ADD COLUMN partition INTEGER NOT NULL DEFAULT -1;

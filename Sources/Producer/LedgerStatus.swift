@@ -3,7 +3,7 @@ import Platform
 import SQLite
 import Wire
 
-/// What the ledger has about the images of an input, for people. It only reads, next to a running producer.
+/// The ledger's images of one input, for the command `status`. It only reads, next to a running producer.
 package struct LedgerStatus {
   /// The images that were sent to one cluster.
   package struct Scope {
@@ -19,7 +19,7 @@ package struct LedgerStatus {
     package fileprivate(set) var oldest: Int64?
   }
 
-  /// One image's way. Times are in ms since 1970; 0: unknown.
+  /// The history of one image. Times are in ms since 1970; 0: unknown.
   package struct Image {
     package let path: String
     package let state: Ledger.State

@@ -131,8 +131,8 @@ package final class ProducerService: Sendable {
     try run.run()
   }
 
-  /// Has a ledger without images read the receipts that follow. Those that exist are about other images, perhaps with
-  /// the same names and offsets in an earlier topic.
+  /// Lets a ledger without waiting images skip the existing receipts. They are about other images, perhaps with the same
+  /// names and offsets in an earlier topic.
   private func skipOldReceipts(_ settings: ProducerSettings, _ ledger: Ledger, _ client: KafkaProducer) throws {
     guard try settings.resend || ledger.receiptPositions().isEmpty && !ledger.isWaiting() else { return }
     let topic = ReceiptsTopic.name(of: settings.topic)
@@ -142,7 +142,7 @@ package final class ProducerService: Sendable {
         ends[partition] = try client.watermarks(of: topic, partition: partition, timeout: Self.answerTimeout).high
       }
     } catch {
-      // A user that may not read the topic is told so by the reader.
+      // The reader reports it if this user may not read the topic.
       return
     }
     try ledger.setReceiptPositions(ends)

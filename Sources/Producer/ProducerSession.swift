@@ -44,7 +44,7 @@ struct ProducerSession: Sendable {
     switch line.state {
     case .waiting, .confirmed, .deadLetter: true
     case .lost, .gone: false
-    // Nobody knows where its message is, so no receipt can confirm it. Outputs that have it will say so.
+    // The offset of its message is unknown, so no receipt can confirm it. Sent again, it is confirmed as unchanged.
     case .unknown: !readsReceipts || settings.afterSent == .keep
     }
   }

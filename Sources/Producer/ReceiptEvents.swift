@@ -4,7 +4,7 @@ import Platform
 import Synchronization
 import Telemetry
 
-/// What receipts say about images that were sent. Each event is counted and logged in one place.
+/// The events that receipts cause. Each event is counted and logged in one place.
 package final class ReceiptEvents: Sendable {
   private let log: Log
   /// The time from a file's completion until enough outputs have confirmed it, in seconds.
@@ -96,7 +96,7 @@ package final class ReceiptEvents: Sendable {
         + KafkaErrorFix.described(error), ["error": .name(of: error)])
   }
 
-  /// A message of the topic of receipts is none.
+  /// A message of the receipts topic is not a receipt.
   func unusable(_ message: KafkaMessage, _ error: any Error) {
     guard let unsaid = unusable.note("") else { return }
     log.warning(

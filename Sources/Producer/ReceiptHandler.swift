@@ -2,7 +2,8 @@ import Configuration
 import Platform
 import Wire
 
-/// Decides what becomes of images and their files when receipts arrive, or when they do not. Used by one thread.
+/// Applies receipts to the ledger, and finds images whose receipts do not arrive. Confirmed and lost images are given back to
+/// be looked at again. Used by one thread.
 final class ReceiptHandler {
   private let session: ProducerSession
   /// Reports about images that no line of the ledger is about yet: the broker's acknowledgement arrives later than the
@@ -12,7 +13,7 @@ final class ReceiptHandler {
   /// The positions by which images were found to be lost. Each of them counts once: the topic may have been re-created
   /// since, and then it has other messages at these offsets.
   private var reviewed: [PassedPosition.Key: Int64] = [:]
-  /// What is to be recorded with the next change.
+  /// Positions to record with the next change.
   private var newPassed: [PassedPosition] = []
   private var newPositions: [Int32: Int64] = [:]
   private var recordedPositions: [Int32: Int64] = [:]
@@ -35,7 +36,7 @@ final class ReceiptHandler {
   private static let retryDelay = Duration.seconds(1)
   /// The most images of one review that are found to be lost.
   private static let mostLost = 1_000
-  /// While so many paths wait to be looked at again, no more are given back.
+  /// The limit of paths that wait to be looked at again. Above it, receipts wait.
   private static let mostReturning = 20_000
 
   init(_ session: ProducerSession) throws {
@@ -170,7 +171,7 @@ final class ReceiptHandler {
     outbox.lookAgain(there)
   }
 
-  /// Also true if nobody can tell.
+  /// Also true if the file's status cannot be read.
   private func exists(_ path: String) -> Bool {
     do { return try FileStatus.of(settings.input + "/" + path) != nil } catch { return true }
   }

@@ -1,7 +1,7 @@
 import Platform
 import Wire
 
-/// What a receipt reports about one image of this input.
+/// One image of this input, as a receipt reports it.
 struct ReceiptReport: Equatable {
   /// The id of the output.
   let output: String
@@ -18,7 +18,7 @@ struct ReceiptReport: Equatable {
   /// again.
   static let incomplete = "SegmentTimeout"
 
-  /// What a report has changed.
+  /// The effect of a report on the ledger.
   enum Effect: Equatable {
     /// No line of the ledger is about this image.
     case unmatched
@@ -30,7 +30,7 @@ struct ReceiptReport: Equatable {
     case lost(path: String)
   }
 
-  /// What the ledger has about an image, as far as receipts change it.
+  /// The part of a ledger's line that receipts change.
   struct Progress: Equatable {
     let digest: Digest
     let partition: Int32

@@ -1,7 +1,7 @@
 import Platform
 import Synchronization
 
-/// What other threads ask about the reader of receipts.
+/// The state of the receipt reader, for other threads.
 final class ReceiptStatus: Sendable {
   /// Set when the receipts that existed at the start have been applied, or cannot be read.
   let hasCaughtUp = StopFlag()

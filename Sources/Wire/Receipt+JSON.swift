@@ -5,7 +5,7 @@ extension Receipt {
   /// partitions.
   package var key: [UInt8] { Array("\(output)/\(topic)/\(partition)".utf8) }
 
-  /// The messages' values, as JSON. There are several if there are too many images for one. Each then speaks of its own
+  /// The messages' values, as JSON. There are several if there are too many images for one. Each then covers its own
   /// part of the range.
   /// - Parameter size: bytes from which on an image begins another message.
   package func values(ofAbout size: Int) -> [[UInt8]] {

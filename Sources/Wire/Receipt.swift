@@ -1,7 +1,7 @@
 package import Platform
 
-/// What became of a range of a partition's messages, in the words of the consumer that has dealt with them. A receipt is
-/// sent after the fact: an image that it names as stored is durable in the output.
+/// A consumer's report about a range of a partition's messages, with the outcome of each image. It is sent after the
+/// transaction: an image that it names as stored is durable in the output.
 ///
 /// One receipt covers all images of a range. So an image whose message is in the range, and which the receipt does not
 /// name, will never be stored: its message was lost.
@@ -11,7 +11,7 @@ package struct Receipt: Equatable, Sendable {
   /// The images' topic and partition.
   package let topic: String
   package let partition: Int32
-  /// The offsets that this receipt speaks of. All messages below the upper bound are dealt with.
+  /// The range. All messages below the upper bound are dealt with.
   package let offsets: Range<Int64>
   /// When the images were stored, in ms since 1970.
   package let time: Int64
@@ -58,7 +58,7 @@ package struct Receipt: Equatable, Sendable {
     case unchanged
     /// An older version, which the output has had before, and replaced.
     case superseded
-    /// It cannot be stored. The reason is that of the dead letter: its kind, `InvalidBase64` for example.
+    /// It cannot be stored. The reason is that of the dead letter: its kind, `DigestMismatch` for example.
     case deadLetter(reason: String)
   }
 }

@@ -6,7 +6,7 @@ extension Commands {
   /// Images beyond this number are counted, not listed.
   private static let mostListed = 20
 
-  /// Shows what became of the images that were sent, or the way of one of them.
+  /// Shows how many sent images are in each state, or the history of one image.
   func status() throws -> Int32 {
     let settings = configuration.producer
     let status = try LedgerStatus(settings)

@@ -66,7 +66,7 @@ enum Help {
         --consumer        check only the consumer's side; default: both
         --outside-canary  wait for a file .image-pipeline-canary-* that is created in IMAGES_DIR outside of the container
 
-      --json, where a command has it, prints one JSON object per line to stdout: each finding, then the counts
+      --json, if a command has it, prints one JSON object per line to stdout: each finding, then the counts
 
       Exit codes: 0 success, 1 something failed or differs, 2 invalid command line or variable.
 

@@ -214,9 +214,9 @@ import Testing
     #expect(hasOccurred, "otherwise this shows nothing")
   }
 
-  /// Sends three messages, of which the broker refuses the first one once. Expects that those which are not in the
-  /// topic are reported as unproven.
-  /// - Returns: the messages that are not in the topic.
+  /// Sends three messages. The broker refuses the first one once. Expects that every message that is missing in the topic
+  /// is reported as unproven.
+  /// - Returns: the messages that are missing in the topic.
   private func missingMessages() throws -> Set<String> {
     let cluster = try EmbeddedCluster()
     try cluster.createTopic("images", partitions: 1)

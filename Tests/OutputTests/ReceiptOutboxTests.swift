@@ -34,7 +34,7 @@ import Testing
 
   private var receipts: [Receipt] { get throws { try receipts(of: outbox) } }
 
-  /// What is said about each image: its name, or its offset if it has none, and its outcome.
+  /// The name of each image, or its offset if it has none, with its outcome.
   private var outcomes: [String] {
     get throws {
       try receipts.flatMap(\.images).map { image in

@@ -64,7 +64,7 @@ import Testing
     let stamp = FileStamp(size: 3, modified: 4, changed: version < 3 ? 0 : 6, inode: 5)
     for _ in 0..<2 {
       let ledger = try ledger()
-      // What became of the image is not known.
+      // No receipt of that time says whether the image was stored.
       #expect(try ledger.line("a.jpg") == Ledger.Line(stamp: stamp, digest: digest, state: .unknown))
       #expect(
         try ledger.marks() == [0: MessageMark(offset: 41, timestamp: version < 2 ? nil : 7, key: nil)])

@@ -5,7 +5,7 @@ import Testing
 @testable import Producer
 @testable import Wire
 
-/// What receipts change in the ledger.
+/// Receipts that are applied to the ledger.
 @Suite struct LedgerReceiptsTests {
   private let scratch: TestFolder
   private let ledger: Ledger

@@ -7,7 +7,7 @@ import Testing
 @testable import SQLite
 @testable import Wire
 
-/// What becomes of images and files when receipts arrive, or do not. Without Kafka.
+/// The rules for receipts that arrive, and for receipts that do not. Without Kafka.
 @Suite struct ReceiptHandlerTests {
   private let scratch: TestFolder
   private let lines = LogLines()

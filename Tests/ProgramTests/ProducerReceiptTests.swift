@@ -6,8 +6,8 @@ import Testing
 @testable import SQLite
 @testable import Wire
 
-/// AFTER_SENT moves or deletes a file after receipts have confirmed its image, and what was lost is sent again. The
-/// receipts are written by the tests.
+/// AFTER_SENT moves or deletes a file after receipts have confirmed its image. Lost images are sent again. The tests write
+/// the receipts.
 @Suite(.ownThread) struct ProducerReceiptTests {
   private let folder = TestFolder()
   private let broker: Broker
@@ -106,7 +106,9 @@ import Testing
     #expect(eventually { try isLeft() }, "\(producer.output)")
   }
 
-  @Test("a dead letter's file stays and is named, and a later receipt takes it") func deadLetterStays() throws {
+  @Test("the file of a dead letter stays and is named, until a later receipt confirms the image") func deadLetterStays()
+    throws
+  {
     try writeImages(2)
     let producer = try producer("delete")
     try expectSent(2, producer)
@@ -143,7 +145,9 @@ import Testing
     #expect(try topic.messages().count == 4)
   }
 
-  @Test("a run acts on receipts that arrived after the last one, and names what waits") func nextRunActs() throws {
+  @Test("a run acts on receipts that arrived after the last run, and counts the waiting images") func nextRunActs()
+    throws
+  {
     try writeImages(2)
     let first = try producer("delete", ["--once"])
     #expect(first.exitCode() == 0, "\(first.output)")

@@ -7,7 +7,7 @@ import Testing
 @testable import SQLite
 @testable import Wire
 
-/// What a consumer confirms to the producers.
+/// The receipts that a consumer sends.
 @Suite(.ownThread) struct ReceiptSendingTests {
   private let folder = TestFolder()
 
@@ -18,7 +18,7 @@ import Testing
     }
   }
 
-  @Test("each message is confirmed as what became of it") func messagesAreConfirmed() throws {
+  @Test("each message is confirmed with its outcome") func messagesAreConfirmed() throws {
     let broker = try Broker.preferred(partitions: 3)
     let images = sampleImages(20)
     let large = SeededNumbers.bytes(5_000, seed: 1)

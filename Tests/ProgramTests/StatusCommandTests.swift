@@ -5,7 +5,7 @@ import Testing
 @testable import SQLite
 @testable import Wire
 
-/// `status` shows what became of the images that were sent, next to a running producer.
+/// `status` shows the state of the sent images, next to a running producer.
 @Suite(.ownThread) struct StatusCommandTests {
   private let folder = TestFolder()
   private let broker: Broker
@@ -39,7 +39,7 @@ import Testing
     return producer
   }
 
-  @Test("the images of a running producer are counted by what became of them") func imagesAreCounted() throws {
+  @Test("the images of a running producer are counted by their state") func imagesAreCounted() throws {
     let producer = try sendAndReport()
     let said = try status()
     #expect(said.contains("waiting for receipts          1, the oldest for "), "\(said)")
@@ -55,7 +55,7 @@ import Testing
     #expect(try status().contains("confirmed                     2\n"), "also without a producer")
   }
 
-  @Test("an image's way is shown by its path or its name") func imageIsShown() throws {
+  @Test("the history of an image is shown by its path or its name") func imageIsShown() throws {
     let producer = try sendAndReport()
     for name in ["cat/0.jpg", "camera/cat/0.jpg"] {
       let said = try status([name])

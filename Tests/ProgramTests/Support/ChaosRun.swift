@@ -237,7 +237,7 @@ final class ChaosRun {
   private func finishSending() throws {
     let environment = Self.environment(broker, settings, isReal: embedded == nil)
     let rest = try Program(["producer", "--once", "--until-stored"], in: folder, environment: environment)
-    // What a killed consumer had stored, another one confirms. Meanwhile it may seem to be lost.
+    // Another consumer confirms the images that a killed one has stored. Until then they may count as lost.
     if rest.exitCode(within: .seconds(120)) != 0 || rest.sent != rest.output.log.events("image_lost").count {
       faults.append("a last producer had something to send:\n\(rest.output)")
     }
