@@ -16,9 +16,6 @@ struct ReceiptReader {
   private static let pause = Duration.seconds(5)
   /// Shorter than the time that is left to end the run.
   private static let patience = Duration.seconds(2)
-  /// How long receipts gather for one transaction, and the most images of it.
-  private static let gathering = Duration.milliseconds(50)
-  private static let mostImages = 20_000
 
   init(_ session: ProducerSession) {
     self.session = session
@@ -63,25 +60,19 @@ struct ReceiptReader {
         _ = session.ending.wait(for: .milliseconds(20))
         continue
       }
-      var receipts: [Receipt] = []
-      var images = 0
-      let deadline = Deadline(in: .milliseconds(100))
-      while images < Self.mostImages, !deadline.hasPassed,
-        let event = follower.next(timeout: receipts.isEmpty ? deadline.remaining : Self.gathering)
-      {
+      var batch = ReceiptBatch()
+      while let timeout = batch.timeout, let event = follower.next(timeout: timeout) {
         switch event {
         case .message(let message):
           positions[message.partition] = message.offset + 1
-          guard let receipt = read(message) else { continue }
-          receipts.append(receipt)
-          images += receipt.images.count + 1
+          if let receipt = read(message) { batch.add(receipt) }
         case .endOfPartition(let partition): atEnd.insert(partition)
         case .failure(let error):
-          try handler.handle(receipts, positions: positions)
+          try handler.handle(batch.receipts, positions: positions)
           throw error
         }
       }
-      try handler.handle(receipts, positions: positions)
+      try handler.handle(batch.receipts, positions: positions)
       if atEnd.count == follower.partitionCount { session.receiptStatus.hasCaughtUp.set() }
       try handler.review()
     }
