@@ -3,9 +3,13 @@
 # A folder of images, and the folder for the output: by default ./processed_images and ./processed_image_data.csv.
 INPUT  ?= samples
 OUTPUT ?= .
+# `make demo`: 1 to look at the pictures at http://localhost:8080.
+PAGE     ?=
 # `make up`: the number of consumers. `make messages`: how many of the newest messages. `make logs`: which services.
 export CONSUMERS ?=
 COUNT    ?= 10
+# `make audit`: the number of images to read.
+SAMPLE   ?= 0
 SERVICES ?= producer consumer
 # `make test-integration`: one, scaled, cluster or lite.
 VARIANT  ?= one
@@ -30,15 +34,15 @@ SWIFT_SOURCES = Package.swift Sources Tests Fuzz/Package.swift Fuzz/Sources Benc
 
 # The targets depend on one another, and SwiftPM uses all cores by itself.
 .NOTPARALLEL:
-.PHONY: help up up-lite down clean ps logs topics messages doctor test-integration deps build demo test check build-tests test-chaos \
-  test-bounds test-outage test-sanitize fuzz bench bench-growth bench-codecs format lint clean-build
+.PHONY: help up up-lite down clean ps logs topics messages audit doctor test-integration deps build demo test check build-tests test-chaos \
+  test-bounds test-outage test-page page-pictures test-sanitize fuzz bench bench-growth bench-codecs format lint clean-build
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@/ { print "\n" substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-16s  %s\n", $$1, $$2 }' Makefile
 
 ##@ In containers (Docker)
 
-up: ## start everything, with Control Center at http://localhost:9021: make up [CONSUMERS=3]
+up: ## start everything, with a page of the pictures at http://localhost:8080: make up [CONSUMERS=3]
 	@scripts/up.sh
 
 up-lite: ## the same with an open-source web UI, in a fraction of the memory
@@ -62,6 +66,9 @@ topics: ## show the topics with their partitions
 messages: ## show the newest messages of the topic: make messages [COUNT=10]
 	@docker compose exec producer /usr/bin/image-pipeline messages --count $(COUNT)
 
+audit: ## see whether everything arrived, without reading images: make audit [SAMPLE=100]
+	@docker compose run --rm --quiet-pull audit audit --sample $(SAMPLE)
+
 doctor: ## check everything from client to disk for problems; each finding tells you how to fix it
 	@scripts/doctor.sh
 
@@ -78,8 +85,8 @@ build: deps ## build the program, optimised: .build/release/image-pipeline
 	@echo "Building image-pipeline (the first time takes a few minutes) ..."
 	@swift build --quiet -c release --product image-pipeline $(FLAGS)
 
-demo: build ## send images through an embedded Kafka and verify them: make demo [INPUT=folder] [OUTPUT=folder]
-	@.build/release/image-pipeline demo --input "$$DEMO_INPUT" --output "$$DEMO_OUTPUT"
+demo: build ## send images through an embedded Kafka and verify them: make demo [INPUT=folder] [OUTPUT=folder] [PAGE=1]
+	@.build/release/image-pipeline demo --input "$$DEMO_INPUT" --output "$$DEMO_OUTPUT" $(if $(PAGE),--page)
 
 # In two steps: the second starts brokers and programs, which would time out under the load of the first.
 test: build-tests ## run all tests, or some: make test [TESTS='^SQLiteTests\.']
@@ -100,7 +107,7 @@ build-tests: deps ## build everything that the tests need
 
 # Longer than in `make test`. With KAFKA_TEST_BOOTSTRAP_SERVERS a real broker is used. It is killed too if KAFKA_TEST_KILL and
 # KAFKA_TEST_RESUME are commands that kill and start it; if there are KAFKA_TEST_NODES brokers, $NODE tells them which one.
-# CHAOS=killed or CHAOS=members selects tests by the beginning of their names.
+# CHAOS=killed, CHAOS=members or CHAOS=records selects tests by the beginning of their names.
 test-chaos: deps ## kill all parts at random, 200 times: make test-chaos [CHAOS_SEED=n] [CHAOS_KILLS=n]
 	CHAOS_KILLS=$${CHAOS_KILLS:-200} $(RUN_TESTS) --filter '^ProgramTests\.ChaosTests/$(CHAOS)'
 
@@ -113,6 +120,17 @@ test-bounds: build ## measure memory in full: an image of 1 GB, 100,000 messages
 # (auto.create.topics.enable) re-creates the deleted one at once; without that setting it is away for a minute.
 test-outage: deps ## stop the broker for minutes while images arrive, and delete the topic: make test-outage [OUTAGE_SECONDS=150]
 	OUTAGE_SECONDS=$${OUTAGE_SECONDS:-150} $(RUN_TESTS) --filter '^ProgramTests\.OutageTests/'
+
+# Needs Debian's packages chromium, chromium-driver and python3-selenium. PAGE_SHOTS=folder keeps pictures of the page. AXE is an
+# axe.min.js, for the search for obstacles.
+test-page: export TEST_PROGRAM = $(CURDIR)/.build/release/image-pipeline
+test-page: export EMBEDDED_BROKER = $(CURDIR)/.build/release/EmbeddedBroker
+test-page: build ## use the page as a person does, in a browser without a window
+	@swift build --quiet -c release --product EmbeddedBroker $(FLAGS)
+	for test in page numbers failures answers accessibility; do /usr/bin/python3 Tests/Browser/$${test}_test.py || exit; done
+
+page-pictures: build ## take the README's pictures of the page again
+	TEST_PROGRAM="$$PWD/.build/release/image-pipeline" /usr/bin/python3 Tests/Browser/readme_pictures.py
 
 test-sanitize: deps ## run the tests under ThreadSanitizer and AddressSanitizer: make test-sanitize [SANITIZE=thread] [TESTS=regex]
 	@scripts/test-sanitize.sh $(SANITIZE)

@@ -22,7 +22,7 @@ let package = Package(
     .executable(name: "image-pipeline", targets: ["image-pipeline"]),
     .executable(name: "integration-test", targets: ["integration-test"]),
     // Used by the packages Fuzz and Benchmarks.
-    .library(name: "Wire", targets: ["Wire", "Output", "Messaging", "Platform"]),
+    .library(name: "Wire", targets: ["Wire", "Output", "Messaging", "Platform", "Telemetry"]),
   ],
   targets: [
     .systemLibrary(
@@ -65,6 +65,17 @@ let package = Package(
         "Cluster", "Configuration", "DeadLetters", "Kafka", "Messaging", "Output", "Platform", "SQLite", "Telemetry",
         "Wire",
       ]),
+    // Compares what was sent with what is stored, without reading an image.
+    layer(
+      "Audit",
+      [
+        "Cluster", "Configuration", "DeadLetters", "Kafka", "Output", "Platform", "Producer", "Telemetry", "Wire",
+      ]),
+    // What a person looks at: the server of the page, and the page itself.
+    .target(
+      name: "Page",
+      dependencies: ["Cluster", "Configuration", "DeadLetters", "Output", "Platform", "Producer", "Telemetry", "Wire"],
+      resources: [.embedInCode("Resources")], swiftSettings: settings),
     // Checks of everything, so it depends on all other layers.
     layer(
       "Doctor",
@@ -76,8 +87,8 @@ let package = Package(
     .executableTarget(
       name: "image-pipeline",
       dependencies: [
-        "Cluster", "Configuration", "Consumer", "DeadLetters", "Doctor", "Kafka", "Output", "Platform", "Producer",
-        "Telemetry", "Wire",
+        "Audit", "Cluster", "Configuration", "Consumer", "DeadLetters", "Doctor", "Kafka", "Output", "Page", "Platform",
+        "Producer", "Telemetry", "Wire",
       ], swiftSettings: settings),
     // Tests the pipeline from outside. It uses the pipeline's code only to reach Kafka and files.
     .executableTarget(name: "integration-test", dependencies: ["Kafka", "Platform"], swiftSettings: settings),
@@ -98,6 +109,13 @@ let package = Package(
     tests("Output", ["Messaging", "Platform", "SQLite", "Telemetry", "Wire"]),
     tests("Cluster", ["Configuration", "Kafka", "Platform", "SQLite", "Telemetry", "Wire"]),
     tests("DeadLetters", ["Kafka", "Messaging", "Output", "Platform", "Telemetry", "Wire"]),
+    tests("Audit", ["Output"]),
+    tests(
+      "Page",
+      [
+        "Configuration", "DeadLetters", "Kafka", "Messaging", "Output", "Platform", "Producer", "SQLite", "Telemetry",
+        "Wire",
+      ]),
     tests("Producer", ["Cluster", "Configuration", "Kafka", "Messaging", "Platform", "SQLite", "Telemetry", "Wire"]),
     tests(
       "Consumer",
@@ -117,9 +135,9 @@ let package = Package(
     .testTarget(
       name: "ProgramTests",
       dependencies: [
-        "Cluster", "Configuration", "Consumer", "DeadLetters", "Doctor", "EmbeddedBroker", "Kafka", "Messaging",
-        "Output",
-        "Platform", "Producer", "SQLite", "Telemetry", "TestSupport", "Wire", "image-pipeline", "integration-test",
+        "Audit", "Cluster", "Configuration", "Consumer", "DeadLetters", "Doctor", "EmbeddedBroker", "Kafka",
+        "Messaging", "Output", "Platform", "Producer", "SQLite", "Telemetry", "TestSupport", "Wire", "image-pipeline",
+        "integration-test",
       ], swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]

@@ -156,7 +156,8 @@ choose_user
 check_services
 check_memory 2400 5500 "with Control Center 5.5 GB are needed: use \`make up-lite\`, or give the engine more (Docker Desktop: Settings, Resources)"
 check_disk 2000
-if docker compose config broker --format json 2>/dev/null | grep -q '"published"'; then
+check_port PAGE_PORT 8080 "the page"
+if [[ $(docker compose config broker --format json 2>/dev/null) == *'"published"'* ]]; then
   check_port BROKER_PORT 9092 "the broker"
 fi
 check_places

@@ -95,9 +95,11 @@ check_memory() {
 
 # check_port NAME DEFAULT SERVICE: it is free, or this project uses it.
 check_port() {
-  local port
+  local port running
   port=$(setting "$1" "$2")
-  if docker compose ps --status running --format '{{.Service}} {{.Publishers}}' 2>/dev/null | grep -q " $port "; then
+  # Not in a pipe to `grep -q`, which exits early and makes docker fail.
+  running=$(docker compose ps --status running --format '{{.Service}} {{.Publishers}}' 2>/dev/null) || true
+  if [[ $running == *" $port "* ]]; then
     good "port $port: used by this project"
   elif (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
     bad "port $port, for $3, is used by another program" "stop that program ($(port_user "$port")), or set $1 to a free port in .env"

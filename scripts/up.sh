@@ -21,6 +21,7 @@ else
   check_memory 2400 3000 "give the engine more (Docker Desktop: Settings, Resources), or lower LITE_BROKER_MEMORY in .env"
   check_disk 4000
 fi
+check_port PAGE_PORT 8080 "the page"
 check_port BROKER_PORT 9092 "the broker"
 check_port CONTROL_CENTER_PORT 9021 "$([[ $edition == full ]] && echo Control Center || echo the web UI)"
 check_places
@@ -41,24 +42,25 @@ if [[ -n $(docker ps --quiet --filter label=com.docker.compose.project=image-pip
   docker compose "${files[@]}" restart consumer
 fi
 
-say "Waiting until producer and consumer are ready (at most $WAIT_SECONDS s) ..."
+say "Waiting until producer, consumer and page are ready (at most $WAIT_SECONDS s) ..."
 if ! docker compose "${files[@]}" up -d --no-recreate --wait --wait-timeout "$WAIT_SECONDS" \
-  ${CONSUMERS:+--scale "consumer=$CONSUMERS"} broker producer consumer; then
+  ${CONSUMERS:+--scale "consumer=$CONSUMERS"} broker producer consumer page; then
   say ""
   say "They are not ready yet. Their state and their logs:"
   docker compose "${files[@]}" ps -a >&2
-  docker compose "${files[@]}" logs --tail 8 producer consumer >&2
+  docker compose "${files[@]}" logs --tail 8 producer consumer page >&2
   say "fix: \`make doctor\` looks for the reason; \`make logs\` shows the whole logs"
   exit 1
 fi
 
 cat >&2 <<TEXT
 
-It works. Drop images into   $(setting IMAGES_DIR ./images)
+It works. Watch the images   http://localhost:$(setting PAGE_PORT 8080)
+as you drop them into        $(setting IMAGES_DIR ./images)
 They are stored in           $(setting PROCESSED_IMAGES_DIR ./processed_images)
 with a row each in           $(setting CSV_PATH ./processed_image_data.csv)
 $([[ $edition == full ]] && echo "Control Center             " || echo "Web UI                     ")  http://localhost:$(setting CONTROL_CENTER_PORT 9021)$([[ $edition == full ]] && echo "  (takes a few minutes more)")
 The broker, for other tools  localhost:$(setting BROKER_PORT 9092)
 
-make logs   make topics   make messages   make doctor   make down
+make logs   make topics   make messages   make audit   make doctor   make down
 TEXT

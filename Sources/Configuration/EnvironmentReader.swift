@@ -59,12 +59,64 @@ package struct EnvironmentReader {
     let level = choice("LOG_LEVEL", LogLevel.allCases.map { ($0.name, $0) } + [("warn", .warning)])
     let format = choice("LOG_FORMAT", LogFormat.allCases.map { ($0.rawValue, $0) })
     let port = number("HTTP_PORT", in: 0...65_535)
+    if port != 0 { checkAddress() }
+    let others = problems
+    problems = []
+    let page = page(producer, consumer)
+    let pageProblems = problems
+    problems = others
     return Configuration(
       producer: producer, consumer: consumer,
-      http: port == 0 ? nil : HTTPSettings(address: address(), port: port), logLevel: level ?? .info,
+      http: port == 0 ? nil : HTTPSettings(address: address, port: port), page: page, pageProblems: pageProblems,
+      logLevel: level ?? .info,
       logFormat: format ?? .text,
       progressInterval: .seconds(number("PROGRESS_SECONDS", .seconds, in: 0...86_400)),
       warnings: properties.warnings + unheard(properties.producer, level ?? .info), hasOwnCSVPath: isSet("CSV_PATH"))
+  }
+
+  private mutating func page(_ producer: ProducerSettings, _ consumer: ConsumerSettings) -> PageSettings {
+    let hosts = text("PAGE_HOSTS").split { $0 == "," || $0.isWhitespace }.map { String($0) }
+    for host in hosts where host.contains(where: { "/*@".contains($0) }) || PageSettings.hasPort(host) {
+      problem("PAGE_HOSTS", host, "use a host's name as browsers show it, without scheme and port")
+    }
+    var sides: [TCPProbe.Address] = []
+    for side in text("PAGE_SIDES").split(whereSeparator: { $0 == "," || $0.isWhitespace }) {
+      let isHost = side.utf8.allSatisfy {
+        PageSettings.isLetterOrDigit($0) || "-._:[]%".utf8.contains($0)
+      }
+      let fix = isHost ? ServerList.fix(address: side) : "write each side as host or host:port"
+      let address = TCPProbe.Address(side, defaultPort: PageSettings.sidePort)
+      if let address, fix == nil {
+        if !sides.contains(address) { sides.append(address) }
+      } else {
+        problem("PAGE_SIDES", String(side), fix ?? "write each side as host or host:port")
+      }
+    }
+    return PageSettings(
+      // Pictures are for this machine unless somebody decides otherwise.
+      address: isSet("HTTP_ADDRESS") ? address : "127.0.0.1", port: number("PAGE_PORT", in: 1...65_535), hosts: hosts,
+      sides: sides, output: consumer.outputPath,
+      input: isSet("PAGE_IMAGES_DIR") ? text("PAGE_IMAGES_DIR") : producer.input, token: pageToken())
+  }
+
+  /// Problems do not repeat the token.
+  private mutating func pageToken() -> PageToken? {
+    var (name, text) = ("PAGE_TOKEN", text("PAGE_TOKEN"))
+    if let path = environment["PAGE_TOKEN_FILE"], !path.isEmpty {
+      name = "PAGE_TOKEN_FILE"
+      do { text = SettingText.unquoted(try SecretFile.text(of: path)) } catch {
+        problems.append("\(name)=\(path) cannot be used: \(error)")
+        return nil
+      }
+    } else if text.isEmpty {
+      return nil
+    }
+    guard let token = PageToken(text) else {
+      problems.append(
+        "\(name) cannot be used: use \(PageToken.shortest) or more letters, digits and signs, without spaces")
+      return nil
+    }
+    return token
   }
 
   private mutating func namePrefix() -> String {
@@ -154,15 +206,19 @@ package struct EnvironmentReader {
   }
 
   /// The address to listen on, without a port.
-  private mutating func address() -> String {
+  private var address: String {
     let value = text("HTTP_ADDRESS")
     if value == "*" { return Variable.all["HTTP_ADDRESS"]!.defaultValue }
     if value.hasPrefix("["), value.hasSuffix("]") { return String(value.dropFirst().dropLast()) }
+    return value
+  }
+
+  private mutating func checkAddress() {
+    let value = address
     let colons = value.count { $0 == ":" }
     if colons == 1 || value.contains(where: { $0.isWhitespace || "/[],;".contains($0) }) {
       problem("HTTP_ADDRESS", value, "use a single address such as 127.0.0.1; HTTP_PORT is the port")
     }
-    return value
   }
 
   /// A warning if librdkafka's debug lines would not be shown. They are logged at our own debug level.

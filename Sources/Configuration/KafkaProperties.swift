@@ -1,4 +1,3 @@
-import Glibc
 import Kafka
 import Platform
 
@@ -82,7 +81,7 @@ struct KafkaProperties {
     consumer.setDefault("fetch.max.bytes", String(max(Self.fetchBytes, largest)))
     guard !files.isEmpty else { return }
     let reread: @Sendable (String) -> String? = { [files] property in
-      files[property].flatMap { try? Self.text(of: $0) }.map { Self.content(of: property, $0) }
+      files[property].flatMap { try? SecretFile.text(of: $0) }.map { Self.content(of: property, $0) }
     }
     producer.reread = reread
     consumer.reread = reread
@@ -129,7 +128,7 @@ struct KafkaProperties {
       let direct = Self.property(name.dropFirst("KAFKA_".count).dropLast("_FILE".count))
       if KafkaSettings.check(direct, "") != .unknown {
         do {
-          apply(name, direct, Self.content(of: direct, try Self.text(of: value)))
+          apply(name, direct, Self.content(of: direct, try SecretFile.text(of: value)))
           files[direct] = value
         } catch {
           problems.append("\(name)=\(value) cannot be used: \(error)")
@@ -206,12 +205,5 @@ struct KafkaProperties {
     let marks = ["password", "secret", "pem", "key", "jaas", "oauthbearer.config"]
     return marks.contains(where: property.contains) && !property.hasSuffix(".location")
       && !property.hasSuffix(".keytab")
-  }
-
-  private static func text(of path: String) throws -> String {
-    let file = try File.open(path, .read)
-    var bytes = [UInt8](repeating: 0, count: 64 << 10)
-    let count = try bytes.withUnsafeMutableBytes { try file.read(into: $0, at: 0) }
-    return String(decoding: bytes.prefix(count), as: UTF8.self)
   }
 }

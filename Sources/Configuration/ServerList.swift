@@ -50,7 +50,8 @@ enum ServerList {
       + "\(securityProtocol.uppercased()) now"
   }
 
-  private static func fix(address: Substring) -> String? {
+  /// How to correct one address, `host` or `host:port`; nil if nothing is wrong with its port.
+  static func fix(address: Substring) -> String? {
     var port: Substring?
     if address.hasPrefix("[") {
       guard let end = address.firstIndex(of: "]") else { return "close the bracket of \(address): [::1]:9092" }

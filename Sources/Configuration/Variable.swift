@@ -148,7 +148,30 @@ package struct Variable: Sendable {
           "Port for /healthz, /readyz and /metrics (Prometheus). 0: none."),
         Variable(
           "HTTP_ADDRESS", "0.0.0.0",
-          "Address to listen on. 127.0.0.1: this machine only."),
+          "Address to listen on. 127.0.0.1: this machine only, as for the page if this is not set."),
+      ]),
+    Group(
+      title: "Page",
+      variables: [
+        Variable(
+          "PAGE_PORT", "8080",
+          "Port of the page with the stored pictures."),
+        Variable(
+          "PAGE_HOSTS", "",
+          "Names under which browsers may reach the page besides localhost, separated by commas, such as "
+            + "pictures.example.org. Other names are refused, so that no other site can read the pictures."),
+        Variable(
+          "PAGE_IMAGES_DIR", "IMAGES_DIR",
+          "Folder that the page tells people to put images into. Set it if people know it under another name than the page, "
+            + "as outside of a container."),
+        Variable(
+          "PAGE_SIDES", "",
+          "Producers and consumers whose numbers the page shows: host or host:port of each one's HTTP_PORT, separated by "
+            + "commas. Without a port: 8080. All addresses of a name count."),
+        Variable(
+          "PAGE_TOKEN", "",
+          "Secret that a person gives the page before it sends dead letters back: 16 characters or more, such as those of openssl rand "
+            + "-hex 16. PAGE_TOKEN_FILE is a file with it. Without it, the page changes nothing."),
       ]),
     Group(
       title: "Log",

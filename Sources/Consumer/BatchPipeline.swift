@@ -185,7 +185,7 @@ final class BatchPipeline {
       case .unreadable: .unreadable
       }
     driver.stored(stored.positions, leaving: remainder)
-    receipts?.advance()
+    receipts?.upkeep()
     for (partition, position) in stored.positions { settings.onStored?(partition, position.next) }
     events.stored(stored, since: begun)
   }

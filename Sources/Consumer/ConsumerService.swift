@@ -131,15 +131,16 @@ package final class ConsumerService: Sendable {
       return
     }
     try store.catalog.prunePast()
-    client.unsubscribeAndClose()
-    // An embedded broker serves this consumer alone. It would make the first member of a group wait for 3 s.
-    if isLasting { try driver.readAll(partitions: partitions) } else { try driver.subscribe() }
-    let session = Duration.milliseconds(Int(kafka.values["session.timeout.ms"] ?? "") ?? 10_000)
+    // Before the group counts on this consumer: the catalog's lock may have to be waited for.
     let receipts = try receiptFeed(of: store, driver.session.topic)
     defer {
       receipts?.finish()
       store.outbox = nil
     }
+    client.unsubscribeAndClose()
+    // An embedded broker serves this consumer alone. It would make the first member of a group wait for 3 s.
+    if isLasting { try driver.readAll(partitions: partitions) } else { try driver.subscribe() }
+    let session = Duration.milliseconds(Int(kafka.values["session.timeout.ms"] ?? "") ?? 10_000)
     try BatchPipeline(driver, store, settings, receipts: receipts, log: log, events: events, stop: stop)
       .run(patience: session * Self.sessionsWithoutAssignment)
     driver.commitAndWait(timeout: .seconds(5))
@@ -149,7 +150,9 @@ package final class ConsumerService: Sendable {
 extension ConsumerService {
   /// - Returns: nil if there are no receipts.
   private func receiptFeed(of store: ImageStore, _ topic: Catalog.Topic) throws -> ReceiptFeed? {
-    guard settings.receipts, settings.embeddedCluster == nil else { return nil }
+    let sends = settings.receipts && settings.embeddedCluster == nil
+    try ReceiptOutbox.giveUp(in: store.slot, allBut: sends ? topic : nil, store.catalog)
+    guard sends else { return nil }
     let outbox = try ReceiptOutbox(store.catalog, topic, settings.topic, slot: store.slot)
     store.outbox = outbox
     return try ReceiptFeed(outbox, settings.kafka, source: settings.topic, events: events)

@@ -68,5 +68,6 @@ struct ConsumerUpkeep {
       partitionCount: driver.partitionCount)
     for image in expired ?? [] { events.expired(image) }
     try driver.reportLosses(to: store)
+    try store.recordPositions(driver.session.partitions.compactMapValues(\.stored), of: driver.session.topic)
   }
 }

@@ -22,30 +22,33 @@ final class ReceiptFeed {
   private var nextUpkeep = MonotonicClock.now
   /// How long a receipt may wait for the broker before that is logged, and how long a refused one waits.
   private let patience: Duration
+  private let upkeepInterval: Duration
 
   /// How many receipts are read at a time.
   private static let mostRows = 16
   /// A transaction of its own is spent on removing this many receipts.
   private static let mostRemovable = 1_000
-  private static let upkeepInterval = Duration.seconds(10)
+  /// How soon upkeep that another consumer's lock has prevented is due again.
+  private static let upkeepRetry = Duration.seconds(1)
   /// How long the end of a run waits for the broker. The next run sends the remaining receipts.
   private static let endPatience = Duration.seconds(2)
 
   /// - Parameter source: the topic of the images.
   init(
     _ outbox: ReceiptOutbox, _ settings: KafkaSettings, source: String, patience: Duration = .seconds(10),
-    events: ConsumerEvents
+    upkeepInterval: Duration = .seconds(10), events: ConsumerEvents
   ) throws {
     self.outbox = outbox
     self.settings = settings
     self.source = source
     self.patience = patience
+    self.upkeepInterval = upkeepInterval
     self.events = events
     sender = try ReceiptSender(settings, source: source, retryDelay: patience)
     report(sent: 0)
   }
 
-  /// Hands new receipts to the sender. To be called after each transaction.
+  /// Hands new receipts to the sender.
   func advance() {
     // Asked first, so that the reports are complete if nothing is under way.
     let isIdle = sender.isIdle
@@ -104,13 +107,14 @@ final class ReceiptFeed {
     events.receiptsWait(waiting, error: .name(of: error), KafkaErrorFix.described(error))
   }
 
-  /// To be called at intervals while nothing else is to be done.
+  /// Hands new receipts to the sender. From time to time, also removes those that the broker has, and takes over those of
+  /// consumers that are gone. To be called after each transaction, and at intervals while nothing else is to be done.
   func upkeep() {
     advance()
     let now = MonotonicClock.now
     guard now >= nextUpkeep || outbox.removable >= Self.mostRemovable else { return }
-    // If another consumer holds the lock, it is tried again soon.
-    if (try? outbox.removeAcknowledged() && outbox.adopt()) == true { nextUpkeep = now + Self.upkeepInterval }
+    let isDone = (try? outbox.removeAcknowledged() && outbox.adopt()) == true
+    nextUpkeep = now + (isDone ? upkeepInterval : min(upkeepInterval, Self.upkeepRetry))
   }
 
   /// Waits a moment for the broker to acknowledge the remaining receipts, and stops sending.

@@ -15,9 +15,12 @@ package final class ReceiptResend {
   private let settings: ConsumerSettings
   private let log: Log
   private let stop: StopFlag
+  private let report: (String) -> Void
 
   package struct Counts: Sendable {
     package var images = 0
+    /// Images without a receipt, because the file is missing or has another size.
+    package var missing = 0
     package var partitions = 0
     /// Messages that the broker has acknowledged.
     package var receipts = 0
@@ -38,7 +41,9 @@ package final class ReceiptResend {
   /// How many images of a partition are collected for a receipt.
   private static let mostImages = 1_000
 
-  package init(_ settings: ConsumerSettings, log: Log, stop: StopFlag) {
+  /// - Parameter report: called with the name of each image whose file is missing or has another size.
+  package init(_ settings: ConsumerSettings, log: Log, stop: StopFlag, report: @escaping (String) -> Void) {
+    self.report = report
     self.settings = settings
     self.log = log
     self.stop = stop
@@ -47,11 +52,14 @@ package final class ReceiptResend {
   /// - Throws: `NoBroker` if no broker answers; `CatalogError`, `SQLiteError`, `KafkaError`.
   package func run() throws -> Outcome {
     guard let images = try StoredImages(output: settings.outputPath) else { return .noOutput }
-    guard let cluster = try clusterID() else { return .failed(Self.stopped) }
-    let positions = try images.positions(settings.topic, cluster: cluster)
-    guard !positions.isEmpty else { return .nothingStored }
     let sender = try ReceiptSender(settings.kafka, source: settings.topic, retryDelay: .zero)
     defer { sender.close() }
+    let connection = BrokerConnection(
+      client: sender.client, servers: settings.kafka.values["bootstrap.servers"] ?? "", log: log,
+      patience: Self.patience)
+    guard let cluster = try connection.clusterID(stop: stop) else { return .failed(Self.stopped) }
+    let positions = try images.positions(settings.topic, cluster: cluster)
+    guard !positions.isEmpty else { return .nothingStored }
     var sending = Sending(sender: sender, stop: stop)
     do {
       try sendAll(images, positions, &sending)
@@ -64,14 +72,6 @@ package final class ReceiptResend {
 
   private static let stopped = "stopped before the end"
 
-  private func clusterID() throws -> String? {
-    let client = try KafkaConsumer(settings.kafka, topic: settings.topic)
-    defer { client.unsubscribeAndClose() }
-    let connection = BrokerConnection(
-      client: client, servers: settings.kafka.values["bootstrap.servers"] ?? "", log: log, patience: Self.patience)
-    return try connection.clusterID(stop: stop)
-  }
-
   private func sendAll(_ stored: StoredImages, _ positions: [Int32: Int64], _ sending: inout Sending) throws {
     func receipt(_ partition: Int32, _ offsets: Range<Int64>, _ images: [Receipt.Image] = []) -> Receipt {
       Receipt(
@@ -79,10 +79,17 @@ package final class ReceiptResend {
         time: WallClock.milliseconds, images: images)
     }
     var collected: [Int32: [Receipt.Image]] = [:]
-    try stored.each(of: settings.topic) { partition, name, digest, length in
+    try stored.each(of: settings.topic) { image in
+      let partition = image.partition
       guard let next = positions[partition] else { return true }
+      guard try stored.hasFile(image) else {
+        report(image.name)
+        sending.counts.missing += 1
+        return true
+      }
       collected[partition, default: []].append(
-        Receipt.Image(offset: next - 1, name: name, digest: digest, length: length, outcome: .stored))
+        Receipt.Image(
+          offset: next - 1, name: image.sentName, digest: image.digest, length: image.length, outcome: .stored))
       sending.counts.images += 1
       if let full = collected[partition], full.count >= Self.mostImages {
         collected[partition] = nil

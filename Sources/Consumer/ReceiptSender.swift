@@ -73,6 +73,9 @@ final class ReceiptSender {
 
   func close() { producer.close() }
 
+  /// The client, for questions to the broker.
+  var client: KafkaClient { producer }
+
   /// Whether the client has failed for good and can send nothing more.
   var isDead: Bool { producer.fatalError != nil }
 

@@ -26,8 +26,10 @@ package final class DeadLetterService {
   private let show: (DeadLetterEntry) -> Void
   private var seen = IdentitySet()
   var counts = Counts()
+  /// Called after each group of dead letters that a replay has sent.
+  package var onProgress: (Counts) -> Void = { _ in }
 
-  package struct Counts: Sendable {
+  package struct Counts: Equatable, Sendable {
     /// Dead letters that wait for a replay, in the topic and on disk.
     package var inTopic = 0
     package var onDisk = 0
@@ -40,6 +42,8 @@ package final class DeadLetterService {
     /// Cannot be replayed here, because they are not dead letters, or are those of another topic.
     package var foreign = 0
     package var waiting: Int { inTopic + onDisk }
+
+    package init() {}
   }
 
   /// The time without an answer from a broker after which the run fails.
@@ -71,13 +75,45 @@ package final class DeadLetterService {
   /// Sends the waiting dead letters back to their topic. The key chooses the partition, as it did before.
   /// - Throws: `NoBroker` if no broker answers; `TopicRefusal`, `SystemError`, `KafkaError`.
   package func replay() throws -> Counts {
+    try replaying { replay in try visit { try replay.add($0) } }
+  }
+
+  /// Sends one dead letter back, if it waits for that and can be sent back.
+  /// - Throws: as `replay`.
+  package func replay(_ place: LetterPlace) throws -> Counts {
+    try replaying { replay in
+      switch place {
+      case .disk(let name):
+        guard let folder = try LetterFolder.open(output: output), let entry = try folder.entry(name),
+          let found = try found(entry, in: folder, isReplayed: false), found.hindrance == nil
+        else { return }
+        try replay.add(found)
+        try replay.add(nil)
+      case .topic(let partition, let offset):
+        guard letterTopic.utf8.count <= 249 else { return }
+        let offsets = try LetterOffsets(readerSettings, topic: letterTopic, isInOrder: false)
+        defer { offsets.close() }
+        let position = try offsets.position(partition)
+        guard
+          let message = try PartitionReader(readerSettings).read(
+            topic: letterTopic, partition: partition, offset: offset, timeout: Self.answerTimeout),
+          let found = found(
+            LetterRecord(message), .topic(offsets, partition: partition, offset: offset), time: "",
+            isReplayed: position.contains(offset)), found.hindrance == nil
+        else { return }
+        try replay.add(found)
+        try replay.add(nil)
+      }
+    }
+  }
+
+  private func replaying(_ body: (LetterReplay) throws -> Void) throws -> Counts {
     let sender = try AcknowledgedSender(producerSettings, patience: Self.sendingPatience)
     defer { sender.close() }
     var connection = BrokerConnection(client: sender.producer, servers: servers, log: log)
     connection.patience = Self.patience
     guard try connection.ensureTopic(topic, as: newTopic, stop: stop) else { return counts }
-    let replay = LetterReplay(service: self, sender: sender)
-    try visit { try replay.add($0) }
+    try body(LetterReplay(service: self, sender: sender))
     return counts
   }
 
@@ -122,12 +158,14 @@ package final class DeadLetterService {
     for partition in 0..<Int32(count) {
       let scan = try PartitionScan(
         readerSettings, topic: letterTopic, partition: partition, timeout: Self.answerTimeout)
-      let next = try offsets.next(partition)
+      let position = try offsets.position(partition)
       while !stop.isSet, let message = try scan.next(timeout: Self.answerTimeout) {
         let place = Found.Place.topic(offsets, partition: partition, offset: message.offset)
         let record = LetterRecord(message)
         let time = message.timestamp.map { WallClock.iso8601(milliseconds: $0) } ?? ""
-        if let found = found(record, place, time: time, isReplayed: message.offset < next) { try body(found) }
+        if let found = found(record, place, time: time, isReplayed: position.contains(message.offset)) {
+          try body(found)
+        }
       }
       try body(nil)
     }
@@ -136,7 +174,9 @@ package final class DeadLetterService {
   private func found(_ entry: LetterFolder.Entry, in folder: LetterFolder, isReplayed: Bool) throws -> Found? {
     let place = Found.Place.disk(folder, name: entry.name)
     switch entry.content {
-    case .success(let file): return found(file.record, place, time: file.written, isReplayed: isReplayed)
+    case .success(let file):
+      return found(
+        file.record, place, time: file.written, isReplayed: isReplayed, hindrance: isReplayed ? nil : folder.hindrance)
     case .failure(let malformed):
       counts.foreign += 1
       show(DeadLetterEntry(unreadable: malformed.description, at: entry.path))
@@ -144,16 +184,13 @@ package final class DeadLetterService {
     }
   }
 
-  private func found(_ record: LetterRecord, _ place: Found.Place, time: String, isReplayed: Bool) -> Found? {
+  private func found(
+    _ record: LetterRecord, _ place: Found.Place, time: String, isReplayed: Bool, hindrance: String? = nil
+  ) -> Found? {
     let origin = record.origin
     // Dead letters without an origin cannot be told apart.
     if let origin, !seen.insert(record.identity(origin)) { return nil }
-    let hindrance: String? =
-      if origin == nil {
-        "its headers do not name its topic"
-      } else if origin?.topic != topic {
-        "it is from topic \(origin!.topic), and TOPIC is \(topic)"
-      } else { nil }
+    let hindrance = record.hindrance(topic: topic) ?? hindrance
     if hindrance != nil {
       counts.foreign += 1
     } else if isReplayed {

@@ -54,6 +54,12 @@ package struct LetterRecord {
       topic: topic, partition: partition, offset: offset, timestamp: error("timestamp").flatMap { Int64($0) })
   }
 
+  /// Why it cannot be sent back to a topic; nil if it can.
+  func hindrance(topic: String) -> String? {
+    guard let origin else { return "its headers do not name its topic" }
+    return origin.topic == topic ? nil : "it is from topic \(origin.topic), and TOPIC is \(topic)"
+  }
+
   /// The identity of a dead letter: 128 bits that stay the same however often it was sent. Every other message has a
   /// different one, even a message at the same offset of a re-created topic, which differs in its time or its content.
   func identity(_ origin: MessageOrigin) -> UInt128 {

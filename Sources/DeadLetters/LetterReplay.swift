@@ -1,4 +1,3 @@
-package import Kafka
 import Platform
 import Telemetry
 
@@ -51,6 +50,7 @@ final class LetterReplay {
     service.counts.failed += failed.count
     service.counts.sent += sendable.count - failed.count
     FaultPoint.lettersSentBack.reached()
+    service.onProgress(service.counts)
     try remember(failed)
   }
 
@@ -69,39 +69,5 @@ final class LetterReplay {
       offsets.passed(partition, offset, isDone: !failed.contains(letter.place.description))
     }
     if case .topic(let offsets, let partition, _)? = pending.last?.place { try offsets.commit(partition) }
-  }
-}
-
-/// The replay positions in the dead-letter topic, one for each partition: offsets of a group without members.
-package final class LetterOffsets {
-  let topic: String
-  package let client: KafkaConsumer
-  private var next: [Int32: Int64] = [:]
-  private var blocked: Set<Int32> = []
-
-  private static let answerTimeout = Duration.seconds(30)
-
-  package init(_ settings: KafkaSettings, topic: String) throws {
-    self.topic = topic
-    var settings = settings
-    settings.set("group.id", (settings.values["group.id"] ?? "") + "-dead-letters")
-    client = try KafkaConsumer(settings, topic: topic)
-  }
-
-  package func close() { client.unsubscribeAndClose() }
-
-  /// The offset at which the replay continues.
-  func next(_ partition: Int32) throws -> Int64 {
-    try client.committed(partitions: [partition], timeout: Self.answerTimeout)[partition] ?? 0
-  }
-
-  func passed(_ partition: Int32, _ offset: Int64, isDone: Bool) {
-    if !isDone { blocked.insert(partition) }
-    if !blocked.contains(partition) { next[partition] = offset + 1 }
-  }
-
-  func commit(_ partition: Int32) throws {
-    guard let offset = next[partition] else { return }
-    try client.commitAndWait([partition: offset], timeout: Self.answerTimeout)
   }
 }

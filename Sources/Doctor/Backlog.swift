@@ -47,7 +47,7 @@ struct Backlog {
     return .ok("backlog", "not stored yet: \(Quantity.count(waiting, "message"))\(bytes)\(age)")
   }
 
-  private var lost: Finding? {
+  var lost: Finding? {
     let lost = partitions.filter { $0.lost > 0 }
     guard !lost.isEmpty else { return nil }
     let places = lost.prefix(5).map { "\($0.number) (offsets \($0.committed!) to \($0.low - 1))" }

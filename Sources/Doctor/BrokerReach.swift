@@ -12,16 +12,8 @@ enum BrokerReach {
       while text.last == " " { text.removeLast() }
       // A protocol is allowed before the host. Its colon does not separate the port.
       if let start = text.firstRange(of: "://") { text = text[start.upperBound...] }
-      guard let colon = text.utf8.lastIndex(of: UInt8(ascii: ":")), text.utf8.last != UInt8(ascii: "]") else {
-        return text.isEmpty ? nil : TCPProbe.Address(host: bare(text), port: 9092)
-      }
-      guard let port = Int(text[text.index(after: colon)...]), colon != text.startIndex else { return nil }
-      return TCPProbe.Address(host: bare(text[..<colon]), port: port)
+      return TCPProbe.Address(text, defaultPort: 9092)
     }
-  }
-
-  private static func bare(_ host: Substring) -> String {
-    host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : String(host)
   }
 
   /// No broker answers.

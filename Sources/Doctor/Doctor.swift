@@ -8,20 +8,26 @@ import Wire
 /// Checks everything that the pipeline depends on, from the versions to the disk, and reports each problem with its
 /// fix.
 ///
-/// Safe to run next to producers and consumers. It joins no group, takes no lock, commits and sends nothing, and writes
-/// only small hidden files, which it removes. Every wait is bounded.
+/// Safe to run next to producers and consumers. It joins no group, takes no lock, and commits nothing. It sends nothing
+/// but messages that every broker refuses, and writes only small hidden files, which it removes. Every wait is bounded.
 package struct Doctor {
   private let configuration: Configuration
   private let sides: DoctorSides
   private let outside: Bool
+  private let looksAtFolders: Bool
   private let stop: StopFlag
 
-  /// - Parameter outside: true if somebody creates files in the input folder from outside while this runs. The doctor
-  ///   then checks whether it notices them.
-  package init(_ configuration: Configuration, sides: DoctorSides, outside: Bool, stop: StopFlag) {
+  /// - Parameters:
+  ///   - outside: true if somebody creates files in the input folder from outside while this runs. The doctor
+  ///     then checks whether it notices them.
+  ///   - looksAtFolders: false if this process does not have the rights of producer and consumer in their folders.
+  package init(
+    _ configuration: Configuration, sides: DoctorSides, outside: Bool, looksAtFolders: Bool = true, stop: StopFlag
+  ) {
     self.configuration = configuration
     self.sides = sides
     self.outside = outside
+    self.looksAtFolders = looksAtFolders
     self.stop = stop
   }
 
@@ -43,13 +49,13 @@ package struct Doctor {
     let (topic, brokers) = lookAtKafka(report)
     guard !stop.isSet else { return }
     var survey: InputSurvey?
-    if sides.producer {
+    if sides.producer, looksAtFolders {
       report.begin(.input)
       survey = InputCheck(settings: configuration.producer, stop: stop).look(report, outside: outside)
     }
     guard !stop.isSet else { return }
     var free: Int?
-    if sides.consumer {
+    if sides.consumer, looksAtFolders {
       report.begin(.output)
       free = OutputCheck(configuration.consumer).look(report, backlog: topic.backlog)
       if sides.producer,
@@ -58,14 +64,17 @@ package struct Doctor {
         report.add(finding)
       }
     }
-    if sides.producer {
+    if sides.producer, looksAtFolders {
       report.begin(.state)
       StateCheck.look(configuration.producer, report)
     }
     report.begin(.sizes)
     report.add(limits(topic, brokers, survey, free: free).findings())
-    report.begin(.health)
-    HealthCheck.look(configuration.http, report)
+    if let finding = topic.receipts?.size { report.add(finding) }
+    if looksAtFolders {
+      report.begin(.health)
+      HealthCheck.look(configuration.http, report)
+    }
   }
 
   private func lookAtKafka(_ report: DoctorReport) -> (TopicInquiry.Result, [SizeLimits.Broker]) {
@@ -102,12 +111,38 @@ package struct Doctor {
     let settings = check.settings(of: brokers, report)
     report.begin(.topic)
     let inquiry = TopicInquiry(broker: check, configuration: configuration, sides: sides, stop: stop)
-    let result = inquiry.look(report)
+    var result = inquiry.look(report)
+    result.receipts = ReceiptsInquiry(broker: check, configuration: configuration, sides: sides, stop: stop).look(
+      report, sourceRetention: result.number("retention.ms"))
+    let producer = configuration.producer
+    if sides.producer, producer.afterSent != .keep, producer.receiptsNeeded == 0, !stop.isSet {
+      RetentionInquiry(broker: check, configuration: configuration, sides: sides, stop: stop).look(
+        report, result)
+    }
     if let broker = brokers.first, !stop.isSet {
       report.add(ClockCheck.broker(check.clock(of: broker), result.settings))
     }
-    if let finding = trial?.finding(stop: stop) { report.add(finding) }
+    if let finding = trial?.finding(stop: stop) ?? (sides.producer ? unwritable(result.description, check) : nil) {
+      report.add(finding)
+    }
     return (result, settings.map { SizeLimits.Broker(id: $0.id, settings: $0.settings) })
+  }
+
+  /// A producer gets its id if it may write to any topic. So whether it may write to this one is tried, too.
+  private func unwritable(_ topic: TopicDescription?, _ check: BrokerCheck) -> Finding? {
+    guard check.tellsSettings, !stop.isSet, let partition = topic?.partitions.first(where: { $0.leader != nil }) else {
+      return nil
+    }
+    do {
+      try WriteTrial.run(
+        configuration.producer.kafka, topic: configuration.producer.topic, partition: partition.number,
+        timeout: BrokerCheck.answer)
+      return nil
+    } catch {
+      guard error.isAuthorization else { return nil }
+      return .problem(
+        "sending_permitted", error, before: "a producer cannot send here", cure: "look at the broker's log")
+    }
   }
 
   private func limits(
@@ -118,7 +153,7 @@ package struct Doctor {
       sending: sides.producer ? .init(configuration.producer, largest: survey?.largest) : nil,
       storing: sides.consumer ? .init(configuration.consumer, free: free) : nil, topic: name,
       topicMaximum: topic.number("max.message.bytes"), topicRetention: topic.number("retention.bytes"),
-      isTopicThere: topic.isThere, brokers: brokers, lettersTopic: DeadLetterTopic.name(of: name),
+      isTopicThere: topic.description != nil, brokers: brokers, lettersTopic: DeadLetterTopic.name(of: name),
       lettersMaximum: topic.lettersMaximum)
   }
 }

@@ -34,6 +34,7 @@ struct OutputCheck {
     }
     let catalog = DatabaseCheck.catalog(in: path)
     report.add(catalog.finding())
+    if settings.receipts, let outbox = OutboxCheck.of(path, topic: settings.topic) { report.add(outbox.finding()) }
     let reserved = try? Folder.open("\(path)/\(ImageName.reserved)")
     if let reserved { report.add(occupants(reserved, trial.fileSystem)) }
     let isCatalogThere = ((try? FileStatus.of(catalog.path)) ?? nil) != nil

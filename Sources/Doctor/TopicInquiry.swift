@@ -18,19 +18,18 @@ struct TopicInquiry {
 
   /// The facts that later checks need.
   struct Result {
-    var isThere = false
+    /// nil if the topic does not exist, or if it cannot be inspected.
+    var description: TopicDescription?
+    var isInspected = false
     var settings: [String: String]?
     var backlog: Backlog?
     var lettersMaximum: Int?
+    var receipts: ReceiptsCheck?
     func number(_ name: String) -> Int? { settings?[name].flatMap { Int($0) } }
   }
 
-  /// At most this many partitions are looked at one by one.
-  private static let mostPartitions = 100
   /// Messages are read from at most this many partitions, for their size and age.
   private static let mostRead = 8
-  /// The time limit for all partitions together.
-  private static let patience = Duration.seconds(20)
 
   func look(_ report: DoctorReport) -> Result {
     var result = Result()
@@ -46,8 +45,9 @@ struct TopicInquiry {
       )
       return result
     }
+    result.isInspected = true
     if let description = check.description, !stop.isSet {
-      result.isThere = true
+      result.description = description
       if broker.tellsSettings {
         do { check.settings = try client.topicSettings(topic, timeout: BrokerCheck.answer) } catch {
           report.add(BrokerCheck.untold("topic_settings", "the settings of \(topic)", error))
@@ -88,24 +88,11 @@ struct TopicInquiry {
   private func backlog(
     of description: TopicDescription, _ settings: [String: String]?, _ report: DoctorReport
   ) -> Backlog? {
-    func number(_ name: String) -> Int? { settings?[name].flatMap { Int($0) } }
-    var backlog = Backlog(
-      partitions: [], now: WallClock.milliseconds, retentionMilliseconds: number("retention.ms"),
-      retentionBytes: number("retention.bytes"))
-    let known = description.partitions.filter { $0.leader != nil }.prefix(Self.mostPartitions)
+    var backlog = Backlog(settings)
     do {
-      let numbers = known.map(\.number)
-      let committed = try BrokerCheck.asking(stop) { (time) throws(KafkaError) in
-        try client.committed(partitions: numbers, timeout: time)
-      }
-      let deadline = Deadline(in: Self.patience)
-      for number in numbers where !stop.isSet && !deadline.hasPassed {
-        let marks = try BrokerCheck.asking(stop) { (time) throws(KafkaError) in
-          try client.watermarks(of: topic, partition: number, timeout: time)
-        }
-        backlog.partitions.append(
-          Backlog.Partition(number: number, low: marks.low, high: marks.high, committed: committed[number]))
-      }
+      backlog.partitions = try broker.backlog(
+        of: topic, description.led, committed: broker.committed(description.led, stop: stop),
+        Deadline(in: BrokerCheck.offsetsPatience), stop: stop)
     } catch {
       report.add(
         .problem(
@@ -177,7 +164,8 @@ struct TopicInquiry {
       let offsets = try LetterOffsets(broker.settings, topic: name)
       defer { offsets.close() }
       var waiting: Int64 = 0
-      for partition in description.partitions.prefix(Self.mostPartitions) where partition.leader != nil && !stop.isSet {
+      for partition in description.partitions.prefix(BrokerCheck.mostPartitions)
+      where partition.leader != nil && !stop.isSet {
         let number = partition.number
         let marks = try BrokerCheck.asking(stop) { (time) throws(KafkaError) in
           try client.watermarks(of: name, partition: number, timeout: time)

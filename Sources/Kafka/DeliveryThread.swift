@@ -67,7 +67,9 @@ final class DeliveryThread: Sendable {
       if let queue = state.queue { rd_kafka_queue_yield(queue.value) }
       return state.thread
     }
-    if thread?.isCurrent != true { _ = isFinished.wait(for: .seconds(11)) }
+    guard let thread, !thread.isCurrent, isFinished.wait(for: .seconds(11)) else { return }
+    // The thread has nothing left to do. Without the join, a caller that keeps the client keeps a finished thread.
+    thread.join()
   }
 
   private func run() {

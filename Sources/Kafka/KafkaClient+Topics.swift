@@ -9,11 +9,12 @@ extension KafkaClient {
   ///   - partitions: -1 for the broker's default.
   ///   - replicationFactor: -1 for the broker's default.
   ///   - settings: the topic's own settings, such as `max.message.bytes`.
+  ///   - isTrial: the broker checks the rights and the settings, and creates nothing.
   /// - Returns: false if the topic already existed, whatever its settings.
   /// - Throws: among others an error whose `isAuthorization` or `isInvalidRequest` is set.
   package final func createTopic(
     _ topic: String, partitions: Int32 = -1, replicationFactor: Int32 = -1, settings: [String: String] = [:],
-    timeout: Duration
+    isTrial: Bool = false, timeout: Duration
   ) throws(KafkaError) -> Bool {
     let handle = try handle(for: place(topic))
     let deadline = Deadline(in: timeout)
@@ -26,6 +27,7 @@ extension KafkaClient {
     }
     let answer = try handle.ask(RD_KAFKA_ADMIN_OP_CREATETOPICS, place(topic), deadline) { options, queue in
       var request: OpaquePointer? = made
+      if isTrial { _ = withReasonBuffer { rd_kafka_AdminOptions_set_validate_only(options, 1, $0, $1) } }
       rd_kafka_CreateTopics(handle.client, &request, 1, options, queue)
     }
     defer { rd_kafka_event_destroy(answer) }
@@ -41,6 +43,7 @@ extension KafkaClient {
         throw handle.error(code, place(topic), reason: reason, needs: .create(topic))
       }
     }
+    if isTrial { return isNew }
     // The controller has agreed. The brokers learn of the topic later, and until then they would refuse a send.
     while try handle.metadata(of: topic, deadline: deadline)?.isReady != true {
       guard !deadline.hasPassed else {

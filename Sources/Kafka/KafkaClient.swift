@@ -72,6 +72,14 @@ package class KafkaClient: @unchecked Sendable {
     try offset(of: topic, partition, at: Int64(RD_KAFKA_OFFSET_END), Deadline(in: timeout))
   }
 
+  /// The offset of a partition's first message that is not older than a time, in ms since 1970; nil if there is none.
+  package final func offset(
+    of topic: String, partition: Int32, since time: Int64, timeout: Duration
+  ) throws(KafkaError) -> Int64? {
+    let found = try offset(of: topic, partition, at: time, Deadline(in: timeout))
+    return found < 0 ? nil : found
+  }
+
   /// Asks until a leader answers. The leader of a new topic may not know yet that it leads, or may not know the
   /// partition yet, and the library gives up after two attempts.
   private func offset(

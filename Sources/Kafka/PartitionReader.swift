@@ -81,6 +81,12 @@ package final class PartitionReader {
     do {
       count = try handle.metadata(of: topic, deadline: deadline)?.partitions
     } catch {
+      // Reading includes the right to look.
+      if error.isAuthorization {
+        throw handle.error(
+          rd_kafka_resp_err_t(error.code), place(topic, partition, offset), reason: error.reason,
+          needs: .read(topic, group: nil))
+      }
       // Without a broker, the result is the same timeout as in a later call.
       guard error.isTransport else { throw error }
       throw KafkaError(RD_KAFKA_RESP_ERR__TIMED_OUT, place(topic, partition, offset), reason: error.reason)

@@ -16,10 +16,12 @@ package final class PartitionScan {
   /// - Parameters:
   ///   - settings: a consumer's settings; those that make it a member of a group are left out.
   ///   - last: starts this many offsets before the end; nil starts at the first message.
+  ///   - from: starts at this offset at the earliest.
   /// - Throws: an error with `isTimedOut` if the partition did not answer in time, with `isUnknownTopic` if there is no
   ///   such partition.
   package init(
-    _ settings: KafkaSettings, topic: String, partition: Int32, last: Int? = nil, timeout: Duration
+    _ settings: KafkaSettings, topic: String, partition: Int32, last: Int? = nil, from: Int64? = nil,
+    timeout: Duration
   ) throws(KafkaError) {
     var own = settings.without("group.id", "group.instance.id").forReading()
     // For small messages, the library's own overhead is the larger part: 100,000 of them, the default, take 100 MB.
@@ -33,8 +35,9 @@ package final class PartitionScan {
     guard let local = rd_kafka_topic_new(handle.client, topic, nil) else {
       throw handle.error(rd_kafka_last_error(), place)
     }
-    let start = last.map { max(marks.low, marks.high - Int64($0)) } ?? Int64(crdkafka_offset_beginning)
-    guard rd_kafka_consume_start(local, partition, start) == 0 else {
+    let start = max(last.map { marks.high - Int64($0) } ?? marks.low, from ?? marks.low)
+    let native = start <= marks.low ? Int64(crdkafka_offset_beginning) : start
+    guard rd_kafka_consume_start(local, partition, native) == 0 else {
       let error = handle.error(rd_kafka_last_error(), place)
       rd_kafka_topic_destroy(local)
       throw error
@@ -43,7 +46,7 @@ package final class PartitionScan {
     self.topic = local
     self.partition = partition
     end = marks.high
-    isOver = marks.low >= marks.high
+    isOver = max(start, marks.low) >= marks.high
   }
 
   deinit {

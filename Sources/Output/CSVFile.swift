@@ -27,23 +27,14 @@ final class CSVFile {
     self.log = log
   }
 
-  /// What the catalog remembers of the file. As long as these values match, the file is as we left it.
-  private struct Record {
-    var length = 0
-    var lastStored: Int64 = 0
-    var lastLine: [UInt8] = []
-  }
+  private typealias Record = Catalog.CSVRecord
 
   /// Brings the file up to date with the catalog: appends the missing rows, and syncs.
   ///
   /// Rows that an interrupted batch appended are cut off first. A file that is shorter than recorded, or different, is
   /// moved aside and rewritten.
   func synchronize(_ heart: Heartbeat? = nil) throws {
-    let known = try catalog.prepared(
-      "SELECT length, last_stored, last_line FROM csv_files WHERE path = ?"
-    ).first(.text(path)) {
-      Record(length: Int($0.integer(0)), lastStored: $0.integer(1), lastLine: $0.blob(2))
-    }
+    let known = try catalog.csvRecord(path)
     var file = try place.open()
     var record = known ?? Record()
     switch try state(of: file, record) {
@@ -69,7 +60,7 @@ final class CSVFile {
       FaultPoint.rowsWritten.reached()
       try file.sync()
       FaultPoint.rowsSynced.reached()
-      try write(record)
+      try catalog.set(record, csvPath: path)
     } catch {
       // Otherwise the next attempt takes the beginning of a new file for somebody else's and moves it aside, each time
       // one more.
@@ -93,11 +84,6 @@ final class CSVFile {
       }
     }
     try append(pending, to: file, &record)
-  }
-
-  private func write(_ record: Record) throws {
-    try catalog.prepared("REPLACE INTO csv_files VALUES (?, ?, ?, ?)").run(
-      .text(path), .integer(Int64(record.length)), .integer(record.lastStored), .blob(record.lastLine))
   }
 
   private func write(_ line: [UInt8], to file: File, _ record: inout Record) throws {
@@ -129,7 +115,7 @@ final class CSVFile {
       record.lastStored = id
       record.lastLine = CSVLine.bytes(row)
     }
-    try write(record)
+    try catalog.set(record, csvPath: path)
   }
 
   /// Forgets the file, so that the next `synchronize` treats it as somebody else's and moves it aside.

@@ -1,4 +1,4 @@
-import Platform
+package import Platform
 import SQLite
 package import Wire
 
@@ -22,9 +22,10 @@ package final class Catalog {
 
   /// Opens the catalog in `folder`, and creates or migrates it if necessary.
   /// - Parameters:
+  ///   - id: the identity of a catalog that is created; nil: a new one.
   ///   - exclusive: true if the file system has no memory that processes can share. Then only one consumer can use it.
   ///   - wait: logs that another consumer holds the lock, and ends the wait when the run is to stop.
-  init(in folder: Folder, exclusive: Bool, wait: LockWait? = nil) throws {
+  init(in folder: Folder, id former: String? = nil, exclusive: Bool, wait: LockWait? = nil) throws {
     self.folder = folder
     self.wait = wait
     let refusal = exclusive ? SlotError(path: folder.path, alone: true) : nil
@@ -34,7 +35,7 @@ package final class Catalog {
       try Database(path: path, busyTimeout: .milliseconds(200), exclusive: exclusive)
     }
     self.database = database
-    let made = String(UInt64.random(in: 1 << 60...UInt64.max), radix: 16)
+    let made = former ?? String(UInt64.random(in: 1 << 60...UInt64.max), radix: 16)
     id = try Self.waiting(wait, orElse: refusal) {
       try database.transaction {
         switch try database.userVersion() {
@@ -48,11 +49,32 @@ package final class Catalog {
           try database.setUserVersion(CatalogSchema.version)
         case let other: throw CatalogError.foreignVersion(other, path: folder.path)
         }
-        let known = try database.prepare("SELECT value FROM facts WHERE name = 'catalog'").first { $0.text(0) }
-        guard let known else { throw UnreadableCatalog("it has no identity") }
-        return known
+        return try Self.id(in: database)
       }
     }
+  }
+
+  /// Opens an existing catalog for reading, next to the consumers that use it.
+  /// - Parameter output: the path of the output.
+  /// - Returns: nil if the file is empty: it was lost, or a consumer is creating it.
+  /// - Throws: `CatalogError.foreignVersion` unless this program's consumers write it; `CatalogError.damaged`.
+  package init?(reading output: String) throws {
+    wait = nil
+    folder = try Folder.open(output + "/" + ImageName.reserved)
+    path = folder.path + "/" + Self.fileName
+    do {
+      database = try Database(reading: path)
+      let version = try database.userVersion()
+      if version == 0 { return nil }
+      guard version == CatalogSchema.version else { throw CatalogError.foreignVersion(version, path: folder.path) }
+      id = try Self.id(in: database)
+    } catch { throw CatalogError(behind: error, path: path) ?? error }
+  }
+
+  static func id(in database: Database) throws -> String {
+    let known = try database.prepare("SELECT value FROM facts WHERE name = 'catalog'").first { $0.text(0) }
+    guard let known else { throw UnreadableCatalog("it has no identity") }
+    return known
   }
 
   private static func waiting<T>(_ wait: LockWait?, orElse refusal: (any Error)? = nil, _ body: () throws -> T) throws
@@ -216,33 +238,36 @@ package final class Catalog {
   func rows(after id: Int64, _ body: (Int64, StoredRow) throws -> Void) throws {
     let statement = try prepared("SELECT * FROM stored WHERE id > ? ORDER BY id")
     try statement.each(.integer(id)) { row in
-      func optional(_ column: Int32) -> Int? { row.isNull(column) ? nil : Int(row.integer(column)) }
-      try body(
-        row.integer(0),
-        StoredRow(
-          filePath: row.text(1), label: row.text(2), digest: try row.digest(3), size: Int(row.integer(4)),
-          format: row.text(5), width: optional(6), height: optional(7), topic: row.text(8),
-          partition: Int32(clamping: row.integer(9)), offset: row.integer(10),
-          sentTime: row.isNull(11) ? nil : row.integer(11), storedTime: row.integer(12)))
+      try body(row.integer(0), try Self.storedRow(row))
       return true
     }
+  }
+
+  /// - Parameter row: all columns of `stored`.
+  static func storedRow(_ row: Row) throws -> StoredRow {
+    func optional(_ column: Int32) -> Int? { row.isNull(column) ? nil : Int(row.integer(column)) }
+    return StoredRow(
+      filePath: row.text(1), label: row.text(2), digest: try row.digest(3), size: Int(row.integer(4)),
+      format: row.text(5), width: optional(6), height: optional(7), topic: row.text(8),
+      partition: Int32(clamping: row.integer(9)), offset: row.integer(10),
+      sentTime: row.isNull(11) ? nil : row.integer(11), storedTime: row.integer(12))
   }
 }
 
 /// One stored version of an image: a line of the CSV file.
-package struct StoredRow: Equatable {
-  var filePath: String
-  var label: String
-  var digest: Digest
-  var size: Int
-  var format: String
-  var width: Int?
-  var height: Int?
+package struct StoredRow: Equatable, Sendable {
+  package var filePath: String
+  package var label: String
+  package var digest: Digest
+  package var size: Int
+  package var format: String
+  package var width: Int?
+  package var height: Int?
   /// Empty, with -1 for partition and offset, if `repair` found the image and nothing else.
-  var topic: String
-  var partition: Int32
-  var offset: Int64
+  package var topic: String
+  package var partition: Int32
+  package var offset: Int64
   /// The message's time in ms since 1970; nil if it has none.
-  var sentTime: Int64?
-  var storedTime: Int64
+  package var sentTime: Int64?
+  package var storedTime: Int64
 }

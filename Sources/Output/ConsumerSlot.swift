@@ -67,12 +67,17 @@ package final class ConsumerSlot: Sendable {
     package func isTaken() throws -> Bool { try lock.isLockedExclusively() }
   }
 
-  package func others() throws -> [Other] {
-    try (1...Self.most).filter { $0 != number }.compactMap { number in
-      guard try reserved.status(Self.name(number))?.kind == .folder else { return nil }
-      let folder = try reserved.folder(Self.name(number), creating: false)
-      guard try folder.status(Self.lockName)?.kind == .regular else { return nil }
-      return Other(number: number, lock: try folder.file(Self.lockName, .read))
+  package func others() throws -> [Other] { try Self.all(in: reserved).filter { $0.number != number } }
+
+  /// The slots that consumers hold.
+  static func taken(in reserved: Folder) throws -> [Other] { try all(in: reserved).filter { try $0.isTaken() } }
+
+  private static func all(in reserved: Folder) throws -> [Other] {
+    try (1...most).compactMap { number in
+      guard try reserved.status(name(number))?.kind == .folder else { return nil }
+      let folder = try reserved.folder(name(number), creating: false)
+      guard try folder.status(lockName)?.kind == .regular else { return nil }
+      return Other(number: number, lock: try folder.file(lockName, .read))
     }
   }
 }

@@ -1,5 +1,10 @@
-import Platform
+package import Platform
 import Wire
+
+extension Digest {
+  /// SHA-256 of a file, read a piece at a time.
+  package static func ofFile(_ path: String) throws -> Digest { try File.open(path, .read).digest() }
+}
 
 extension File {
   private static let pieceSize = 256 << 10

@@ -67,20 +67,46 @@ extension ImageStore {
     _ lost: [Int32: [Range<Int64>]], of topic: Catalog.Topic, base: [Int32: Catalog.Position?]
   ) throws -> Bool {
     guard let outbox, !lost.isEmpty else { return true }
+    let time = WallClock.milliseconds
+    let receipts = lost.sorted { $0.key < $1.key }.flatMap { partition, ranges in
+      ranges.map {
+        Receipt(
+          output: outbox.output, topic: outbox.topicName, partition: partition, offsets: $0, time: time, lost: [$0])
+      }
+    }
+    return try write(receipts, to: outbox, Batch(topic: topic, messages: [], base: base))
+  }
+
+  /// Writes a receipt for each partition that this consumer has read to its end without writing one. It names no image, and
+  /// shows producers how far the partition is stored: the receipts of the last images may have been lost, and nothing may
+  /// follow them for long. To be called during upkeep.
+  ///
+  /// The receipts of all images before that position are in the topic, or in front of this one in the outbox. If another
+  /// consumer may still have to send some, that is awaited: they must not arrive later, or their images would be sent
+  /// again in vain.
+  package func recordPositions(_ positions: [Int32: Catalog.Position], of topic: Catalog.Topic) throws {
+    guard let outbox else { return }
+    outbox.forget(allBut: positions.keys)
+    let quiet = try positions.filter { try !outbox.reported.contains($0.key) && !outbox.isElsewhere($0.key) }
+    guard !quiet.isEmpty else { return }
+    let time = WallClock.milliseconds
+    let receipts = quiet.sorted { $0.key < $1.key }.map { partition, position in
+      Receipt(
+        output: outbox.output, topic: outbox.topicName, partition: partition, offsets: 0..<position.next, time: time)
+    }
+    _ = try write(receipts, to: outbox, Batch(topic: topic, messages: [], base: quiet))
+  }
+
+  /// Writes receipts in a transaction of their own, unless a position is another one than the batch expects.
+  /// - Returns: false if another consumer holds the lock.
+  private func write(_ receipts: [Receipt], to outbox: ReceiptOutbox, _ expected: Batch) throws -> Bool {
     guard try catalog.database.tryBegin() else { return false }
     do {
-      guard try isOurs(Batch(topic: topic, messages: [], base: base)) else {
+      guard try isOurs(expected) else {
         catalog.database.rollback()
         return true
       }
-      let time = WallClock.milliseconds
-      let change = try outbox.write(
-        lost.sorted { $0.key < $1.key }.flatMap { partition, ranges in
-          ranges.map {
-            Receipt(
-              output: outbox.output, topic: outbox.topicName, partition: partition, offsets: $0, time: time, lost: [$0])
-          }
-        })
+      let change = try outbox.write(receipts)
       try catalog.database.commit()
       outbox.committed(change)
       return true

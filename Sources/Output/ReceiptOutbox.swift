@@ -11,6 +11,8 @@ package final class ReceiptOutbox {
   let topicName: String
   /// The receipts in the catalog.
   package private(set) var count: Int
+  /// The partitions that this consumer has written receipts for.
+  private(set) var reported: Set<Int32> = []
   /// Ids of receipts that the catalog still has, though the broker has them.
   private var acknowledged: [Int64] = []
 
@@ -28,6 +30,19 @@ package final class ReceiptOutbox {
   }
 
   var output: String { catalog.id }
+
+  /// Gives up the receipts that the slot's last holder has left and that this one does not send. Consumers of their topic
+  /// take them over. To be called when the slot has been taken.
+  /// - Parameter kept: the topic whose receipts this consumer sends; nil: it sends none.
+  package static func giveUp(in slot: ConsumerSlot, allBut kept: Catalog.Topic?, _ catalog: Catalog) throws {
+    try catalog.transaction {
+      try catalog.prepared("UPDATE receipts SET slot = \(nobody) WHERE slot = ? AND topic IS NOT ?")
+        .run(.integer(Int64(slot.number)), kept.map { .integer($0.id) } ?? .null)
+    }
+  }
+
+  /// The number of no slot.
+  private static let nobody = 0
 
   /// A receipt as it is sent.
   package struct Row {
@@ -53,6 +68,7 @@ package final class ReceiptOutbox {
   struct Change {
     fileprivate var added = 0
     fileprivate var removed = 0
+    fileprivate var partitions: Set<Int32> = []
   }
 
   /// Writes receipts, and removes those that are acknowledged. To be called within a transaction.
@@ -60,6 +76,7 @@ package final class ReceiptOutbox {
     var change = Change(removed: acknowledged.count)
     for id in acknowledged { try catalog.removeReceipt(id) }
     for receipt in receipts {
+      change.partitions.insert(receipt.partition)
       for value in receipt.values(ofAbout: Self.messageBytes) {
         try catalog.addReceipt(receipt.key, value, of: topic, slot: slot.number)
         change.added += 1
@@ -71,6 +88,17 @@ package final class ReceiptOutbox {
   func committed(_ change: Change) {
     acknowledged.removeFirst(change.removed)
     count += change.added - change.removed
+    reported.formUnion(change.partitions)
+  }
+
+  /// Has the partitions reported again when this consumer has got them again.
+  func forget(allBut partitions: some Sequence<Int32>) { reported.formIntersection(partitions) }
+
+  /// Whether other consumers may still have to send receipts of a partition.
+  func isElsewhere(_ partition: Int32) throws -> Bool {
+    let key = Receipt(output: output, topic: topicName, partition: partition, offsets: 0..<0, time: 0).key
+    return try catalog.prepared("SELECT 1 FROM receipts WHERE topic = ? AND slot <> ? AND key = ? LIMIT 1")
+      .first(.integer(topic.id), .integer(Int64(slot.number)), .blob(key)) { _ in true } ?? false
   }
 
   // MARK: Between transactions

@@ -74,7 +74,7 @@ package final class Repair {
           "catalog_damaged", "the catalog was damaged (\(reason)): moved aside to \(aside)",
           [("moved_to", .string(aside))])
       }
-      catalog = try Catalog(in: output.reserved, exclusive: output.fileSystem.isShared)
+      catalog = try Catalog(in: output.reserved, id: formerID(), exclusive: output.fileSystem.isShared)
       report.noteNewCatalog()
       try catalogRepair(catalog).rebuild()
       FaultPoint.catalogRebuilt.reached()
@@ -111,10 +111,13 @@ package final class Repair {
     }
   }
 
+  /// The beginning of a name.
+  private static let aside = Catalog.fileName + ".aside-"
+
   /// Renames the catalog and SQLite's files next to it, so that SQLite's tools find them together.
   /// - Returns: the catalog's new path.
   private func setAside() throws -> String {
-    let aside = "\(Catalog.fileName).aside-\(WallClock.milliseconds)"
+    let aside = "\(Self.aside)\(WallClock.milliseconds)"
     // The database first: SQLite deletes a WAL that it finds without a database.
     for suffix in ["", "-wal", "-shm"] where try output.reserved.status(Catalog.fileName + suffix) != nil {
       try output.reserved.rename(Catalog.fileName + suffix, to: output.reserved, as: aside + suffix)
@@ -122,6 +125,13 @@ package final class Repair {
     }
     try output.reserved.sync()
     return "\(output.reserved.path)/\(aside)"
+  }
+
+  /// The identity of the newest catalog that was moved aside and can be read. Producers know the output by it.
+  private func formerID() throws -> String? {
+    try output.reserved.names().filter { $0.hasPrefix(Self.aside) && !$0.hasSuffix("-wal") && !$0.hasSuffix("-shm") }
+      .sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }.reversed().lazy
+      .compactMap { name in try? Catalog.id(in: Database(reading: "\(self.output.reserved.path)/\(name)")) }.first
   }
 
   // MARK: CSV file

@@ -85,13 +85,16 @@ package final class Verifier {
 
   private func readCSV() throws {
     let file = try File.open(csvPath, .read)
-    var names = CSVNames(output: output)
+    var names = RowNames(output: output)
     var isHeader = true
     try CSVParser.read(file) { fields in
       try goOn()
       defer { isHeader = false }
       guard !isHeader, let path = fields.first else { return }
-      let name = names.name(of: path)
+      let name =
+        names.name(of: path) { [output] name in
+          (try? FileStatus.of(output + "/" + name, followingLinks: false))??.kind == .regular
+        } ?? path
       // A CSV file of the Python scripts has no hashes. Then only the row counts.
       let digest = fields.count > 2 ? fields[2] : ""
       if try index.add(name, digest) { found(.duplicated, name, "two rows in the CSV file") }
@@ -213,33 +216,5 @@ package final class Verifier {
         return true
       }
     }
-  }
-}
-
-/// Finds an image's name in the paths of the CSV file. They begin with the output's path as the consumer had it, which
-/// may not be its path now.
-struct CSVNames {
-  let output: String
-  private var prefix: String.UTF8View
-
-  init(output: String) {
-    self.output = output
-    prefix = (output + "/").utf8
-  }
-
-  // By bytes: to Swift, a slash followed by a combining accent is another character.
-  mutating func name(of path: String) -> String {
-    let bytes = path.utf8
-    if bytes.starts(with: prefix), let name = String(bytes.dropFirst(prefix.count)) { return name }
-    var place = bytes.startIndex
-    while let slash = bytes[place...].firstIndex(of: UInt8(ascii: "/")) {
-      place = bytes.index(after: slash)
-      let name = String(path[place...])
-      if let status = try? FileStatus.of(output + "/" + name, followingLinks: false), status.kind == .regular {
-        prefix = String(path[..<place]).utf8
-        return name
-      }
-    }
-    return path
   }
 }

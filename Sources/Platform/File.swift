@@ -54,6 +54,11 @@ package final class File: Sendable {
     return Int(status.st_nlink)
   }
 
+  /// A second descriptor of the same opening of the file, for a C library that closes it.
+  package func duplicateDescriptor() throws(SystemError) -> CInt {
+    try retrying("open", path) { fcntl(descriptor, F_DUPFD_CLOEXEC, 0) }
+  }
+
   /// Reads until the buffer is full or the file ends.
   ///
   /// - Parameter offset: the first byte's position, in bytes.

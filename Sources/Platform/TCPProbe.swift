@@ -15,11 +15,27 @@ package enum TCPProbe {
 
   package struct Address: Sendable, Hashable, CustomStringConvertible {
     package let host: String
-    let port: Int
+    package let port: Int
 
     package init(host: String, port: Int) {
       self.host = host
       self.port = port
+    }
+
+    /// - Parameters:
+    ///   - text: `host`, `host:port`, `[::1]` or `[::1]:port`. Other text is nil.
+    ///   - defaultPort: the port if the text has none.
+    package init?(_ text: Substring, defaultPort: Int) {
+      func bare(_ host: Substring) -> String {
+        host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : String(host)
+      }
+      guard let colon = text.utf8.lastIndex(of: UInt8(ascii: ":")), text.utf8.last != UInt8(ascii: "]") else {
+        guard !text.isEmpty else { return nil }
+        self.init(host: bare(text), port: defaultPort)
+        return
+      }
+      guard let port = Int(text[text.index(after: colon)...]), colon != text.startIndex else { return nil }
+      self.init(host: bare(text[..<colon]), port: port)
     }
 
     /// `broker:9092`, `[::1]:9092`
@@ -119,11 +135,7 @@ package enum TCPProbe {
     hints.ai_socktype = CInt(SOCK_STREAM.rawValue)
     var found: UnsafeMutablePointer<addrinfo>?
     let code = getaddrinfo(address.host, String(address.port), &hints, &found)
-    guard code == 0, let found else {
-      if code == EAI_SYSTEM { return .unresolved(SystemError("resolve", address.host).meaning) }
-      let words = String(cString: gai_strerror(code))
-      return .unresolved(words.prefix(1).lowercased() + words.dropFirst())
-    }
+    guard code == 0, let found else { return .unresolved(unresolvedWords(code, address.host)) }
     defer { freeaddrinfo(found) }
     var last = Outcome.silent
     for entry in sequence(first: found, next: { $0.pointee.ai_next }) {
@@ -131,6 +143,36 @@ package enum TCPProbe {
       if last == .connected { break }
     }
     return last
+  }
+
+  /// The numeric addresses of a host; at most `limit`, each once. The C library's resolver has no timeout of its own.
+  package static func resolve(_ host: String, atMost limit: Int) -> Result<[String], Unresolved> {
+    var hints = addrinfo()
+    hints.ai_socktype = CInt(SOCK_STREAM.rawValue)
+    var found: UnsafeMutablePointer<addrinfo>?
+    let code = getaddrinfo(host, nil, &hints, &found)
+    guard code == 0, let found else { return .failure(Unresolved(words: unresolvedWords(code, host))) }
+    defer { freeaddrinfo(found) }
+    var addresses: [String] = []
+    for entry in sequence(first: found, next: { $0.pointee.ai_next }) where addresses.count < limit {
+      var text = [CChar](repeating: 0, count: Int(NI_MAXHOST))
+      guard
+        getnameinfo(
+          entry.pointee.ai_addr, entry.pointee.ai_addrlen, &text, socklen_t(text.count), nil, 0, NI_NUMERICHOST) == 0
+      else { continue }
+      let address = String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+      if !addresses.contains(address) { addresses.append(address) }
+    }
+    return .success(addresses)
+  }
+
+  /// A name that cannot be resolved, in the resolver's words.
+  package struct Unresolved: Error, Equatable { package let words: String }
+
+  private static func unresolvedWords(_ code: CInt, _ host: String) -> String {
+    if code == EAI_SYSTEM { return SystemError("resolve", host).meaning }
+    let words = String(cString: gai_strerror(code))
+    return words.prefix(1).lowercased() + words.dropFirst()
   }
 
   private static func connect(

@@ -98,6 +98,20 @@ struct AfterSent: Sendable {
     if action != .keep { try finish(file, target(of: path)) }
   }
 
+  /// Whether a file has left the input folder: it has neither its own name nor the one that it has while it is set aside.
+  /// A scan that recovers it at this moment may give it its own name back in between.
+  func isGone(_ path: String) -> Bool {
+    func isAbsent() throws(SystemError) -> Bool {
+      try FileStatus.of(input + "/" + path, followingLinks: false) == nil
+    }
+    do throws(SystemError) {
+      guard try isAbsent() else { return false }
+      let (folder, leaf) = try split(path, below: input, creating: false)
+      guard try SetAside.left(leaf, in: folder) == nil else { return false }
+      return try isAbsent()
+    } catch { return error.code == ENOENT }
+  }
+
   /// Sets a file aside, after recovering one that was left there; nil if the file is gone.
   private func setAside(_ path: String, _ leaf: String, in folder: Folder) throws -> SetAside? {
     do { return try SetAside.take(leaf, in: folder) } catch {

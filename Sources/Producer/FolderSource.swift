@@ -67,7 +67,7 @@ final class FolderSource {
 
   /// Whether a run with `once` may end, as far as receipts are concerned. Asked when nothing is in progress; only this
   /// thread claims paths. So the order of the questions matters: 1. does the ledger have images that wait; 2. is it being
-  /// changed; 3. were files given back by that change.
+  /// changed, or were not all files given back by such a change; 3. were files given back.
   private func isDoneWithReceipts() throws -> Bool {
     guard session.readsReceipts else { return true }
     let status = session.receiptStatus
@@ -79,7 +79,9 @@ final class FolderSource {
     } else {
       return true
     }
-    return !status.isApplying.load(ordering: .sequentiallyConsistent) && intake.isEmpty && outbox.isEmpty
+    let isChanging =
+      status.isApplying.load(ordering: .sequentiallyConsistent) || status.losing.withLock { $0 != .nothing }
+    return !isChanging && intake.isEmpty && outbox.isEmpty
   }
 
   private func handle(_ event: FolderWatches.Event) throws {

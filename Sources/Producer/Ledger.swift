@@ -70,6 +70,11 @@ package final class Ledger: Sendable {
   /// either of them last, so neither counts as sent.
   func doubt(_ path: String) throws { try writing { try $0.doubt(path) } }
 
+  /// The first lines after a path, in the order of their paths.
+  func lines(after path: String, limit: Int) throws -> [(path: String, line: Line)] {
+    try using(writer) { try $0.lines(after: path, limit: limit) }
+  }
+
   /// Forgets files that are no longer in the input folder.
   func remove(_ paths: [String]) throws { try writing { try $0.remove(paths) } }
 
@@ -85,6 +90,7 @@ package final class Ledger: Sendable {
   /// Whether the topic was found to be a different one from the one that images were sent to.
   func isTopicNew() throws -> Bool { try using(writer) { try $0.isTopicNew() } }
 
+  /// Forgets the marks and what outputs have passed: that was another topic.
   /// - Parameter losesWaiting: whether images that wait for receipts count as lost, because the new topic does not have
   ///   them.
   func setTopicNew(losesWaiting: Bool = false) throws {
@@ -119,11 +125,12 @@ package final class Ledger: Sendable {
   /// Marks images as lost that an output has passed and does not have.
   /// - Parameters:
   ///   - passed: how far outputs have been for a while. Only what is still recorded counts.
+  ///   - needed: how many outputs make an image confirmed. One that they have, and that was sent again, is confirmed again.
   ///   - excluded: paths that stay as they are.
   ///   - limit: the most images to mark.
   /// - Returns: the paths of the images that were marked.
-  func lose(_ passed: [PassedPosition], excluding excluded: PathSet, limit: Int) throws -> [String] {
-    try writing { try $0.lose(passed, excluding: excluded, limit: limit) }
+  func lose(_ passed: [PassedPosition], needed: Int, excluding excluded: PathSet, limit: Int) throws -> [String] {
+    try writing { try $0.lose(passed, needed: needed, excluding: excluded, limit: limit) }
   }
 
   /// Records that the files of lost images are gone.
@@ -135,8 +142,12 @@ package final class Ledger: Sendable {
   /// The number of images that wait for receipts, and when the broker acknowledged the oldest of them, in ms since 1970.
   func waiting() throws -> (count: Int, oldest: Int64?) { try using(reader) { try $0.waiting() } }
 
-  /// The paths of the images in a state, at most `limit`.
-  func paths(_ state: State, limit: Int) throws -> [String] { try using(reader) { try $0.paths(state, limit: limit) } }
+  /// The paths of the images in a state, at most `limit`, in the order of their bytes.
+  /// - Parameter last: only paths that follow this one.
+  func paths(_ state: State, after last: String = "", limit: Int) throws -> [String] {
+    // The other connection may be in the middle of a scan's transaction, and see what was there before.
+    try using(writer) { try $0.paths(state, after: last, limit: limit) }
+  }
 
   /// Whether an output has ever sent a receipt for these images.
   func knowsOutputs() throws -> Bool { try using(writer) { try $0.knowsOutputs() } }

@@ -44,7 +44,8 @@ extension Ledger.Connection {
       for position in passed {
         guard let number = try number(of: position.output, &numbers) else { continue }
         try statements.setPassed.run(
-          .integer(scope), .integer(Int64(number)), .integer(Int64(position.partition)), .integer(position.next))
+          .integer(scope), .integer(Int64(number)), .integer(Int64(position.partition)), .integer(position.next),
+          .integer(position.time))
       }
       try record(positions, statements)
       return effects
@@ -57,8 +58,9 @@ extension Ledger.Connection {
     _ report: ReceiptReport, _ needed: Int, _ numbers: inout [String: Int], _ statements: ReceiptStatements
   ) throws -> ReceiptReport.Effect {
     guard let path = try report.path ?? path(of: report, statements),
-      let (found, seen) = try progress(path, statements), let number = try number(of: report.output, &numbers)
+      let (found, seen) = try progress(path, statements)
     else { return .unmatched }
+    guard let number = try number(of: report.output, &numbers) else { return .ignored }
     var progress = found
     guard let change = report.change(&progress, number: number, needed: needed) else { return .unmatched }
     guard change != .none else { return .noted }
@@ -137,45 +139,52 @@ extension Ledger.Connection {
     var positions: [PassedPosition] = []
     try database.prepare(
       """
-      SELECT id, partition, next FROM stored_positions JOIN outputs
+      SELECT id, partition, next, time FROM stored_positions JOIN outputs
         ON outputs.scope = stored_positions.scope AND number = output
       WHERE stored_positions.scope = ?
       """
     ).each(.integer(scope)) { row in
       positions.append(
-        PassedPosition(output: row.text(0), partition: Int32(clamping: row.integer(1)), next: row.integer(2)))
+        PassedPosition(
+          output: row.text(0), partition: Int32(clamping: row.integer(1)), next: row.integer(2), time: row.integer(3)))
       return true
     }
     return positions
   }
 
-  func lose(_ passed: [PassedPosition], excluding excluded: PathSet, limit: Int) throws -> [String] {
+  func lose(_ passed: [PassedPosition], needed: Int, excluding excluded: PathSet, limit: Int) throws -> [String] {
     if passed.isEmpty { return [] }
     let numbers = try outputNumbers()
     let lost = try database.transaction {
       // The ledger forgets the positions of a topic that was re-created, and knows when an output starts again.
       let find = try database.prepare(
         """
-        SELECT path FROM files INDEXED BY waiting_files JOIN stored_positions AS stored
+        SELECT path, outputs FROM files INDEXED BY waiting_files JOIN stored_positions AS stored
           ON stored.scope = files.scope AND stored.output = ? AND stored.partition = files.partition
         WHERE files.scope = ? AND state = 1 AND files.partition = ? AND offset >= 0 AND offset < ?
-          AND offset < stored.next AND outputs & ? = 0
+          AND offset < stored.next
         ORDER BY offset
         """)
-      let update = try database.prepare("UPDATE files SET state = 4 WHERE scope = ? AND path = ?")
+      let update = try database.prepare("UPDATE files SET state = ? WHERE scope = ? AND path = ?")
       var lost: [String] = []
       for position in passed where lost.count < limit {
         guard let number = numbers[position.output].map({ Int64($0) }) else { continue }
-        var paths: [String] = []
+        var (paths, stored): ([String], [String]) = ([], [])
         try find.each(
-          .integer(number), .integer(scope), .integer(Int64(position.partition)), .integer(position.next),
-          .integer(1 << number)
+          .integer(number), .integer(scope), .integer(Int64(position.partition)), .integer(position.next)
         ) { row in
-          let path = row.text(0)
-          if !excluded.contains(path) { paths.append(path) }
+          let outputs = row.integer(1)
+          if outputs & 1 << number == 0 {
+            let path = row.text(0)
+            if !excluded.contains(path) { paths.append(path) }
+          } else if outputs.nonzeroBitCount >= needed {
+            stored.append(row.text(0))
+          }
           return lost.count + paths.count < limit
         }
-        for path in paths { try update.run(.integer(scope), .text(path)) }
+        for path in paths { try update.run(.integer(Ledger.State.lost.rawValue), .integer(scope), .text(path)) }
+        // They were sent again, and the topic has lost that. They had been confirmed before.
+        for path in stored { try update.run(.integer(Ledger.State.confirmed.rawValue), .integer(scope), .text(path)) }
         lost += paths
       }
       return lost
@@ -222,15 +231,18 @@ extension Ledger.Connection {
     return (count, oldest)
   }
 
-  func paths(_ state: Ledger.State, limit: Int) throws -> [String] {
+  func paths(_ state: Ledger.State, after last: String, limit: Int) throws -> [String] {
     var paths: [String] = []
     let index = state == .lost ? "INDEXED BY lost_files" : state == .waiting ? "INDEXED BY waiting_files" : ""
     // The number is part of the text, so that the index of a state can be used.
-    try database.prepare("SELECT path FROM files \(index) WHERE scope = ? AND state = \(state.rawValue) LIMIT ?")
-      .each(.integer(scope), .integer(Int64(limit))) { row in
-        paths.append(row.text(0))
-        return true
-      }
+    try database.prepare(
+      """
+      SELECT path FROM files \(index) WHERE scope = ? AND state = \(state.rawValue) AND path > ? ORDER BY path LIMIT ?
+      """
+    ).each(.integer(scope), .text(last), .integer(Int64(limit))) { row in
+      paths.append(row.text(0))
+      return true
+    }
     return paths
   }
 
@@ -255,7 +267,7 @@ private struct ReceiptStatements {
     update = try database.prepare(
       "UPDATE files SET state = ?, outputs = ?, confirmed = ?, reason = ? WHERE scope = ? AND path = ?")
     setPassed = try database.prepare(
-      "REPLACE INTO stored_positions (scope, output, partition, next) VALUES (?, ?, ?, ?)")
+      "REPLACE INTO stored_positions (scope, output, partition, next, time) VALUES (?, ?, ?, ?, ?)")
     setPosition = try database.prepare("REPLACE INTO receipt_positions (scope, partition, next) VALUES (?, ?, ?)")
   }
 }

@@ -35,8 +35,7 @@ extension Ledger {
         return try database.prepare("SELECT id FROM scopes WHERE cluster = ? AND topic = ? AND input = ?")
           .first(.text(cluster), .text(topic), .text(input)) { $0.integer(0) }!
       }
-      select = try database.prepare(
-        "SELECT size, modified, inode, digest, changed, state, outputs FROM files WHERE scope = ? AND path = ?")
+      select = try database.prepare("SELECT \(Self.lineColumns) FROM files WHERE scope = ? AND path = ?")
       recordSent = try database.prepare(Self.recordSent)
       recordKnown = try database.prepare(Self.recordKnown)
       delete = try database.prepare("DELETE FROM files WHERE scope = ? AND path = ?")
@@ -44,6 +43,9 @@ extension Ledger {
       addMark = try database.prepare("INSERT OR IGNORE " + mark)
       replaceMark = try database.prepare("REPLACE " + mark)
     }
+
+    /// The columns of a `Line`.
+    private static let lineColumns = "size, modified, inode, digest, changed, state, outputs"
 
     /// Outputs that already have these very bytes keep them, however often they are sent.
     private static let recordSent = """
@@ -81,17 +83,19 @@ extension Ledger {
         try database.execute("BEGIN")
         snapshot = changes
       }
-      return try select.first(.integer(scope), .text(path)) { row in
-        guard let digest = Digest(bytes: row.blob(3)) else {
-          throw LedgerError.damaged(path: file, reason: "the hash of \(path) is none")
-        }
-        return Line(
-          stamp: FileStamp(
-            size: Int(row.integer(0)), modified: row.integer(1), changed: row.integer(4),
-            inode: UInt64(bitPattern: row.integer(2))),
-          digest: digest, state: State(rawValue: row.integer(5)) ?? .unknown,
-          outputs: UInt64(bitPattern: row.integer(6)))
+      return try select.first(.integer(scope), .text(path)) { try line(path, $0) }
+    }
+
+    private func line(_ path: String, _ row: Row) throws -> Line {
+      guard let digest = Digest(bytes: row.blob(3)) else {
+        throw LedgerError.damaged(path: file, reason: "the hash of \(path) is none")
       }
+      return Line(
+        stamp: FileStamp(
+          size: Int(row.integer(0)), modified: row.integer(1), changed: row.integer(4),
+          inode: UInt64(bitPattern: row.integer(2))),
+        digest: digest, state: State(rawValue: row.integer(5)) ?? .unknown,
+        outputs: UInt64(bitPattern: row.integer(6)))
     }
 
     func checkPlace() throws { if database.hasMoved { throw LedgerError.gone(path: file) } }
@@ -138,6 +142,19 @@ extension Ledger {
         .run(.integer(scope), .text(path))
     }
 
+    func lines(after path: String, limit: Int) throws -> [(path: String, line: Line)] {
+      var page: [(path: String, line: Line)] = []
+      try database.prepare(
+        "SELECT \(Self.lineColumns), path FROM files WHERE scope = ? AND path > ? ORDER BY path LIMIT ?"
+      )
+      .each(.integer(scope), .text(path), .integer(Int64(limit))) { row in
+        let path = row.text(7)
+        page.append((path, try line(path, row)))
+        return true
+      }
+      return page
+    }
+
     func remove(_ paths: [String]) throws {
       try database.transaction { for path in paths { try delete.run(.integer(scope), .text(path)) } }
     }
@@ -145,7 +162,7 @@ extension Ledger {
     func forget() throws {
       try database.transaction {
         // How far the topic of receipts is read remains true.
-        for table in ["files", "offsets", "stored_positions"] {
+        for table in ["files", "offsets", "stored_positions", "outputs"] {
           try database.prepare("DELETE FROM \(table) WHERE scope = ?").run(.integer(scope))
         }
         try database.prepare("UPDATE scopes SET is_topic_new = 0 WHERE id = ?").run(.integer(scope))
@@ -171,8 +188,10 @@ extension Ledger {
     func setTopicNew(losesWaiting: Bool) throws {
       try database.transaction {
         try database.prepare("UPDATE scopes SET is_topic_new = 1 WHERE id = ?").run(.integer(scope))
-        // They are positions in the other topic.
-        try database.prepare("DELETE FROM stored_positions WHERE scope = ?").run(.integer(scope))
+        // They are about the other topic.
+        for table in ["stored_positions", "offsets"] {
+          try database.prepare("DELETE FROM \(table) WHERE scope = ?").run(.integer(scope))
+        }
         guard losesWaiting else { return }
         try database.prepare("UPDATE files SET state = 4 WHERE scope = ? AND state = 1").run(.integer(scope))
       }

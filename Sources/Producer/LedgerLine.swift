@@ -53,5 +53,17 @@ extension Ledger {
     case lost = 4
     /// It was lost, and its file is gone.
     case gone = 5
+
+    /// For programs.
+    package var name: String {
+      switch self {
+      case .unknown: "unknown"
+      case .waiting: "waiting"
+      case .confirmed: "confirmed"
+      case .deadLetter: "dead_letter"
+      case .lost: "lost"
+      case .gone: "gone"
+      }
+    }
   }
 }

@@ -1,13 +1,13 @@
 /// The ledger's tables.
 package enum LedgerSchema {
-  package static let version = 4
+  package static let version = 5
 
   static let creation = migration(from: 0)
 
   /// The statements that bring an older ledger up to date.
   /// - Parameter version: 0 for a new one.
   static func migration(from version: Int) -> String {
-    [first, second, third, fourth].dropFirst(version).joined(separator: "\n")
+    [first, second, third, fourth, fifth].dropFirst(version).joined(separator: "\n")
   }
 
   private static let first = """
@@ -37,7 +37,7 @@ package enum LedgerSchema {
   private static let third = "ALTER TABLE files ADD COLUMN changed INTEGER NOT NULL DEFAULT 0;"
 
   /// The state of each image, as consumers report it in receipts. Times are in ms since 1970; 0: unknown.
-  private static let fourth = """
+  static let fourth = """
     -- Where the image's last message is.
     ALTER TABLE files ADD COLUMN partition INTEGER NOT NULL DEFAULT -1;
     ALTER TABLE files ADD COLUMN offset INTEGER NOT NULL DEFAULT -1;
@@ -71,4 +71,7 @@ package enum LedgerSchema {
       next INTEGER NOT NULL, PRIMARY KEY (scope, output, partition)
     ) WITHOUT ROWID;
     """
+
+  /// Tells a receipt that was sent late from one that sets an output back. In ms since 1970.
+  private static let fifth = "ALTER TABLE stored_positions ADD COLUMN time INTEGER NOT NULL DEFAULT 0;"
 }

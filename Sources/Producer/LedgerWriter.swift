@@ -19,7 +19,7 @@ final class LedgerWriter: Sendable {
   private let afterSent: AfterSent
   /// The last acknowledged message of each partition.
   private let marks: @Sendable () -> [Int32: MessageMark]
-  private let waitsForReceipts: Bool
+  private let receiptsNeeded: Int
   private let events: ProducerEvents
   private let stop: StopFlag
 
@@ -31,14 +31,15 @@ final class LedgerWriter: Sendable {
   /// How long a transaction waits for more images. Only the next version of a file is delayed by it.
   private static let gathering = Duration.milliseconds(20)
 
-  /// - Parameter waitsForReceipts: whether the broker's acknowledgement is not enough to move or delete a file.
+  /// - Parameter receiptsNeeded: how many outputs have to confirm an image before its file is moved or deleted; 0: the
+  ///   broker's acknowledgement is enough.
   init(
     ledger: Ledger, outbox: Outbox, afterSent: AfterSent,
-    marks: @escaping @Sendable () -> [Int32: MessageMark] = { [:] }, waitsForReceipts: Bool = false,
+    marks: @escaping @Sendable () -> [Int32: MessageMark] = { [:] }, receiptsNeeded: Int = 0,
     events: ProducerEvents, stop: StopFlag
   ) {
     self.marks = marks
-    self.waitsForReceipts = waitsForReceipts
+    self.receiptsNeeded = receiptsNeeded
     self.ledger = ledger
     self.outbox = outbox
     self.afterSent = afterSent
@@ -57,10 +58,33 @@ final class LedgerWriter: Sendable {
   func run() throws {
     // Nobody may wait for a writer that has ended.
     defer { queue.close() }
+    if afterSent.action != .keep { try forgetGone() }
     while true {
       let entries = queue.popAll(atMost: Self.batch, gathering: Self.gathering)
       if entries.isEmpty { return }
       try write(entries)
+    }
+  }
+
+  /// Forgets the files that an earlier run has moved or deleted. It was killed before it could do so itself.
+  private func forgetGone() throws {
+    var last = ""
+    do {
+      while !stop.isSet {
+        let page = try ledger.lines(after: last, limit: Self.batch)
+        guard let end = page.last else { return }
+        last = end.path
+        let gone = page.filter { path, line in
+          // If these bytes were sent again, the line may wait for receipts, and the file could go all the same.
+          line.outputs.nonzeroBitCount >= receiptsNeeded && [.unknown, .waiting, .confirmed].contains(line.state)
+            && afterSent.isGone(path)
+        }
+        if !gone.isEmpty { try ledger.remove(gone.map(\.path)) }
+      }
+    } catch {
+      if Disposition(of: error) == .final { throw error }
+      // The next run tries it again.
+      events.ledgerFailed(error)
     }
   }
 
@@ -97,7 +121,7 @@ final class LedgerWriter: Sendable {
       switch entry {
       case .sent(let flight):
         events.sent(flight.path, bytes: flight.stamp.size, since: flight.begun)
-        released.append((flight.path, waitsForReceipts ? nil : next))
+        released.append((flight.path, receiptsNeeded > 0 ? nil : next))
       case .known(let path, _, _):
         events.known(path)
         released.append((path, next))

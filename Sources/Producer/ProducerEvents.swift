@@ -55,6 +55,19 @@ package final class ProducerEvents: Sendable {
     text.disks(disks)
   }
 
+  /// The files that cannot be sent, at most 100 and 200 KB: one JSON object in a line.
+  package var refusedFiles: String {
+    var text = ""
+    for file in refusals.shown where text.utf8.count < 200_000 {
+      text +=
+        Fields.json([
+          ("image", .string(file.path)), ("reason", .string(file.reason)),
+          ("time", file.time == 0 ? .absent : .of(file.time)),
+        ]) + "\n"
+    }
+    return text
+  }
+
   /// Whether images that the broker did not accept are to be sent again.
   var isWaiting: Bool { unacknowledged.withLock { !$0.isEmpty } }
 
@@ -161,8 +174,10 @@ package final class ProducerEvents: Sendable {
   func refused(_ path: String, _ error: any Error, wasFound: Bool = true) {
     let status = (try? FileStatus.of(folder + "/" + path)) ?? nil
     let refusal = error as? KafkaError
+    let reason = refusal.map { KafkaErrorFix.described($0) } ?? "\(error)"
     let news = refusals.add(
-      path, status, isPassing: Disposition(of: error) == .transient || refusal != nil, isByBroker: refusal != nil)
+      path, status, isPassing: Disposition(of: error) == .transient || refusal != nil, isByBroker: refusal != nil,
+      reason: reason)
     markSettled(path)
     let wasFound = takeBack(path) || wasFound
     counts.withLock {
@@ -170,7 +185,6 @@ package final class ProducerEvents: Sendable {
       if news == .first { $0.refused += 1 }
       if news != .none { $0.everRefused += 1 }
     }
-    let reason = refusal.map { KafkaErrorFix.described($0) } ?? "\(error)"
     if refusal != nil { health.trouble(.refusals, reason) }
     guard news != .none else { return }
     // A problem that concerns every image is not logged for every image.
@@ -254,7 +268,7 @@ package final class ProducerEvents: Sendable {
 
   /// The topic is a different one from the one that images were sent to. Logged once in a run.
   func topicIsNew(_ topic: String, because reason: String) {
-    guard mentions.add("topic is new") else { return }
+    guard mentions.add("topic is new: \(reason)") else { return }
     log.warning(
       event: "topic_recreated",
       "the topic was re-created since images were sent to it, and does not hold them. Those that wait for receipts are sent "

@@ -65,7 +65,9 @@ struct ProducerRun {
       defer { clients.close() }
       defer { if outbox.inFlight == 0 { sentTopic.finish(within: Self.finishingTime) } }
       try withThreads(stop: session.ending) { threads in
-        threads.start("watch-topic") { [sentTopic, session] in sentTopic.watch(until: session.ending) }
+        threads.start("watch-topic") { [sentTopic, session] in
+          sentTopic.watch(until: session.ending, session.receiptStatus)
+        }
         if session.readsReceipts {
           threads.start("read-receipts") { [session] in try ReceiptReader(session).run() }
         }

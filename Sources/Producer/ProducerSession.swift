@@ -34,9 +34,8 @@ struct ProducerSession: Sendable {
     hold = SendingHold(endsRun: settings.once)
     afterSent = AfterSent(action: settings.afterSent, input: settings.input, sentFolder: settings.sentFolder)
     writer = LedgerWriter(
-      ledger: ledger, outbox: outbox, afterSent: afterSent, marks: marks, waitsForReceipts: readsReceipts,
-      events: events,
-      stop: ending)
+      ledger: ledger, outbox: outbox, afterSent: afterSent, marks: marks,
+      receiptsNeeded: readsReceipts ? settings.receiptsNeeded : 0, events: events, stop: ending)
   }
 
   /// Whether the image of a line need not be sent again.

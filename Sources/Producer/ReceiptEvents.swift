@@ -14,6 +14,7 @@ package final class ReceiptEvents: Sendable {
   private let unusable = Repetitions(interval: .seconds(60))
   private let unreadable = Repetitions(interval: .seconds(3_600))
   private let overdue = Repetitions(interval: .seconds(600))
+  private let ignored = Repetitions(interval: .seconds(3_600))
 
   /// How long files may wait for receipts before that is logged. Consumers may be behind for a while.
   private static let patience = Duration.seconds(600)
@@ -80,6 +81,15 @@ package final class ReceiptEvents: Sendable {
       event: "receipts_overdue",
       "sent files stay, because no consumer has confirmed their images: see whether one runs, with RECEIPTS=on, and is not "
         + "far behind", ["images": .of(count), "oldest_seconds": .of(Int(age.components.seconds))])
+  }
+
+  /// An output is not counted, because the ledger has counted as many as it can. Logged once an hour for each.
+  func outputIgnored(_ output: String) {
+    guard ignored.note(output) != nil else { return }
+    log.warning(
+      event: "output_ignored",
+      "more outputs have sent receipts than the ledger can count, so this one confirms nothing: to forget those that are gone, "
+        + "run image-pipeline producer --resend, which sends everything again", ["output": .string(output)])
   }
 
   func finished(unstored: Int) { counts.withLock { $0.unstored = unstored } }

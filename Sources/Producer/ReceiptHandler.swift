@@ -13,8 +13,10 @@ final class ReceiptHandler {
   /// The positions by which images were found to be lost. Each of them counts once: the topic may have been re-created
   /// since, and then it has other messages at these offsets.
   private var reviewed: [PassedPosition.Key: Int64] = [:]
+  /// The last position of each output and partition.
+  private var lastPassed: [PassedPosition.Key: PassedPosition] = [:]
   /// Positions to record with the next change.
-  private var newPassed: [PassedPosition] = []
+  private var newPassed: [PassedPosition.Key: PassedPosition] = [:]
   private var newPositions: [Int32: Int64] = [:]
   private var recordedPositions: [Int32: Int64] = [:]
   /// nil: at once.
@@ -42,7 +44,10 @@ final class ReceiptHandler {
   init(_ session: ProducerSession) throws {
     self.session = session
     recordedPositions = try session.ledger.receiptPositions()
-    for position in try session.ledger.passedPositions() { passed.add(position, now: .now) }
+    for position in try session.ledger.passedPositions() {
+      passed.add(position, now: .now)
+      lastPassed[position.key] = position
+    }
   }
 
   /// Whether there is room for the files that more receipts may give back.
@@ -57,9 +62,10 @@ final class ReceiptHandler {
     let receipts = receipts.filter { $0.topic == settings.topic }
     newPositions.merge(positions.filter { recordedPositions[$0.key] != $0.value }) { $1 }
     for receipt in receipts where !receipt.offsets.isEmpty {
-      newPassed.removeAll { $0.output == receipt.output && $0.partition == receipt.partition }
-      newPassed.append(
-        PassedPosition(output: receipt.output, partition: receipt.partition, next: receipt.offsets.upperBound))
+      let position = PassedPosition(
+        output: receipt.output, partition: receipt.partition, next: receipt.offsets.upperBound, time: receipt.time)
+      guard position.replaces(newPassed[position.key] ?? lastPassed[position.key]) else { continue }
+      newPassed[position.key] = position
     }
     let reports = early + receipts.flatMap(reports).map { Early(report: $0, since: now) }
     guard !reports.isEmpty || ((nextWrite.map { now >= $0 } ?? true) && !(newPassed.isEmpty && newPositions.isEmpty))
@@ -76,9 +82,13 @@ final class ReceiptHandler {
     for (index, effect) in effects.enumerated() where effect == .unmatched && inProgress[index] {
       early.append(reports[index])
     }
-    for position in newPassed { passed.add(position, now: now) }
+    for position in newPassed.values { passed.add(position, now: now) }
+    lastPassed.merge(newPassed) { $1 }
     recordedPositions.merge(newPositions) { $1 }
-    (newPassed, newPositions) = ([], [:])
+    (newPassed, newPositions) = ([:], [:])
+    for (report, effect) in zip(reports, effects) where effect == .ignored {
+      events.outputIgnored(report.report.output)
+    }
     act(on: effects)
   }
 
@@ -104,7 +114,7 @@ final class ReceiptHandler {
     while true {
       do {
         return try session.ledger.apply(
-          reports, needed: settings.receiptsNeeded, passed: newPassed, positions: newPositions)
+          reports, needed: settings.receiptsNeeded, passed: Array(newPassed.values), positions: newPositions)
       } catch {
         if Disposition(of: error) == .final { throw error }
         session.events.ledgerFailed(error)
@@ -119,7 +129,7 @@ final class ReceiptHandler {
     var (confirmed, lost): ([String], [String]) = ([], [])
     for effect in effects {
       switch effect {
-      case .unmatched, .noted: break
+      case .unmatched, .ignored, .noted: break
       case .confirmed(let path, let seen):
         events.confirmed(path, after: seen > 0 ? .milliseconds(now - seen) : nil)
         confirmed.append(path)
@@ -145,9 +155,11 @@ final class ReceiptHandler {
         session.receiptStatus.isApplying.store(true, ordering: .sequentiallyConsistent)
         defer { session.receiptStatus.isApplying.store(false, ordering: .sequentiallyConsistent) }
         let due = passed.settled(now: now).filter { reviewed[$0.key] != $0.next }
-        let lost = try session.ledger.lose(due, excluding: excluded, limit: Self.mostLost)
+        let lost = try session.ledger.lose(
+          due, needed: settings.receiptsNeeded, excluding: excluded, limit: Self.mostLost)
         if lost.count < Self.mostLost { for position in due { reviewed[position.key] = position.next } }
         sendAgain(lost)
+        try loseAll()
       }
       let waiting = try session.ledger.waiting()
       events.waiting(waiting.count, oldest: waiting.oldest, isNeeded: settings.afterSent != .keep)
@@ -157,6 +169,16 @@ final class ReceiptHandler {
     }
     // With many images that wait, this takes a while. It must not take much of the time.
     nextReview = now + max(Self.reviewInterval, (MonotonicClock.now - begun) * 20)
+  }
+
+  /// Has images sent again that waited for receipts of a topic that was re-created. A run with `once` scans only once.
+  private func loseAll() throws {
+    while isReady, case .recorded(let last) = session.receiptStatus.losing.withLock({ $0 }) {
+      let lost = try session.ledger.paths(.lost, after: last, limit: Self.mostLost)
+      sendAgain(lost)
+      let next = lost.last.map { ReceiptStatus.Losing.recorded(after: $0) } ?? .nothing
+      session.receiptStatus.losing.withLock { $0 = next }
+    }
   }
 
   /// Has lost images looked at again, which sends them. Those without a file are recorded as gone.

@@ -22,6 +22,8 @@ struct ReceiptReport: Equatable {
   enum Effect: Equatable {
     /// No line of the ledger is about this image.
     case unmatched
+    /// The output is one more than a line can count.
+    case ignored
     /// The line is as before, or waits for more outputs.
     case noted
     /// Enough outputs have it now. `seen`: when the file was found finished.
@@ -74,6 +76,8 @@ struct PassedPosition: Equatable {
   let partition: Int32
   /// Everything below this offset is dealt with.
   let next: Int64
+  /// When the output had come this far, in ms since 1970.
+  var time: Int64 = 0
 
   struct Key: Hashable {
     let output: String
@@ -81,4 +85,11 @@ struct PassedPosition: Equatable {
   }
 
   var key: Key { Key(output: output, partition: partition) }
+
+  /// Whether this is the output's position now. A lower one may be that of a receipt that was sent late, or of a topic that
+  /// was re-created. Clocks are not relied on for a higher one.
+  func replaces(_ other: PassedPosition?) -> Bool {
+    guard let other else { return true }
+    return next >= other.next || time >= other.time
+  }
 }

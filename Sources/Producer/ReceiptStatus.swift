@@ -7,4 +7,14 @@ final class ReceiptStatus: Sendable {
   let hasCaughtUp = StopFlag()
   /// Whether the ledger is being changed, and the files concerned are not given back yet.
   let isApplying = Atomic(false)
+
+  /// What becomes of images that wait for receipts when the topic turns out to be another one.
+  enum Losing: Equatable, Sendable {
+    case nothing
+    /// The ledger is being told that they are lost.
+    case recording
+    /// Those after this path are still to be looked at again.
+    case recorded(after: String)
+  }
+  let losing = Mutex(Losing.nothing)
 }

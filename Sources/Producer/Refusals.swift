@@ -15,13 +15,24 @@ final class Refusals: Sendable {
     let isByBroker: Bool
   }
 
+  /// A refused file as people see it.
+  struct Shown: Sendable {
+    let path: String
+    let reason: String
+    /// In ms since 1970.
+    let time: Int64
+  }
+
   private struct State {
     /// By `pathKey`.
     var files: [[UInt8]: Refusal] = [:]
+    /// Some of them, because reasons are long.
+    var shown: [[UInt8]: Shown] = [:]
     var byBroker = 0
 
     mutating func put(_ refusal: Refusal?, _ key: [UInt8]) -> Bool {
       let before = refusal.map { files.updateValue($0, forKey: key) } ?? files.removeValue(forKey: key)
+      if refusal == nil { shown[key] = nil }
       byBroker += (refusal?.isByBroker == true ? 1 : 0) - (before?.isByBroker == true ? 1 : 0)
       return before != nil
     }
@@ -30,6 +41,9 @@ final class Refusals: Sendable {
   private let state = Mutex(State())
   /// If there are more, all are forgotten, and are tried and reported again, because memory is bounded.
   private static let most = 100_000
+  private static let mostShown = 100
+  /// In bytes.
+  private static let longestReason = 1_000
   private static let backoff = Backoff(from: .seconds(10), to: .seconds(60))
 
   enum News: Equatable {
@@ -44,8 +58,9 @@ final class Refusals: Sendable {
   /// - Parameters:
   ///   - isPassing: the disk, the system or the broker was at fault, so a later try may succeed.
   ///   - isByBroker: the broker refused the file, which waits for a person.
+  ///   - reason: with the fix.
   func add(
-    _ path: String, _ status: FileStatus?, isPassing: Bool = false, isByBroker: Bool = false,
+    _ path: String, _ status: FileStatus?, isPassing: Bool = false, isByBroker: Bool = false, reason: String = "",
     now: MonotonicClock.Instant = .now
   ) -> News {
     state.withLock { state in
@@ -57,6 +72,10 @@ final class Refusals: Sendable {
       _ = state.put(
         Refusal(status: status, retry: isPassing ? now + delay : nil, backoff: backoff, isByBroker: isByBroker),
         path.pathKey)
+      if state.shown.count < Self.mostShown || state.shown[path.pathKey] != nil {
+        let reason = String(decoding: reason.utf8.prefix(Self.longestReason), as: UTF8.self)
+        state.shown[path.pathKey] = Shown(path: path, reason: reason, time: WallClock.milliseconds)
+      }
       return before == nil ? .first : isSame ? .none : .otherVersion
     }
   }
@@ -74,6 +93,18 @@ final class Refusals: Sendable {
   func remove(_ path: String) -> Bool { state.withLock { $0.put(nil, path.pathKey) } }
 
   var count: Int { state.withLock { $0.files.count } }
+
+  /// Up to 100 of the files, by their paths. Of some, the reason is only in the log.
+  var shown: [Shown] {
+    let shown = state.withLock { state in
+      var shown = Array(state.shown.values)
+      for key in state.files.keys where shown.count < Self.mostShown && state.shown[key] == nil {
+        shown.append(Shown(path: String(decoding: key, as: UTF8.self), reason: "see the producer's log", time: 0))
+      }
+      return shown
+    }
+    return shown.sorted { $0.path < $1.path }
+  }
 
   /// The number of files that the broker refused.
   var byBroker: Int { state.withLock { $0.byBroker } }

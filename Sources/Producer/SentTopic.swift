@@ -22,9 +22,8 @@ final class SentTopic: Sendable {
     var last: [Int32: MessageMark] = [:]
     /// The last acknowledged offset of each partition, per client: the clients do not wait for each other.
     var order: [SendingClients.Way: [Int32: Int64]] = [:]
+    /// Whether the topic was found to be another one, and the ledger has not recorded that yet.
     var isNew = false
-    /// Whether the ledger has recorded `isNew`.
-    var isRecorded = false
   }
 
   private let topic: String
@@ -91,19 +90,19 @@ final class SentTopic: Sendable {
     state.withLock {
       $0.marks = marks
       $0.first = marks.mapValues(\.offset)
-      ($0.isNew, $0.isRecorded) = (isNew, isNew)
     }
-    if isNew { return events.topicIsNew(topic, because: "found by an earlier run") }
+    if isNew { events.topicIsNew(topic, because: "found by an earlier run") }
     look(at: marks.keys.sorted(), Deadline(in: timeout))
     record()
   }
 
   /// Checks the topic periodically until `ending` is set.
-  func watch(until ending: StopFlag) {
+  /// - Parameter status: has lost images looked at again.
+  func watch(until ending: StopFlag, _ status: ReceiptStatus) {
     var next = MonotonicClock.now + Self.interval
     var turn = 0
     while !ending.wait(for: .milliseconds(500)) {
-      record()
+      record(status)
       guard MonotonicClock.now >= next else { continue }
       let partitions = known
       guard !partitions.isEmpty else { continue }
@@ -176,14 +175,22 @@ final class SentTopic: Sendable {
   // MARK: Another one
 
   private func found(_ reason: String) {
-    state.withLock { $0.isNew = true }
-    events.topicIsNew(topic, because: reason)
+    let isKnown = state.withLock { state in
+      defer { state.isNew = true }
+      return state.isNew
+    }
+    if !isKnown { events.topicIsNew(topic, because: reason) }
   }
 
-  /// Records in the ledger that the topic is new. If that fails, the mark in the ledger still shows it.
-  private func record() {
-    guard state.withLock({ $0.isNew && !$0.isRecorded }) else { return }
-    guard (try? ledger.setTopicNew(losesWaiting: resendsWaiting())) != nil else { return }
-    state.withLock { $0.isRecorded = true }
+  /// Records in the ledger that the topic is new. If that fails, the mark in the ledger still shows it. Otherwise the next
+  /// messages are the marks of the new topic, which may be re-created, too.
+  /// - Parameter status: nil if a scan of the whole input follows.
+  private func record(_ status: ReceiptStatus? = nil) {
+    guard state.withLock({ $0.isNew }) else { return }
+    let loses = resendsWaiting()
+    status?.losing.withLock { $0 = .recording }
+    let isRecorded = (try? ledger.setTopicNew(losesWaiting: loses)) != nil
+    status?.losing.withLock { $0 = isRecorded && loses ? .recorded(after: "") : .nothing }
+    if isRecorded { state.withLock { $0 = State() } }
   }
 }

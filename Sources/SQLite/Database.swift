@@ -9,8 +9,13 @@ package final class Database: @unchecked Sendable {
   package static var libraryVersion: String { String(cString: sqlite3_libversion()) }
 
   let path: String
+  /// When the main file was changed last, if only that is read.
+  private var changed = timespec()
   /// nil once it is closed.
   private(set) var handle: OpaquePointer?
+  /// Whether the connection reads only the main file, as it was when it was opened. Then it does not see later changes,
+  /// and must be opened again after them.
+  package let isSnapshot: Bool
 
   /// Opens the database, and creates it if it does not exist; its folder must exist. WAL, synchronous=FULL (a commit is
   /// on disk when it returns) and foreign keys are on.
@@ -22,6 +27,7 @@ package final class Database: @unchecked Sendable {
   /// - Throws: SQLITE_CANTOPEN, SQLITE_NOTADB, and busy if another connection keeps its lock.
   package init(path: String, busyTimeout: Duration, exclusive: Bool = false) throws(SQLiteError) {
     self.path = path
+    isSnapshot = false
     if path.isEmpty || path.utf8.contains(0) {
       // SQLite would open a temporary database for an empty path, and would cut the other path at the NUL.
       throw SQLiteError(code: SQLITE_CANTOPEN, message: "not a path", path: path, sql: nil)
@@ -37,16 +43,34 @@ package final class Database: @unchecked Sendable {
   /// Opens an existing database for reading, next to the connections that use it. It changes nothing and makes nobody
   /// wait.
   ///
-  /// If `-wal` and `-shm` files are accessible, everything that other connections have committed is visible. Otherwise,
-  /// as when nobody uses the database and no crash left those files behind, only the main file is read, as it is:
-  /// SQLite would have to create those files, and this user would own them.
+  /// If `-wal` and `-shm` files can be read, everything that other connections have committed is visible. That holds
+  /// on a read-only mount, too. Otherwise, as when nobody uses the database and no crash left those files, only the main
+  /// file is read, as it is: SQLite would have to create those files, and this user would own them.
   /// - Throws: SQLITE_CANTOPEN, SQLITE_NOTADB, and busy if another connection keeps its lock.
   package init(reading path: String) throws(SQLiteError) {
     self.path = path
+    isSnapshot = !Self.isShared(path)
     let flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_EXRESCODE
-    let isShared = access(path + "-wal", R_OK) == 0 && access(path + "-shm", R_OK | W_OK) == 0
-    let result = sqlite3_open_v2(Self.address(path) + (isShared ? "" : "?immutable=1"), &handle, flags, nil)
+    let result = sqlite3_open_v2(Self.address(path) + (isSnapshot ? "?immutable=1" : ""), &handle, flags, nil)
     guard result == SQLITE_OK else { throw error(result, sql: nil) }
+    var status = stat()
+    if isSnapshot, stat(path, &status) == 0 { changed = status.st_mtim }
+  }
+
+  /// - Throws: `UnseenCommits` if this connection, which was opened `reading`, has only the main file, and others have
+  ///   committed since, or more.
+  package func checkSight() throws(UnseenCommits) {
+    var (log, main) = (stat(), stat())
+    guard isSnapshot, stat(path, &main) == 0 else { return }
+    let hasLog = stat(path + "-wal", &log) == 0 && log.st_size > 0
+    if hasLog || main.st_mtim.tv_sec != changed.tv_sec || main.st_mtim.tv_nsec != changed.tv_nsec {
+      throw UnseenCommits(path: path)
+    }
+  }
+
+  /// Whether a connection for reading would see what other connections have committed.
+  package static func isShared(_ path: String) -> Bool {
+    access(path + "-wal", R_OK) == 0 && access(path + "-shm", R_OK) == 0
   }
 
   /// A path as an SQLite URI (sqlite.org/uri.html).
@@ -127,6 +151,16 @@ package final class Database: @unchecked Sendable {
     handle = nil
     while let statement = sqlite3_next_stmt(open, nil) { sqlite3_finalize(statement) }
     sqlite3_close_v2(open)
+  }
+}
+
+/// A reading connection does not see the newest commits. What it reads is old, and may be inconsistent.
+package struct UnseenCommits: Error, CustomStringConvertible {
+  let path: String
+  package var description: String {
+    "the newest changes in \(path) cannot be read: \(path)-shm is missing or not writable here, or a program has just begun "
+      + "to use it. Try again. If that does not help, run this as that program's user, with the folder mounted writable, or "
+      + "stop that program. If it was killed, start it first"
   }
 }
 

@@ -7,6 +7,9 @@ package enum Fields {
 
   static func text(_ name: String, _ value: LogValue) -> String { Escape.terminal(name) + "=" + value.text }
 
+  /// `"cat/001.jpg"`
+  package static func json(_ text: String) -> String { Escape.json(text) }
+
   /// `{"image":"cat/001.jpg","bytes":123}`
   package static func json(_ fields: [(String, LogValue)]) -> String {
     "{" + fields.map { Escape.json($0.0) + ":" + $0.1.json }.joined(separator: ",") + "}"

@@ -2,76 +2,111 @@ internal import CEvent
 import Glibc
 import Platform
 
-/// The response to a GET or HEAD request.
-package struct HTTPResponse: Sendable {
-  var status: Int
-  var contentType: String
-  var body: String
-
-  init(status: Int = 200, contentType: String = "text/plain; charset=utf-8", body: String) {
-    self.status = status
-    self.contentType = contentType
-    self.body = body
-  }
-}
-
-/// A small HTTP server for monitoring: probes, Prometheus, a person with a browser. It answers only GET and HEAD, one
-/// request after the other on one thread; libevent does everything else.
+/// A small HTTP server: probes, Prometheus, a person with a browser. It reads no bodies. One thread serves all
+/// connections with libevent's event loop. libevent's own HTTP server bounds neither the number of connections nor the
+/// time that a request takes to arrive, and does not notice that the client of a stream has left.
 package final class HTTPServer: Sendable {
   /// The version of the loaded libevent: `2.1.12-stable`.
   package static var libraryVersion: String { String(cString: event_get_version()) }
 
   /// The requested port, or the one that the system chose for 0.
-  let port: Int
+  package let port: Int
+  private let loop: HTTPLoop
   private let thread: BackgroundThread
-  /// The loop stops when this end of a pipe is closed.
-  private let leash: Leash
+  private let queue: BoundedQueue<Job>
+  private let workers: [BackgroundThread]
 
-  /// Longer than any legitimate request takes, in seconds.
-  private static let timeout: Int32 = 10
-  private static let largestHeader = 8 << 10
+  private struct Job: Sendable {
+    let request: HTTPRequest
+    let connection: Int
+    let loop: HTTPLoop
+  }
+
+  private static let backlog: CInt = 128
 
   /// Starts to answer requests.
   /// - Parameters:
   ///   - address: numeric; `0.0.0.0` for all of IPv4, `::` for all of IPv4 and IPv6.
   ///   - port: 0 for any free one.
-  ///   - respond: called on the server's thread, with only the path; nil means "not found".
+  ///   - variable: the variable that has the port, for errors.
+  ///   - workers: the number of threads that call `answer`. 0: the server's own thread does, which then must be quick.
   /// - Throws: if the port is in use, or the address does not belong to this machine.
-  init(address: String, port: Int, respond: @escaping @Sendable (String) -> HTTPResponse?)
-    throws(HTTPServerError)
-  {
-    guard let base = event_base_new() else { throw HTTPServerError(address: address, port: port, code: ENOMEM) }
-    guard let http = evhttp_new(base) else {
-      event_base_free(base)
-      throw HTTPServerError(address: address, port: port, code: ENOMEM)
+  package init(
+    address: String, port: Int, variable: String = "HTTP_PORT", limits: HTTPLimits = HTTPLimits(), workers: Int,
+    answer: @escaping @Sendable (HTTPRequest) -> HTTPResponse
+  ) throws(HTTPServerError) {
+    let (socket, bound): (CInt, Int)
+    do throws(BindError) { (socket, bound) = try Self.listen(address, port) } catch {
+      throw HTTPServerError(address: address, port: port, variable: variable, code: error.code)
     }
-    errno = 0
-    var ends: [Int32] = [-1, -1]
-    guard let socket = evhttp_bind_socket_with_handle(http, address, UInt16(port)),
-      let bound = Self.port(of: evhttp_bound_socket_get_fd(socket)), pipe(&ends) == 0
-    else {
-      let code = errno
-      evhttp_free(http)
-      event_base_free(base)
-      throw HTTPServerError(address: address, port: port, code: code)
+    let queue = BoundedQueue<Job>(capacity: limits.connections)
+    let loop = HTTPLoop(socket: socket, limits: limits) { loop, request, connection in
+      if workers == 0 {
+        loop.answer(answer(request), to: connection)
+      } else if !queue.tryPush(Job(request: request, connection: connection, loop: loop)) {
+        loop.answer(HTTPResponse(status: 503, body: "too many requests\n"), to: connection)
+      }
     }
+    guard let loop else { throw HTTPServerError(address: address, port: port, variable: variable, code: errno) }
     self.port = bound
-    leash = Leash(end: ends[1])
-    evhttp_set_timeout(http, Self.timeout)
-    evhttp_set_max_headers_size(http, Self.largestHeader)
-    evhttp_set_max_body_size(http, 0)
-    evhttp_set_allowed_methods(http, UInt16(EVHTTP_REQ_GET.rawValue | EVHTTP_REQ_HEAD.rawValue))
-    let loop = Loop(base: base, http: http, end: ends[0], respond: respond)
+    self.loop = loop
+    self.queue = queue
+    self.workers = (0..<workers).map { number in
+      BackgroundThread.start("http-worker-\(number + 1)") {
+        while let job = queue.pop(timeout: nil) { job.loop.answer(answer(job.request), to: job.connection) }
+      }
+    }
     thread = BackgroundThread.start("http") { loop.run() }
   }
 
+  /// A server that knows paths only and answers quickly.
+  /// - Parameter respond: called on the server's thread; nil means "not found".
+  convenience init(
+    address: String, port: Int, respond: @escaping @Sendable (HTTPRequest) -> HTTPResponse?
+  ) throws(HTTPServerError) {
+    try self.init(address: address, port: port, workers: 0) {
+      if $0.method == .post { return HTTPResponse(notAllowed: "GET, HEAD") }
+      return respond($0) ?? HTTPResponse(status: 404, body: "not found\n")
+    }
+  }
+
   /// Stops answering requests. May be called more than once.
-  func stop() {
-    leash.close()
+  package func stop() {
+    loop.stop()
     thread.join()
+    queue.close()
+    for worker in workers { worker.join() }
   }
 
   deinit { stop() }
+
+  // MARK: Listening
+
+  private struct BindError: Error { let code: CInt }
+
+  /// - Returns: the socket, and the port that it is bound to.
+  private static func listen(_ address: String, _ port: Int) throws(BindError) -> (CInt, Int) {
+    var hints = addrinfo()
+    (hints.ai_flags, hints.ai_socktype) = (AI_PASSIVE, Int32(SOCK_STREAM.rawValue))
+    var found: UnsafeMutablePointer<addrinfo>?
+    guard getaddrinfo(address, String(port), &hints, &found) == 0, let entry = found?.pointee else {
+      throw BindError(code: 0)
+    }
+    defer { freeaddrinfo(found) }
+    let kind = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
+    let descriptor = socket(entry.ai_family, kind, 0)
+    guard descriptor >= 0 else { throw BindError(code: errno) }
+    var on: CInt = 1
+    setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<CInt>.size))
+    guard bind(descriptor, entry.ai_addr, entry.ai_addrlen) == 0, Glibc.listen(descriptor, backlog) == 0,
+      let bound = Self.port(of: descriptor)
+    else {
+      let code = errno
+      close(descriptor)
+      throw BindError(code: code)
+    }
+    return (descriptor, bound)
+  }
 
   private static func port(of socket: Int32) -> Int? {
     var address = sockaddr_storage()
@@ -84,34 +119,5 @@ package final class HTTPServer: Sendable {
       // The port is at the same offset in both address families.
       address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { Int(UInt16(bigEndian: $0.pointee.sin_port)) }
     }
-  }
-}
-
-package struct HTTPServerError: NamedError, CustomStringConvertible {
-  let address: String
-  let port: Int
-  /// The `errno`; 0 if the address is none of this machine.
-  let code: Int32
-
-  package var name: String { SystemError("listen on", address, code: code == 0 ? EADDRNOTAVAIL : code).name }
-
-  package var description: String {
-    let (reason, fix) =
-      switch code {
-      case EADDRINUSE: (words, "another program uses this port: set another HTTP_PORT")
-      case EACCES: (words, "set HTTP_PORT to a port above 1023")
-      case EMFILE: (words, "raise the limit of open files (ulimit -n)")
-      // libevent does not pass on the resolver's error.
-      case 0: ("not an address of this machine", Self.addresses)
-      default: (words, Self.addresses)
-      }
-    return "cannot listen on \(address):\(port) (\(reason)): \(fix)"
-  }
-
-  private static let addresses =
-    "set HTTP_ADDRESS to an address of this machine: 0.0.0.0 or :: for all, 127.0.0.1 for this machine only"
-
-  private var words: String {
-    String(cString: strerror(code))
   }
 }

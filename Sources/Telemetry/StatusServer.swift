@@ -4,19 +4,25 @@ import Platform
 package final class StatusServer: Sendable {
   private let server: HTTPServer
 
-  var port: Int { server.port }
+  package var port: Int { server.port }
 
   /// - Parameters:
   ///   - settings: nil for no server. If the server cannot listen, this is only logged and there is no server: the
   ///     images matter more.
+  ///   - refused: the files that a producer cannot send, for `/refused`: JSON, one object in a line.
   ///   - metrics: adds the side's own metrics to the page.
   package init?(
-    _ settings: HTTPSettings?, health: Health, log: Log, metrics: @escaping @Sendable (inout MetricsText) -> Void
+    _ settings: HTTPSettings?, health: Health, log: Log, refused: (@Sendable () -> String)? = nil,
+    metrics: @escaping @Sendable (inout MetricsText) -> Void
   ) {
     guard let settings else { return nil }
     do {
-      server = try HTTPServer(address: settings.address, port: settings.port) { path in
-        Self.respond(path, health, metrics)
+      server = try HTTPServer(address: settings.address, port: settings.port) { request in
+        // It has names of files. A site that makes its own name lead to this machine must not read them.
+        if request.path == "/refused", let refused, Self.isByAddress(request.header("Host") ?? "") {
+          return HTTPResponse(contentType: "application/jsonl; charset=utf-8", body: refused())
+        }
+        return Self.respond(request.path, health, metrics)
       }
     } catch {
       log.warning(
@@ -30,12 +36,19 @@ package final class StatusServer: Sendable {
 
   package func stop() { server.stop() }
 
+  /// Whether a host is an address or `localhost`, and no other name.
+  private static func isByAddress(_ host: String) -> Bool {
+    let name = host.hasPrefix("[") ? host.prefix { $0 != "]" } + "]" : host.prefix { $0 != ":" }
+    let isAddress = name.utf8.allSatisfy { (0x30...0x39).contains($0) || $0 == UInt8(ascii: ".") }
+    return name == "localhost" || host.hasPrefix("[") || (isAddress && !name.isEmpty)
+  }
+
   private static func respond(
     _ path: String, _ health: Health, _ metrics: (inout MetricsText) -> Void
   ) -> HTTPResponse? {
     let report = health.report()
     switch path {
-    case "/": return HTTPResponse(body: "image-pipeline \(Product.version)\n/healthz /readyz /metrics\n")
+    case "/": return HTTPResponse(body: "image-pipeline \(Product.version)\n/healthz /readyz /metrics /refused\n")
     case "/healthz": return answer(report.isAlive, report.reasons)
     case "/readyz": return answer(report.isReady, report.reasons)
     case "/metrics":

@@ -101,15 +101,15 @@ extension Receipt.Image {
       }
     }
     guard let offset else { throw EnvelopeError("an image without its offset") }
-    let known: Receipt.Outcome? =
+    let known: Receipt.Outcome =
       switch outcome {
       case "stored": .stored
       case "unchanged": .unchanged
       case "superseded": .superseded
       case "dead_letter": .deadLetter(reason: reason)
-      default: nil
+      // A later version's. It confirms nothing. The image is not lost either: sent again, it would have the same outcome.
+      default: .deadLetter(reason: reason.isEmpty ? outcome : reason)
       }
-    guard let known else { throw EnvelopeError("the outcome \"\(outcome)\" is unknown") }
     self.init(
       offset: offset, name: name, digest: hex.flatMap(Digest.init(hex:)), length: length.map(Int.init),
       outcome: known)

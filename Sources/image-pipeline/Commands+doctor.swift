@@ -9,7 +9,9 @@ extension Commands {
     let sides = DoctorSides(
       producer: options.lookAtProducer || !options.lookAtConsumer,
       consumer: options.lookAtConsumer || !options.lookAtProducer)
-    Doctor(configuration, sides: sides, outside: options.outsideCanary, stop: stop).run(report)
+    Doctor(
+      configuration, sides: sides, outside: options.outsideCanary, looksAtFolders: !options.lookAtKafka, stop: stop
+    ).run(report)
     return report.counts.problems > 0 || stop.isSet ? 1 : 0
   }
 }

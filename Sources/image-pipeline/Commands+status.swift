@@ -100,18 +100,6 @@ extension Commands {
 }
 
 extension Ledger.State {
-  /// For JSON.
-  fileprivate var name: String {
-    switch self {
-    case .unknown: "unknown"
-    case .waiting: "waiting"
-    case .confirmed: "confirmed"
-    case .deadLetter: "dead_letter"
-    case .lost: "lost"
-    case .gone: "gone"
-    }
-  }
-
   fileprivate var meaning: String {
     switch self {
     case .unknown: "sent by an older version"

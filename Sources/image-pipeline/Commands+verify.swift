@@ -81,7 +81,7 @@ extension Commands {
   }
 
   /// The paths of the stored images and of the CSV file, from `--output` and `--csv`, or from the environment.
-  private func outputAndCSV() throws -> (output: String, csv: String) {
+  func outputAndCSV() throws -> (output: String, csv: String) {
     var output = options.output ?? configuration.consumer.outputPath
     while output.count > 1, output.hasSuffix("/") { output.removeLast() }
     var csv = options.csv ?? configuration.consumer.csvPath

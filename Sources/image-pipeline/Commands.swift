@@ -1,5 +1,7 @@
 import Configuration
 import Consumer
+import Glibc
+import Page
 import Platform
 import Producer
 import Telemetry
@@ -19,9 +21,11 @@ struct Commands {
     return switch options.command {
     case .producer: try produce()
     case .consumer: try consume()
+    case .page: try page()
     case .status: try status()
     case .demo: try demo()
     case .verify: try verify()
+    case .audit: try audit()
     case .deadLetters: try deadLetters()
     case .repair: try repair()
     case .messages: try messages()
@@ -54,7 +58,9 @@ struct Commands {
     let health = Health()
     let events = ProducerEvents(log: log, input: settings.input, health: health)
     let disks = [("state", settings.stateFolder)]
-    let server = StatusServer(http, health: health, log: log) { events.addMetrics(to: &$0, disks: disks) }
+    let server = StatusServer(
+      http, health: health, log: log, refused: { events.refusedFiles },
+      metrics: { events.addMetrics(to: &$0, disks: disks) })
     defer { server?.stop() }
     let start = MonotonicClock.now
     let progress = Progress(log: log, interval: configuration.progressInterval) {
@@ -143,8 +149,33 @@ struct Commands {
     configuration.producer.kafka.onLog = kafkaLog
     configuration.consumer.kafka.onLog = kafkaLog
     // The summary is enough. The steps interest only those who ask for them.
-    let result = try Demo(configuration, log: log, stop: stop).run()
-    guard !stop.isSet else { return 1 }
+    if options.page { try configuration.checkPage() }
+    let demo = try Demo(configuration, servesMetrics: options.page, log: log, stop: stop)
+    guard options.page else {
+      let result = try demo.run()
+      return try stop.isSet ? 1 : report(result, configuration)
+    }
+    var code: Int32 = 1
+    let shown = demo.shown
+    try withThreads(stop: stop) { threads in
+      // The broker is the demo's own, and all its dead letters are on disk.
+      let service = PageService(shown, checks: nil, hasBroker: false, log: log, stop: stop)
+      threads.start("page") { try service.run() }
+      _ = try demo.run {
+        code = try report($0, configuration)
+        print(
+          "The page stays open at http://localhost:\(shown.page.port) until you press Ctrl-C. Images that you put into "
+            + "\(shown.page.input) appear on it.\n")
+        // Now, not at the end, also to a pipe.
+        fflush(nil)
+      }
+    }
+    return code
+  }
+
+  /// Verifies what the demo has stored, and prints a summary.
+  /// - Returns: the exit code.
+  private func report(_ result: Demo.Result, _ configuration: Configuration) throws -> Int32 {
     let checked = try check(
       configuration.producer.input, configuration.consumer.outputPath, configuration.consumer.csvPath)
     print(summary(result, checked, configuration))

@@ -8,15 +8,17 @@ enum Help {
   static let usage = """
     usage: image-pipeline producer [--once [--until-stored]] [--resend]
            image-pipeline consumer [--count N] [--until-idle SECONDS] [--from-beginning]
+           image-pipeline page     [--output DIR]
            image-pipeline status   [NAME] [--json]
-           image-pipeline demo     [--input DIR] [--output DIR]
+           image-pipeline demo     [--input DIR] [--output DIR] [--page]
            image-pipeline verify   [--input DIR] [--output DIR] [--csv FILE] [--resend] [--json]
+           image-pipeline audit    [--input DIR] [--output DIR] [--csv FILE] [--sample N] [--json]
            image-pipeline messages [--count N] [--json]
            image-pipeline dead-letters [--all] [--replay] [--json]
            image-pipeline receipts --resend
            image-pipeline repair   [--output DIR] [--csv FILE] [--json]
            image-pipeline health   [--ready]
-           image-pipeline doctor   [--producer] [--consumer] [--outside-canary] [--json]
+           image-pipeline doctor   [--producer] [--consumer] [--kafka] [--outside-canary] [--json]
            image-pipeline --help | --version
     """
 
@@ -34,18 +36,29 @@ enum Help {
         --count N         exit after storing N images
         --until-idle S    exit when nothing has been left to store for S seconds
         --from-beginning  read the whole topic again; images that are already stored do not change
+      page       serves a page with the stored pictures, newest first, at http://localhost:8080 (PAGE_PORT). It asks
+                 Kafka only for dead letters, when somebody opens them, and changes nothing without PAGE_TOKEN
+        --output DIR      folder of the stored images, or the --output of a demo; default: PROCESSED_IMAGES_DIR
       status     counts what became of the images that the producer has sent, as STATE_DIR has it: waiting for receipts,
                  confirmed, dead letters, lost; exits with 1 if nothing was sent
         NAME              show the way of this image
       demo       runs producer and consumer in one process with an embedded broker; needs no Kafka
         --input DIR       folder of the images; default: IMAGES_DIR
         --output DIR      folder for processed_images/ and processed_image_data.csv; default: .
+        --page            serve the page meanwhile, and go on with new images until Ctrl-C
       verify     compares images, stored images and CSV file by SHA-256; exits with 1 if an image is missing, altered,
                  duplicated or extra
         --input DIR       folder of the images; default: IMAGES_DIR
         --output DIR      folder of the stored images, or the --output of a demo; default: PROCESSED_IMAGES_DIR
         --csv FILE        CSV file; default: CSV_PATH
         --resend          send missing and altered images again
+      audit      answers whether everything arrived without reading images: compares input, ledger, topic, positions,
+                 output and CSV file by names, sizes, times and offsets. Producers and consumers may run. Exits with 1 if
+                 something is missing, altered, lost, doubled or unknown
+        --input DIR       folder of the images; default: IMAGES_DIR
+        --output DIR      folder of the stored images, or the --output of a demo; default: PROCESSED_IMAGES_DIR
+        --csv FILE        CSV file; default: CSV_PATH
+        --sample N        also read N stored images that are chosen at random, and compare their SHA-256
       messages   shows the newest messages of TOPIC, one line each: image, size, segment, hash
         --count N         maximum number of messages; default: 10
       dead-letters  lists the messages that could not be stored, with the reasons
@@ -64,6 +77,7 @@ enum Help {
                  free space. Each finding has its fix. Exits with 1 if there is a problem. Changes nothing
         --producer        check only the producer's side
         --consumer        check only the consumer's side; default: both
+        --kafka           check no folders and no running side, only versions, clock, brokers, topic and size limits
         --outside-canary  wait for a file .image-pipeline-canary-* that is created in IMAGES_DIR outside of the container
 
       --json, if a command has it, prints one JSON object per line to stdout: each finding, then the counts

@@ -1,7 +1,7 @@
 /// The command line's command and options. Everything else comes from the environment.
 struct Options {
   enum Command: String, CaseIterable {
-    case producer, consumer, status, demo, verify, messages, receipts, repair, health, doctor
+    case producer, consumer, page, status, demo, verify, audit, messages, receipts, repair, health, doctor
     case deadLetters = "dead-letters"
   }
 
@@ -20,7 +20,11 @@ struct Options {
   var untilIdle: Duration?
   var input: String?
   var output: String?
+  /// Whether the demo has a page, and stays open with it.
+  var page = false
   var csv: String?
+  /// The number of images that `audit` reads.
+  var sample: Int?
   var replay = false
   var all = false
   var ready = false
@@ -29,6 +33,7 @@ struct Options {
   var lookAtProducer = false
   var lookAtConsumer = false
   var outsideCanary = false
+  var lookAtKafka = false
   var json = false
 
   /// - Throws: `UsageError`, which says what is wrong and what would be right.
@@ -59,14 +64,19 @@ struct Options {
       case (.consumer, "--from-beginning"): options.fromBeginning = true
       case (.consumer, "--until-idle"): options.untilIdle = .milliseconds(try number(name, value(), unit: 1_000))
       case (.health, "--ready"): options.ready = true
-      case (.demo, "--input"), (.verify, "--input"): options.input = try value()
-      case (.demo, "--output"), (.verify, "--output"), (.repair, "--output"): options.output = try value()
-      case (.verify, "--csv"), (.repair, "--csv"): options.csv = try value()
+      case (.demo, "--input"), (.verify, "--input"), (.audit, "--input"): options.input = try value()
+      case (.demo, "--output"), (.verify, "--output"), (.repair, "--output"), (.audit, "--output"),
+        (.page, "--output"):
+        options.output = try value()
+      case (.demo, "--page"): options.page = true
+      case (.verify, "--csv"), (.repair, "--csv"), (.audit, "--csv"): options.csv = try value()
+      case (.audit, "--sample"): options.sample = try number(name, value(), unit: 1)
       case (.doctor, "--producer"): options.lookAtProducer = true
       case (.doctor, "--consumer"): options.lookAtConsumer = true
+      case (.doctor, "--kafka"): options.lookAtKafka = true
       case (.doctor, "--outside-canary"): options.outsideCanary = true
       case (.verify, "--json"), (.repair, "--json"), (.messages, "--json"), (.deadLetters, "--json"),
-        (.doctor, "--json"), (.status, "--json"):
+        (.doctor, "--json"), (.status, "--json"), (.audit, "--json"):
         options.json = true
       case (.status, _) where !name.hasPrefix("-") && options.name == nil: options.name = argument
       case (.deadLetters, "--replay"): options.replay = true

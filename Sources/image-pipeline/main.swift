@@ -28,6 +28,8 @@ do {
     let commands = Commands(configuration: configuration, options: options, log: log, stop: stop)
     do { exit(try commands.run()) } catch let error as UsageError {
       throw error
+    } catch let error as ConfigurationError {
+      throw error
     } catch {
       log.setLiveLine(nil)
       log.error(event: "program_failed", KafkaErrorFix.described(error), ["error": .name(of: error)])

@@ -8,8 +8,7 @@ import Testing
 /// Everything that is wrong with an environment.
 func environmentProblems(_ environment: [String: String]) -> [String] {
   do {
-    _ = try EnvironmentReader.read(environment)
-    return []
+    return try EnvironmentReader.read(environment).pageProblems
   } catch { return error.problems }
 }
 
@@ -91,6 +90,28 @@ func environmentProblems(_ environment: [String: String]) -> [String] {
     #expect(configuration.progressInterval == .zero)
   }
 
+  @Test("the page is for this machine unless somebody decides otherwise") func pageIsForThisMachine() throws {
+    let page = try EnvironmentReader.read([:]).page
+    #expect(
+      page == PageSettings(address: "127.0.0.1", port: 8080, hosts: [], output: "processed_images", input: "images"))
+    let other = try EnvironmentReader.read([
+      "HTTP_ADDRESS": "[::]", "PAGE_PORT": "80", "PAGE_HOSTS": "a.example, [fe80::1] b", "IMAGES_DIR": "/in",
+      "PROCESSED_IMAGES_DIR": "/out",
+    ]).page
+    #expect(
+      other
+        == PageSettings(address: "::", port: 80, hosts: ["a.example", "[fe80::1]", "b"], output: "/out", input: "/in"))
+  }
+
+  @Test("the page's sides have the containers' port unless they name another one") func pageSidesAreRead() throws {
+    let sides = try EnvironmentReader.read(["PAGE_SIDES": " producer, consumer:81 [::1],[::1]:82 producer:8080,"]).page
+      .sides
+    #expect(sides.map { "\($0)" } == ["producer:8080", "consumer:81", "[::1]:8080", "[::1]:82"])
+    for unusable in ["fe80::1:8080", "[::1"] {
+      #expect(environmentProblems(["PAGE_SIDES": unusable]).first?.contains("bracket") == true)
+    }
+  }
+
   @Test("an empty variable counts as unset") func emptyVariableIsUnset() throws {
     let empty = Dictionary(uniqueKeysWithValues: Variable.all.keys.map { ($0, "") })
     let configuration = try EnvironmentReader.read(empty)
@@ -126,7 +147,10 @@ func environmentProblems(_ environment: [String: String]) -> [String] {
       ("TOPIC_REPLICATION_FACTOR", "-2"), ("TOPIC_REPLICATION_FACTOR", "three"), ("TOPIC_RETENTION_MS", "0"),
       ("TOPIC_RETENTION_MS", "-2"), ("TOPIC_RETENTION_MS", "a week"), ("TOPIC_RETENTION_BYTES", "0"),
       ("TOPIC_RETENTION_BYTES", "1G"), ("PROGRESS_SECONDS", "500ms"), ("BATCH_IMAGES", "1kB"),
-      ("TOPIC_RETENTION_BYTES", "99999999999999999999"),
+      ("TOPIC_RETENTION_BYTES", "99999999999999999999"), ("PAGE_PORT", "0"), ("PAGE_PORT", "65536"),
+      ("PAGE_HOSTS", "http://pictures.example"), ("PAGE_HOSTS", "pictures.example:8080"), ("PAGE_HOSTS", "*"),
+      ("PAGE_SIDES", "http://consumer"), ("PAGE_SIDES", "consumer:0"), ("PAGE_SIDES", "consumer:x"),
+      ("PAGE_SIDES", ":8080"), ("PAGE_SIDES", "user@consumer"),
     ])
   func unusableValueIsExplained(name: String, value: String) throws {
     let found = environmentProblems([name: value])
@@ -165,7 +189,9 @@ func environmentProblems(_ environment: [String: String]) -> [String] {
       "TOPIC_RETENTION_BYTES": "11",
       "KAFKA_BOOTSTRAP_SERVERS": "b:9092", "KAFKA_COMPRESSION_TYPE": "zstd", "KAFKA_LINGER_MS": "6",
       "KAFKA_BATCH_SIZE": "12345", "NAME_PREFIX": "camera-1/", "RECEIPTS_NEEDED": "2", "SAME_NAME": "keep-both",
-      "RECEIPTS": "off",
+      "RECEIPTS": "off", "PAGE_PORT": "81", "PAGE_HOSTS": "pictures.example", "PAGE_SIDES": "consumer:8081",
+      "PAGE_IMAGES_DIR": "/camera",
+      "PAGE_TOKEN": "0123456789abcdef",
     ]
     #expect(Set(plain.keys) == Set(Variable.all.keys), "each variable is tried")
     let expected = "\(try EnvironmentReader.read(plain))"

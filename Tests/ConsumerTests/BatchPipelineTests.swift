@@ -6,6 +6,7 @@ import Testing
 @testable import Kafka
 @testable import Output
 @testable import Platform
+@testable import SQLite
 
 /// A batch that is prepared ahead is nothing without the one before it.
 @Suite(.serialized) struct BatchPipelineTests {
@@ -107,7 +108,8 @@ import Testing
   ///   - meanwhile: run on another thread.
   private func run(
     until count: Int, _ begin: (Int, SessionDriver, Preparation) throws -> Preparation = { $2 },
-    meanwhile: @escaping @Sendable () -> Void = {}
+    meanwhile: @escaping @Sendable () -> Void = {},
+    receipts: (ImageStore, ConsumerEvents) throws -> ReceiptFeed? = { _, _ in nil }
   ) throws -> Begun {
     var settings = settings
     settings.count = count
@@ -120,6 +122,8 @@ import Testing
     defer { consumer.unsubscribeAndClose() }
     let driver = try SessionDriver(
       consumer: consumer, catalog: store.catalog, cluster: "c", topic: "images", events: events, log: lines.log)
+    let receipts = try receipts(store, events)
+    defer { receipts?.finish() }
     let watch = BackgroundTask {
       meanwhile()
       if !isOver.wait(for: .seconds(30)) { stop.set() }
@@ -130,7 +134,9 @@ import Testing
     }
     try driver.subscribe()
     try withoutActuallyEscaping(begin) { begin in
-      let pipeline = BatchPipeline(driver, store, settings, log: lines.log, events: events, stop: stop) {
+      let pipeline = BatchPipeline(
+        driver, store, settings, receipts: receipts, log: lines.log, events: events, stop: stop
+      ) {
         batch, releasing in
         begun.offsets.append(batch.messages.map(\.offset))
         begun.releasing.append(releasing)
@@ -197,5 +203,35 @@ import Testing
     #expect(begun.releasing.first == true && begun.releasing.last == false)
     #expect(stored == ["1.jpg", "2.jpg", "3.jpg", "4.jpg"] && rows == 4)
     #expect(temporaries == [])
+  }
+
+  @Test("a consumer that is never idle takes over the receipts of one that is gone") func busyConsumerAdopts() throws {
+    try send(["1.jpg", "2.jpg", "3.jpg", "4.jpg"])
+    let path = scratch / "out/.image-pipeline/\(Catalog.fileName)"
+    func slots() throws -> [Int64] {
+      var slots: [Int64] = []
+      try Database(reading: path).prepare("SELECT DISTINCT slot FROM receipts ORDER BY slot").each {
+        slots.append($0.integer(0))
+        return true
+      }
+      return slots
+    }
+    _ = try run(until: 4) { number, _, preparation in
+      // Only now, after it was idle.
+      if number == 1 {
+        try Database(path: path, busyTimeout: .seconds(5)).execute(
+          "INSERT INTO receipts (topic, slot, key, value) VALUES (1, 7, x'00', x'00')")
+      }
+      return preparation
+    } receipts: { [settings] store, events in
+      let outbox = try ReceiptOutbox(
+        store.catalog, store.catalog.topic("images", cluster: "c"), "images", slot: store.slot)
+      store.outbox = outbox
+      // Nobody takes the receipts, so they stay where they are.
+      var kafka = settings.kafka
+      kafka.set("bootstrap.servers", "127.0.0.1:1")
+      return try ReceiptFeed(outbox, kafka, source: "images", upkeepInterval: .zero, events: events)
+    }
+    #expect(try slots() == [1])
   }
 }

@@ -98,6 +98,24 @@ import Testing
     #expect(listed.subtracting(checks) == [], "in docs/reference.md, and not in Sources")
   }
 
+  @Test("each kind of finding of audit is in docs/reference.md, and no other is") func auditFindings() throws {
+    var kinds: Set<String> = []
+    for path in ["Sources/Audit/AuditFinding.swift", "Sources/Output/OutputAudit.swift"] {
+      for line in try Documents.text(path).split(separator: "\n")
+      where line.drop(while: { $0 == " " }).hasPrefix("case ") {
+        let parts = line.split(separator: "\"", omittingEmptySubsequences: false)
+        if parts.count == 3, parts[0].hasSuffix(" = "), parts[2].isEmpty { kinds.insert(String(parts[1])) }
+      }
+    }
+    #expect(kinds.count > 15)
+    let page = try Documents.text("docs/reference.md")
+    let start = try #require(page.firstRange(of: "\n**`audit --json`**")).upperBound
+    let end = try #require(page[start...].firstRange(of: "\nAfter the findings")).lowerBound
+    let rows = page[start..<end].split(separator: "\n").filter { $0.hasPrefix("| `") }
+    let listed = Set(rows.compactMap { $0.split(separator: "`").dropFirst().first.map { String($0) } })
+    #expect(kinds == listed)
+  }
+
   @Test("the CSV file's columns are in docs/reference.md") func columns() throws {
     let path = try #require(try sources("Sources").first { $0.hasSuffix("/CSVLine.swift") })
     let text = try Documents.text(path)

@@ -196,6 +196,33 @@ import Testing
     other.catalog.database.rollback()
   }
 
+  @Test("a quiet partition is reported once, after all of its other receipts") func quietPartitionIsReported() throws {
+    var first: ImageStore? = try Self.open(scratch, lines).0
+    let batch = ImageStore.Batch(topic: topic, messages: [InMemoryMessage(4, "a", "1")], base: [0: nil])
+    guard case .stored(let stored) = try first?.store(batch, whileWaiting: { true }) else { throw NotStored() }
+    try storeAll([InMemoryMessage(2, partition: 1, "b", "2")])
+    func report(_ partitions: [Int32] = [0, 1]) throws {
+      var positions: [Int32: Catalog.Position] = [:]
+      for partition in partitions { positions[partition] = try store.catalog.position(topic, partition: partition) }
+      try store.recordPositions(positions, of: topic)
+    }
+    // The receipt about a is not sent yet, and another consumer has it.
+    try report()
+    #expect(try receipts.map(\.offsets) == [2..<3])
+    first = nil
+    #expect(try outbox.adopt())
+    var others = stored.positions.mapValues { Catalog.Position(next: $0.next + 1, last: nil) }
+    others[1] = try store.catalog.position(topic, partition: 1)
+    try store.recordPositions(others, of: topic)
+    #expect(try receipts.count == 2, "another consumer has stored more, or less")
+    for _ in 0..<2 { try report() }
+    #expect(try receipts.map(\.offsets) == [2..<3, 4..<5, 0..<5])
+    #expect(try receipts.last?.partition == 0 && receipts.last?.images == [])
+    try report([])
+    try report()
+    #expect(try receipts.dropFirst(3).map(\.offsets) == [0..<5, 0..<3], "these are new assignments")
+  }
+
   @Test("many images are divided into several messages") func largeReceiptIsDivided() throws {
     let name = String(repeating: "x", count: 200)
     try storeAll((0..<1_000).map { InMemoryMessage(Int64($0), "\(name)\($0)", "\($0)") })
@@ -271,6 +298,20 @@ import Testing
   }
 
   private struct NotStored: Error {}
+
+  @Test("a slot's next holder gives up the receipts that it does not send", arguments: [true, false])
+  func foreignReceiptsAreGivenUp(sendsOthers: Bool) throws {
+    try storeAll([InMemoryMessage(0, "a", "1")])
+    let other = try store.catalog.topic("u", cluster: "c")
+    try ReceiptOutbox.giveUp(in: store.slot, allBut: topic, store.catalog)
+    #expect(try receipts.count == 1)
+    try ReceiptOutbox.giveUp(in: store.slot, allBut: sendsOthers ? other : nil, store.catalog)
+    #expect(try receipts.count == 0)
+    // The holder's topic has none of them.
+    #expect(try ReceiptOutbox(store.catalog, other, "u", slot: store.slot).adopt())
+    let next = try #require(try Self.open(scratch, lines).0.outbox)
+    #expect(try next.adopt() && next.count == 1)
+  }
 
   @Test("the outbox of another topic is left alone") func otherTopicIsLeft() throws {
     try storeAll([InMemoryMessage(0, "a", "1")])

@@ -156,6 +156,21 @@ import Testing
     #expect(try repair().said == [])
   }
 
+  /// Otherwise producers would count the folder as another output.
+  @Test("a rebuilt catalog has the identity of the damaged one if that can still be read", arguments: damages.indices)
+  func rebuiltCatalogKeepsIdentity(number: Int) throws {
+    try fill(Self.images)
+    let id = try store().catalog.id
+    try Self.damages[number].1(self)
+    #expect(try repair().result.isCatalogNew)
+    let isReadable = ["a hash of another length", "a table lost"].contains(Self.damages[number].0)
+    if isReadable { #expect(try store().catalog.id == id) }
+    // An interrupted repair has moved it aside, and nothing else.
+    try removeCatalog()
+    let known = try repair().result.isCatalogNew ? store().catalog.id : ""
+    #expect(!known.isEmpty && (!isReadable || known == id))
+  }
+
   @Test("a catalog of a newer version is not taken for damaged") func newerCatalogIsNotDamaged() throws {
     try fill(Self.images)
     try store().catalog.database.setUserVersion(99)

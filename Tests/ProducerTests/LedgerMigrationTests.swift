@@ -53,7 +53,8 @@ import Testing
     let old = try Database(path: scratch / "old/\(Ledger.fileName)", busyTimeout: .zero)
     try old.execute(Self.schemas[0])
     try old.prepare("INSERT INTO files VALUES (1, 'a.jpg', 3, 4, 5, ?)").run(.blob(digest.bytes))
-    for schema in Self.schemas[1..<version] { try old.execute(schema) }
+    for schema in Self.schemas[1..<min(version, 3)] { try old.execute(schema) }
+    if version == 4 { try old.execute(LedgerSchema.fourth) }
     try old.setUserVersion(version)
     old.close()
   }
@@ -73,7 +74,7 @@ import Testing
     }
   }
 
-  @Test("an upgraded ledger can do everything that a new one can", arguments: 1...3)
+  @Test("an upgraded ledger can do everything that a new one can", arguments: 1...4)
   func upgradedLedgerIsComplete(version: Int) throws {
     try writeLedger(version: version)
     let ledger = try ledger()
@@ -86,6 +87,6 @@ import Testing
       output: "o", path: "a.jpg", digest: digest, partition: 2, offset: 10, time: 9, outcome: .stored)
     #expect(try ledger.apply([report], needed: 1) == [.confirmed(path: "a.jpg", seen: 1)])
     try ledger.setTopicNew()
-    #expect(try ledger.marks() == [0: mark] && ledger.isTopicNew())
+    #expect(try ledger.marks() == [:] && ledger.isTopicNew())
   }
 }

@@ -95,7 +95,8 @@ import Testing
       ])
     #expect(try state("a.jpg") == .deadLetter && state("b.jpg") == .deadLetter && state("c.jpg") == .waiting)
     #expect(
-      try ledger.lose([passedAfter(20)], excluding: PathSet(), limit: 9) == ["c.jpg"], "dead letters are not lost")
+      try ledger.lose([passedAfter(20)], needed: 2, excluding: PathSet(), limit: 9) == ["c.jpg"],
+      "dead letters are not lost")
   }
 
   /// Makes the output known and returns how far it has come.
@@ -127,22 +128,34 @@ import Testing
     #expect(try ledger.passedPositions() == [passed(3)])
     var excluded = PathSet()
     excluded.insert("0.jpg")
-    #expect(try ledger.lose([passed(3)], excluding: excluded, limit: 9) == ["2.jpg"])
-    #expect(try ledger.lose([passed(3)], excluding: PathSet(), limit: 9) == ["0.jpg"])
-    #expect(try ledger.lose([passed(5)], excluding: PathSet(), limit: 9) == [], "only what is recorded counts")
+    #expect(try ledger.lose([passed(3)], needed: 2, excluding: excluded, limit: 9) == ["2.jpg"])
+    #expect(try ledger.lose([passed(3)], needed: 2, excluding: PathSet(), limit: 9) == ["0.jpg"])
+    #expect(
+      try ledger.lose([passed(5)], needed: 2, excluding: PathSet(), limit: 9) == [], "only what is recorded counts")
     _ = try ledger.apply([], needed: 2, passed: [passed(5)])
-    #expect(try ledger.lose([passed(5)], excluding: PathSet(), limit: 1) == ["3.jpg"], "not more than asked for")
-    #expect(try ledger.lose([passed(5, by: "unknown")], excluding: PathSet(), limit: 9) == [])
+    #expect(
+      try ledger.lose([passed(5)], needed: 2, excluding: PathSet(), limit: 1) == ["3.jpg"], "not more than asked for")
+    #expect(try ledger.lose([passed(5, by: "unknown")], needed: 2, excluding: PathSet(), limit: 9) == [])
     #expect(try state("1.jpg") == .waiting && state("2.jpg") == .lost && state("p.jpg") == .waiting)
     #expect(try Set(ledger.paths(.lost, limit: 9)) == ["0.jpg", "2.jpg", "3.jpg"])
     try ledger.setGone(["2.jpg", "1.jpg"])
     #expect(try state("2.jpg") == .gone && state("1.jpg") == .waiting)
   }
 
+  @Test("an image that is stored, sent again and lost is confirmed") func lostRepetitionIsConfirmed() throws {
+    try ledger.record([("a.jpg", line("a", 7)), ("b.jpg", line("b", 8))])
+    _ = try ledger.apply([report("a.jpg", "a", 7)], needed: 1, passed: [passed(9)])
+    try ledger.record([("a.jpg", line("a", 40))])
+    #expect(try state("a.jpg") == .waiting)
+    _ = try ledger.apply([], needed: 1, passed: [passed(50)])
+    #expect(try ledger.lose([passed(50)], needed: 1, excluding: PathSet(), limit: 9) == ["b.jpg"])
+    #expect(try state("a.jpg") == .confirmed && state("b.jpg") == .lost)
+  }
+
   @Test("an image that is sent again waits again, and keeps the outputs that have it") func resentImageWaits() throws {
     try ledger.record([("a.jpg", line("a", 7))])
     _ = try ledger.apply([report("a.jpg", "a", 7)], needed: 2, passed: [passed(20), passed(20, by: "o2")])
-    #expect(try ledger.lose([passed(20, by: "o2")], excluding: PathSet(), limit: 9) == ["a.jpg"])
+    #expect(try ledger.lose([passed(20, by: "o2")], needed: 2, excluding: PathSet(), limit: 9) == ["a.jpg"])
     try ledger.record([("a.jpg", line("a", 40, seen: 900))])
     #expect(try state("a.jpg") == .waiting)
     // What took so long was this image, since its first sending.
@@ -199,7 +212,7 @@ import Testing
     let other = try Ledger(in: scratch / "state", cluster: "c", topic: "t", input: "/other")
     try ledger.record([("a.jpg", line("a", 7))])
     #expect(try other.apply([report("a.jpg", "a", 7)], needed: 1, passed: [passed(9)]) == [.unmatched])
-    #expect(try other.lose([passed(9)], excluding: PathSet(), limit: 9) == [])
+    #expect(try other.lose([passed(9)], needed: 2, excluding: PathSet(), limit: 9) == [])
     #expect(try state("a.jpg") == .waiting && ledger.passedPositions() == [] && !other.isWaiting())
   }
 

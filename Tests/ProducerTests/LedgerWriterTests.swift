@@ -96,6 +96,45 @@ import Testing
     #expect(try ledger().marks() == [0: mark])
   }
 
+  @Test("files that a killed run has deleted are forgotten by the next one", arguments: AfterSentAction.allCases)
+  func filesOfKilledRunAreForgotten(action: AfterSentAction) throws {
+    for name in ["gone.jpg", "cat/gone.jpg", "aside.jpg", "there.jpg"] {
+      try scratch.write("in/" + name, name)
+      _ = try write([sent(name)])
+    }
+    try scratch.remove("in/gone.jpg")
+    try scratch.remove("in/cat")
+    try scratch.move("in/aside.jpg", to: "in/.aside.jpg.image-pipeline-sent")
+    _ = try write([], action)
+    let left = try ledger().lines(after: "", limit: 9).map(\.path)
+    let gone = action == .keep ? ["cat/gone.jpg", "gone.jpg"] : []
+    #expect(left == (gone + ["aside.jpg", "there.jpg"]).sorted())
+  }
+
+  @Test("images that wait for receipts are not forgotten, although their files are gone", arguments: [0, 1, 2])
+  func waitingImagesAreNotForgotten(outputs: Int) throws {
+    try scratch.write("in/a.jpg", "a")
+    let line = Ledger.Line(
+      stamp: try stamp("a.jpg"), digest: digest(of: "a"),
+      delivery: Ledger.Delivery(partition: 0, offset: 7, seen: 1, sent: 1, acknowledged: 1))
+    try ledger().record([("a.jpg", line)])
+    let reports = (0..<outputs).map {
+      ReceiptReport(
+        output: "o\($0)", path: "a.jpg", digest: line.digest, partition: 0, offset: 7, time: 2, outcome: .stored)
+    }
+    _ = try ledger().apply(reports, needed: 2)
+    // Sent again, it waits again. Its file may leave all the same.
+    try ledger().record([("a.jpg", line)])
+    try scratch.remove("in/a.jpg")
+    let writer = LedgerWriter(
+      ledger: try ledger(), outbox: outbox,
+      afterSent: AfterSent(action: .delete, input: scratch / "in", sentFolder: scratch / "sent"),
+      receiptsNeeded: 2, events: ProducerEvents(log: lines.log, input: scratch / "in"), stop: StopFlag())
+    writer.close()
+    try writer.run()
+    #expect(try (ledger().line("a.jpg") != nil) == (outputs < 2))
+  }
+
   @Test("a file that changed since it was sent stays and is checked again")
   func changedFileStays() throws {
     try scratch.write("in/a.jpg", "a")

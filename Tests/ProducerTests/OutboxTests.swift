@@ -201,8 +201,29 @@ private struct Failure: Error {}
     #expect(refusals.count == 2)
   }
 
+  @Test("refused files are shown with their last reasons until they are sent") func reasonsAreShown() {
+    _ = refusals.add("b", status(1), reason: "too large")
+    _ = refusals.add("a", status(1), reason: "no rights")
+    _ = refusals.add("b", status(2), reason: "still too large")
+    #expect(refusals.shown.map(\.path) == ["a", "b"])
+    #expect(refusals.shown.map(\.reason) == ["no rights", "still too large"])
+    _ = refusals.remove("a")
+    #expect(refusals.shown.map(\.path) == ["b"])
+  }
+
+  @Test("more refused files than are shown follow when others are sent") func othersFollow() {
+    let names = (100..<250).map { "\($0)" }
+    for name in names { _ = refusals.add(name, nil, reason: "why") }
+    #expect(refusals.shown.map(\.path) == Array(names.prefix(100)))
+    for name in names.prefix(100) { _ = refusals.remove(name) }
+    #expect(refusals.shown.map(\.path) == Array(names.suffix(50)))
+    #expect(refusals.shown.allSatisfy { !$0.reason.isEmpty })
+  }
+
   @Test("memory is bounded") func memoryIsBounded() {
-    for number in 0...100_000 { _ = refusals.add("\(number)", nil) }
-    #expect(refusals.count < 100_000)
+    for number in 0..<100_000 { _ = refusals.add("\(number)", nil, reason: "why") }
+    #expect(refusals.shown.count == 100)
+    _ = refusals.add("one more", nil)
+    #expect(refusals.count < 100_000 && refusals.shown.count < 100)
   }
 }

@@ -40,12 +40,12 @@ import Testing
   }
 
   private func receipt(
-    _ images: [(String, Int64)], next: Int64? = nil, by output: String = "o", topic: String = "t",
+    _ images: [(String, Int64)], next: Int64? = nil, by output: String = "o", topic: String = "t", time: Int64 = 9,
     _ outcome: Receipt.Outcome = .stored
   ) -> Receipt {
     let next = next ?? (images.last?.1 ?? -1) + 1
     return Receipt(
-      output: output, topic: topic, partition: 0, offsets: 0..<next, time: 9,
+      output: output, topic: topic, partition: 0, offsets: 0..<next, time: time,
       images: images.map {
         Receipt.Image(offset: $0.1, name: $0.0, digest: digest(of: $0.0), length: 1, outcome: outcome)
       })
@@ -207,6 +207,26 @@ import Testing
     #expect(try state("a.jpg", session) == .waiting)
   }
 
+  /// 1. A consumer dies with its receipts in the outbox. 2. Its successor sends newer ones. 3. Somebody takes over the old
+  /// ones, and sends them.
+  @Test("an older receipt that arrives late does not hold lost images back", arguments: [false, true])
+  func lateReceiptKeepsPosition(restarts: Bool) throws {
+    let session = try session()
+    var handler = try ReceiptHandler(session)
+    for (path, offset) in [("a.jpg", Int64(1)), ("b.jpg", 12)] { try send(path, offset, session) }
+    try handler.handle([receipt([("c.jpg", 14)], time: 30)], now: .now + .seconds(2))
+    if restarts { handler = try ReceiptHandler(session) }
+    try handler.handle([receipt([("a.jpg", 1)], next: 10, time: 20)], now: .now + .seconds(4))
+    try handler.review(now: .now + .seconds(60))
+    #expect(try state("a.jpg", session) == .confirmed && state("b.jpg", session) == .lost)
+    // A newer one sets the output back: the topic was re-created, or the catalog is a copy of an earlier day.
+    try handler.handle([receipt([], next: 2, time: 40)], now: .now + .seconds(62))
+    #expect(try session.ledger.passedPositions().map(\.next) == [2])
+    // A clock that was set back delays nothing.
+    try handler.handle([receipt([], next: 3, time: 10)], now: .now + .seconds(64))
+    #expect(try session.ledger.passedPositions().map(\.next) == [3])
+  }
+
   @Test("a lost image whose file is gone is named and not sent again") func lostImageWithoutFileIsNamed() throws {
     let session = try session()
     let handler = try ReceiptHandler(session)
@@ -218,6 +238,36 @@ import Testing
     #expect(lines.entries.hasEvent("lost_image_gone", ["image": "a.jpg"]))
     #expect(session.events.receipts.now.gone == 1)
     #expect(try !session.isSent(#require(try session.ledger.line("a.jpg"))), "it is sent if it comes back")
+  }
+
+  @Test("what a re-created topic has lost is looked at again") func imagesOfOldTopicReturn() throws {
+    let session = try session()
+    let handler = try ReceiptHandler(session)
+    for (path, offset) in [("a.jpg", Int64(0)), ("b.jpg", 1)] { try send(path, offset, session) }
+    try record("gone.jpg", 2, session)
+    try session.ledger.setTopicNew(losesWaiting: true)
+    session.receiptStatus.losing.withLock { $0 = .recorded(after: "") }
+    try handler.review()
+    #expect(returning(session) == ["a.jpg", "b.jpg"])
+    #expect(try state("gone.jpg", session) == .gone)
+    #expect(session.receiptStatus.losing.withLock { $0 } == .nothing)
+  }
+
+  @Test("an output that the ledger cannot count is named") func uncountedOutputIsNamed() throws {
+    let session = try session()
+    let handler = try ReceiptHandler(session)
+    try send("a.jpg", 0, session)
+    for number in 1...63 {
+      try handler.handle([receipt([("b.jpg", 9)], by: "o\(number)")], now: moment(number * 2_000))
+    }
+    #expect(!lines.entries.hasEvent("output_ignored"))
+    for _ in 0..<2 { try handler.handle([receipt([("a.jpg", 0)], by: "o64")], now: moment(200_000)) }
+    #expect(lines.entries.events("output_ignored", ["output": "o64"]).count == 1, "\(lines.all)")
+    #expect(try state("a.jpg", session) == .waiting)
+    try session.ledger.forget()
+    try send("a.jpg", 0, session)
+    try handler.handle([receipt([("a.jpg", 0)], by: "o64")], now: moment(300_000))
+    #expect(try state("a.jpg", session) == .confirmed, "the others are forgotten")
   }
 
   @Test("a dead letter's file stays, is named, and is not sent again") func deadLetterStays() throws {

@@ -4,6 +4,7 @@ import Testing
 
 @testable import Configuration
 @testable import Kafka
+@testable import Platform
 @testable import Producer
 @testable import Wire
 
@@ -18,7 +19,10 @@ import Testing
   private let sentTopic: SentTopic
   private let settings: ProducerSettings
 
-  private final class Target: Sendable { let topic = Mutex<SentTopic?>(nil) }
+  private final class Target: Sendable {
+    let topic = Mutex<SentTopic?>(nil)
+    let reports = Mutex<[DeliveryReport]>([])
+  }
   private let target = Target()
 
   init() throws {
@@ -33,6 +37,7 @@ import Testing
     self.settings = settings
     ledger = try Ledger(in: scratch / "state", cluster: "c", topic: "t", input: scratch / "in")
     producer = try KafkaProducer(settings.kafka) { [target] report in
+      target.reports.withLock { $0.append(report) }
       target.topic.withLock { $0 }?.acknowledged(report, key: "key \(report.token)")
     }
     sentTopic = SentTopic(
@@ -135,6 +140,56 @@ import Testing
     sentTopic.finish(within: .seconds(20))
     #expect(lines.entries.hasEvent("topic_recreated"))
     #expect(try ledger.isTopicNew())
+  }
+
+  @Test("a topic that is re-created a second time is noticed", arguments: [false, true])
+  func secondRecreationIsNoticed(isSameRun: Bool) throws {
+    defer { end() }
+    try makeOutputKnown()
+    try send(1...3)
+    try ledger.record([], marks: [0: MessageMark(offset: 3, timestamp: nil, key: nil)])
+    try sentTopic.compare(within: .seconds(20))
+    #expect(try ledger.isTopicNew() && ledger.marks() == [:])
+    // The new topic's messages are its marks.
+    try send(4...5)
+    try ledger.record([line("a.jpg")], marks: sentTopic.last)
+    #expect(try ledger.marks()[0]?.offset == 4)
+    #expect(try compare().count == 1 && ledger.marks() != [:], "an earlier run has found it")
+    if isSameRun {
+      try sentTopic.acknowledged(#require(target.reports.withLock { $0 }.first), key: "key 1")
+      sentTopic.finish(within: .zero)
+      #expect(lines.entries.events("topic_recreated").count == 2, "\(lines.all)")
+    } else {
+      try ledger.advance([0: MessageMark(offset: 9, timestamp: nil, key: nil)])
+      #expect(try compare().count == 2)
+    }
+    #expect(try ledger.isTopicNew() && ledger.marks() == [:])
+    #expect(try ledger.line("a.jpg")?.state == .lost)
+  }
+
+  @Test("lost images are looked at again when the ledger has them") func lostImagesAreAnnounced() throws {
+    defer { end() }
+    try ledger.record([line("a.jpg")], marks: [0: MessageMark(offset: 7, timestamp: nil, key: nil)])
+    try makeOutputKnown()
+    try sentTopic.compare(within: .zero)
+    try send(1...1)
+    let (status, ending) = (ReceiptStatus(), StopFlag())
+    let watch = BackgroundTask { [sentTopic] in sentTopic.watch(until: ending, status) }
+    #expect(eventually { status.losing.withLock { $0 } == .recorded(after: "") })
+    ending.set()
+    try watch.finish()
+    #expect(try ledger.paths(.lost, limit: 9) == ["a.jpg"])
+  }
+
+  /// Without receipts nothing is found to be lost.
+  private func makeOutputKnown() throws {
+    _ = try ledger.apply([], needed: 1, passed: [PassedPosition(output: "o", partition: 1, next: 0)])
+  }
+
+  private func line(_ path: String) -> (path: String, line: Ledger.Line) {
+    let stamp = FileStamp(size: 1, modified: 2, changed: 3, inode: 4)
+    let delivery = Ledger.Delivery(partition: 0, offset: 7, seen: 1, sent: 2, acknowledged: 3)
+    return (path, Ledger.Line(stamp: stamp, digest: digest(of: path), delivery: delivery))
   }
 
   @Test("a missing broker delays and decides nothing") func missingBrokerDecidesNothing() throws {

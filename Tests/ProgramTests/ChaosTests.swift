@@ -30,6 +30,19 @@ import Testing
         partitions: 6, leastImages: 250))
   }
 
+  @Test(
+    "files are deleted only when both outputs have their images, although the topic loses messages",
+    .enabled("needs a real broker") { Broker.realServers != nil })
+  func recordsAreDeleted() throws {
+    let settings = ChaosRun.Settings(seed: ChaosRun.Settings.anySeed, kills: ChaosRun.Settings.kills(or: 20))
+    let repetition = "CHAOS_SEED=\(settings.seed) CHAOS_KILLS=\(settings.kills)"
+    print(repetition + ", AFTER_SENT=delete, two outputs, messages are deleted from the topic")
+    let run = try ForgettingRun(settings, on: #require(Broker.realServers))
+    try run.run()
+    let isExact = run.faults.isEmpty
+    #expect(isExact, "\(repetition) repeats it\n\(run.faults.joined(separator: "\n"))")
+  }
+
   private func expectExact(_ settings: ChaosRun.Settings) throws {
     let repetition = "CHAOS_SEED=\(settings.seed) CHAOS_KILLS=\(settings.kills)"
     print(

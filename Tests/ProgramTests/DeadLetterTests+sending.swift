@@ -110,4 +110,18 @@ extension DeadLetterTests {
     // 75 cats whose folder cannot be created, 150 messages that are no image, 50 segments.
     #expect(try counts(broker)["total"] == 275)
   }
+
+  @Test("dead letters in a folder that may not be written stay, and are not sent") func readOnlyFolder() throws {
+    let broker = try Broker()
+    try broker.send([.text("one")])
+    try LocalConsumer.storeAll(in: folder, broker)
+    #expect(chmod(folder / Self.disk, 0o555) == 0)
+    defer { chmod(folder / Self.disk, 0o755) }
+    let replay = try Program.unprivileged(
+      ["dead-letters", "--replay", "--json"], in: folder, environment: broker.environment())
+    #expect(replay.exitCode() == 0, "\(replay.output)")
+    #expect(replay.results.last?.has(["sent_back": "0", "stay": "1"]) == true, "\(replay.output)")
+    #expect(replay.hasEvent("dead_letter_skipped"), "\(replay.output)")
+    #expect(try broker.messageCount(broker.topic) == 1)
+  }
 }

@@ -88,6 +88,32 @@ import Testing
     #expect(times.min()! < .milliseconds(2_500), "\(times)")
   }
 
+  @Test("a demo with a page goes on with new images until it is stopped") func demoShowsNewImages() throws {
+    let port = try StatusPage.freePort()
+    try folder.write("images/1.jpg", [1])
+    let program = try Program(
+      ["demo", "--page", "--input", "images", "--output", "."], in: folder,
+      environment: ["SETTLE_MS": "0", "PAGE_PORT": "\(port)"])
+    func list() throws -> String { try RawResponse.get(port, "/api/pictures")?.text ?? "" }
+    #expect(eventually { program.output.numbers(in: "verified") == [1] }, "\(program.output)")
+    try folder.write("images/2.jpg", [2])
+    #expect(eventually { try list().contains("\"2.jpg\"") }, "\(program.output)")
+    #expect(program.terminate() == 0, "\(program.output)")
+    #expect(try folder.files("processed_images") == ["1.jpg", "2.jpg"])
+  }
+
+  @Test("a demo whose page has no port fails with the fix") func demoNeedsItsPort() throws {
+    let port = try StatusPage.freePort()
+    try folder.write("images/1.jpg", [1])
+    let first = try Program(["page"], in: folder, environment: ["PAGE_PORT": "\(port)"])
+    #expect(eventually { first.hasEvent("page_started") }, "\(first.output)")
+    let second = try Program(
+      ["demo", "--page", "--input", "images", "--output", "."], in: folder, environment: ["PAGE_PORT": "\(port)"])
+    #expect(second.exitCode() == 1, "\(second.output)")
+    #expect(second.hasEvent("program_failed", ["error": "EADDRINUSE"], naming: "PAGE_PORT"), "\(second.output)")
+    #expect(first.terminate() == 0)
+  }
+
   @Test("a demo of an empty folder succeeds") func demoOfEmptyFolderSucceeds() throws {
     _ = try Folder.create(folder.path + "/images")
     let run = try demo("images", "out")

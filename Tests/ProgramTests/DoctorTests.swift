@@ -283,8 +283,8 @@ import Testing
   }
 
   @Test("a side that is not ready gives its reason") func unreadySideGivesReason() throws {
-    let server = try HTTPServer(address: "127.0.0.1", port: 0) { path in
-      path == "/readyz" ? HTTPResponse(status: 503, body: "broker: away\n") : nil
+    let server = try HTTPServer(address: "127.0.0.1", port: 0) { request in
+      request.path == "/readyz" ? HTTPResponse(status: 503, body: "broker: away\n") : nil
     }
     defer { server.stop() }
     let broker = try Broker.preferred()

@@ -4,6 +4,7 @@ import Testing
 
 @testable import Kafka
 @testable import Platform
+@testable import SQLite
 
 /// A program is killed at each step, and again while it recovers. Needs the debug build, which reads `FAULT_POINT`.
 @Suite(.ownThread) struct FaultPointTests {
@@ -112,6 +113,9 @@ import Testing
     let again = try Program(["producer", "--once"], in: folder, environment: environment)
     #expect(again.exitCode() == 0, "\(again.output)")
     #expect(again.sent == 0, "\(again.output)")
+    let ledger = try Database(path: folder / ".image-pipeline/ledger.sqlite", busyTimeout: .seconds(5))
+    let lines = try ledger.prepare("SELECT count(*) FROM files").first { Int($0.integer(0)) }
+    #expect(lines == (afterSent == "keep" ? images.count : 0), "the ledger forgets files that are gone")
   }
 
   /// Files that should have left the input folder.

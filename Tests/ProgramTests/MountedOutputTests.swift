@@ -54,6 +54,31 @@ import Testing
     #expect(try Program.storeAll(in: folder, broker).stored == 3)
   }
 
+  @Test("the page shows images as they are stored, although its mount of the output is read-only")
+  func pageOfReadOnlyMount() throws {
+    let broker = try Broker.preferred()
+    let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
+    try broker.send([.image("1.jpg", [1])])
+    #expect(eventually { folder.rows.count == 1 }, "\(consumer.output)")
+    try folder.makeFolder("seen")
+    let mount = try BindMount(folder.path + "/" + TestFolder.output, at: folder.path + "/seen")
+    defer { mount.remove() }
+    try mount.makeReadOnly()
+    let port = try StatusPage.freePort()
+    let page = try Program(["page", "--output", "seen"], in: folder, environment: ["PAGE_PORT": "\(port)"])
+    func shows(_ newest: Int) -> Bool {
+      eventually { try RawResponse.get(port, "/api/pictures")?.text.contains("\"newest\":\(newest)") == true }
+    }
+    #expect(shows(1), "\(page.output)")
+    try broker.send([.image("2.jpg", [2])])
+    #expect(shows(2), "\(page.output)")
+    // What a killed consumer leaves is read, too.
+    consumer.signal(SIGKILL)
+    _ = consumer.exitCode()
+    #expect(shows(2), "\(page.output)")
+    #expect(page.terminate() == 0, "\(page.output)")
+  }
+
   @Test("an image whose name is a mount point becomes a dead letter") func mountPointNameIsDeadLetter() throws {
     let broker = try Broker.preferred()
     try broker.send([.image("1.jpg", [1])])

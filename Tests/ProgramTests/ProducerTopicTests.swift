@@ -81,6 +81,30 @@ import Testing
     try expectCured()
   }
 
+  @Test("images that wait for receipts are sent again each time the topic is re-created") func waitingImagesReturn()
+    throws
+  {
+    for _ in 0..<3 {
+      let producer = try Program(
+        ["producer", "--once"], in: folder, environment: broker.environment(["AFTER_SENT": "move"]))
+      #expect(producer.exitCode() == 0, "\(producer.output)")
+      #expect(try TopicContent(broker).names().count == 5, "\(producer.output)")
+      try recreateTopic(with: 0)
+    }
+  }
+
+  @Test("--once --until-stored sends again what a re-created topic has lost") func untilStoredSendsAgain() throws {
+    let environment = broker.environment(["AFTER_SENT": "move", "LOG_LEVEL": "debug"])
+    let producer = try Program(["producer", "--once", "--until-stored"], in: folder, environment: environment)
+    #expect(eventually { producer.events("image_sent").count == 5 }, "\(producer.output)")
+    try recreateTopic(with: 0)
+    let topic = try TopicContent(broker)
+    let areSent = eventually(within: .seconds(60)) { try topic.messages().count == 5 }
+    #expect(areSent, "\(producer.output)")
+    try ReceiptWriter(broker).report(topic.messages())
+    #expect(producer.exitCode() == 0, "\(producer.output)")
+  }
+
   /// Somebody else has sent the same images in the same order.
   @Test("the same names at the same offsets are not the same messages") func sameOffsetsAreNotSameMessages() throws {
     _ = try once()

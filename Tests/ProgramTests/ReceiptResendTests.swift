@@ -39,6 +39,19 @@ import Testing
     #expect(consumer.terminate() == 0, "\(consumer.output)")
   }
 
+  @Test("receipts --resend does not confirm images whose files are missing or have another size, and names them")
+  func missingFilesAreNotConfirmed() throws {
+    let broker = try Broker.preferred()
+    try broker.send(["a", "b", "c", "d/e"].map { .image("\($0).jpg", [1, 2, 3]) })
+    _ = try Program.storeAll(in: folder, broker, ["RECEIPTS": "off"])
+    try folder.remove(TestFolder.output + "/a.jpg")
+    try folder.write(TestFolder.output + "/d/e.jpg", [1])
+    let said = try resend(broker, code: 1)
+    #expect(("\n" + said).contains("\na.jpg: ") && said.contains("\nd/e.jpg: ") && said.contains("repair"), "\(said)")
+    #expect(try broker.confirmed() == ["b.jpg": [.stored], "c.jpg": [.stored]])
+    #expect(try broker.receipts().last?.offsets == 0..<4, "the producer sends the others again")
+  }
+
   @Test("receipts --resend tells you what is wrong") func resendNamesFaults() throws {
     let broker = try Broker.preferred()
     #expect(try resend(broker, code: 1).contains("PROCESSED_IMAGES_DIR"))

@@ -55,6 +55,17 @@ import Testing
     #expect(try broker.messageCount(broker.receiptsTopic) == 0)
   }
 
+  /// The receipts of its images may have been lost.
+  @Test("a consumer reports at its start how far quiet partitions are stored") func quietPartitionsAreReported() throws
+  {
+    let broker = try Broker.preferred()
+    try broker.send([.image("a.jpg", [1]), .image("b.jpg", [2])])
+    _ = try Program.storeAll(in: folder, broker, ["RECEIPTS": "off"])
+    _ = try Program.storeAll(in: folder, broker)
+    #expect(try broker.receipts().map(\.offsets) == [0..<2] && broker.confirmed().isEmpty)
+    #expect(try rowsLeft == 0)
+  }
+
   @Test("receipts of a consumer that is gone are sent by another one") func deadConsumersReceiptsArrive() throws {
     let broker = try Broker.preferred(partitions: 2)
     let images = sampleImages(20)
@@ -73,6 +84,24 @@ import Testing
     for (partition, range) in try broker.ranges(broker.topic) {
       #expect(receipts.gaps(in: partition, upTo: range.upperBound) == [])
     }
+  }
+
+  @Test("receipts in a slot that a consumer of another topic has taken are sent", arguments: ["on", "off"])
+  func anotherTopicsSlotIsEmptied(receipts: String) throws {
+    let broker = try Broker.preferred()
+    try broker.send([.image("a.jpg", [1])])
+    let victim = try Program(
+      ["consumer"], in: folder, environment: broker.environment(["FAULT_POINT": "transactionCommitted"]))
+    #expect(victim.exitCode() == 128 + SIGKILL, "\(victim.output)")
+    let other = try Program(
+      ["consumer"], in: folder,
+      environment: broker.environment(
+        ["TOPIC": broker.topic + "-other", "CONSUMER_GROUP": "another", "RECEIPTS": receipts]))
+    #expect(eventually { other.assignments > 0 }, "\(other.output)")
+    let consumer = try Program(["consumer"], in: folder, environment: broker.environment())
+    #expect(eventually { try broker.confirmed() == ["a.jpg": [.stored]] }, "\(consumer.output)")
+    for program in [other, consumer] { #expect(program.terminate() == 0, "\(program.output)") }
+    #expect(try rowsLeft == 0)
   }
 
   @Test("receipts that the broker refuses delay nothing and arrive later") func refusedReceiptsArriveLater() throws {

@@ -26,6 +26,10 @@ import Testing
     try client.allow("User:stranger", operation, on: resource ?? .topic(topic), timeout: .seconds(30))
   }
 
+  /// Allows the user to write to a topic that no test uses. A right to write to any topic gives a producer its id:
+  /// without one, that would be what is missing first.
+  private func allowSomeWriting() throws { try allow(.write, on: .topic(topic + "-other")) }
+
   /// Sends as a user with all rights.
   private func send(_ messages: [TestMessage]) throws { try secured.broker(.tls, topic: topic).send(messages) }
 
@@ -63,8 +67,7 @@ import Testing
   @Test("a producer without the right to write names it") func missingWriteRightIsNamed() throws {
     try makeTopic()
     try allow(.describe)
-    // A right to write to any topic gives the producer its id. Without one, that would be what is missing first.
-    try allow(.write, on: .topic(topic + "-other"))
+    try allowSomeWriting()
     expectWord("Write", "--topic \(topic)", in: try run(["producer", "--once"], code: 1))
   }
 
@@ -98,6 +101,7 @@ import Testing
     try send([.image("a.jpg", [1, 2, 3])])
     try allow(.read)
     try allow(.read, on: .group(stranger().group))
+    try allowSomeWriting()
     let broker = try secured.broker(.tls, topic: topic)
     let consumer = try Program(["consumer"], in: folder, environment: stranger().environment())
     #expect(eventually { consumer.hasEvent("receipts_waiting") }, "\(consumer.output)")

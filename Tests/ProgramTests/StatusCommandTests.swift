@@ -53,6 +53,11 @@ import Testing
     #expect(lines[1].contains(#""image":"cat/1.jpg""#) && lines[1].contains(#""kind":"HashMismatch""#), "\(lines)")
     #expect(producer.terminate() == 0)
     #expect(try status().contains("confirmed                     2\n"), "also without a producer")
+    try folder.remove("images/cat/1.jpg")
+    let later = try status()
+    #expect(later.contains("dead letter                   0\n") && !later.contains("cat/1.jpg"), "\(later)")
+    #expect(try status(["--json"]).contains(#""dead_letter":0"#))
+    #expect(try status(["cat/1.jpg"]).contains("dead letter (HashMismatch)"))
   }
 
   @Test("the history of an image is shown by its path or its name") func imageIsShown() throws {

@@ -24,6 +24,9 @@ import Testing
     #expect(
       eventually { pages[1].value("image_pipeline_images_stored_total") == 30 },
       "\(programs[1].output)")
+    for (host, status) in [("127.0.0.1:1", 200), ("localhost", 200), ("[::1]", 200), ("evil.example", 404)] {
+      #expect(try RawResponse.get(ports[0], "/refused", host: host)?.status == status)
+    }
     for (program, port) in zip(programs, ports) {
       #expect(program.hasEvent("http_started", ["address": "127.0.0.1", "port": "\(port)"]), "\(program.output)")
     }

@@ -5,8 +5,9 @@ enum Target {
   static let variable = "FUZZ_TARGET"
 
   static let all: [String: @Sendable (UnsafeRawBufferPointer) -> Void] = [
-    "base64": fuzzBase64, "csv": fuzzCSV, "envelope": fuzzEnvelope, "headers": fuzzHeaders, "name": fuzzName,
-    "probe": fuzzProbe,
+    "base64": fuzzBase64, "csv": fuzzCSV, "envelope": fuzzEnvelope, "headers": fuzzHeaders, "metrics": fuzzMetrics,
+    "name": fuzzName,
+    "probe": fuzzProbe, "request": fuzzRequest,
   ]
 
   fileprivate static let chosen = all[String(cString: getenv(variable))]!

@@ -6,6 +6,7 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <sys/resource.h>
 #include <sys/timex.h>
 #include <sys/vfs.h>
@@ -15,6 +16,7 @@
 extern int syncfs(int descriptor);
 extern int renameat2(int from_folder, const char *from, int to_folder, const char *to, unsigned int flags);
 extern int pthread_setname_np(pthread_t thread, const char *name);
+extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int first) __attribute__((weak));
 
 // "ENOSPC" for ENOSPC; NULL for an unknown code, and before glibc 2.32, which lacks the function.
 extern const char *strerrorname_np(int code) __attribute__((weak));
@@ -66,6 +68,11 @@ static inline unsigned long system_open_file_limit(void) {
 static inline int system_clock_is_synchronised(void) {
   struct timex clock = {.modes = 0};
   return adjtimex(&clock) == -1 ? -1 : !(clock.status & STA_UNSYNC);
+}
+
+// A new process keeps no descriptor from `first` on. Before glibc 2.34, it keeps those that are not close-on-exec.
+static inline int system_close_from(posix_spawn_file_actions_t *actions, int first) {
+  return posix_spawn_file_actions_addclosefrom_np ? posix_spawn_file_actions_addclosefrom_np(actions, first) : 0;
 }
 
 // Glibc's `environ` is a variable, which Swift 6 rightly treats as shared mutable state. It is read once, at the start.

@@ -93,6 +93,12 @@ final class ChaosBroker {
 
   private func resume() throws { state = .resuming(try run(commands.resume), since: ContinuousClock.now) }
 
+  /// Kills it, and starts it again for good.
+  func restart() throws {
+    _ = try run(commands.kill).exitCode()
+    try spare()
+  }
+
   /// Restarts it for good.
   func spare() throws {
     if case .killing(let program, let interrupted) = state { _ = (program.exitCode(), interrupted?.exitCode()) }

@@ -93,7 +93,7 @@ final class ChaosRun {
 
   // MARK: What is likely
 
-  private static let producerTemper = ChaosSchedule.Temper(afterStart: 0...250, units: 1...25, atWork: 0...40)
+  static let producerTemper = ChaosSchedule.Temper(afterStart: 0...250, units: 1...25, atWork: 0...40)
 
   private static func consumerTemper(isReal: Bool, isGroup: Bool) -> ChaosSchedule.Temper {
     var temper = ChaosSchedule.Temper(units: 1...40, atWork: 0...20)
@@ -136,14 +136,14 @@ final class ChaosRun {
   }
 
   /// Whether a consumer has written images of a batch and not yet placed all of them.
-  private static func isInBatch(_ folder: TestFolder) -> (Program, Int) -> Bool {
+  static func isInBatch(_ folder: TestFolder, output: String = TestFolder.output) -> (Program, Int) -> Bool {
     var incoming: (process: pid_t, path: String)?
     return { program, _ in
       if incoming?.process != program.process {
         // It logs its slot of the output at the start.
         let slot = program.output.split(separator: "slot=").dropFirst().first?.prefix { $0.isNumber } ?? ""
         incoming = (
-          program.process, "\(folder.path)/\(TestFolder.output)/.image-pipeline/consumer-\(slot)/incoming"
+          program.process, "\(folder.path)/\(output)/.image-pipeline/consumer-\(slot)/incoming"
         )
       }
       return (try? Folder.open(incoming!.path).names().isEmpty) == false
@@ -277,5 +277,5 @@ final class ChaosRun {
 }
 
 extension [ChaosVictim.Tally] {
-  fileprivate func sum(_ count: (Element) -> Int) -> Int { reduce(0) { $0 + count($1) } }
+  func sum(_ count: (Element) -> Int) -> Int { reduce(0) { $0 + count($1) } }
 }

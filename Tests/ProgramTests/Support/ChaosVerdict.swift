@@ -46,7 +46,8 @@ struct ChaosVerdict {
     for image in images {
       let bytes = folder.bytes(TestFolder.output + "/" + image.name)
       guard let bytes, bytes.withUnsafeBytes({ SHA256.hash($0) }) != image.last.digest else { continue }
-      faults.append("\(image.name) has other bytes, \(bytes.count) of \(image.last.size)\n" + said(of: image.name))
+      faults.append(
+        "\(image.name) has other bytes, \(bytes.count) of \(image.last.size)\n" + folder.logLines(about: image.name))
     }
     return faults
   }
@@ -61,7 +62,7 @@ struct ChaosVerdict {
     return difference("rows", Array(digests.keys), images.map(\.name))
       + wrong.prefix(5).map { image in
         "\(image.name) has other rows than its \(image.versions.count) versions: \(digests[image.name] ?? [])\n"
-          + said(of: image.name)
+          + folder.logLines(about: image.name)
       }
   }
 
@@ -72,7 +73,7 @@ struct ChaosVerdict {
     for name in expected { counts[name, default: 0] -= 1 }
     let wrong = counts.filter { $0.value != 0 }.sorted { $0.key < $1.key }
     return wrong.prefix(5).map { name, count in
-      "\(what): \(name) is \(count < 0 ? "missing" : "there \(count) times too often")\n" + said(of: name)
+      "\(what): \(name) is \(count < 0 ? "missing" : "there \(count) times too often")\n" + folder.logLines(about: name)
     } + (wrong.count > 5 ? ["\(what): \(wrong.count) in all"] : [])
   }
 
@@ -150,7 +151,7 @@ struct ChaosVerdict {
 
   func logs() throws -> [String] {
     var faults: [String] = []
-    for (name, text) in try outputs() {
+    for (name, text) in try folder.programOutputs() {
       for line in text.split(separator: "\n") {
         let entry = LogEntry(line)
         // A killed broker does not tell which messages it has; the batch waits until it does.
@@ -164,13 +165,9 @@ struct ChaosVerdict {
 
   /// How often a consumer found that another had stored past its position.
   func fencings() throws -> Int {
-    try outputs().reduce(0) { sum, output in
+    try folder.programOutputs().reduce(0) { sum, output in
       sum + output.1.split(separator: "\n").count { $0.contains("event=batch_fenced") }
     }
-  }
-
-  private func outputs() throws -> [(String, String)] {
-    try Folder.open(folder.path).names().filter { $0.hasPrefix("output-") }.map { ($0, folder.text($0)) }
   }
 
   /// The whereabouts of a missing image: still in the topic, or lost after its acknowledgement.
@@ -184,16 +181,7 @@ struct ChaosVerdict {
       }
       let versions =
         images.first { $0.name == name }?.versions.map { "\($0.size) bytes, \($0.digest.hex.prefix(8))" } ?? []
-      return "\(name), \(versions), is in the topic at \(places)\n" + said(of: name)
+      return "\(name), \(versions), is in the topic at \(places)\n" + folder.logLines(about: name)
     }
-  }
-
-  /// All log lines about an image.
-  func said(of name: String) -> String {
-    let all = (try? outputs()) ?? []
-    return all.flatMap { output, text in
-      text.split(separator: "\n").filter { $0.contains("=\(name) ") || $0.hasSuffix("=\(name)") }
-        .map { "    \(output): \($0)" }
-    }.sorted().prefix(20).joined(separator: "\n")
   }
 }

@@ -22,6 +22,10 @@ final class ChaosVictim {
   private var stoppedUntil: ContinuousClock.Instant?
   private var isLeaving = false
   private var restsUntil = ContinuousClock.now
+  /// It is not started again for now.
+  var isHeld = false
+  /// Its schedule waits.
+  var isSpared = false
 
   struct Tally {
     /// Kills of a process that had done some work since its start.
@@ -61,7 +65,7 @@ final class ChaosVictim {
   func step() throws {
     let now = ContinuousClock.now
     guard let program, let log else {
-      if now >= restsUntil { try start() }
+      if now >= restsUntil, !isHeld { try start() }
       return
     }
     let lines = log.advance()
@@ -88,6 +92,7 @@ final class ChaosVictim {
       program.signal(SIGKILL)
       return
     }
+    guard !isSpared else { return }
     switch plan.moment {
     case .afterStart(let span): if now - started >= span { act(program, log, now) }
     case .atWork(let units, let span):
