@@ -33,6 +33,10 @@ let package = Package(
       name: "CCrypto", path: "Sources/C/CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(
       name: "CEvent", path: "Sources/C/CEvent", pkgConfig: "libevent_extra", providers: [.apt(["libevent-dev"])]),
+    .systemLibrary(
+      name: "CCurl", path: "Sources/C/CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+    .systemLibrary(
+      name: "CExpat", path: "Sources/C/CExpat", pkgConfig: "expat", providers: [.apt(["libexpat1-dev"])]),
     .systemLibrary(name: "CSystem", path: "Sources/C/CSystem"),
     .target(name: "CBase64", path: "Sources/C/CBase64"),
 
@@ -47,6 +51,8 @@ let package = Package(
     layer("Telemetry", ["CEvent", "Platform"]),
     // The message format: envelope, headers, segments, image names.
     layer("Wire", ["Messaging", "Platform"]),
+    // A client of S3 buckets, knowing nothing of images.
+    layer("S3", ["CCurl", "CExpat", "Platform", "Wire"]),
     // Environment variables, and settings as plain values.
     layer("Configuration", ["Kafka", "Platform", "Telemetry", "Wire"]),
     // The stored data: images, catalog, CSV file. Knows no Kafka.
@@ -100,11 +106,15 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Platform", "Telemetry", "Wire"], path: "Tests/TestSupport",
       swiftSettings: settings),
+    // Real S3 stores, and a server that fails as they do.
+    .target(
+      name: "StoreSupport", dependencies: ["Platform", "S3"], path: "Tests/StoreSupport", swiftSettings: settings),
     tests("Platform"),
     tests("SQLite"),
     tests("Kafka", ["Messaging", "Platform"]),
     tests("Telemetry", ["Platform"]),
     tests("Wire", ["Messaging", "Platform"]),
+    tests("S3", ["Platform", "StoreSupport"]),
     tests("Configuration", ["Kafka", "Platform", "Telemetry", "Wire"]),
     tests("Output", ["Messaging", "Platform", "SQLite", "Telemetry", "Wire"]),
     tests("Cluster", ["Configuration", "Kafka", "Platform", "SQLite", "Telemetry", "Wire"]),

@@ -10,6 +10,8 @@ LIBRARIES=(
   "libsqlite3-dev: sqlite3 >= 3.40"
   "libssl-dev: libcrypto >= 3.0"
   "libevent-dev: libevent_extra >= 2.1"
+  "libcurl4-openssl-dev: libcurl >= 7.88"
+  "libexpat1-dev: expat >= 2.5"
 )
 SWIFT_OLDEST=6.0
 LOCK_SECONDS=300    # how long to wait for another apt or dpkg

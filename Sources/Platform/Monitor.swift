@@ -2,11 +2,11 @@ import Glibc
 
 /// A mutex with condition variables. `Synchronization.Mutex` has none, and a wait with a timeout needs a condition
 /// variable that uses CLOCK_MONOTONIC. `@unchecked` because it *is* the lock.
-final class Monitor: @unchecked Sendable {
+package final class Monitor: @unchecked Sendable {
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
   private let conditions: UnsafeMutableBufferPointer<pthread_cond_t>
 
-  init(conditions count: Int) {
+  package init(conditions count: Int) {
     mutex = .allocate(capacity: 1)
     mutex.initialize(to: pthread_mutex_t())
     conditions = .allocate(capacity: count)
@@ -26,7 +26,7 @@ final class Monitor: @unchecked Sendable {
     mutex.deallocate()
   }
 
-  func locked<Result>(_ body: () -> Result) -> Result {
+  package func locked<Result>(_ body: () -> Result) -> Result {
     Self.check(pthread_mutex_lock(mutex))
     defer { Self.check(pthread_mutex_unlock(mutex)) }
     return body()
@@ -36,7 +36,7 @@ final class Monitor: @unchecked Sendable {
   ///
   /// - Parameter deadline: nil waits without limit.
   /// - Returns: whether the condition is met; it is checked once more after the deadline.
-  func wait(for index: Int, until deadline: Deadline?, _ isMet: () -> Bool) -> Bool {
+  package func wait(for index: Int, until deadline: Deadline?, _ isMet: () -> Bool) -> Bool {
     while !isMet() {
       guard let deadline else {
         Self.check(pthread_cond_wait(condition(index), mutex))
@@ -52,7 +52,7 @@ final class Monitor: @unchecked Sendable {
 
   func wakeOne(_ index: Int) { Self.check(pthread_cond_signal(condition(index))) }
 
-  func wakeAll(_ index: Int) { Self.check(pthread_cond_broadcast(condition(index))) }
+  package func wakeAll(_ index: Int) { Self.check(pthread_cond_broadcast(condition(index))) }
 
   private func condition(_ index: Int) -> UnsafeMutablePointer<pthread_cond_t> { conditions.baseAddress! + index }
 

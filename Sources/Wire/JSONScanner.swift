@@ -1,9 +1,9 @@
 import Glibc
 
 /// Scans JSON text without building values from it. The results are ranges of the text.
-struct JSONScanner {
+package struct JSONScanner {
   /// The range of a string, without its quotes.
-  struct Text {
+  package struct Text {
     let range: Range<Int>
     let hasEscapes: Bool
   }
@@ -14,7 +14,7 @@ struct JSONScanner {
   /// The nesting limit. Deeper nesting is an attack on the stack, not an image.
   private static let deepest = 64
 
-  init(_ text: UnsafeRawBufferPointer) { self.text = text }
+  package init(_ text: UnsafeRawBufferPointer) { self.text = text }
 
   var isAtEnd: Bool {
     mutating get {
@@ -38,7 +38,7 @@ struct JSONScanner {
     guard take(character) else { throw EnvelopeError("\(reason) (byte \(place))") }
   }
 
-  mutating func string(of key: String) throws(EnvelopeError) -> Text {
+  package mutating func string(of key: String) throws(EnvelopeError) -> Text {
     skipSpace()
     guard place < text.count, text[place] == UInt8(ascii: "\"") else {
       throw EnvelopeError("\(key) is not a string (byte \(place))")
@@ -81,7 +81,7 @@ struct JSONScanner {
     }
   }
 
-  mutating func integer(of key: String) throws(EnvelopeError) -> Int64 {
+  package mutating func integer(of key: String) throws(EnvelopeError) -> Int64 {
     skipSpace()
     let start = place
     while place < text.count, text[place] == UInt8(ascii: "-") || (0x30...0x39).contains(text[place]) { place += 1 }
@@ -92,7 +92,7 @@ struct JSONScanner {
   }
 
   /// Calls `body` at the value of each of an object's members.
-  mutating func members(
+  package mutating func members(
     _ body: (inout JSONScanner, _ key: String) throws(EnvelopeError) -> Void
   ) throws(EnvelopeError) {
     try expect("{", orElse: "an object was expected")
@@ -106,14 +106,14 @@ struct JSONScanner {
   }
 
   /// Calls `body` at each of an array's elements.
-  mutating func elements(_ body: (inout JSONScanner) throws(EnvelopeError) -> Void) throws(EnvelopeError) {
+  package mutating func elements(_ body: (inout JSONScanner) throws(EnvelopeError) -> Void) throws(EnvelopeError) {
     try expect("[", orElse: "an array was expected")
     if take("]") { return }
     repeat { try body(&self) } while take(",")
     try expect("]", orElse: "an array does not end")
   }
 
-  mutating func skipValue(depth: Int = 0) throws(EnvelopeError) {
+  package mutating func skipValue(depth: Int = 0) throws(EnvelopeError) {
     guard depth < Self.deepest else { throw EnvelopeError("JSON nested more than \(Self.deepest) deep") }
     skipSpace()
     guard place < text.count else { throw EnvelopeError("the JSON text ends too early") }
@@ -160,7 +160,7 @@ struct JSONScanner {
 
 extension JSONScanner.Text {
   /// The string. It must be UTF-8 without half surrogate pairs.
-  func string(in text: UnsafeRawBufferPointer) throws(EnvelopeError) -> String {
+  package func string(in text: UnsafeRawBufferPointer) throws(EnvelopeError) -> String {
     let bytes = try bytes(in: text)
     guard let string = String(validating: bytes, as: UTF8.self) else {
       throw EnvelopeError("a string is not UTF-8 (byte \(range.lowerBound))")
@@ -169,7 +169,7 @@ extension JSONScanner.Text {
   }
 
   /// The string's bytes with every JSON escape resolved.
-  func bytes(in text: UnsafeRawBufferPointer) throws(EnvelopeError) -> [UInt8] {
+  package func bytes(in text: UnsafeRawBufferPointer) throws(EnvelopeError) -> [UInt8] {
     let raw = text[range]
     guard hasEscapes else { return Array(raw) }
     var bytes: [UInt8] = []

@@ -1,0 +1,22 @@
+/// What carries out requests to a bucket: the client, or a test's own that fails as a store may fail.
+package protocol S3Requests: Sendable {
+  /// The bucket's name.
+  var bucket: String { get }
+  /// - Parameter completion: called once, on a thread that it must not block.
+  func send(_ request: S3Request, completion: @escaping @Sendable (Result<S3Response, S3Error>) -> Void)
+}
+
+extension S3Requests {
+  /// Sends a request and waits for its answer.
+  package func perform(_ request: S3Request) throws(S3Error) -> S3Response {
+    try perform([request])[0].get()
+  }
+
+  /// Sends requests at the same time, and waits for all answers.
+  /// - Returns: the answers in the order of the requests.
+  package func perform(_ requests: [S3Request]) -> [Result<S3Response, S3Error>] {
+    let answers = Answers(count: requests.count)
+    for (index, request) in requests.enumerated() { send(request) { answers.set($0, at: index) } }
+    return answers.wait()
+  }
+}

@@ -1,0 +1,72 @@
+package import Platform
+
+/// An HTTP request as it is sent.
+package struct TransferRequest: Sendable {
+  package var method: String
+  package var url: String
+  /// Names and values, without `Content-Length`.
+  package var headers: [(name: String, value: String)]
+  package var body: TransferBody
+  /// Receives the body of an answer with a status of 200 to 299, piece by piece, on the thread of the transfers. Returns
+  /// false to end the transfer. nil: the body becomes part of the answer.
+  package var sink: (@Sendable (UnsafeRawBufferPointer) -> Bool)?
+  /// The time for the whole transfer; nil: it may take any time, as long as bytes arrive or leave.
+  package var limit: Duration?
+
+  package init(
+    _ method: String, _ url: String, headers: [(name: String, value: String)] = [], body: TransferBody = .none,
+    limit: Duration? = nil
+  ) {
+    self.method = method
+    self.url = url
+    self.headers = headers
+    self.body = body
+    self.limit = limit
+  }
+}
+
+package enum TransferBody: Sendable {
+  case none
+  case bytes([UInt8])
+  /// A range of a file's bytes. The file must not change while it is sent.
+  case file(File, Range<Int>)
+
+  package var count: Int {
+    switch self {
+    case .none: 0
+    case .bytes(let bytes): bytes.count
+    case .file(_, let range): range.count
+    }
+  }
+}
+
+/// The answer to a request, whatever its status.
+package struct TransferAnswer: Sendable {
+  package var status = 0
+  /// By names in lower case.
+  package var headers: [String: String] = [:]
+  /// At most `TransferAnswer.mostBytes`; empty if the request has a sink and succeeded.
+  package var body: [UInt8] = []
+
+  /// A page of a listing with 1,000 long keys has less than half of it.
+  static let mostBytes = 16 << 20
+
+  package init() {}
+}
+
+/// A request that got no answer.
+package struct TransferError: Error, Sendable {
+  /// curl's name of the error: `COULDNT_CONNECT`.
+  package let name: String
+  package let description: String
+  package let kind: Kind
+
+  package enum Kind: Sendable {
+    /// The network or the server: another attempt may succeed.
+    case transient
+    /// A certificate, an address or a setting: a person must change something.
+    case needsPerson
+    /// The receiver of the bytes ended the transfer.
+    case ended
+  }
+}
