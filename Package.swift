@@ -54,9 +54,11 @@ let package = Package(
     // A client of S3 buckets, knowing nothing of images.
     layer("S3", ["CCurl", "CExpat", "Platform", "Wire"]),
     // Environment variables, and settings as plain values.
-    layer("Configuration", ["Kafka", "Platform", "Telemetry", "Wire"]),
+    layer("Configuration", ["Kafka", "Platform", "S3", "Telemetry", "Wire"]),
     // The stored data: images, catalog, CSV file. Knows no Kafka.
     layer("Output", ["Messaging", "Platform", "SQLite", "Telemetry", "Wire"]),
+    // The same, with the images and their log in an S3 bucket.
+    layer("Bucket", ["Configuration", "Messaging", "Output", "Platform", "S3", "Telemetry", "Wire"]),
     // Connecting to a cluster, creating a topic, handling Kafka's errors.
     layer("Cluster", ["Configuration", "Kafka", "Messaging", "Platform", "Telemetry", "Wire"]),
     // Dead letters, messages that cannot be stored: sending, listing, replay.
@@ -68,8 +70,8 @@ let package = Package(
     layer(
       "Consumer",
       [
-        "Cluster", "Configuration", "DeadLetters", "Kafka", "Messaging", "Output", "Platform", "SQLite", "Telemetry",
-        "Wire",
+        "Bucket", "Cluster", "Configuration", "DeadLetters", "Kafka", "Messaging", "Output", "Platform", "SQLite",
+        "Telemetry", "Wire",
       ]),
     // Compares what was sent with what is stored, without reading an image.
     layer(
@@ -115,8 +117,9 @@ let package = Package(
     tests("Telemetry", ["Platform"]),
     tests("Wire", ["Messaging", "Platform"]),
     tests("S3", ["Platform", "StoreSupport"]),
-    tests("Configuration", ["Kafka", "Platform", "Telemetry", "Wire"]),
+    tests("Configuration", ["Kafka", "Platform", "S3", "Telemetry", "Wire"]),
     tests("Output", ["Messaging", "Platform", "SQLite", "Telemetry", "Wire"]),
+    tests("Bucket", ["Messaging", "Output", "Platform", "S3", "StoreSupport", "Telemetry", "Wire"]),
     tests("Cluster", ["Configuration", "Kafka", "Platform", "SQLite", "Telemetry", "Wire"]),
     tests("DeadLetters", ["Kafka", "Messaging", "Output", "Platform", "Telemetry", "Wire"]),
     tests("Audit", ["Output"]),

@@ -6,6 +6,8 @@ package struct ConsumerSettings: Sendable {
   package var topic: String
   package var outputPath: String
   package var csvPath: String
+  /// The bucket that is the output; nil: the output is a folder.
+  package var bucket: BucketSettings?
   /// librdkafka's properties, including `group.id` and the servers.
   package var kafka: KafkaSettings
   /// How the topic is created if it does not exist.

@@ -46,8 +46,10 @@ package struct EnvironmentReader {
     producer.format = choice("WIRE_FORMAT", WireFormat.allCases.map { ($0.rawValue, $0) }) ?? .base64
     checkSegments(producer, properties.producer)
 
+    let bucket = bucket("PROCESSED_IMAGES_DIR")
     var consumer = ConsumerSettings(
-      topic: topic, outputPath: path("PROCESSED_IMAGES_DIR"), csvPath: csvPath(), kafka: properties.consumer)
+      topic: topic, outputPath: output(bucket), csvPath: csvPath(), kafka: properties.consumer)
+    consumer.bucket = bucket
     consumer.newTopic = producer.newTopic
     consumer.kafka.set("group.id", text("CONSUMER_GROUP"))
     consumer.sameName = choice("SAME_NAME", SameName.allCases.map { ($0.rawValue, $0) }) ?? .replace
@@ -140,12 +142,12 @@ package struct EnvironmentReader {
   // MARK: Values
 
   /// The value of a variable, or its default. An empty variable counts as unset: compose files write `NAME=` for that.
-  private func text(_ name: String) -> String {
+  func text(_ name: String) -> String {
     let value = environment[name] ?? ""
     return value.isEmpty ? Variable.all[name]!.defaultValue : value
   }
 
-  private func isSet(_ name: String) -> Bool { !(environment[name] ?? "").isEmpty }
+  func isSet(_ name: String) -> Bool { !(environment[name] ?? "").isEmpty }
 
   private mutating func number(_ name: String, _ unit: NumberSetting.Unit = .none, in range: ClosedRange<Int>) -> Int {
     guard let number = NumberSetting.parse(text(name), unit), range.contains(number) else {
@@ -168,17 +170,23 @@ package struct EnvironmentReader {
     return nil
   }
 
-  private mutating func choice<T>(_ name: String, _ choices: [(String, T)]) -> T? {
+  mutating func choice<T>(_ name: String, _ choices: [(String, T)]) -> T? {
     let value = text(name).lowercased()
     if let choice = choices.first(where: { $0.0 == value }) { return choice.1 }
     problem(name, text(name), "use \(choices.map(\.0).joined(separator: ", "))")
     return nil
   }
 
-  private mutating func path(_ name: String) -> String {
+  mutating func path(_ name: String) -> String {
     let value = text(name)
     if let fix = PathSetting.fix(value, home: environment["HOME"]) { problem(name, value, fix) }
     return PathSetting.trimmed(value)
+  }
+
+  private mutating func output(_ bucket: BucketSettings?) -> String {
+    let name = "PROCESSED_IMAGES_DIR"
+    // What is wrong with a bucket has been reported.
+    return bucket?.address.description ?? (text(name).hasPrefix(BucketAddress.scheme) ? text(name) : path(name))
   }
 
   private mutating func csvPath() -> String {
@@ -227,9 +235,16 @@ package struct EnvironmentReader {
     return ["KAFKA_DEBUG shows nothing at LOG_LEVEL=\(level.name): set LOG_LEVEL=debug, too"]
   }
 
-  private mutating func problem(_ name: String, _ value: String, _ cure: String) {
-    problems.append("\(name)=\(value) cannot be used: \(cure)")
+  mutating func problem(_ name: String, _ value: String, _ fix: String) {
+    problem("\(name)=\(value) cannot be used: \(fix)")
   }
+
+  mutating func problem(_ text: String) { problems.append(text) }
+
+  var problemCount: Int { problems.count }
+
+  /// A variable that may have no default; nil if it is unset or empty.
+  func variable(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
 
   private static func isTopic(_ name: String) -> Bool {
     (1...249).contains(name.utf8.count) && name != "." && name != ".."

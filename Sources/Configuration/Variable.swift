@@ -116,7 +116,8 @@ package struct Variable: Sendable {
       variables: [
         Variable(
           "PROCESSED_IMAGES_DIR", "processed_images",
-          "Folder that images are stored in. It also has the catalog, which records what is stored."),
+          "Folder that images are stored in. It also has the catalog, which records what is stored. Or a bucket for consumers on "
+            + "many hosts: s3://BUCKET/PREFIX."),
         Variable(
           "CSV_PATH", "processed_image_data.csv",
           "CSV file with one row for each stored image."),
@@ -139,6 +140,39 @@ package struct Variable: Sendable {
           "on: the consumer confirms each image in the topic TOPIC-receipts once it is durable, also to producers on other hosts. "
             + "off: it confirms nothing."
         ),
+      ]),
+    Group(
+      title: "Bucket",
+      variables: [
+        Variable(
+          "S3_ENDPOINT", "",
+          "URL of the S3 store, such as http://seaweedfs:8333. Empty: Amazon S3 in AWS_REGION."),
+        Variable(
+          "S3_ADDRESSING", "path",
+          "path: the bucket is in the path of a URL, as every store understands it. virtual: it is in the name of the host."
+        ),
+        Variable(
+          "S3_CA", "",
+          "File of certificates (PEM) to trust in place of the system's."),
+        Variable(
+          "AWS_REGION", "us-east-1",
+          "Region of the bucket. Most stores of other makers accept any."),
+        Variable(
+          "AWS_ACCESS_KEY_ID", "",
+          "Access key. AWS_ACCESS_KEY_ID_FILE is a file with it. Without keys: the web identity or the credentials of a container "
+            + "that the platform provides, or AWS_SHARED_CREDENTIALS_FILE."),
+        Variable(
+          "AWS_SECRET_ACCESS_KEY", "",
+          "Secret key. AWS_SECRET_ACCESS_KEY_FILE is a file with it."),
+        Variable(
+          "AWS_SESSION_TOKEN", "",
+          "Token of temporary keys. AWS_SESSION_TOKEN_FILE is a file with it."),
+        Variable(
+          "AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials",
+          "File with profiles of keys, as other S3 tools use it."),
+        Variable(
+          "AWS_PROFILE", "default",
+          "Profile in AWS_SHARED_CREDENTIALS_FILE."),
       ]),
     Group(
       title: "Health and metrics",

@@ -186,6 +186,7 @@ final class BatchPipeline {
       }
     driver.stored(stored.positions, leaving: remainder)
     receipts?.upkeep()
+    driver.noteReceipts(sentUpTo: receipts?.sentOffsets)
     for (partition, position) in stored.positions { settings.onStored?(partition, position.next) }
     events.stored(stored, since: begun)
   }

@@ -13,7 +13,7 @@ enum CommittedOffsets {
   private static let patience = Duration.seconds(1)
   private static let mostShown = 20
 
-  static func note(of catalog: Catalog) -> String { mark + catalog.id }
+  static func note(of output: String) -> String { mark + output }
 
   /// Logs the offsets that another client committed, if they differ from the positions at which this output continues.
   /// To be called at each assignment, before anything is committed over them.

@@ -187,6 +187,16 @@ package final class ConsumerEvents: Sendable {
 
   func catalogIsWell() { health.well(.catalog) }
 
+  /// The bucket cannot be opened at the moment.
+  func bucketUnavailable(_ error: any Error, retryIn delay: Duration) {
+    health.trouble(.output, "\(error)")
+    log.error(
+      event: "bucket_unavailable", "opening the bucket failed; it is tried again: \(error)",
+      ["error": .name(of: error), "retry_ms": .of(delay.inMilliseconds)])
+  }
+
+  func bucketAnswers() { health.well(.output) }
+
   func lost(_ loss: PartitionSession.Loss, of partition: Int32) {
     switch loss {
     case .neverSeen(let count):

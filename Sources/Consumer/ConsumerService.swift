@@ -35,20 +35,13 @@ package final class ConsumerService: Sendable {
   }
 
   private func serve() throws {
-    let store = try ImageStore(
-      outputPath: settings.outputPath, csvPath: settings.csvPath, log: log, health: events.health, stop: stop
-    ) { [settings, log] reserved, incoming in
-      try DeadLetters(
-        topic: settings.topic, settings: settings.embeddedCluster == nil ? settings.kafka : nil, reserved: reserved,
-        incoming: incoming, log: log)
-    }
-    defer { store.letters.close() }
-    store.sameName = settings.sameName
+    guard let output = try open() else { return }
+    defer { output.close() }
     var isFirst = true
     var fences = FenceWatch()
     var instance = ""
     while true {
-      do { return try join(store, isFirst: isFirst, &instance) } catch {
+      do { return try join(output, isFirst: isFirst, &instance) } catch {
         let isFenced = (error as? KafkaError).map { $0.isFatal && $0.isFenced } ?? false
         switch error {
         case is ClusterChanged:
@@ -67,7 +60,8 @@ package final class ConsumerService: Sendable {
           delay = fence.delay
           let holder = fence.isRepeated ? GroupCensus.holder(of: instance, settings.kafka, topic: settings.topic) : nil
           events.fenced(
-            isRepeated: fence.isRepeated, holder: holder, output: (store.output.path, store.catalog.id), delay: delay)
+            isRepeated: fence.isRepeated, holder: holder, output: (output.store.place.path, output.positions.id),
+            delay: delay)
         }
         guard !stop.wait(for: delay) else { return }
         isFirst = false
@@ -75,9 +69,16 @@ package final class ConsumerService: Sendable {
     }
   }
 
+  /// - Returns: nil if `stop` was set first.
+  private func open() throws -> OpenOutput? {
+    if let bucket = settings.bucket { return try OpenOutput(bucket, settings, log: log, events: events, stop: stop) }
+    return try OpenOutput(folder: settings, log: log, events: events, stop: stop)
+  }
+
   /// One membership of the group, from joining to leaving.
   /// - Parameter instance: set to the consumer's `group.instance.id`.
-  private func join(_ store: ImageStore, isFirst: Bool, _ instance: inout String) throws {
+  private func join(_ output: OpenOutput, isFirst: Bool, _ instance: inout String) throws {
+    let store = output.store
     var kafka = settings.kafka
     // This client only asks questions. It joins no group.
     let client = try KafkaConsumer(kafka, topic: settings.topic)
@@ -90,29 +91,35 @@ package final class ConsumerService: Sendable {
     else { return }
     if isFirst { connection.review(settings.topic, settings.newTopic) }
     let partitions = try connection.partitionCount(of: settings.topic, stop: stop) ?? 0
-    // The id includes the number of partitions. A member that returns under its old id gets its old assignment back,
-    // and nobody looks at the topic, which may have other partitions by now.
-    let own = ConsumerInstance(output: store.catalog.id, slot: store.slot.number, partitions: partitions)
-    kafka.setDefault("group.instance.id", own.id)
-    instance = kafka.values["group.instance.id"] ?? own.id
+    // Consumers of a bucket have no slots, and nothing on their hosts that would make one of them return.
+    if output.bucket == nil {
+      // The id includes the number of partitions. A member that returns under its old id gets its old assignment back,
+      // and nobody looks at the topic, which may have other partitions by now.
+      let own = ConsumerInstance(output: store.catalog.id, slot: store.slot.number, partitions: partitions)
+      kafka.setDefault("group.instance.id", own.id)
+    }
+    instance = kafka.values["group.instance.id"] ?? ""
     let consumer = try KafkaConsumer(kafka, topic: settings.topic)
     defer { consumer.unsubscribeAndClose() }
     log.info(
       event: "consumer_started", "storing",
       [
         "topic": .string(settings.topic), "group": .string(kafka.values["group.id"] ?? ""),
-        "output": .string(store.output.path), "csv": .string(settings.csvPath), "slot": .of(store.slot.number),
+        "output": .string(store.place.path), "csv": output.bucket == nil ? .string(settings.csvPath) : .absent,
+        "slot": output.bucket == nil ? .of(store.slot.number) : .absent,
       ])
     let rereading = Rereader(settings.kafka)
     store.assembler.reread = { try rereading.read(topic: $0, partition: $1, offset: $2) }
     // An embedded broker's topic lasts as long as the broker.
     let isLasting = settings.embeddedCluster != nil
     let driver = try SessionDriver(
-      consumer: consumer, catalog: store.catalog, cluster: cluster, topic: settings.topic,
+      consumer: consumer, positions: output.positions, cluster: cluster, topic: settings.topic,
       rereader: isLasting ? nil : rereading, events: events, log: log)
     if !isLasting {
-      driver.census = GroupCensus(
-        kafka, topic: settings.topic, output: store.catalog.id, slot: store.slot, events: events)
+      if output.bucket == nil {
+        driver.census = GroupCensus(
+          kafka, topic: settings.topic, output: store.catalog.id, slot: store.slot, events: events)
+      }
       driver.restorer = TopicRestorer(
         BrokerConnection(client: consumer, servers: connection.servers, log: log, health: events.health),
         topic: settings.topic, wanted: settings.newTopic, cluster: cluster)
@@ -133,9 +140,13 @@ package final class ConsumerService: Sendable {
     try store.catalog.prunePast()
     // Before the group counts on this consumer: the catalog's lock may have to be waited for.
     let receipts = try receiptFeed(of: store, driver.session.topic)
+    let recovery = SegmentRecovery(kafka: settings.kafka, store: store)
+    output.bucket?.state.restore = { try recovery.run($0, $1, $2, $3) }
+    output.bucket?.state.resend = store.outbox.map { outbox in { _ = try outbox.add($0) } }
     defer {
       receipts?.finish()
       store.outbox = nil
+      output.bucket?.state.resend = nil
     }
     client.unsubscribeAndClose()
     // An embedded broker serves this consumer alone. It would make the first member of a group wait for 3 s.

@@ -33,6 +33,7 @@ struct ConsumerUpkeep {
     guard MonotonicClock.now >= next else { return false }
     next = MonotonicClock.now + Self.interval
     receipts?.upkeep()
+    driver.noteReceipts(sentUpTo: receipts?.sentOffsets)
     guard driver.session.isCaughtUp else {
       idle.reset()
       return false

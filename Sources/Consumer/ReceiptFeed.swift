@@ -107,6 +107,9 @@ final class ReceiptFeed {
     events.receiptsWait(waiting, error: .name(of: error), KafkaErrorFix.described(error))
   }
 
+  /// The offset of each partition before which the broker has all receipts.
+  var sentOffsets: [Int32: Int64] { outbox.sentOffsets }
+
   /// Hands new receipts to the sender. From time to time, also removes those that the broker has, and takes over those of
   /// consumers that are gone. To be called after each transaction, and at intervals while nothing else is to be done.
   func upkeep() {

@@ -9,7 +9,7 @@ import Wire
 /// the session asks for. Only the session decides what may be done, and when. Used by one thread.
 final class SessionDriver {
   private let consumer: KafkaConsumer
-  private let catalog: Catalog
+  let positions: any StoredPositions
   private let cluster: String
   private let topicName: String
   private let log: Log
@@ -33,21 +33,21 @@ final class SessionDriver {
   var fatalError: KafkaError? { consumer.fatalError }
 
   init(
-    consumer: KafkaConsumer, catalog: Catalog, cluster: String, topic: String, rereader: Rereader? = nil,
+    consumer: KafkaConsumer, positions: any StoredPositions, cluster: String, topic: String, rereader: Rereader? = nil,
     commitRetry: Duration = .seconds(5), events: ConsumerEvents, log: Log
   ) throws {
     self.consumer = consumer
-    self.catalog = catalog
+    self.positions = positions
     self.cluster = cluster
     self.rereader = rereader
     self.log = log
     self.events = events
     topicName = topic
     session = ConsumerSession(
-      topic: try catalog.topic(topic, cluster: cluster), doubtsTopic: rereader != nil, commitRetry: commitRetry)
+      topic: try positions.topic(topic, cluster: cluster), doubtsTopic: rereader != nil, commitRetry: commitRetry)
     reports = ClientReports(log: log, health: events.health)
     lag = LagWatch(consumer, topic: topic, events: events)
-    consumer.commitNote = CommittedOffsets.note(of: catalog)
+    consumer.commitNote = CommittedOffsets.note(of: positions.id)
     consumer.onAssigned = { [weak self] in self?.assigned($0) ?? [:] }
     consumer.onRevoked = { [weak self] in self?.revoked($0) }
   }
@@ -178,7 +178,7 @@ final class SessionDriver {
 
   private func advance(_ topic: Catalog.Topic, at now: ContinuousClock.Instant) throws {
     do {
-      try catalog.advance(topic)
+      try positions.advance(topic)
       session.generationAdvanced(at: now)
       events.topicIsNew(topicName)
     } catch { try postpone(error) }
@@ -187,11 +187,10 @@ final class SessionDriver {
   private func readPositions(_ partitions: [Int32], isNewAssignment: Bool, at now: ContinuousClock.Instant) throws {
     lag.forget()
     do {
-      let topic = try catalog.topic(topicName, cluster: cluster)
-      var positions: [Int32: Catalog.Position] = [:]
-      for partition in partitions { positions[partition] = try catalog.position(topic, partition: partition) }
-      if session.positionsRead(topic, positions, at: now) { events.catalogIsWell() }
-      if isNewAssignment { CommittedOffsets.review(of: partitions, positions, consumer, log) }
+      let topic = try positions.topic(topicName, cluster: cluster)
+      let found = try positions.positions(of: topic, in: partitions)
+      if session.positionsRead(topic, found, at: now) { events.catalogIsWell() }
+      if isNewAssignment { CommittedOffsets.review(of: partitions, found, consumer, log) }
     } catch { try postpone(error) }
   }
 

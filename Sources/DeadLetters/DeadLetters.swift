@@ -12,8 +12,7 @@ package final class DeadLetters: DeadLetterSink {
   private let topic: String
   /// nil: all dead letters are stored on disk, for example because the broker ends with the process.
   private let settings: KafkaSettings?
-  private let folder: Folder
-  private let incoming: Folder
+  private let disk: Disk?
   private let log: Log
   private var sender: AcknowledgedSender?
   /// When to create the topic; nil: it is known to exist, or is not tried again.
@@ -37,9 +36,21 @@ package final class DeadLetters: DeadLetterSink {
   package init(topic: String, settings: KafkaSettings?, reserved: Folder, incoming: Folder, log: Log) throws {
     self.topic = DeadLetterTopic.name(of: topic)
     self.settings = settings
-    self.incoming = incoming
-    folder = try reserved.folder(Self.folderName, creating: true)
+    disk = Disk(folder: try reserved.folder(Self.folderName, creating: true), incoming: incoming)
     self.log = log
+  }
+
+  /// Dead letters of an output that is not on a disk. Those that Kafka does not accept are tried again until it does.
+  package init(topic: String, settings: KafkaSettings, log: Log) {
+    self.topic = DeadLetterTopic.name(of: topic)
+    self.settings = settings
+    disk = nil
+    self.log = log
+  }
+
+  private struct Disk {
+    let folder: Folder
+    let incoming: Folder
   }
 
   /// Delivers dead letters, and returns when all are safe. Delivery is at least once: after a crash before the position
@@ -54,11 +65,12 @@ package final class DeadLetters: DeadLetterSink {
     for (letter, (_, failure)) in sent where failure == nil { noteDelivered(letter, in: topic) }
     let refused = sent.filter { $1.1 != nil }
     guard !refused.isEmpty else { return true }
+    guard let disk else { throw LettersRefused(count: refused.count, topic: topic, reason: refused[0].1.1!) }
     for (letter, (record, failure)) in refused {
-      try write(record, letter.origin, because: "not in \(topic): \(failure!)")
+      try write(record, letter.origin, to: disk, because: "not in \(topic): \(failure!)")
     }
-    try folder.sync()
-    for (letter, _) in refused { noteDelivered(letter, in: folder.path) }
+    try disk.folder.sync()
+    for (letter, _) in refused { noteDelivered(letter, in: disk.folder.path) }
     return true
   }
 
@@ -148,15 +160,15 @@ package final class DeadLetters: DeadLetterSink {
 
   /// Writes one file, and renames it when it is complete. It is named after the message, so each dead letter exists
   /// once.
-  private func write(_ record: LetterRecord, _ origin: MessageOrigin, because reason: String) throws {
+  private func write(_ record: LetterRecord, _ origin: MessageOrigin, to disk: Disk, because reason: String) throws {
     let identity = String(record.identity(origin), radix: 16)
     // A topic's name may be as long as a file's. People get a part of it; the identity tells dead letters apart.
     let name = "\(origin.topic.prefix(100))-\(origin.partition)-\(origin.offset)-\(identity)" + LetterFile.suffix
-    let file = try incoming.file("letter.part", .createEmpty)
+    let file = try disk.incoming.file("letter.part", .createEmpty)
     let written = WallClock.iso8601(milliseconds: WallClock.milliseconds)
     try LetterFile(written: written, because: reason, record: record).write(to: file)
     try file.sync()
-    try incoming.rename("letter.part", to: folder, as: name)
+    try disk.incoming.rename("letter.part", to: disk.folder, as: name)
     FaultPoint.letterWritten.reached()
   }
 }

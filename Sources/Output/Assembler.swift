@@ -6,45 +6,60 @@ import Wire
 /// Assembles images from their segments, on disk. Runs within the catalog's transaction, except for the delivery of
 /// dead letters.
 package final class Assembler {
-  private let output: OutputFolder
+  private let segments: SegmentFiles
   private let catalog: Catalog
+  private let place: any ImagePlace
   private let letters: any DeadLetterSink
   /// Reads a message again by its offset, for its dead letter; returns nil if the topic no longer has it. Throws if
   /// that cannot be determined at the moment.
   package var reread: (_ topic: String, _ partition: Int32, _ offset: Int64) throws -> (any Message)? = { _, _, _ in nil
   }
 
-  /// Whether older versions of images are to be skipped.
-  var hasPast = false
   /// The interval at which long work polls.
   var beat = Duration.seconds(1)
   /// The most dead letters that are delivered together.
   var mostLetters = 500
 
-  init(output: OutputFolder, catalog: Catalog, letters: any DeadLetterSink) {
-    self.output = output
+  init(_ segments: SegmentFiles, _ catalog: Catalog, _ place: any ImagePlace, letters: any DeadLetterSink) {
+    self.segments = segments
     self.catalog = catalog
+    self.place = place
     self.letters = letters
   }
 
   enum Outcome {
     case incomplete
-    /// The image has its name. The files in `leftovers` are not needed once the transaction is committed.
-    case complete(ImageProbe, FileStatus, leftovers: [Catalog.SegmentFile])
+    /// The image is stored. The files in `leftovers` are not needed once the transaction is committed.
+    case complete(StoredImage, leftovers: [Catalog.SegmentFile])
+    /// The output has exactly this image from another message.
+    case unchanged(leftovers: [Catalog.SegmentFile])
     /// The image is an older version, which has its row. Its file is among the leftovers.
     case past(leftovers: [Catalog.SegmentFile])
     case obstacle(Obstacle)
   }
 
-  /// Records a part. If it is the last one, verifies the image and renames it to its name.
+  /// Records a part. If it is the last one, verifies the image and stores it.
   /// - Throws: `SegmentFileGone` if the part has to be written again.
-  /// - Parameters:
-  ///   - name: the name to store the image under.
-  ///   - mayComplete: false if this transaction has already stored an image under the name; see `Obstacle.transaction`.
   func add(
-    _ part: PreparedPart, as name: ImageName, _ message: any Message, _ topic: Catalog.Topic, mayComplete: Bool,
-    _ heart: Heartbeat
+    _ part: PreparedPart, _ message: any Message, _ topic: Catalog.Topic, _ heart: Heartbeat
   ) throws -> Outcome {
+    switch try record(part, message, topic) {
+    case .refused(let letter): return .obstacle(.messages([letter]))
+    case .recorded(let assembly, let isComplete):
+      guard isComplete else { return .incomplete }
+      if try place.isPast(part.name, part.digest, message, topic) { return .past(leftovers: try forget(assembly)) }
+      return try complete(assembly, part.name, message, topic, heart)
+    }
+  }
+
+  /// What `record` found.
+  enum Recorded {
+    case recorded(Catalog.Assembly, isComplete: Bool)
+    case refused(DeadLetter)
+  }
+
+  /// Records a part.
+  func record(_ part: PreparedPart, _ message: any Message, _ topic: Catalog.Topic) throws -> Recorded {
     let segment = part.segment
     let assembly =
       try catalog.assembly(segmentID: segment.id, count: segment.count)
@@ -55,66 +70,60 @@ package final class Assembler {
         stage: .conversion, kind: "SegmentMismatch",
         description:
           "segment \(segment.id) belongs to \(assembly.name), \(assembly.length) bytes, hash \(assembly.digest)")
-      return .obstacle(.messages([DeadLetter(message: message, reason: reason)]))
+      return .refused(DeadLetter(message: message, reason: reason))
     }
     try check(part)
     let added = Catalog.Part(
       number: segment.index, size: part.size, partition: message.partition, offset: message.offset)
     let have = try catalog.add(added, to: assembly, of: topic, time: WallClock.milliseconds)
     // Their bytes count too: parts that claim distant positions make a sparse file, which would be read to its end.
-    guard have.parts == assembly.count, have.bytes >= assembly.length else { return .incomplete }
-    if try isPast(part, message, topic) { return .past(leftovers: try forget(assembly)) }
-    return mayComplete ? try complete(assembly, name, heart) : .obstacle(.transaction)
+    return .recorded(assembly, isComplete: have.parts == assembly.count && have.bytes >= assembly.length)
   }
 
   /// Parts are written without the lock. Meanwhile another consumer may have assembled the image, given it up, or
   /// removed the part's file as an orphan because it waited for too long.
   private func check(_ part: PreparedPart) throws {
-    guard let status = try output.segments.status(part.segment.file.name), status.isSameFile(as: part.status),
+    guard let status = try segments.folder.status(part.segment.file.name), status.isSameFile(as: part.status),
       status.size >= part.segment.position + part.size
     else { throw SegmentFileGone(name: part.name.value) }
   }
 
-  /// Checked only when the image is complete: an assembly that began before another version may be completed after it.
-  private func isPast(_ part: PreparedPart, _ message: any Message, _ topic: Catalog.Topic) throws -> Bool {
-    try hasPast && catalog.isPast(part.name.value, part.digest, from: message.origin, topic)
-  }
-
-  private func complete(_ assembly: Catalog.Assembly, _ name: ImageName, _ heart: Heartbeat) throws -> Outcome {
-    do {
-      if let (probe, status) = try output.segmentWrites.exclusively(
-        assembly.fileName, { try placeIfVerified(assembly, name, heart) })
-      {
-        FaultPoint.imageAssembled.reached()
-        return .complete(probe, status, leftovers: try forget(assembly))
+  private func complete(
+    _ assembly: Catalog.Assembly, _ name: ImageName, _ message: any Message, _ topic: Catalog.Topic,
+    _ heart: Heartbeat
+  ) throws -> Outcome {
+    let placement =
+      try segments.writes.exclusively(assembly.fileName) {
+        try verified(assembly, name, heart).map { try place.store($0, of: message, topic, heart) }
       }
-    } catch let refusal as ImageName.Refusal {
-      return .obstacle(.image(assembly, BadMessage(refusal)))
+      // An interrupted batch may have stored the image without committing that.
+      ?? place.storedBefore(assembly, name, of: message, heart)
+    switch placement {
+    case .stored(let image):
+      FaultPoint.imageAssembled.reached()
+      return .complete(image, leftovers: try forget(assembly))
+    case .unchanged: return .unchanged(leftovers: try forget(assembly))
+    case .past: return .past(leftovers: try forget(assembly))
+    case .refused(let refusal): return .obstacle(.image(assembly, BadMessage(refusal)))
+    case .nextTransaction: return .obstacle(.transaction)
+    case nil:
+      let reason = BadMessage(
+        stage: .conversion, kind: "DigestMismatch",
+        description: "the \(assembly.count) segments of \(assembly.name) do not make up \(assembly.length) bytes with "
+          + "SHA-256 \(assembly.digest)")
+      return .obstacle(.image(assembly, reason))
     }
-    // An interrupted batch may have renamed the image without committing that.
-    if let status = try output.status(name), status.size == assembly.length, let placed = try output.openFile(name),
-      try placed.digest(heart) == assembly.digest
-    {
-      return .complete(try placed.probe(), status, leftovers: try forget(assembly))
-    }
-    let reason = BadMessage(
-      stage: .conversion, kind: "DigestMismatch",
-      description: "the \(assembly.count) segments of \(assembly.name) do not make up \(assembly.length) bytes with "
-        + "SHA-256 \(assembly.digest)")
-    return .obstacle(.image(assembly, reason))
   }
 
-  /// Verifies the assembled file, and renames it to its name.
-  /// - Returns: nil if its bytes are not those of the image.
-  private func placeIfVerified(
+  /// - Returns: nil if the file's bytes are not those of the image.
+  private func verified(
     _ assembly: Catalog.Assembly, _ name: ImageName, _ heart: Heartbeat
-  ) throws -> (ImageProbe, FileStatus)? {
-    let file = try output.segments.file(assembly.fileName, .readWrite)
+  ) throws -> AssembledImage? {
+    let file = try segments.folder.file(assembly.fileName, .readWrite)
     guard try file.status().size == assembly.length, try file.digest(heart) == assembly.digest else { return nil }
-    let probe = try file.probe()
-    return (
-      probe, try output.place(assembly.fileName, in: output.segments, as: name, over: catalog.entry(name.value))
-    )
+    return AssembledImage(
+      name: name, digest: assembly.digest, probe: try file.probe(), size: assembly.length, file: file,
+      fileName: assembly.fileName)
   }
 
   /// The size at which pending dead letters are delivered, in bytes of their messages.

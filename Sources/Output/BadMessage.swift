@@ -1,4 +1,4 @@
-import Wire
+package import Wire
 
 /// The reason why a message cannot be used, as its dead letter states it.
 package struct BadMessage: Error, Sendable, CustomStringConvertible {
@@ -24,7 +24,7 @@ package struct BadMessage: Error, Sendable, CustomStringConvertible {
 }
 
 extension BadMessage {
-  init(_ refusal: ImageName.Refusal) {
+  package init(_ refusal: ImageName.Refusal) {
     self.init(stage: .storing, kind: "NameRefusal", description: refusal.description)
   }
 }

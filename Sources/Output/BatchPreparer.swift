@@ -20,9 +20,9 @@ final class BatchPreparer: Sendable {
   private static let syncingThreads = 16
 
   init(_ output: OutputFolder, incoming: Folder) {
-    decoder = MessageDecoder(incoming: incoming, segments: output.segments, output.segmentWrites)
+    decoder = MessageDecoder(output.segments)
     self.incoming = incoming
-    segments = output.segments
+    segments = output.segments.folder
     root = output.root
     syncsAsAWhole = output.fileSystem.syncsAsAWhole
   }
@@ -55,10 +55,11 @@ final class BatchPreparer: Sendable {
     // Otherwise, each attempt on a full disk would leave some files.
     defer { if !isPrepared { for index in messages.indices { try? incoming.remove(name(index)) } } }
     try writing.pass(number) {
-      try parallel(messages.count, threads: Self.decodingThreads) { [decoder] index in
+      try parallel(messages.count, threads: Self.decodingThreads) { [decoder, incoming] index in
         var written =
           settled[index]
-          ? MessageDecoder.Written(prepared: .settled) : try decoder.prepare(messages[index], as: name(index))
+          ? MessageDecoder.Written(prepared: .settled)
+          : try decoder.prepare(messages[index]) { try Self.write($0, to: name(index), in: incoming) }
         if together { written.file = nil }
         results[index] = written
       }
@@ -81,6 +82,15 @@ final class BatchPreparer: Sendable {
     return results.all.map(\.prepared)
   }
 
+  private static func write(
+    _ bytes: UnsafeRawBufferPointer, to name: String, in incoming: Folder
+  ) throws -> (kept: any KeptImage, file: File?) {
+    let file = try incoming.file(name, .createEmpty)
+    try file.write(bytes, at: 0)
+    FaultPoint.temporaryWritten.reached()
+    return (IncomingFile(name: name, status: try file.status()), file)
+  }
+
   /// Frees the content of messages that are in files. Dead letters need the content of the others.
   private static func release(_ messages: [any Message], _ results: [MessageDecoder.Written]) {
     for (message, result) in zip(messages, results) {
@@ -94,31 +104,9 @@ final class BatchPreparer: Sendable {
   /// Removes the files of images that were already stored, were refused under their name, or are another consumer's to
   /// store.
   func drop(_ prepared: ArraySlice<Prepared>) {
-    for case .image(let image) in prepared { try? incoming.remove(image.temporary) }
+    for case .image(let image) in prepared { try? incoming.remove((image.kept as! IncomingFile).name) }
   }
 }
 
 /// A batch that is being prepared.
 package typealias Preparation = BackgroundTask<[Prepared]>
-
-/// Results that several threads write, each to its own slots.
-private final class ResultSlots<Element: Sendable>: @unchecked Sendable {
-  private let slots: UnsafeMutableBufferPointer<Element?>
-
-  init(count: Int) {
-    slots = .allocate(capacity: count)
-    slots.initialize(repeating: nil)
-  }
-
-  subscript(_ index: Int) -> Element {
-    get { slots[index]! }
-    set { slots[index] = newValue }
-  }
-
-  var all: [Element] { slots.map { $0! } }
-
-  deinit {
-    slots.deinitialize()
-    slots.deallocate()
-  }
-}

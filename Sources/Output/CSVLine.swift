@@ -9,7 +9,7 @@ package enum CSVLine {
   ]
   package static let header = Array((columns.joined(separator: ",") + "\n").utf8)
 
-  static func bytes(_ row: StoredRow) -> [UInt8] {
+  package static func bytes(_ row: StoredRow) -> [UInt8] {
     let fields = [
       row.filePath, harmless(row.label), row.digest.hex, String(row.size), row.format,
       row.width.map { String($0) } ?? "", row.height.map { String($0) } ?? "", row.topic,
@@ -20,7 +20,7 @@ package enum CSVLine {
   }
 
   /// Parses what `bytes` writes; nil if the fields are not a row of ours.
-  static func row(_ fields: [String]) -> StoredRow? {
+  package static func row(_ fields: [String]) -> StoredRow? {
     func isOptionalNumber(_ text: String) -> Bool { text.isEmpty || Int64(text) != nil }
     let sent = fields.count == columns.count && !fields[10].isEmpty ? WallClock.milliseconds(iso8601: fields[10]) : nil
     guard fields.count == columns.count, let digest = Digest(hex: fields[2]), let size = Int(fields[3]),
@@ -32,6 +32,18 @@ package enum CSVLine {
       width: Int(fields[5]),
       height: Int(fields[6]), topic: fields[7], partition: Int32(fields[8]) ?? -1, offset: Int64(fields[9]) ?? -1,
       sentTime: sent, storedTime: stored)
+  }
+
+  /// Parses whole lines, without the header; nil if one of them is not a row of ours.
+  package static func rows(_ text: ArraySlice<UInt8>) -> [StoredRow]? {
+    var rows: [StoredRow]? = []
+    var parser = CSVParser()
+    text.withUnsafeBytes { bytes in
+      parser.read(bytes) { fields in
+        if let row = row(fields) { rows?.append(row) } else { rows = nil }
+      }
+    }
+    return parser.bytesHeld == 0 ? rows : nil
   }
 
   /// A label that is safe to open in a spreadsheet: one that would be taken for a formula gets an apostrophe before it

@@ -81,8 +81,8 @@ extension ImageStore {
   /// Makes all consumers of the output read the topic again from its beginning.
   /// - Throws: `OthersAtWork` while other consumers store into the output: they would continue at their own positions.
   package func readAgain(_ name: String, _ topic: Catalog.Topic) throws {
-    guard try !slot.others().contains(where: { try $0.isTaken() }) else { throw OthersAtWork(path: output.path) }
-    let start = output.filePathStart.utf8
+    guard try !slot.others().contains(where: { try $0.isTaken() }) else { throw OthersAtWork(path: place.path) }
+    let start = OutputFolder.filePathStart(place.path).utf8
     try catalog.readAgain(name, topic) { [catalog] path in
       // By bytes: to Swift, a slash followed by a combining accent is another character.
       if path.utf8.starts(with: start) { return String(path.utf8.dropFirst(start.count)) }

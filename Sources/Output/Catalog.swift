@@ -122,14 +122,19 @@ package final class Catalog {
   // MARK: Topics and positions
 
   /// One generation of a topic. The catalog counts the topics that had this name in this cluster.
-  package struct Topic: Equatable { let id: Int64, generation: Int64 }
+  package struct Topic: Equatable, Sendable { package let id: Int64, generation: Int64 }
 
   /// How far a partition is stored.
-  package struct Position: Equatable {
+  package struct Position: Equatable, Sendable {
     /// The offset at which to continue.
     package var next: Int64
     /// The message before `next`. If the topic has another message at that offset, it is a different topic.
     package var last: MessageMark?
+
+    package init(next: Int64, last: MessageMark?) {
+      self.next = next
+      self.last = last
+    }
   }
 
   package func topic(_ name: String, cluster: String) throws -> Topic {

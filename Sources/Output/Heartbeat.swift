@@ -6,7 +6,7 @@ import Platform
 /// considered dead, and one that does not poll for `max.poll.interval.ms` is removed from its group.
 package final class Heartbeat {
   /// The work is to stop.
-  struct GivenUp: Error {}
+  package struct GivenUp: Error {}
 
   private let interval: Duration
   private let goesOn: () -> Bool
@@ -15,14 +15,14 @@ package final class Heartbeat {
   /// - Parameters:
   ///   - interval: the pause between the end of one call of `goesOn` and the next call.
   ///   - goesOn: polls; returns false if the work is to stop.
-  init(every interval: Duration, goesOn: @escaping () -> Bool) {
+  package init(every interval: Duration, goesOn: @escaping () -> Bool) {
     self.interval = interval
     self.goesOn = goesOn
     next = MonotonicClock.now + interval
   }
 
   /// Calls `goesOn` if it is due. To be called often.
-  func beat() throws(GivenUp) {
+  package func beat() throws(GivenUp) {
     guard MonotonicClock.now >= next else { return }
     defer { next = MonotonicClock.now + interval }
     if !goesOn() { throw GivenUp() }

@@ -1,5 +1,5 @@
-import Platform
-import Wire
+package import Platform
+package import Wire
 
 extension ImageName {
   /// Digits of the hash in each alternative.
@@ -11,7 +11,7 @@ extension ImageName {
   /// `cat/001~0a1b2c3d.jpg`, then with more digits of the hash.
   ///
   /// They depend on name and hash alone, so an image that arrives again finds its own file.
-  func alternatives(_ digest: Digest) -> [ImageName] { Self.digits.map { alternative(digest, digits: $0) } }
+  package func alternatives(_ digest: Digest) -> [ImageName] { Self.digits.map { alternative(digest, digits: $0) } }
 
   /// The name that an image was sent under, if this is one of that name's alternatives; otherwise this name.
   func original(_ digest: Digest) -> ImageName {
@@ -39,18 +39,5 @@ extension ImageName {
     let name = String(decoding: value.utf8.prefix(folder) + stem + mark, as: UTF8.self)
     // The new name is as valid as this one: it has the same folders, and a leaf that is neither empty nor too long.
     return (try? ImageName(name)) ?? self
-  }
-}
-
-extension ImageStore {
-  /// The name that an image is stored under. To be called within the transaction.
-  func nameToStore(_ name: ImageName, _ digest: Digest) throws -> ImageName {
-    guard sameName == .keepBoth, try !isFree(name, for: digest) else { return name }
-    let alternatives = name.alternatives(digest)
-    return try alternatives.first { try isFree($0, for: digest) } ?? alternatives[alternatives.count - 1]
-  }
-
-  private func isFree(_ name: ImageName, for digest: Digest) throws -> Bool {
-    try catalog.entry(name.value).map { $0.digest == digest } ?? true
   }
 }

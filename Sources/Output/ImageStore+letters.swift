@@ -83,9 +83,7 @@ extension ImageStore {
     if case .messages(var refused) = obstacle {
       // If one name is refused, others may be refused too. All dead letters of a batch are sent together.
       for (message, result) in zip(batch.messages, prepared).dropFirst(number + 1) {
-        guard case .image(let image) = result else { continue }
-        let name = try nameToStore(image.name, image.digest)
-        guard let refusal = try output.refusal(of: name, over: catalog.entry(name.value)) else { continue }
+        guard case .image(let image) = result, let refusal = try place.refusal(of: image) else { continue }
         refused.append(DeadLetter(message: message, reason: BadMessage(refusal)))
       }
       rest.obstacle = .messages(refused)

@@ -97,9 +97,9 @@ extension ImageStore {
     defer { catalog.database.rollback() }
     let known = Set(try catalog.allAssemblies().map(\.fileName))
     let due = WallClock.nanoseconds - Int64(age.inMilliseconds) * 1_000_000
-    for name in try output.segments.names() where !known.contains(name) {
-      guard let status = try output.segments.status(name), status.modified < due else { continue }
-      try output.segments.remove(name)
+    for name in try segments.folder.names() where !known.contains(name) {
+      guard let status = try segments.folder.status(name), status.modified < due else { continue }
+      try segments.folder.remove(name)
     }
     return true
   }

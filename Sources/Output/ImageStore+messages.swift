@@ -11,8 +11,6 @@ extension ImageStore {
     var leftovers: [Catalog.SegmentFile] = []
     /// Images whose temporary files were not renamed, and are removed after the commit.
     var unused: [Prepared] = []
-    /// Names that this transaction has stored, by their bytes; true if the image was assembled from segments.
-    var placed: [[UInt8]: Bool] = [:]
     /// The images of the receipts, in the order of their messages. Empty if none are written.
     var receipts: [Int32: [Receipt.Image]] = [:]
   }
@@ -37,35 +35,24 @@ extension ImageStore {
         confirmLetter(finding.kind, message, &attempt)
       }
     case .image(let image):
-      let name = try nameToStore(image.name, image.digest)
       func confirm(_ outcome: Receipt.Outcome) {
         self.confirm(outcome, image.name.value, image.digest, image.size, message, &attempt)
       }
-      if try isThere(name, image.digest, heart) {
+      switch try place.store(image, of: message, batch.topic, heart) {
+      case .unchanged:
         attempt.stored.unchanged += 1
         attempt.unused.append(result)
         confirm(.unchanged)
-        break
-      }
-      if try assembler.hasPast && catalog.isPast(image.name.value, image.digest, from: message.origin, batch.topic) {
+      case .past:
         attempt.stored.past += 1
         attempt.unused.append(result)
         confirm(.superseded)
-        break
+      case .nextTransaction: return .transaction
+      case .refused(let refusal): return .messages([DeadLetter(message: message, reason: BadMessage(refusal))])
+      case .stored(let stored):
+        attempt.stored.add(stored, sentAs: image.name, message)
+        confirm(.stored)
       }
-      // Renaming this image over an assembled one would leave nothing to assemble that from again after a crash.
-      if attempt.placed[name.value.pathKey] == true { return .transaction }
-      let status: FileStatus
-      do {
-        status = try output.place(
-          image.temporary, in: slot.incoming, as: name, image.status, over: catalog.entry(name.value))
-      } catch let refusal as ImageName.Refusal {
-        return .messages([DeadLetter(message: message, reason: BadMessage(refusal))])
-      }
-      FaultPoint.imageRenamed.reached()
-      attempt.placed[name.value.pathKey] = false
-      try record(name, image.name, image.digest, image.probe, status, message, &attempt.stored)
-      confirm(.stored)
     case .part(let part): return try apply(part, message, batch.topic, &attempt, heart)
     }
     return nil
@@ -75,12 +62,11 @@ extension ImageStore {
     _ part: PreparedPart, _ message: any Message, _ topic: Catalog.Topic, _ attempt: inout Attempt,
     _ heart: Heartbeat
   ) throws -> Obstacle? {
-    let name = try nameToStore(part.name, part.digest)
     func confirm(_ outcome: Receipt.Outcome) {
       self.confirm(outcome, part.name.value, part.digest, part.length, message, &attempt)
     }
     if try catalog.assembly(segmentID: part.segment.id, count: part.segment.count) == nil,
-      try isThere(name, part.digest, heart)
+      try place.isStored(part, message, topic, heart)
     {
       // A part that was sent again, of an image that is complete.
       if part.segment.index == part.segment.count - 1 {
@@ -90,58 +76,33 @@ extension ImageStore {
       attempt.leftovers.append(part.segment.file)
       return nil
     }
-    let mayComplete = attempt.placed[name.value.pathKey] == nil
-    switch try assembler.add(part, as: name, message, topic, mayComplete: mayComplete, heart) {
+    switch try assembler.add(part, message, topic, heart) {
     case .incomplete:
       FaultPoint.segmentRecorded.reached()
       return nil
-    case .complete(let probe, let status, let done):
-      attempt.placed[name.value.pathKey] = true
-      try record(name, part.name, part.digest, probe, status, message, &attempt.stored)
+    case .complete(let image, let done):
+      attempt.stored.add(image, sentAs: part.name, message)
       confirm(.stored)
       attempt.leftovers += done
-      return nil
+    case .unchanged(let done):
+      attempt.stored.unchanged += 1
+      confirm(.unchanged)
+      attempt.leftovers += done
     case .past(let done):
       attempt.stored.past += 1
       confirm(.superseded)
       attempt.leftovers += done
-      return nil
     case .obstacle(let obstacle): return obstacle
     }
+    return nil
   }
+}
 
-  /// True if exactly this image is stored under the name, according to the catalog and the disk.
-  private func isThere(_ name: ImageName, _ digest: Digest, _ heart: Heartbeat) throws -> Bool {
-    guard let entry = try catalog.entry(name.value), entry.digest == digest, let status = try output.status(name),
-      status.size == entry.size
-    else { return false }
-    if entry.isStampOf(status) { return true }
-    // The file was moved, restored or altered: its bytes decide.
-    guard let file = try output.openFile(name), try file.digest(heart) == digest else { return false }
-    try catalog.set(Catalog.Entry(digest, status), name: name.value)
-    return true
-  }
-
-  /// Records an image that was renamed to its name: its entry, and its row unless it has one.
-  /// - Parameters:
-  ///   - name: the name that it is stored under.
-  ///   - sent: its name in the message.
-  private func record(
-    _ name: ImageName, _ sent: ImageName, _ digest: Digest, _ probe: ImageProbe, _ status: FileStatus,
-    _ message: any Message, _ stored: inout Stored
-  ) throws {
-    let before = try catalog.entry(name.value)?.digest
-    try catalog.set(Catalog.Entry(digest, status), name: name.value)
-    stored.images.append((name.value, status.size, message.timestamp))
-    // The file was removed by hand, and the image arrived again: it already has its row.
-    guard before != digest else { return }
-    if before != nil { stored.replaced.append(name.value) }
-    if name != sent { stored.keptBoth.append((sent.value, name.value)) }
-    try catalog.append(
-      StoredRow(
-        filePath: output.filePath(name), label: name.label, digest: digest, size: status.size, format: probe.format,
-        width: probe.width, height: probe.height, topic: message.topic, partition: message.partition,
-        offset: message.offset, sentTime: message.timestamp, storedTime: WallClock.milliseconds))
+extension ImageStore.Stored {
+  fileprivate mutating func add(_ image: StoredImage, sentAs name: ImageName, _ message: any Message) {
+    images.append((image.name.value, image.bytes, message.timestamp))
+    if image.isReplacement { replaced.append(image.name.value) }
+    if image.isNew, image.name != name { keptBoth.append((name.value, image.name.value)) }
   }
 }
 

@@ -2,10 +2,10 @@ package import Messaging
 package import Platform
 import SQLite
 package import Telemetry
-package import Wire
+import Wire
 
-/// An output: images, catalog and CSV file. It stores batches of messages so that a kill at any instant loses nothing
-/// and stores nothing twice:
+/// An output: images, their rows, and the catalog. It stores batches of messages so that a kill at any instant loses
+/// nothing and stores nothing twice. In a folder:
 ///
 /// 1. The images are written to temporary files. Their hash and length are verified, and the files are synced.
 /// 2. The catalog's lock is taken. Each partition's position is compared with what this process last saw there.
@@ -15,16 +15,14 @@ package import Wire
 /// A consumer that finds a different position discards its batch; none of it becomes visible. After a crash between the
 /// renames and the commit, the next attempt repeats the renames.
 package final class ImageStore {
-  package let output: OutputFolder
+  package let place: any ImagePlace
   package let catalog: Catalog
   private let lock: OutputLock
   package let slot: ConsumerSlot
   package let letters: any DeadLetterSink
-  private let csv: CSVFile
-  private let preparer: BatchPreparer
+  let segments: SegmentFiles
   private let wait: LockWait
   package let assembler: Assembler
-  package var sameName = SameName.replace
   /// The receipts of this consumer; nil: none are written.
   package var outbox: ReceiptOutbox?
   /// Segment files to be removed if no image needs them any more.
@@ -33,7 +31,7 @@ package final class ImageStore {
   /// The most times that a batch is prepared if its segment files are removed each time.
   private static let mostPreparations = 4
 
-  /// Opens an output: takes a slot, opens the catalog, and brings the CSV file up to date.
+  /// Opens a folder as output: takes a slot, opens the catalog, and brings the CSV file up to date.
   /// - Parameters:
   ///   - deadLetters: creates the sink for dead letters. It receives the output's `.image-pipeline`, and a folder on
   ///     the same file system that only this consumer uses and that is emptied at its next start.
@@ -44,25 +42,45 @@ package final class ImageStore {
     outputPath: String, csvPath: String, log: Log, health: Health = Health(), stop: StopFlag = StopFlag(),
     deadLetters: (_ reserved: Folder, _ incoming: Folder) throws -> any DeadLetterSink
   ) throws {
-    output = try OutputFolder(path: outputPath, csvPath: csvPath)
+    let output = try OutputFolder(path: outputPath, csvPath: csvPath)
+    segments = output.segments
     let alone = output.fileSystem.isShared
     lock = try OutputLock.share(in: output.reserved)
     slot = try ConsumerSlot.claim(in: output.reserved, alone: alone)
     wait = LockWait(path: output.reserved.path + "/" + Catalog.fileName, log: log, stop: stop)
     catalog = try Catalog(in: output.reserved, exclusive: alone, wait: wait)
-    csv = CSVFile(path: csvPath, outputPath: output.path, catalog: catalog, slot: slot, log: log, health: health)
+    let csv = CSVFile(path: csvPath, outputPath: output.path, catalog: catalog, slot: slot, log: log, health: health)
     letters = try deadLetters(output.reserved, slot.incoming)
-    preparer = BatchPreparer(output, incoming: slot.incoming)
-    assembler = Assembler(output: output, catalog: catalog, letters: letters)
+    place = FolderPlace(output, catalog, csv, incoming: slot.incoming)
+    assembler = Assembler(segments, catalog, place, letters: letters)
     try catalog.transaction {
       try LostCatalog.check(catalog, output, csv, log: log)
       try csv.synchronize()
     }
   }
 
+  /// Opens an output whose images are elsewhere. What this consumer alone needs is in a folder: its catalog, and the
+  /// segments of images that are incomplete. All of it can be lost.
+  /// - Parameters:
+  ///   - scratch: an empty folder that nobody else uses.
+  ///   - id: the output's identity.
+  package init(
+    scratch: Folder, id: String, log: Log, stop: StopFlag = StopFlag(), letters: any DeadLetterSink,
+    place: (Catalog, SegmentFiles) throws -> any ImagePlace
+  ) throws {
+    lock = try OutputLock.share(in: scratch)
+    slot = try ConsumerSlot.claim(in: scratch, alone: true)
+    wait = LockWait(path: scratch.path + "/" + Catalog.fileName, log: log, stop: stop)
+    catalog = try Catalog(in: scratch, id: id, exclusive: false, wait: wait)
+    segments = SegmentFiles(try scratch.folder(SegmentFiles.folderName, creating: true))
+    self.letters = letters
+    self.place = try place(catalog, segments)
+    assembler = Assembler(segments, catalog, self.place, letters: letters)
+  }
+
   /// Messages of partitions whose positions are known, in offset order within each partition.
   package struct Batch {
-    let topic: Catalog.Topic
+    package let topic: Catalog.Topic
     package var messages: [any Message]
     /// The position that each partition must have in the catalog for this consumer to store the batch.
     package var base: [Int32: Catalog.Position?]
@@ -86,6 +104,9 @@ package final class ImageStore {
       self.findings = findings
       self.obstacle = obstacle
     }
+
+    /// Whether the outcome of a message is known, so that it is skipped.
+    package func isSettled(_ message: any Message) -> Bool { findings.settled[message.place] != nil }
 
     /// Whether the content of some messages was freed, so that only their prepared files still have it.
     package var isReleased: Bool { messages.contains(where: \.isReleased) }
@@ -132,12 +153,12 @@ package final class ImageStore {
   /// - Parameter releasing: frees content that is not needed if all goes well. If something fails after that, the
   ///   batch cannot be tried again: its messages must be read again.
   package func begin(_ batch: Batch, releasing: Bool = false) -> Preparation {
-    preparer.begin(batch.messages, releasing: releasing)
+    place.begin(batch, releasing: releasing)
   }
 
   /// Removes the temporary files of a batch that is not to be stored. Waits until its preparation has ended.
   package func abandon(_ preparation: Preparation) {
-    if let prepared = try? preparation.finish() { preparer.drop(prepared[...]) }
+    if let prepared = try? preparation.finish() { place.drop(prepared[...]) }
   }
 
   /// Stores the batch in one transaction. If a message turns out to be unusable only there, the part before it is
@@ -159,14 +180,11 @@ package final class ImageStore {
     guard try deliverLetters(of: batch) else { return .givenUp }
     var attempts = 1
     while true {
-      let settled = batch.findings.settled
       let prepared =
-        preparations.isEmpty
-        ? try preparer.prepare(batch.messages) { settled[$0.place] != nil }
-        : try preparations.flatMap { try $0.finish() }
+        preparations.isEmpty ? try place.prepare(batch) : try preparations.flatMap { try $0.finish() }
       preparations = []
       do { return try store(batch, prepared, whileWaiting) } catch {
-        preparer.drop(prepared[...])
+        place.drop(prepared[...])
         guard error is SegmentFileGone, attempts < Self.mostPreparations, !batch.isReleased else { throw error }
         attempts += 1
       }
@@ -184,14 +202,9 @@ package final class ImageStore {
     }
     wait.end()
     do {
-      guard try isOurs(batch) else {
-        catalog.database.rollback()
-        preparer.drop(prepared[...])
-        return .fenced
-      }
+      guard try isOurs(batch) else { return fenced(prepared) }
       FaultPoint.lockTaken.reached()
-      // If both versions are kept, an older one replaces nothing.
-      assembler.hasPast = try sameName == .replace && catalog.hasPast
+      try place.beginTransaction()
       var attempt = Attempt()
       let heart = Heartbeat(every: assembler.beat, goesOn: whileWaiting)
       var count = 0
@@ -206,14 +219,10 @@ package final class ImageStore {
         count += 1
         attempt.stored.positions[message.partition] = Catalog.Position(next: message.offset + 1, last: message.mark)
       }
-      // The folders and the CSV file are synced at the same time: the disk can do both at once.
-      let syncing = BackgroundTask(output.takeTouched())
-      do { try csv.synchronize(heart) } catch {
-        try? syncing.finish()
-        throw error
-      }
-      try syncing.finish()
-      FaultPoint.foldersSynced.reached()
+      let transaction = SealedTransaction(
+        topic: batch.topic, base: batch.base, positions: attempt.stored.positions, images: attempt.receipts,
+        lost: batch.lost)
+      guard try place.seal(transaction, heart) else { return fenced(prepared) }
       for (partition, position) in attempt.stored.positions {
         try catalog.set(position, batch.topic, partition: partition)
       }
@@ -221,13 +230,14 @@ package final class ImageStore {
       FaultPoint.positionsRecorded.reached()
       try catalog.database.commit()
       if let receipts { outbox?.committed(receipts) }
+      place.recorded(transaction)
       FaultPoint.transactionCommitted.reached()
       // Messages that are read again must not get their dead letters twice, so the sink has to remember those.
       if !attempt.stored.remainder.isUnreadable { letters.settled() }
       // The batch is stored even if these files cannot be removed.
       try? removeLeftovers(attempt.leftovers)
-      preparer.drop(attempt.unused[...])
-      preparer.drop(prepared[count...])
+      place.drop(attempt.unused[...])
+      place.drop(prepared[count...])
       return .stored(attempt.stored)
     } catch {
       // Images that already have their names are found again, as after a crash.
@@ -238,8 +248,14 @@ package final class ImageStore {
   }
 
   private func givingUp(_ prepared: [Prepared]) -> Outcome {
-    preparer.drop(prepared[...])
+    place.drop(prepared[...])
     return .givenUp
+  }
+
+  private func fenced(_ prepared: [Prepared]) -> Outcome {
+    catalog.database.rollback()
+    place.drop(prepared[...])
+    return .fenced
   }
 
   /// Removes segment files, except those that an image needs again by now. If another consumer holds the lock, the
@@ -250,7 +266,7 @@ package final class ImageStore {
     guard !leftovers.isEmpty, try catalog.database.tryBegin() else { return }
     defer { catalog.database.rollback() }
     for file in leftovers where try catalog.assembly(segmentID: file.segmentID, count: file.count) == nil {
-      try output.segments.remove(file.name)
+      try segments.folder.remove(file.name)
     }
     leftovers = []
   }

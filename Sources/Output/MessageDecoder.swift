@@ -1,7 +1,7 @@
 import Glibc
-import Messaging
-import Platform
-import Wire
+package import Messaging
+package import Platform
+package import Wire
 
 /// A message, processed as far as possible without the catalog. Its bytes are in a file, but not yet under their final
 /// name. A whole image is also verified.
@@ -13,22 +13,20 @@ package enum Prepared: Sendable {
   case settled
 }
 
-/// A whole image in a temporary file.
+/// A whole image.
 package struct PreparedImage: Sendable {
-  let name: ImageName
-  let digest: Digest
-  let size: Int
-  let probe: ImageProbe
-  /// The file's name in the slot's `incoming` folder.
-  let temporary: String
-  let status: FileStatus
+  package let name: ImageName
+  package let digest: Digest
+  package let size: Int
+  package let probe: ImageProbe
+  package var kept: any KeptImage
 }
 
 /// A part of an image, written at its position in the image's segment file.
 package struct PreparedPart: Sendable {
-  let name: ImageName
-  let digest: Digest
-  let length: Int
+  package let name: ImageName
+  package let digest: Digest
+  package let length: Int
   let size: Int
   let segment: ImageHeaders.Segment
   /// The status of the image's segment file, with this part in it.
@@ -39,30 +37,31 @@ extension ImageHeaders.Segment {
   var file: Catalog.SegmentFile { Catalog.SegmentFile(segmentID: id, count: count) }
 }
 
-/// Writes the bytes of messages to files, those of whole images once they are verified. Called from several threads at
-/// once.
-final class MessageDecoder: Sendable {
-  private let incoming: Folder
-  private let segments: Folder
-  private let segmentWrites: SegmentWrites
+/// Reads the images and segments of messages. Segments are written to files. Called from several threads at once.
+package final class MessageDecoder: Sendable {
+  private let segments: SegmentFiles
   private let buffers = BufferPool()
 
-  init(incoming: Folder, segments: Folder, _ segmentWrites: SegmentWrites) {
-    self.incoming = incoming
-    self.segments = segments
-    self.segmentWrites = segmentWrites
-  }
+  package init(_ segments: SegmentFiles) { self.segments = segments }
 
   /// A message's result, and the file that must still be synced.
-  struct Written: Sendable {
-    let prepared: Prepared
+  package struct Written: Sendable {
+    package var prepared: Prepared
     var file: File?
+
+    package init(prepared: Prepared, file: File? = nil) {
+      self.prepared = prepared
+      self.file = file
+    }
   }
 
-  /// Decodes a message and writes its bytes to a file, without syncing it.
-  /// - Parameter temporary: the file name for a whole image.
+  /// Keeps a verified image's bytes, which are only valid during the call.
+  package typealias Keep = (UnsafeRawBufferPointer) throws -> (kept: any KeptImage, file: File?)
+
+  /// Decodes a message. A segment is written to its file, without syncing it.
+  /// - Parameter keep: keeps the bytes of a whole image.
   /// - Throws: `SystemError` if the system is at fault. A fault of the message is a result.
-  func prepare(_ message: any Message, as temporary: String) throws -> Written {
+  package func prepare(_ message: any Message, _ keep: Keep) throws -> Written {
     do {
       let headers = try ImageHeaders(message.header)
       let content = try ImageContent(message)
@@ -71,7 +70,7 @@ final class MessageDecoder: Sendable {
         if let segment = headers.segment {
           try self.write(bytes, of: segment, headers, name)
         } else {
-          try self.write(bytes, headers, name, temporary)
+          try self.keep(bytes, headers, name, keep)
         }
       }
       switch content.form {
@@ -106,8 +105,8 @@ final class MessageDecoder: Sendable {
     }
   }
 
-  private func write(
-    _ bytes: UnsafeRawBufferPointer, _ headers: ImageHeaders, _ name: ImageName, _ temporary: String
+  private func keep(
+    _ bytes: UnsafeRawBufferPointer, _ headers: ImageHeaders, _ name: ImageName, _ keep: Keep
   ) throws -> Written {
     if let length = headers.length, length != bytes.count {
       throw BadMessage(
@@ -120,12 +119,8 @@ final class MessageDecoder: Sendable {
         stage: .conversion, kind: "DigestMismatch",
         description: "the image's SHA-256 is \(digest), its header \(ImageHeaders.Name.digest) says \(expected)")
     }
-    let file = try incoming.file(temporary, .createEmpty)
-    try file.write(bytes, at: 0)
-    FaultPoint.temporaryWritten.reached()
-    let image = PreparedImage(
-      name: name, digest: digest, size: bytes.count, probe: ImageProbe(bytes), temporary: temporary,
-      status: try file.status())
+    let (kept, file) = try keep(bytes)
+    let image = PreparedImage(name: name, digest: digest, size: bytes.count, probe: ImageProbe(bytes), kept: kept)
     return Written(prepared: .image(image), file: file)
   }
 
@@ -140,8 +135,8 @@ final class MessageDecoder: Sendable {
     }
     let file: File
     do {
-      file = try segmentWrites.exclusively(segment.file.name) { () throws(SystemError) in
-        let file = try segments.file(segment.file.name, .create)
+      file = try segments.writes.exclusively(segment.file.name) { () throws(SystemError) in
+        let file = try segments.folder.file(segment.file.name, .create)
         try file.write(bytes, at: segment.position)
         return file
       }

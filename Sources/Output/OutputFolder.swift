@@ -11,8 +11,7 @@ package final class OutputFolder {
   /// `.image-pipeline` within the output.
   let reserved: Folder
   /// `.image-pipeline/segments`: images of which some parts have not arrived yet.
-  let segments: Folder
-  let segmentWrites = SegmentWrites()
+  let segments: SegmentFiles
   let fileSystem: FileSystemKind
 
   /// Whether the file system treats several spellings as one name.
@@ -34,7 +33,7 @@ package final class OutputFolder {
     self.path = trimmed
     root = try Folder.create(trimmed)
     reserved = try root.folder(ImageName.reserved, creating: true)
-    segments = try reserved.folder("segments", creating: true)
+    segments = SegmentFiles(try reserved.folder(SegmentFiles.folderName, creating: true))
     reservedStatus = try reserved.status()
     fileSystem = try root.fileSystem
     foldsNames = try FoldedNames.areIn(root, reserved)
@@ -48,7 +47,9 @@ package final class OutputFolder {
   func filePath(_ name: ImageName) -> String { filePathStart + name.value }
 
   /// The beginning of every `file_path`.
-  var filePathStart: String { path == "/" ? "/" : path + "/" }
+  var filePathStart: String { Self.filePathStart(path) }
+
+  static func filePathStart(_ path: String) -> String { path == "/" ? "/" : path + "/" }
 
   /// The status of the file under a name; nil if there is none, or if it is not a regular file.
   func status(_ name: ImageName) throws -> FileStatus? {

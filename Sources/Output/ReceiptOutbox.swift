@@ -1,6 +1,6 @@
 import Platform
 import SQLite
-import Wire
+package import Wire
 
 /// The receipts of one consumer that may not have been sent. A receipt is written in the transaction that it describes, so
 /// each stored image has one. It is removed when the broker has acknowledged it. After a crash in between it is sent again. Used by the thread that uses the catalog.
@@ -15,6 +15,9 @@ package final class ReceiptOutbox {
   private(set) var reported: Set<Int32> = []
   /// Ids of receipts that the catalog still has, though the broker has them.
   private var acknowledged: [Int64] = []
+  private var sent = SentReceipts()
+  /// The offset of each partition before which the broker has all receipts that this process has written.
+  package var sentOffsets: [Int32: Int64] { sent.positions }
 
   /// The size of a message from which on an image begins another one, in bytes.
   package static let messageBytes = 200_000
@@ -68,7 +71,7 @@ package final class ReceiptOutbox {
   struct Change {
     fileprivate var added = 0
     fileprivate var removed = 0
-    fileprivate var partitions: Set<Int32> = []
+    fileprivate var receipts: [(ids: [Int64], partition: Int32, next: Int64)] = []
   }
 
   /// Writes receipts, and removes those that are acknowledged. To be called within a transaction.
@@ -76,11 +79,13 @@ package final class ReceiptOutbox {
     var change = Change(removed: acknowledged.count)
     for id in acknowledged { try catalog.removeReceipt(id) }
     for receipt in receipts {
-      change.partitions.insert(receipt.partition)
+      var ids: [Int64] = []
       for value in receipt.values(ofAbout: Self.messageBytes) {
         try catalog.addReceipt(receipt.key, value, of: topic, slot: slot.number)
-        change.added += 1
+        ids.append(catalog.database.lastInsertedRow)
       }
+      change.receipts.append((ids, receipt.partition, receipt.offsets.upperBound))
+      change.added += ids.count
     }
     return change
   }
@@ -88,7 +93,10 @@ package final class ReceiptOutbox {
   func committed(_ change: Change) {
     acknowledged.removeFirst(change.removed)
     count += change.added - change.removed
-    reported.formUnion(change.partitions)
+    for receipt in change.receipts {
+      reported.insert(receipt.partition)
+      sent.written(receipt.ids, receipt.partition, next: receipt.next)
+    }
   }
 
   /// Has the partitions reported again when this consumer has got them again.
@@ -104,7 +112,25 @@ package final class ReceiptOutbox {
   // MARK: Between transactions
 
   /// The broker has these receipts. The next transaction removes them.
-  package func acknowledge(_ ids: [Int64]) { acknowledged += ids }
+  package func acknowledge(_ ids: [Int64]) {
+    acknowledged += ids
+    sent.acknowledged(ids)
+  }
+
+  /// Writes receipts that another consumer may not have sent.
+  /// - Returns: false if another consumer holds the lock.
+  package func add(_ receipts: [Receipt]) throws -> Bool {
+    guard try catalog.database.tryBegin() else { return false }
+    do {
+      let change = try write(receipts)
+      try catalog.database.commit()
+      committed(change)
+      return true
+    } catch {
+      catalog.database.rollback()
+      throw error
+    }
+  }
 
   /// How many receipts the next transaction removes.
   package var removable: Int { acknowledged.count }

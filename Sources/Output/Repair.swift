@@ -164,13 +164,13 @@ package final class Repair {
       if try slot.status("incoming") != nil { try remove(from: slot.folder("incoming", creating: false)) { _ in true } }
     }
     let waiting = try catalog.allAssemblies()
-    let files = Set(try output.segments.names())
+    let files = Set(try output.segments.folder.names())
     for assembly in waiting where try !files.contains(assembly.fileName) && !isPlaced(assembly) {
       try catalog.transaction { try catalog.remove(assembly) }
       report.remains("segments_missing", assembly.name, "some of its segments had arrived, and their file is missing")
     }
     let known = Set(waiting.map(\.fileName))
-    try remove(from: output.segments) { !known.contains($0) }
+    try remove(from: output.segments.folder) { !known.contains($0) }
     if try output.reserved.status("dead-letters") != nil {
       try remove(from: output.reserved.folder("dead-letters", creating: false)) { $0.hasSuffix(".part") }
     }

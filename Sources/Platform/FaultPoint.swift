@@ -35,6 +35,15 @@ package enum FaultPoint: String, CaseIterable, Sendable {
   /// The client has been asked to commit the offsets to Kafka.
   case offsetsCommitted
 
+  // MARK: Consumer with a bucket, in the order of a batch
+
+  /// The images of the batch are in the bucket, and the log does not have the batch.
+  case imagesUploaded
+  /// The notes of the batch are in the bucket, and the log does not have the batch.
+  case notesWritten
+  /// The log has the batch, and this consumer's catalog does not.
+  case batchLogged
+
   // MARK: Consumer, occasional work
 
   /// Dead letters are safely delivered, and the catalog does not know it yet.

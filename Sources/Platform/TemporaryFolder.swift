@@ -11,9 +11,21 @@ package final class TemporaryFolder: Sendable {
     path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
+  /// Removes it with everything in it.
   package func remove() {
     guard let folder = try? Folder.open(path) else { return }
-    for name in (try? folder.names()) ?? [] { try? folder.remove(name) }
+    Self.empty(folder)
     rmdir(path)
+  }
+
+  private static func empty(_ folder: Folder) {
+    for name in (try? folder.names()) ?? [] {
+      guard (try? folder.status(name))??.kind == .folder else {
+        try? folder.remove(name)
+        continue
+      }
+      if let inner = try? folder.folder(name, creating: false) { empty(inner) }
+      rmdir(folder.path + "/" + name)
+    }
   }
 }

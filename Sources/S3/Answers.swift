@@ -20,10 +20,10 @@ final class Answers: @unchecked Sendable {
     }
   }
 
-  func wait() -> [Result<S3Response, S3Error>] {
+  /// - Returns: nil if some are missing after that time.
+  func wait(for time: Duration) -> [Result<S3Response, S3Error>]? {
     monitor.locked {
-      _ = monitor.wait(for: 0, until: nil) { missing == 0 }
-      return all.map { $0! }
+      monitor.wait(for: 0, until: Deadline(in: time)) { missing == 0 } ? all.map { $0! } : nil
     }
   }
 }

@@ -15,8 +15,20 @@ extension S3Requests {
   /// Sends requests at the same time, and waits for all answers.
   /// - Returns: the answers in the order of the requests.
   package func perform(_ requests: [S3Request]) -> [Result<S3Response, S3Error>] {
+    try! perform(requests) {}
+  }
+
+  /// The same, for waits that may have to end.
+  /// - Parameter whileWaiting: called several times a second; throws to give up.
+  /// - Throws: what it throws. The requests go on.
+  package func perform(
+    _ requests: [S3Request], whileWaiting: () throws -> Void
+  ) throws -> [Result<S3Response, S3Error>] {
     let answers = Answers(count: requests.count)
     for (index, request) in requests.enumerated() { send(request) { answers.set($0, at: index) } }
-    return answers.wait()
+    while true {
+      if let all = answers.wait(for: .milliseconds(200)) { return all }
+      try whileWaiting()
+    }
   }
 }

@@ -10,7 +10,7 @@ package struct JSONScanner {
 
   private let text: UnsafeRawBufferPointer
   /// The offset of the next byte to scan.
-  private(set) var place = 0
+  package private(set) var place = 0
   /// The nesting limit. Deeper nesting is an attack on the stack, not an image.
   private static let deepest = 64
 

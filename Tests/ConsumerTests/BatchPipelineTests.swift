@@ -121,7 +121,7 @@ import Testing
     let consumer = try KafkaConsumer(settings.kafka, topic: "images")
     defer { consumer.unsubscribeAndClose() }
     let driver = try SessionDriver(
-      consumer: consumer, catalog: store.catalog, cluster: "c", topic: "images", events: events, log: lines.log)
+      consumer: consumer, positions: store.catalog, cluster: "c", topic: "images", events: events, log: lines.log)
     let receipts = try receipts(store, events)
     defer { receipts?.finish() }
     let watch = BackgroundTask {

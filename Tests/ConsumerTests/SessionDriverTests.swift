@@ -28,7 +28,7 @@ import Testing
     let log = lines.log
     events = ConsumerEvents(log: log)
     driver = try SessionDriver(
-      consumer: consumer, catalog: catalog, cluster: "c", topic: "images", commitRetry: .milliseconds(200),
+      consumer: consumer, positions: catalog, cluster: "c", topic: "images", commitRetry: .milliseconds(200),
       events: events,
       log: log)
     // What is done before may take its time.
@@ -178,7 +178,7 @@ import Testing
     let own = LogLines()
     let events = ConsumerEvents(log: own.log)
     let driver = try SessionDriver(
-      consumer: consumer, catalog: catalog, cluster: "c", topic: "images", events: events, log: own.log)
+      consumer: consumer, positions: catalog, cluster: "c", topic: "images", events: events, log: own.log)
     try driver.subscribe()
     func reasons() -> [String] { events.health.report().reasons }
     try pump(driver) { reasons().contains { $0.contains("CONSUMER_GROUP") } }
@@ -253,7 +253,7 @@ import Testing
     defer { consumer.unsubscribeAndClose() }
     let events = ConsumerEvents(log: lines.log)
     let driver = try SessionDriver(
-      consumer: consumer, catalog: catalog, cluster: "c", topic: "images", events: events, log: lines.log)
+      consumer: consumer, positions: catalog, cluster: "c", topic: "images", events: events, log: lines.log)
     let repair = try breaking(catalog)
     try driver.subscribe()
     try pump(driver) { saysThatItWaits(2) }

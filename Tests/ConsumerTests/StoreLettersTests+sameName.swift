@@ -44,7 +44,7 @@ extension StoreLettersTests {
     let second = try self.store(
       [image("a.jpg", "two"), image("b.jpg", "one")] + segments("b.jpg", "three, in parts"), in: store, after: &sent)
     #expect(second.replaced == ["a.jpg", "b.jpg"] && second.unchanged == 1)
-    try store.output.root.remove("a.jpg")
+    try (store.place as! FolderPlace).output.root.remove("a.jpg")
     let third = try self.store([image("a.jpg", "two")], in: store, after: &sent)
     #expect(third.replaced == [] && third.images.count == 1)
     #expect(try files() == ["a.jpg": "two", "b.jpg": "three, in parts"])
@@ -54,7 +54,7 @@ extension StoreLettersTests {
   @Test("keep-both stores every version of a name once, however often it arrives")
   func keepBothStoresVersionsOnce() throws {
     let store = try store()
-    store.sameName = .keepBoth
+    store.place.sameName = .keepBoth
     var sent = 0
     let all = [image("a.jpg", "one"), image("a.jpg", "two")] + segments("a.jpg", "three, in parts")
     let first = try self.store(all, in: store, after: &sent)
@@ -66,7 +66,7 @@ extension StoreLettersTests {
     #expect(try rows() == names)
     #expect(try files() == [names[0]: "one", names[1]: "two", names[2]: "three, in parts"])
     // A file removed by hand is restored without a second row.
-    try store.output.root.remove(names[1])
+    try (store.place as! FolderPlace).output.root.remove(names[1])
     let restored = try self.store([image("a.jpg", "two")], in: store, after: &sent)
     #expect(restored.images.count == 1 && restored.keptBoth.isEmpty)
     #expect(try rows() == names && files()[names[1]] == "two")
@@ -75,7 +75,7 @@ extension StoreLettersTests {
   @Test("an image that already has the alternative name is not replaced")
   func takenNamesAreLeftAlone() throws {
     let store = try store()
-    store.sameName = .keepBoth
+    store.place.sameName = .keepBoth
     var sent = 0
     let taken = try name("a.jpg", "two")
     let all = [image("a.jpg", "one"), image(taken, "a guest"), image("a.jpg", "two")]

@@ -144,7 +144,7 @@ import Testing
     // As within a transaction: the file has its name, and the catalog does not have it yet.
     try scratch.write("out/new.jpg", "new")
     let findings = try audit(patience: .seconds(30)) {
-      let status = try #require(try store.output.status(ImageName("new.jpg")))
+      let status = try #require(try store.folder.status(ImageName("new.jpg")))
       try store.catalog.transaction {
         try store.catalog.set(Catalog.Entry(digest(of: "new"), status), name: "new.jpg")
         try store.catalog.set(.init(next: 100, last: nil), topic, partition: 0)

@@ -106,7 +106,7 @@ import Testing
   }
 
   @Test("a name that keep-both changes is confirmed as it was sent") func sentNameIsConfirmed() throws {
-    store.sameName = .keepBoth
+    store.place.sameName = .keepBoth
     try storeAll([InMemoryMessage(0, "a.jpg", "one"), InMemoryMessage(1, "a.jpg", "two")])
     #expect(try outcomes == ["0 a.jpg stored", "1 a.jpg stored"])
   }

@@ -24,13 +24,13 @@ extension SpoiltOutput {
   func fill(_ images: [(name: String, content: String)], from offset: Int64 = 0) throws {
     let store = try store()
     let csv = CSVFile(
-      path: scratch / "rows.csv", outputPath: store.output.path, catalog: store.catalog, log: lines.log)
+      path: scratch / "rows.csv", outputPath: store.folder.path, catalog: store.catalog, log: lines.log)
     let topic = try store.catalog.topic("t", cluster: "c")
     for (number, (text, content)) in images.enumerated() {
       let name = try ImageName(text)
       try scratch.write("out/" + text, content)
-      let status = try #require(try store.output.status(name))
-      var row = storedRow(store.output.filePath(name), label: name.label, content: content)
+      let status = try #require(try store.folder.status(name))
+      var row = storedRow(store.folder.filePath(name), label: name.label, content: content)
       (row.topic, row.partition, row.offset) = ("t", 0, offset + Int64(number))
       try store.catalog.transaction {
         try store.catalog.set(Catalog.Entry(digest(of: content), status), name: text)
@@ -84,9 +84,14 @@ extension SpoiltOutput {
     #expect(try rows == before.0, sourceLocation: sourceLocation)
     #expect(try asides() == before.1, sourceLocation: sourceLocation)
     for (name, entry) in try store.catalog.entries(after: nil, atMost: 1_000) where entry.inode != 0 {
-      let status = try #require(try store.output.status(ImageName(name)), sourceLocation: sourceLocation)
+      let status = try #require(try store.folder.status(ImageName(name)), sourceLocation: sourceLocation)
       #expect(Catalog.Entry(entry.digest, status) == entry, sourceLocation: sourceLocation)
       #expect(try digest(of: scratch.read("out/" + name)) == entry.digest, sourceLocation: sourceLocation)
     }
   }
+}
+
+extension ImageStore {
+  /// The folder of an output that is one.
+  var folder: OutputFolder { (place as! FolderPlace).output }
 }

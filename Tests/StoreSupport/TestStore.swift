@@ -1,5 +1,5 @@
 import Glibc
-package import Platform
+import Platform
 package import S3
 package import Testing
 

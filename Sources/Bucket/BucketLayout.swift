@@ -1,0 +1,63 @@
+package import Configuration
+package import Wire
+
+/// The keys of an output in a bucket:
+///
+/// ```
+/// prefix/cat/001.jpg                                            an image
+/// prefix/.image-pipeline/output                                 the output's identity
+/// prefix/.image-pipeline/CLUSTER/TOPIC/GENERATION/begin         a generation of a topic after the first
+/// prefix/.image-pipeline/CLUSTER/TOPIC/GENERATION/PARTITION/    the log of a partition
+///   00000000000000000000.csv                                    a batch: its rows, and as metadata its end
+///   checkpoint                                                  how far all receipts are sent
+///   notes/00000000000000000000-BATCH.json                       what a batch has besides rows
+/// ```
+package struct BucketLayout: Sendable {
+  package let address: BucketAddress
+
+  package init(_ address: BucketAddress) { self.address = address }
+
+  private var reserved: String { address.keyStart + ImageName.reserved + "/" }
+
+  package func image(_ name: ImageName) -> String { address.keyStart + name.value }
+
+  var identity: String { reserved + "output" }
+
+  func topic(_ topic: String, cluster: String) -> String { reserved + "\(cluster)/\(topic)/" }
+
+  func generation(_ generation: Int64, _ topic: String, cluster: String) -> String {
+    self.topic(topic, cluster: cluster) + "\(generation)/begin"
+  }
+
+  func log(_ topic: String, cluster: String, generation: Int64, partition: Int32) -> LogLayout {
+    LogLayout(folder: self.topic(topic, cluster: cluster) + "\(generation)/\(partition)/")
+  }
+}
+
+/// The keys of one partition's log.
+struct LogLayout: Sendable, Hashable {
+  /// With a slash at its end.
+  let folder: String
+
+  static let digits = 20
+  private static let ending = ".csv"
+
+  private func number(_ offset: Int64) -> String {
+    let text = String(offset)
+    return String(repeating: "0", count: Self.digits - text.count) + text
+  }
+
+  func commit(_ first: Int64) -> String { folder + number(first) + Self.ending }
+  /// Follows all commits before that offset, and precedes all others.
+  func before(_ first: Int64) -> String { folder + number(first) }
+  func notes(_ first: Int64, id: String) -> String { folder + "notes/\(number(first))-\(id).json" }
+  var checkpoint: String { folder + "checkpoint" }
+
+  /// The first offset of a commit; nil if the key is not one of a commit.
+  func first(of key: String) -> Int64? {
+    guard key.hasPrefix(folder), key.hasSuffix(Self.ending) else { return nil }
+    let name = key.dropFirst(folder.count).dropLast(Self.ending.count)
+    guard name.utf8.count == Self.digits, name.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+    return Int64(name)
+  }
+}

@@ -1,0 +1,151 @@
+import Messaging
+package import Output
+import Platform
+package import S3
+import Synchronization
+package import Wire
+
+/// How far a consumer's partitions are stored, as the log in the bucket has it. What is read there is copied into the
+/// consumer's own catalog.
+package final class BucketState: StoredPositions {
+  package let id: String
+  let client: any S3Requests
+  let layout: BucketLayout
+  private let catalog: Catalog
+
+  private struct Source {
+    let name: String
+    let cluster: String
+  }
+
+  private var sources: [Int64: Source] = [:]
+  /// The position of each partition up to which its messages are known to be in the log.
+  private(set) var committed: [Int32: Int64] = [:]
+  /// The ends of batches since the last checkpoint, by partition.
+  private var batchEnds: [Int32: [Catalog.Position]] = [:]
+  /// The batches that this consumer's catalog has, with their receipts until they are sent. In each partition those
+  /// since the last checkpoint.
+  private var recorded: [Int32: Set<String>] = [:]
+  private var nextCheckpoint = MonotonicClock.now
+
+  /// Reads segments again whose images are incomplete, and hands them to `ImageStore.restore`.
+  package var restore: (_ topic: String, _ partition: Int32, _ offsets: [Range<Int64>], Catalog.Topic) throws -> Void =
+    { _, _, _, _ in }
+  /// Receives receipts that a consumer may not have sent; nil: none are sent.
+  package var resend: (([Receipt]) throws -> Void)?
+
+  private static let checkpointInterval = Duration.seconds(5)
+  private static let threads = 16
+
+  package init(_ client: any S3Requests, _ layout: BucketLayout, _ catalog: Catalog) {
+    self.client = client
+    self.layout = layout
+    self.catalog = catalog
+    id = catalog.id
+  }
+
+  func log(_ topic: Catalog.Topic, _ partition: Int32) -> CommitLog {
+    let source = sources[topic.id]!
+    return CommitLog(
+      client: client,
+      layout: layout.log(source.name, cluster: source.cluster, generation: topic.generation, partition: partition))
+  }
+
+  func cluster(of topic: Catalog.Topic) -> String { sources[topic.id]!.cluster }
+
+  // MARK: Topics
+
+  package func topic(_ name: String, cluster: String) throws -> Catalog.Topic {
+    let prefix = layout.topic(name, cluster: cluster)
+    var newest: Int64 = 1
+    var listing = S3Listing(client, prefix: prefix, delimiter: "/")
+    while let page = try listing.nextPage() {
+      for folder in page.folders { newest = max(newest, Int64(folder.dropFirst(prefix.count).dropLast()) ?? 0) }
+    }
+    let topic = try catalog.adopt(name, cluster: cluster, generation: newest)
+    sources[topic.id] = Source(name: name, cluster: cluster)
+    return topic
+  }
+
+  package func advance(_ topic: Catalog.Topic) throws {
+    let source = sources[topic.id]!
+    let key = layout.generation(topic.generation + 1, source.name, cluster: source.cluster)
+    let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
+    // If it exists, another consumer has found the same.
+    _ = try client.perform(.put(key, .none, digest: SHA256.hash(nothing), if: .isAbsent))
+    _ = try catalog.adopt(source.name, cluster: source.cluster, generation: topic.generation + 1)
+  }
+
+  // MARK: Positions
+
+  package func positions(of topic: Catalog.Topic, in partitions: [Int32]) throws -> [Int32: Catalog.Position] {
+    let logs = partitions.map { log(topic, $0) }
+    let ends = ResultSlots<CommitLog.End>(count: logs.count)
+    try parallel(logs.count, threads: Self.threads) { ends[$0] = try logs[$0].end() }
+    let found = Dictionary(uniqueKeysWithValues: zip(partitions, ends.all))
+    let positions = found.compactMapValues(\.position)
+    try catalog.adopt(positions, of: topic, in: partitions)
+    for (partition, end) in found {
+      committed[partition] = end.position?.next ?? 0
+      batchEnds[partition] = end.position.map { [$0] } ?? []
+      try reopen(end, topic, partition)
+      try confirm(end, topic, partition)
+    }
+    return positions
+  }
+
+  /// Has the segments of incomplete images read again.
+  private func reopen(_ end: CommitLog.End, _ topic: Catalog.Topic, _ partition: Int32) throws {
+    guard let last = end.last else { return }
+    let open = try log(topic, partition).notes(of: last).open
+    if !open.isEmpty { try restore(sources[topic.id]!.name, partition, open, topic) }
+  }
+
+  /// The log and this consumer's catalog have the batch.
+  func recorded(_ commit: Commit, _ partition: Int32) {
+    committed[partition] = commit.position.next
+    batchEnds[partition, default: []].append(commit.position)
+    recorded[partition, default: []].insert(commit.id)
+  }
+
+  // MARK: Receipts
+
+  /// Has receipts sent again for batches of other consumers.
+  private func confirm(_ end: CommitLog.End, _ topic: Catalog.Topic, _ partition: Int32) throws {
+    guard let resend, !end.unconfirmed.isEmpty else { return }
+    let log = log(topic, partition)
+    try log.each(end.unconfirmed) { commit in
+      guard recorded[partition]?.contains(commit.id) != true else { return }
+      batchEnds[partition]!.insert(commit.position, at: batchEnds[partition]!.count - 1)
+      try resend([receipt(for: commit, try log.notes(of: commit), sources[topic.id]!.name, partition)])
+    }
+  }
+
+  private func receipt(for commit: Commit, _ notes: BatchNotes, _ topic: String, _ partition: Int32) -> Receipt {
+    let start = layout.address.description + "/"
+    let known = Set((notes.receipt?.images ?? []).map(\.offset))
+    let stored = commit.rows.filter { !known.contains($0.offset) }.map { row in
+      Receipt.Image(
+        offset: row.offset, name: String(decoding: row.filePath.utf8.dropFirst(start.utf8.count), as: UTF8.self),
+        digest: row.digest, length: row.size, outcome: .stored)
+    }
+    let images = (stored + (notes.receipt?.images ?? [])).sorted { $0.offset < $1.offset }
+    return Receipt(
+      output: id, topic: topic, partition: partition, offsets: commit.first..<commit.position.next, time: commit.time,
+      images: images, lost: notes.receipt?.lost ?? [])
+  }
+
+  package func confirmed(_ offsets: [Int32: Int64], of topic: Catalog.Topic) {
+    let now = MonotonicClock.now
+    guard now >= nextCheckpoint, sources[topic.id] != nil else { return }
+    nextCheckpoint = now + Self.checkpointInterval
+    for (partition, offset) in offsets {
+      guard let index = batchEnds[partition]?.lastIndex(where: { $0.next <= offset }) else { continue }
+      let position = batchEnds[partition]![index]
+      batchEnds[partition]!.removeFirst(index + 1)
+      if batchEnds[partition]!.isEmpty { recorded[partition] = nil }
+      // Nothing depends on it: without it, the next consumer reads more of the log.
+      client.send(log(topic, partition).checkpointRequest(position)) { _ in }
+    }
+  }
+}

@@ -1,0 +1,97 @@
+import Output
+import Platform
+import S3
+import Wire
+
+/// The log of one partition: batch after batch, each an object that is named after its first offset. Whoever creates
+/// that object has stored the batch.
+struct CommitLog: Sendable {
+  let client: any S3Requests
+  let layout: LogLayout
+
+  /// How many objects are read at the same time.
+  private static let together = 64
+
+  // MARK: Reading
+
+  /// What is known of a partition.
+  struct End: Sendable {
+    /// nil: nothing is stored.
+    var position: Catalog.Position?
+    /// The last batch.
+    var last: Commit?
+    /// The first offsets of the batches whose receipts may not have been sent, in order.
+    var unconfirmed: [Int64] = []
+  }
+
+  /// Finds the end of the log. It begins at the checkpoint, which is written from time to time, and follows the log by
+  /// its names.
+  func end() throws -> End {
+    let checkpoint = try client.perform(.head(layout.checkpoint))
+    var end = End(position: checkpoint.status == 404 ? nil : Catalog.Position(checkpoint))
+    end.unconfirmed = try firsts(from: end.position?.next ?? 0)
+    if let first = end.unconfirmed.last { end.last = try commit(first, withRows: false) }
+    if let last = end.last { end.position = last.position }
+    // A listing may be older than the last batch.
+    while let next = try commit(end.position?.next ?? 0, withRows: false) {
+      end.unconfirmed.append(next.first)
+      (end.last, end.position) = (next, next.position)
+    }
+    return end
+  }
+
+  /// The first offsets of all batches from that position on, in order.
+  func firsts(from first: Int64) throws -> [Int64] {
+    var found: [Int64] = []
+    var listing = S3Listing(client, prefix: layout.folder, after: layout.before(first))
+    while let page = try listing.nextPage() {
+      let firsts = page.objects.compactMap { layout.first(of: $0.key) }
+      found += firsts
+      // What follows are no batches.
+      if firsts.count < page.objects.count { break }
+    }
+    return found
+  }
+
+  /// - Returns: nil if there is no such batch.
+  func commit(_ first: Int64, withRows: Bool) throws -> Commit? {
+    let key = layout.commit(first)
+    let response = try client.perform(withRows ? .get(key) : .head(key))
+    return response.status == 404 ? nil : try Commit(response, first: first, key: key)
+  }
+
+  /// Calls `body` with batches in order, each with its rows.
+  func each(_ firsts: [Int64], _ body: (Commit) throws -> Void) throws {
+    for start in stride(from: 0, to: firsts.count, by: Self.together) {
+      let some = firsts[start..<min(start + Self.together, firsts.count)]
+      for (first, answer) in zip(some, client.perform(some.map { .get(layout.commit($0)) })) {
+        let response = try answer.get()
+        // Removed since it was listed.
+        if response.status == 404 { continue }
+        try body(Commit(response, first: first, key: layout.commit(first)))
+      }
+    }
+  }
+
+  func notes(of commit: Commit) throws -> BatchNotes {
+    guard commit.hasNotes else { return BatchNotes() }
+    let key = layout.notes(commit.first, id: commit.id)
+    let response = try client.perform(.get(key))
+    guard response.status != 404 else { throw DamagedLog(key: key, reason: "it is missing") }
+    return try BatchNotes(response.body, key: key)
+  }
+
+  // MARK: Writing
+
+  func request(_ notes: BatchNotes, of commit: Commit) -> S3Request {
+    let bytes = notes.json
+    return .put(
+      layout.notes(commit.first, id: commit.id), .bytes(bytes),
+      digest: bytes.withUnsafeBytes { SHA256.hash($0) }, type: "application/json")
+  }
+
+  func checkpointRequest(_ position: Catalog.Position) -> S3Request {
+    let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
+    return .put(layout.checkpoint, .none, digest: SHA256.hash(nothing), metadata: position.metadata)
+  }
+}
