@@ -11,6 +11,7 @@ final class BucketPreparer: Sendable {
   private let uploads: Uploads
   /// Batches are decoded one at a time.
   private let decoding = Turnstile()
+  private let order = NameOrder()
 
   private static let decodingThreads = 2
 
@@ -37,14 +38,15 @@ final class BucketPreparer: Sendable {
     _ messages: [any Message], _ settled: [Bool], _ number: Int, _ plan: UploadPlan
   ) throws -> [Prepared] {
     let results = ResultSlots<Prepared>(count: messages.count)
-    try decoding.pass(number) {
+    let turn = try decoding.pass(number) {
       try parallel(messages.count, threads: Self.decodingThreads) { [decoder] index in
         results[index] =
           settled[index]
           ? .settled : try decoder.prepare(messages[index]) { (DecodedImage(bytes: Array($0)), nil) }.prepared
       }
+      return order.turn(for: Set(results.all.compactMap(\.name)))
     }
-    let prepared = try uploads.run(results.all, messages, plan)
+    let prepared = try order.take(turn) { try uploads.run(results.all, messages, plan) }
     FaultPoint.imagesUploaded.reached()
     return prepared
   }

@@ -12,8 +12,9 @@ struct ImageObject: Sendable {
 
   /// nil: the object was not stored by a consumer.
   let version: Version?
-  /// The version that was stored before, as far as it is known to be in the log.
-  let before: Version?
+  /// The versions before it, oldest first: the newest that was in the log when the object was stored, and all that have
+  /// come since.
+  let history: [Version]
   let size: Int
   /// The object's ETag.
   let tag: String
@@ -21,8 +22,14 @@ struct ImageObject: Sendable {
   private enum Name {
     static let digest = "sha256"
     static let origin = "origin"
+    /// The first version of the history, if it came from another partition.
     static let before = "before"
+    /// The versions of the same partition: `OFFSET:SHA256`, with commas in between.
+    static let since = "since"
   }
+
+  /// Stores allow 2 KB of metadata. More versions than that in a few batches lose those in the middle.
+  private static let mostVersions = 14
 
   /// - Parameter response: to a HEAD or GET request.
   init?(_ response: S3Response) {
@@ -30,16 +37,34 @@ struct ImageObject: Sendable {
     let digest = response.metadata(Name.digest).flatMap { Digest(hex: $0) }
     let origin = response.metadata(Name.origin).flatMap { ImageOrigin($0) }
     version = if let digest, let origin { Version(digest: digest, origin: origin) } else { nil }
-    before = response.metadata(Name.before).flatMap { Self.version($0) }
+    let before = response.metadata(Name.before).flatMap { Self.version($0) }
+    history = (before.map { [$0] } ?? []) + (origin.map { Self.since(response.metadata(Name.since), $0) } ?? [])
     self.size = size
     self.tag = tag
   }
 
   /// The metadata of an object.
-  static func metadata(_ version: Version, before: Version?) -> [(String, String)] {
+  static func metadata(_ version: Version, history: [Version]) -> [(String, String)] {
     var all = [(Name.digest, version.digest.hex), (Name.origin, version.origin.text)]
-    if let before { all.append((Name.before, "\(before.digest.hex)/\(before.origin.text)")) }
+    if let first = history.first, !first.origin.isOfPartition(version.origin) {
+      all.append((Name.before, "\(first.digest.hex)/\(first.origin.text)"))
+    }
+    var since = history.filter { $0.origin.isOfPartition(version.origin) }
+    if since.count > mostVersions { since.removeSubrange(1...(since.count - mostVersions)) }
+    if !since.isEmpty {
+      all.append((Name.since, since.map { "\($0.origin.offset):\($0.digest.hex)" }.joined(separator: ",")))
+    }
     return all
+  }
+
+  private static func since(_ text: String?, _ origin: ImageOrigin) -> [Version] {
+    (text ?? "").split(separator: ",").compactMap { entry in
+      let parts = entry.split(separator: ":")
+      guard parts.count == 2, let offset = Int64(parts[0]), let digest = Digest(hex: String(parts[1])) else {
+        return nil
+      }
+      return Version(digest: digest, origin: origin.at(offset))
+    }
   }
 
   private static func version(_ text: String) -> Version? {

@@ -29,7 +29,19 @@ package struct ImageOrigin: Sendable, Equatable {
     guard parts.count == 6, let generation = Int64(parts[2]), let partition = Int32(parts[3]),
       let offset = Int64(parts[4]), let time = Int64(parts[5])
     else { return nil }
-    (cluster, topic) = (String(parts[0]), String(parts[1]))
+    self.init(
+      cluster: String(parts[0]), topic: String(parts[1]), generation: generation, partition: partition, offset: offset,
+      time: time)
+  }
+
+  /// Another message of the same partition. Its time does not matter.
+  func at(_ offset: Int64) -> ImageOrigin {
+    ImageOrigin(
+      cluster: cluster, topic: topic, generation: generation, partition: partition, offset: offset, time: 0)
+  }
+
+  private init(cluster: String, topic: String, generation: Int64, partition: Int32, offset: Int64, time: Int64) {
+    (self.cluster, self.topic) = (cluster, topic)
     (self.generation, self.partition, self.offset, self.time) = (generation, partition, offset, time)
   }
 

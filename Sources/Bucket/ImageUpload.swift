@@ -69,17 +69,17 @@ struct ImageUpload {
   /// The next request; nil when the upload is over.
   func next() -> S3Request? {
     switch state {
-    case .create: put(if: .isAbsent, before: nil)
+    case .create: put(if: .isAbsent, over: nil)
     case .look: .head(layout.image(name))
-    case .replace(let object): put(if: .isVersion(object.tag), before: knownBefore(object))
+    case .replace(let object): put(if: .isVersion(object.tag), over: object)
     case .done, .refused: nil
     }
   }
 
-  private func put(if condition: S3Request.Condition, before: ImageObject.Version?) -> S3Request {
+  private func put(if condition: S3Request.Condition, over object: ImageObject?) -> S3Request {
     var request = S3Request.put(
       layout.image(name), body, digest: newest.digest, type: type,
-      metadata: ImageObject.metadata(newest, before: before), if: condition)
+      metadata: ImageObject.metadata(newest, history: history(over: object)), if: condition)
     if case .isVersion = condition {
       // Somebody may have removed the object meanwhile.
       request.accepted.insert(404)
@@ -87,12 +87,16 @@ struct ImageUpload {
     return request
   }
 
-  /// The newest version before this one that is in the log. If the object is not in the log yet, a crash may have it
-  /// stored again, and then it is unknown what it replaced.
-  private func knownBefore(_ object: ImageObject) -> ImageObject.Version? {
-    guard let version = object.version, version.origin.isOfPartition(newest.origin), version.origin.offset >= committed
-    else { return object.version }
-    return object.before
+  /// The versions before the newest one that a consumer has to know if it stores some of them again after a crash: then
+  /// the object is newer than they are, and does not show what they replaced.
+  private func history(over object: ImageObject?) -> [ImageObject.Version] {
+    var all: [ImageObject.Version] = []
+    if let object, let version = object.version {
+      let isLogged = !version.origin.isOfPartition(newest.origin) || version.origin.offset < committed
+      all = (isLogged ? [] : object.history) + [version]
+    }
+    let last = versions.count - 1
+    return all + zip(versions, outcomes(object)).prefix(last).filter { $0.1 != .unchanged }.map(\.0)
   }
 
   // MARK: Answers
@@ -172,8 +176,9 @@ struct ImageUpload {
     guard let object else { return .nothing }
     let first = versions[0].origin
     if object.isEarlier(than: first) { return object.version.map { .known($0.digest) } ?? .unknown }
-    guard let before = object.before else { return .nothing }
-    return before.origin != first && before.origin.isEarlier(than: first) ? .known(before.digest) : .unknown
+    guard !object.history.isEmpty else { return .nothing }
+    let before = object.history.last { $0.origin != first && $0.origin.isEarlier(than: first) }
+    return before.map { .known($0.digest) } ?? .unknown
   }
 }
 

@@ -29,7 +29,7 @@ final class Uploads: Sendable {
     var lists: [[UInt8]: [Int]] = [:]
     for (index, result) in results.enumerated() {
       // By the bytes: to Swift, the two spellings of an accent are one.
-      if case .image(let image) = result { lists[Array(image.name.value.utf8), default: []].append(index) }
+      if let name = result.name { lists[name, default: []].append(index) }
     }
     let all = Array(lists.values)
     let done = try UploadRounds(client: client).run(all.map { uploads(of: $0, results, messages, plan) })
@@ -95,6 +95,9 @@ final class Uploads: Sendable {
 }
 
 extension Prepared {
+  /// The name of a whole image, in bytes.
+  var name: [UInt8]? { image.map { Array($0.name.value.utf8) } }
+
   fileprivate var image: PreparedImage? { if case .image(let image) = self { image } else { nil } }
 
   fileprivate func placed(_ placement: Placement) -> Prepared {
