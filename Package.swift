@@ -108,6 +108,10 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Platform", "Telemetry", "Wire"], path: "Tests/TestSupport",
       swiftSettings: settings),
+    // Messages and dead letters without a broker.
+    .target(
+      name: "OutputSupport", dependencies: ["Messaging", "Output", "Platform", "TestSupport", "Wire"],
+      path: "Tests/OutputSupport", swiftSettings: settings),
     // Real S3 stores, and a server that fails as they do.
     .target(
       name: "StoreSupport", dependencies: ["Platform", "S3"], path: "Tests/StoreSupport", swiftSettings: settings),
@@ -118,8 +122,12 @@ let package = Package(
     tests("Wire", ["Messaging", "Platform"]),
     tests("S3", ["Platform", "StoreSupport"]),
     tests("Configuration", ["Kafka", "Platform", "S3", "Telemetry", "Wire"]),
-    tests("Output", ["Messaging", "Platform", "SQLite", "Telemetry", "Wire"]),
-    tests("Bucket", ["Messaging", "Output", "Platform", "S3", "StoreSupport", "Telemetry", "Wire"]),
+    tests("Output", ["Messaging", "OutputSupport", "Platform", "SQLite", "Telemetry", "Wire"]),
+    tests(
+      "Bucket",
+      [
+        "Configuration", "Messaging", "Output", "OutputSupport", "Platform", "S3", "StoreSupport", "Telemetry", "Wire",
+      ]),
     tests("Cluster", ["Configuration", "Kafka", "Platform", "SQLite", "Telemetry", "Wire"]),
     tests("DeadLetters", ["Kafka", "Messaging", "Output", "Platform", "Telemetry", "Wire"]),
     tests("Audit", ["Output"]),

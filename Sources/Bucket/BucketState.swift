@@ -13,6 +13,19 @@ package final class BucketState: StoredPositions {
   let layout: BucketLayout
   private let catalog: Catalog
 
+  private struct Batch {
+    let checkpoint: CommitLog.Checkpoint
+    let id: String
+    /// Whether this consumer's catalog has it, with its receipt until that is sent.
+    let isRecorded: Bool
+
+    init(_ commit: Commit, isRecorded: Bool) {
+      checkpoint = CommitLog.Checkpoint(first: commit.first, position: commit.position)
+      id = commit.id
+      self.isRecorded = isRecorded
+    }
+  }
+
   private struct Source {
     let name: String
     let cluster: String
@@ -21,11 +34,9 @@ package final class BucketState: StoredPositions {
   private var sources: [Int64: Source] = [:]
   /// The position of each partition up to which its messages are known to be in the log.
   private(set) var committed: [Int32: Int64] = [:]
-  /// The ends of batches since the last checkpoint, by partition.
-  private var batchEnds: [Int32: [Catalog.Position]] = [:]
-  /// The batches that this consumer's catalog has, with their receipts until they are sent. In each partition those
-  /// since the last checkpoint.
-  private var recorded: [Int32: Set<String>] = [:]
+  /// The batches of each partition since the last checkpoint, as far as this consumer has stored them or has found them
+  /// at the end of the log.
+  private var batches: [Int32: [Batch]] = [:]
   private var nextCheckpoint = MonotonicClock.now
 
   /// Reads segments again whose images are incomplete, and hands them to `ImageStore.restore`.
@@ -87,7 +98,9 @@ package final class BucketState: StoredPositions {
     try catalog.adopt(positions, of: topic, in: partitions)
     for (partition, end) in found {
       committed[partition] = end.position?.next ?? 0
-      batchEnds[partition] = end.position.map { [$0] } ?? []
+      if let last = end.last, batches[partition]?.last?.id != last.id {
+        batches[partition, default: []].append(Batch(last, isRecorded: false))
+      }
       try reopen(end, topic, partition)
       try confirm(end, topic, partition)
     }
@@ -104,8 +117,7 @@ package final class BucketState: StoredPositions {
   /// The log and this consumer's catalog have the batch.
   func recorded(_ commit: Commit, _ partition: Int32) {
     committed[partition] = commit.position.next
-    batchEnds[partition, default: []].append(commit.position)
-    recorded[partition, default: []].insert(commit.id)
+    batches[partition, default: []].append(Batch(commit, isRecorded: true))
   }
 
   // MARK: Receipts
@@ -114,9 +126,9 @@ package final class BucketState: StoredPositions {
   private func confirm(_ end: CommitLog.End, _ topic: Catalog.Topic, _ partition: Int32) throws {
     guard let resend, !end.unconfirmed.isEmpty else { return }
     let log = log(topic, partition)
+    let own = Set((batches[partition] ?? []).filter(\.isRecorded).map(\.id))
     try log.each(end.unconfirmed) { commit in
-      guard recorded[partition]?.contains(commit.id) != true else { return }
-      batchEnds[partition]!.insert(commit.position, at: batchEnds[partition]!.count - 1)
+      guard !own.contains(commit.id) else { return }
       try resend([receipt(for: commit, try log.notes(of: commit), sources[topic.id]!.name, partition)])
     }
   }
@@ -140,12 +152,13 @@ package final class BucketState: StoredPositions {
     guard now >= nextCheckpoint, sources[topic.id] != nil else { return }
     nextCheckpoint = now + Self.checkpointInterval
     for (partition, offset) in offsets {
-      guard let index = batchEnds[partition]?.lastIndex(where: { $0.next <= offset }) else { continue }
-      let position = batchEnds[partition]![index]
-      batchEnds[partition]!.removeFirst(index + 1)
-      if batchEnds[partition]!.isEmpty { recorded[partition] = nil }
+      guard let index = batches[partition]?.lastIndex(where: { $0.checkpoint.position.next <= offset }) else {
+        continue
+      }
+      let checkpoint = batches[partition]![index].checkpoint
+      batches[partition]!.removeFirst(index + 1)
       // Nothing depends on it: without it, the next consumer reads more of the log.
-      client.send(log(topic, partition).checkpointRequest(position)) { _ in }
+      client.send(log(topic, partition).request(checkpoint)) { _ in }
     }
   }
 }

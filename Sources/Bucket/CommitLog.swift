@@ -27,10 +27,11 @@ struct CommitLog: Sendable {
   /// Finds the end of the log. It begins at the checkpoint, which is written from time to time, and follows the log by
   /// its names.
   func end() throws -> End {
-    let checkpoint = try client.perform(.head(layout.checkpoint))
-    var end = End(position: checkpoint.status == 404 ? nil : Catalog.Position(checkpoint))
-    end.unconfirmed = try firsts(from: end.position?.next ?? 0)
-    if let first = end.unconfirmed.last { end.last = try commit(first, withRows: false) }
+    var end = End()
+    let checkpoint = try self.checkpoint()
+    end.position = checkpoint?.position
+    end.unconfirmed = try firsts(from: checkpoint?.position.next ?? 0)
+    if let first = end.unconfirmed.last ?? checkpoint?.first { end.last = try commit(first, withRows: false) }
     if let last = end.last { end.position = last.position }
     // A listing may be older than the last batch.
     while let next = try commit(end.position?.next ?? 0, withRows: false) {
@@ -39,6 +40,23 @@ struct CommitLog: Sendable {
     }
     return end
   }
+
+  /// A batch up to which all receipts are sent.
+  struct Checkpoint: Equatable, Sendable {
+    /// The batch's first offset.
+    let first: Int64
+    let position: Catalog.Position
+  }
+
+  func checkpoint() throws -> Checkpoint? {
+    let response = try client.perform(.head(layout.checkpoint))
+    guard response.status != 404, let position = Catalog.Position(response),
+      let first = response.metadata(Self.firstOffset).flatMap({ Int64($0) })
+    else { return nil }
+    return Checkpoint(first: first, position: position)
+  }
+
+  private static let firstOffset = "first"
 
   /// The first offsets of all batches from that position on, in order.
   func firsts(from first: Int64) throws -> [Int64] {
@@ -90,8 +108,10 @@ struct CommitLog: Sendable {
       digest: bytes.withUnsafeBytes { SHA256.hash($0) }, type: "application/json")
   }
 
-  func checkpointRequest(_ position: Catalog.Position) -> S3Request {
+  func request(_ checkpoint: Checkpoint) -> S3Request {
     let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
-    return .put(layout.checkpoint, .none, digest: SHA256.hash(nothing), metadata: position.metadata)
+    return .put(
+      layout.checkpoint, .none, digest: SHA256.hash(nothing),
+      metadata: checkpoint.position.metadata + [(Self.firstOffset, String(checkpoint.first))])
   }
 }

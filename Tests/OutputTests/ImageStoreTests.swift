@@ -1,4 +1,5 @@
 import Glibc
+import OutputSupport
 import TestSupport
 import Testing
 

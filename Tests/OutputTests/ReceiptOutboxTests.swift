@@ -1,3 +1,4 @@
+import OutputSupport
 import TestSupport
 import Testing
 

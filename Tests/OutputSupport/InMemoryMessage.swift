@@ -1,23 +1,21 @@
+package import Messaging
+package import Platform
 import TestSupport
-
-@testable import Messaging
-@testable import Output
-@testable import Platform
-@testable import Wire
+import Wire
 
 /// A message that no broker has seen.
-final class InMemoryMessage: Message, @unchecked Sendable {
-  let topic = "t"
-  let partition: Int32
-  let offset: Int64
-  let timestamp: Int64? = 5
-  let key: UnsafeRawBufferPointer?
-  let value: UnsafeRawBufferPointer?
-  let isReleased = false
+package final class InMemoryMessage: Message, @unchecked Sendable {
+  package let topic = "t"
+  package let partition: Int32
+  package let offset: Int64
+  package let timestamp: Int64? = 5
+  package let key: UnsafeRawBufferPointer?
+  package let value: UnsafeRawBufferPointer?
+  package let isReleased = false
   private let all: [MessageHeader]
   private let values: [String: UnsafeRawBufferPointer]
 
-  init(_ offset: Int64, partition: Int32 = 0, key: [UInt8]?, value: [UInt8], headers: [MessageHeader] = []) {
+  package init(_ offset: Int64, partition: Int32 = 0, key: [UInt8]?, value: [UInt8], headers: [MessageHeader] = []) {
     (self.offset, self.partition, all) = (offset, partition, headers)
     self.key = key.map(Self.copy)
     self.value = Self.copy(value)
@@ -25,7 +23,7 @@ final class InMemoryMessage: Message, @unchecked Sendable {
   }
 
   /// A whole image.
-  convenience init(
+  package convenience init(
     _ offset: Int64, partition: Int32 = 0, _ name: String, _ content: String, digest wrong: Digest? = nil
   ) {
     let headers = ImageHeaders(digest: wrong ?? digest(of: content), length: content.utf8.count)
@@ -35,7 +33,7 @@ final class InMemoryMessage: Message, @unchecked Sendable {
   }
 
   /// One of two segments.
-  convenience init(
+  package convenience init(
     _ offset: Int64, partition: Int32 = 0, segment index: Int, of name: String, _ content: String,
     digest wrong: Digest? = nil
   ) {
@@ -54,10 +52,10 @@ final class InMemoryMessage: Message, @unchecked Sendable {
     return UnsafeRawBufferPointer(rebasing: buffer[..<bytes.count])
   }
 
-  var size: Int { (key?.count ?? 0) + (value?.count ?? 0) }
-  func header(_ name: String) -> UnsafeRawBufferPointer? { values[name] }
-  func headers() -> [MessageHeader] { all }
-  func releaseContent() {}
+  package var size: Int { (key?.count ?? 0) + (value?.count ?? 0) }
+  package func header(_ name: String) -> UnsafeRawBufferPointer? { values[name] }
+  package func headers() -> [MessageHeader] { all }
+  package func releaseContent() {}
 
   deinit {
     for buffer in [key, value].compactMap({ $0 }) + values.values { buffer.baseAddress?.deallocate() }
