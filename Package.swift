@@ -88,8 +88,8 @@ let package = Package(
     layer(
       "Doctor",
       [
-        "Cluster", "Configuration", "Consumer", "DeadLetters", "Kafka", "Messaging", "Output", "Platform", "Producer",
-        "SQLite", "Telemetry", "Wire",
+        "Bucket", "Cluster", "Configuration", "Consumer", "DeadLetters", "Kafka", "Messaging", "Output", "Platform",
+        "Producer", "S3", "SQLite", "Telemetry", "Wire",
       ]),
 
     .executableTarget(
@@ -156,9 +156,9 @@ let package = Package(
     .testTarget(
       name: "ProgramTests",
       dependencies: [
-        "Audit", "Cluster", "Configuration", "Consumer", "DeadLetters", "Doctor", "EmbeddedBroker", "Kafka",
-        "Messaging", "Output", "Platform", "Producer", "SQLite", "Telemetry", "TestSupport", "Wire", "image-pipeline",
-        "integration-test",
+        "Audit", "Bucket", "Cluster", "Configuration", "Consumer", "DeadLetters", "Doctor", "EmbeddedBroker", "Kafka",
+        "Messaging", "Output", "Platform", "Producer", "S3", "SQLite", "StoreSupport", "Telemetry", "TestSupport",
+        "Wire", "image-pipeline", "integration-test",
       ], swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]

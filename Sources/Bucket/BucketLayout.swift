@@ -23,6 +23,9 @@ package struct BucketLayout: Sendable {
 
   var identity: String { reserved + "output" }
 
+  /// An object that is removed after it was tried.
+  func probe(_ name: String) -> String { reserved + "probe/" + name }
+
   func topic(_ topic: String, cluster: String) -> String { reserved + "\(cluster)/\(topic)/" }
 
   func generation(_ generation: Int64, _ topic: String, cluster: String) -> String {

@@ -13,13 +13,14 @@ package struct BucketOutput {
   private let scratch: TemporaryFolder
   private let client: S3Client
 
-  /// - Throws: `S3Error` if the store does not answer, or refuses.
+  /// - Throws: `S3Error` if the store does not answer, or refuses; `UnsuitableStore` if it ignores conditions.
   package init(
     _ settings: BucketSettings, sameName: SameName, log: Log, stop: StopFlag,
     letters: (_ scratch: Folder) throws -> any DeadLetterSink
   ) throws {
     client = S3Client(settings.store)
     let layout = BucketLayout(settings.address)
+    try StoreProbe(client, layout).check()
     let id = try Self.identity(client, layout)
     scratch = try TemporaryFolder()
     let folder = try Folder.open(scratch.path)

@@ -57,7 +57,11 @@ package struct Doctor {
     var free: Int?
     if sides.consumer, looksAtFolders {
       report.begin(.output)
-      free = OutputCheck(configuration.consumer).look(report, backlog: topic.backlog)
+      if let bucket = configuration.consumer.bucket {
+        BucketCheck.look(bucket, report)
+      } else {
+        free = OutputCheck(configuration.consumer).look(report, backlog: topic.backlog)
+      }
       if sides.producer,
         let finding = InputCheck.sameFolder(configuration.producer.input, configuration.consumer.outputPath)
       {

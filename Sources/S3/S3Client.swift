@@ -1,4 +1,4 @@
-package import Platform
+import Platform
 
 /// A client of one bucket. It signs requests, and repeats those that may succeed at another attempt.
 package final class S3Client: S3Requests {

@@ -1,7 +1,7 @@
 package import Platform
 
 /// What a client signs its requests with.
-package struct S3Credentials: Sendable, Equatable {
+package struct S3Credentials: Sendable, Equatable, CustomStringConvertible {
   package var accessKey: String
   package var secretKey: String
   /// Of temporary credentials.
@@ -17,8 +17,13 @@ package struct S3Credentials: Sendable, Equatable {
   }
 }
 
+extension S3Credentials {
+  /// Without the secrets, so that nothing prints them by mistake.
+  package var description: String { "the access key \(accessKey)" }
+}
+
 /// Where credentials come from.
-package enum S3Identity: Sendable, Equatable {
+package enum S3Identity: Sendable, Equatable, CustomStringConvertible {
   case keys(S3Credentials)
   /// A profile of the shared credentials file.
   case file(path: String, profile: String)
@@ -27,6 +32,15 @@ package enum S3Identity: Sendable, Equatable {
   /// A service of the host, as Amazon ECS and EKS Pod Identity have it.
   /// - Parameter tokenFile: for the header `Authorization`; `token` if it is not in a file.
   case container(url: String, token: String?, tokenFile: String?)
+
+  package var description: String {
+    switch self {
+    case .keys(let keys): keys.description
+    case .file(let path, let profile): "the profile \(profile) of \(path)"
+    case .webIdentity(_, let role, _, _): "the role \(role)"
+    case .container(let url, _, _): "the credentials of \(url)"
+    }
+  }
 }
 
 /// Credentials could not be obtained.

@@ -1,4 +1,4 @@
-package import Platform
+import Platform
 
 /// What a client needs to know.
 package struct S3Settings: Sendable {

@@ -7,6 +7,7 @@ final class Transfer: @unchecked Sendable {
   let request: TransferRequest
   let completion: @Sendable (Result<TransferAnswer, TransferError>) -> Void
   private(set) var answer = TransferAnswer()
+  private var hasAllHeaders = false
   private var sent = 0
   /// curl's own copy of the list is this one, so it must live as long as the transfer.
   private var headers: UnsafeMutablePointer<curl_slist>?
@@ -143,10 +144,11 @@ final class Transfer: @unchecked Sendable {
     let line = String(decoding: bytes, as: UTF8.self)
     if line.utf8.starts(with: "HTTP/".utf8) {
       // Those of an earlier answer, "100 Continue" for example, do not count.
-      answer = TransferAnswer()
+      (answer, hasAllHeaders) = (TransferAnswer(), false)
       answer.status = line.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
       return
     }
+    if bytes.allSatisfy({ $0 == 0x0D || $0 == 0x0A }) { hasAllHeaders = true }
     guard let colon = line.utf8.firstIndex(of: UInt8(ascii: ":")) else { return }
     let name = line[..<colon].lowercased()
     answer.headers[name] = String(line[line.utf8.index(after: colon)...].trimmingSpace)
@@ -156,7 +158,8 @@ final class Transfer: @unchecked Sendable {
 
   func finish(_ code: CURLcode) {
     if code == CURLE_OK {
-      completion(.success(answer))
+      // curl takes headers that end in the middle for all of them.
+      completion(hasAllHeaders ? .success(answer) : .failure(.truncated))
     } else {
       completion(.failure(TransferError(code, detail: String(cString: detail))))
     }

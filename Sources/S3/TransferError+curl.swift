@@ -9,6 +9,9 @@ extension TransferError {
 
   static let closed = TransferError(name: "CLOSED", description: "the client was closed", kind: .ended)
 
+  static let truncated = TransferError(
+    name: "TRUNCATED_ANSWER", description: "the connection ended within the headers of the answer", kind: .transient)
+
   private static func kind(_ code: CURLcode) -> Kind {
     switch code {
     case CURLE_WRITE_ERROR, CURLE_ABORTED_BY_CALLBACK: .ended

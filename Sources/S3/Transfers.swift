@@ -1,5 +1,5 @@
 internal import CCurl
-package import Platform
+import Platform
 import Synchronization
 
 /// Makes HTTP requests, hundreds at the same time, on one thread and over kept connections. What a server or a proxy may

@@ -1,3 +1,4 @@
+import Configuration
 import Consumer
 import Telemetry
 
@@ -7,6 +8,7 @@ extension Commands {
     var settings = configuration.consumer
     settings.kafka.onLog = kafkaLog
     let output = settings.outputPath
+    try FolderWanted.check(output, for: options.command.rawValue)
     let resend = ReceiptResend(settings, log: log, stop: stop) { name in
       print("\(name): its file is missing or has another size, so it is not confirmed")
     }

@@ -83,6 +83,7 @@ extension Commands {
   /// The paths of the stored images and of the CSV file, from `--output` and `--csv`, or from the environment.
   func outputAndCSV() throws -> (output: String, csv: String) {
     var output = options.output ?? configuration.consumer.outputPath
+    try FolderWanted.check(output, for: options.command.rawValue)
     while output.count > 1, output.hasSuffix("/") { output.removeLast() }
     var csv = options.csv ?? configuration.consumer.csvPath
     if let given = options.output, try FileStatus.of(joined(given, "processed_images"))?.kind == .folder {

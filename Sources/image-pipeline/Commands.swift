@@ -99,7 +99,7 @@ struct Commands {
     settings.kafka.onLog = kafkaLog
     let health = Health()
     let events = ConsumerEvents(log: log, health: health)
-    let disks = [("output", settings.outputPath), ("csv", settings.csvPath)]
+    let disks = settings.bucket == nil ? [("output", settings.outputPath), ("csv", settings.csvPath)] : []
     let server = StatusServer(configuration.http, health: health, log: log) { events.addMetrics(to: &$0, disks: disks) }
     defer { server?.stop() }
     let start = MonotonicClock.now

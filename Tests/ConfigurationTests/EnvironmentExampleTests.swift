@@ -69,7 +69,8 @@ import Testing
 
   /// A setting that is not passed on would silently have no effect.
   @Test("every variable reaches the containers") func everyVariableReachesTheContainers() throws {
-    let text = String(decoding: try contents(of: root + "/docker-compose.yml"), as: UTF8.self)
+    let files = ["/docker-compose.yml", "/docker/compose.bucket.yml"]
+    let text = try files.map { String(decoding: try contents(of: root + $0), as: UTF8.self) }.joined(separator: "\n")
     let given = text.split(separator: "\n").filter { $0.hasPrefix("  ") }.compactMap {
       $0.dropFirst(2).split(separator: ":").first.map { String($0) }
     }

@@ -138,7 +138,7 @@ func environmentProblems(_ environment: [String: String]) -> [String] {
       ("IMAGE_EXTENSIONS", "image/jpeg"), ("IMAGE_EXTENSIONS", "[\"jpg\"]"), ("IMAGE_EXTENSIONS", "*.{jpg,png}"),
       ("IMAGE_EXTENSIONS", "jpg|png"), ("IMAGE_EXTENSIONS", "nef.xmp"), ("IMAGE_EXTENSIONS", "jpg,tmp"),
       ("IMAGES_DIR", "~/Pictures"), ("IMAGES_DIR", "$HOME/Pictures"), ("IMAGES_DIR", "${HOME}"), ("STATE_DIR", "~"),
-      ("SENT_DIR", "file:///sent"), ("PROCESSED_IMAGES_DIR", "s3://bucket"), ("PROCESSED_IMAGES_DIR", "C:\\images"),
+      ("SENT_DIR", "file:///sent"), ("PROCESSED_IMAGES_DIR", "s3://B"), ("PROCESSED_IMAGES_DIR", "http://bucket"), ("PROCESSED_IMAGES_DIR", "C:\\images"),
       ("CSV_PATH", "rows/"), ("CSV_PATH", "d:/rows.csv"), ("HTTP_PORT", ":8080"), ("AFTER_SENT", "burn"),
       ("RECEIPTS_NEEDED", "-1"), ("RECEIPTS_NEEDED", "33"), ("RECEIPTS_NEEDED", "all"),
       ("SEGMENT_BYTES", "999"), ("IN_FLIGHT_BYTES", "0"),
@@ -191,7 +191,9 @@ func environmentProblems(_ environment: [String: String]) -> [String] {
       "KAFKA_BATCH_SIZE": "12345", "NAME_PREFIX": "camera-1/", "RECEIPTS_NEEDED": "2", "SAME_NAME": "keep-both",
       "RECEIPTS": "off", "PAGE_PORT": "81", "PAGE_HOSTS": "pictures.example", "PAGE_SIDES": "consumer:8081",
       "PAGE_IMAGES_DIR": "/camera",
-      "PAGE_TOKEN": "0123456789abcdef",
+      "PAGE_TOKEN": "0123456789abcdef", "S3_ENDPOINT": "http://store:8333", "S3_ADDRESSING": "virtual",
+      "S3_CA": "/ca.pem", "AWS_REGION": "r", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s",
+      "AWS_SESSION_TOKEN": "t", "AWS_SHARED_CREDENTIALS_FILE": "/keys", "AWS_PROFILE": "p",
     ]
     #expect(Set(plain.keys) == Set(Variable.all.keys), "each variable is tried")
     let expected = "\(try EnvironmentReader.read(plain))"

@@ -24,7 +24,7 @@ import Testing
     #expect(
       Set(
         Self.ofConsumer + Self.ofProducer + Self.afterSent + LetterFaultPointTests.points + RepairFaultPointTests.points
-          + ProducerReceiptFaultPointTests.points + ReceiptFaultPointTests.points)
+          + ProducerReceiptFaultPointTests.points + ReceiptFaultPointTests.points + BucketFaultPointTests.points)
         == Set(FaultPoint.allCases))
   }
 

@@ -104,6 +104,21 @@ import Testing
     }
   }
 
+  @Test("an answer that ends within its headers is no answer", arguments: [5, 20, 30, 44])
+  func cutHeaders(_ count: Int) throws {
+    let whole = "HTTP/1.1 200 OK\r\nETag: x\r\nContent-Length: 4\r\n\r\nbody"
+    let cuts = Mutex(2)
+    let proxy = try StoreProxy { _ in
+      cuts.withLock {
+        $0 -= 1
+        return .raw($0 >= 0 ? String(decoding: whole.utf8.prefix(count), as: UTF8.self) : whole)
+      }
+    }
+    defer { proxy.close() }
+    let response = try client(proxy).perform(.get("k"))
+    #expect(response.body == Array("body".utf8) && response.tag == "x" && proxy.requests.count == 3)
+  }
+
   @Test("a listing follows its parts") func truncatedListing() throws {
     func page(_ keys: [String], next: String?) -> String {
       let contents = keys.map { "<Contents><Key>\($0)</Key><Size>1</Size></Contents>" }.joined()

@@ -19,6 +19,8 @@ package final class StoreProxy: Sendable {
     /// Passes the request and its answer on.
     case pass
     case answer(status: Int, headers: [String] = [], body: String = "")
+    /// Answers with this text, and ends the connection.
+    case raw(String)
     /// Ends the connection instead of answering; the store does not see the request.
     case drop
     /// Passes the request on, and ends the connection instead of answering.
@@ -107,6 +109,9 @@ package final class StoreProxy: Sendable {
         let lines = ["HTTP/1.1 \(status) x"] + headers + ["Content-Length: \(body.utf8.count)", "", ""]
         let text = lines.joined(separator: "\r\n") + (request.method == "HEAD" ? "" : body)
         guard Self.write(Array(text.utf8), to: connection) else { return }
+      case .raw(let text):
+        _ = Self.write(Array(text.utf8), to: connection)
+        return
       case .drop: return
       case .pass:
         guard let answer = forward(request), Self.write(answer, to: connection) else { return }
