@@ -4,6 +4,8 @@ set -euo pipefail
 
 # A real Apache Kafka for the tests, if one is available. The project does not depend on it.
 KAFKA=../shared/kafka/kafka.sh
+# The same for S3 stores.
+STORES=../shared/s3/s3.sh
 # The compiler's warnings are errors in every build.
 export SWIFT_FLAGS='-Xswiftc -warnings-as-errors'
 
@@ -13,7 +15,7 @@ forget_settings() {
   local name
   grep -q '^#TOPIC=' .env.example || { echo ".env.example does not list the settings any more" >&2; exit 1; }
   while IFS= read -r name; do unset "$name"; done < <(sed -n 's/^#\([A-Z][A-Z0-9_]*\)=.*/\1/p' .env.example | sort -u)
-  unset "${!KAFKA_@}" TEST_BOUNDS TEST_PROGRAM TEST_SANITIZER "${!CHAOS@}" "${!OUTAGE_@}" "${!FUZZ_@}" RUN_TESTS WRITE_DOCUMENTS \
+  unset "${!KAFKA_@}" "${!S3_@}" "${!AWS_@}" TEST_BOUNDS TEST_PROGRAM TEST_SANITIZER "${!CHAOS@}" "${!OUTAGE_@}" "${!FUZZ_@}" RUN_TESTS WRITE_DOCUMENTS \
     INPUT OUTPUT CONSUMERS COUNT SERVICES VARIANT SANITIZE TESTS PROGRAM_TESTS BENCH
 }
 forget_settings
@@ -45,7 +47,7 @@ scratch=$(mktemp -d ${SCRATCH:+-p "$SCRATCH"})
 running=
 
 finish() {
-  local status=$? broker
+  local status=$? broker store
   trap - EXIT
   trap '' INT TERM
   end_running
@@ -53,6 +55,9 @@ finish() {
   if declare -F clean_up >/dev/null; then clean_up || true; fi
   for broker in "$scratch"/{,*/}kafka-*; do
     if [[ -d $broker ]]; then KAFKA_DIR=$broker timeout 60 "$KAFKA" clean >/dev/null 2>&1 || true; fi
+  done
+  for store in "$scratch"/{,*/}store-*; do
+    if [[ -d $store ]]; then S3_DIR=$store timeout 60 "$STORES" clean >/dev/null 2>&1 || true; fi
   done
   rm -rf "$scratch"
   # Last, so that every exit has a last line.
@@ -188,6 +193,22 @@ may_kill() {
   local kafka
   kafka="KAFKA_DIR='$KAFKA_DIR' '$(realpath "$KAFKA")'"
   export KAFKA_TEST_NODES=$KAFKA_NODES KAFKA_TEST_KILL="$kafka kill \$NODE" KAFKA_TEST_RESUME="$kafka resume \$NODE"
+}
+
+# --- S3 stores --------------------------------------------------------------------------------------------------------------------
+
+have_stores() { [[ -x $STORES ]]; }
+
+# Starts stores of this part's own, for the tests.
+start_stores() { # SERVER ...
+  local server endpoints=()
+  for server; do
+    S3_SERVER=$server S3_PORT=0 S3_DIR=$scratch/store-$server limit 900 "$STORES" start >"$scratch/endpoint" ||
+      die "the store $server does not start"
+    endpoints+=("$(<"$scratch/endpoint")")
+  done
+  export S3_TEST_ENDPOINTS="${endpoints[*]}" S3_TEST_BUCKET=images S3_TEST_KEYS=images:images-secret
+  echo "S3 stores on $S3_TEST_ENDPOINTS"
 }
 
 # --- Images -----------------------------------------------------------------------------------------------------------------------

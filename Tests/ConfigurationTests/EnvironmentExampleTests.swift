@@ -41,7 +41,8 @@ import Testing
   /// The variables of the compose files, with their defaults.
   private func composeVariables() throws -> [(name: String, defaultValue: String)] {
     let files =
-      ["docker-compose.yml"] + ["lite", "cluster", "external", "monitoring"].map { "docker/compose.\($0).yml" }
+      ["docker-compose.yml"]
+      + ["lite", "cluster", "external", "monitoring", "bucket"].map { "docker/compose.\($0).yml" }
     var found: [(name: String, defaultValue: String)] = []
     for file in files {
       let text = String(decoding: try contents(of: root + "/" + file), as: UTF8.self)

@@ -27,7 +27,9 @@ import Testing
       case 1: .loseAnswer
       case 2: .answer(status: 503, body: "<Error><Code>SlowDown</Code></Error>")
       case 3: .answer(status: 500, body: "<Error><Code>InternalError</Code></Error>")
-      case 4: request.method == "PUT" ? .answer(status: 409, body: "<Error><Code>ConditionalRequestConflict</Code></Error>") : .pass
+      case 4:
+        request.method == "PUT"
+          ? .answer(status: 409, body: "<Error><Code>ConditionalRequestConflict</Code></Error>") : .pass
       case 5: .cutAnswer(after: 40)
       case 6: .answer(status: 429)
       default: .pass
@@ -62,7 +64,8 @@ import Testing
     try BucketContent.with(store) { bucket in
       let folder = TestFolder()
       let consumer = try Program(
-        ["consumer", "--until-idle", "0.5"], in: folder, environment: bucket.environment(broker, through: proxy.address))
+        ["consumer", "--until-idle", "0.5"], in: folder, environment: bucket.environment(broker, through: proxy.address)
+      )
       #expect(consumer.exitCode() == 0, "\(consumer.output)")
       let names = consumer.events("bucket_unavailable").map { $0.fields["error"] }
       #expect(names == ["NoSuchBucket", "AccessDenied"], "\(consumer.output)")

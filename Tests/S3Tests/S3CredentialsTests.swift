@@ -6,7 +6,7 @@ import Testing
 
 @testable import S3
 
-@Suite(OwnThread()) struct CredentialsTests {
+@Suite(OwnThread()) struct S3CredentialsTests {
   private func get(_ identity: S3Identity) throws -> S3Credentials {
     let transfers = Transfers(connections: 4)
     defer { transfers.close() }
