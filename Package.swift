@@ -58,7 +58,7 @@ let package = Package(
     // The stored data: images, catalog, CSV file. Knows no Kafka.
     layer("Output", ["Messaging", "Platform", "SQLite", "Telemetry", "Wire"]),
     // The same, with the images and their log in an S3 bucket.
-    layer("Bucket", ["Configuration", "Messaging", "Output", "Platform", "S3", "Telemetry", "Wire"]),
+    layer("Bucket", ["Configuration", "Messaging", "Output", "Platform", "S3", "SQLite", "Telemetry", "Wire"]),
     // Connecting to a cluster, creating a topic, handling Kafka's errors.
     layer("Cluster", ["Configuration", "Kafka", "Messaging", "Platform", "Telemetry", "Wire"]),
     // Dead letters, messages that cannot be stored: sending, listing, replay.
@@ -95,8 +95,8 @@ let package = Package(
     .executableTarget(
       name: "image-pipeline",
       dependencies: [
-        "Audit", "Cluster", "Configuration", "Consumer", "DeadLetters", "Doctor", "Kafka", "Output", "Page", "Platform",
-        "Producer", "Telemetry", "Wire",
+        "Audit", "Bucket", "Cluster", "Configuration", "Consumer", "DeadLetters", "Doctor", "Kafka", "Output", "Page",
+        "Platform", "Producer", "S3", "Telemetry", "Wire",
       ], swiftSettings: settings),
     // Tests the pipeline from outside. It uses the pipeline's code only to reach Kafka and files.
     .executableTarget(name: "integration-test", dependencies: ["Kafka", "Platform"], swiftSettings: settings),

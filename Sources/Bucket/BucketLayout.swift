@@ -17,7 +17,7 @@ package struct BucketLayout: Sendable {
 
   package init(_ address: BucketAddress) { self.address = address }
 
-  private var reserved: String { address.keyStart + ImageName.reserved + "/" }
+  var reserved: String { address.keyStart + ImageName.reserved + "/" }
 
   package func image(_ name: ImageName) -> String { address.keyStart + name.value }
 

@@ -1,14 +1,12 @@
-import Glibc
 package import Platform
 import SQLite
 import Telemetry
 package import Wire
 
-/// Compares an input folder, an output folder and its CSV file by hash, whatever carried the images.
+/// Compares an input folder with an output, its images and its rows, by hash.
 package final class Verifier {
   private let input: String
-  private let output: String
-  private let csvPath: String
+  private let output: any VerifiedOutput
   private let filter: FileFilter
   private let namePrefix: String
   private let stop: StopFlag
@@ -22,7 +20,7 @@ package final class Verifier {
     case missing
     /// The bytes in input, output and CSV file differ.
     case altered
-    /// Twice in the CSV file: two rows for the name, one after the other, have the same hash.
+    /// Twice in the rows: two rows for the name, one after the other, have the same hash.
     case duplicated
     /// In the output or the CSV file, but not in the input.
     case extra
@@ -49,12 +47,11 @@ package final class Verifier {
   ///   - stop: checked between two images.
   ///   - report: called with each finding as soon as it is found.
   package init(
-    input: String, output: String, csvPath: String, filter: FileFilter, namePrefix: String = "",
-    stop: StopFlag = StopFlag(), report: @escaping (Finding) -> Void
+    input: String, output: any VerifiedOutput, filter: FileFilter, namePrefix: String = "", stop: StopFlag = StopFlag(),
+    report: @escaping (Finding) -> Void
   ) throws {
     self.input = input
     self.output = output
-    self.csvPath = csvPath
     self.filter = filter
     self.namePrefix = namePrefix
     self.stop = stop
@@ -68,7 +65,7 @@ package final class Verifier {
   /// - Throws: `SystemError` if a folder or the CSV file cannot be read at all; `Interruption`.
   package func run() throws {
     try index.database.transaction {
-      try readCSV()
+      try readRows()
       try compareInput()
       try findExtra()
     }
@@ -81,22 +78,11 @@ package final class Verifier {
 
   private func goOn() throws { try stop.check("not everything was compared") }
 
-  // MARK: CSV file
+  // MARK: Rows
 
-  private func readCSV() throws {
-    let file = try File.open(csvPath, .read)
-    var names = RowNames(output: output)
-    var isHeader = true
-    try CSVParser.read(file) { fields in
+  private func readRows() throws {
+    try output.eachRow { name, digest in
       try goOn()
-      defer { isHeader = false }
-      guard !isHeader, let path = fields.first else { return }
-      let name =
-        names.name(of: path) { [output] name in
-          (try? FileStatus.of(output + "/" + name, followingLinks: false))??.kind == .regular
-        } ?? path
-      // A CSV file of the Python scripts has no hashes. Then only the row counts.
-      let digest = fields.count > 2 ? fields[2] : ""
       if try index.add(name, digest) { found(.duplicated, name, "two rows in the CSV file") }
     }
   }
@@ -123,7 +109,7 @@ package final class Verifier {
     var row = try index.visit(name)
     let sent = try File.open(input + "/" + path, .read)
     let digest = try sent.digest()
-    let stored = try storedDigest(name)
+    let stored = try output.storedDigest(name)
     if stored != digest {
       guard let other = try alternative(to: name, digest) else {
         return stored == nil
@@ -137,36 +123,20 @@ package final class Verifier {
     result.bytes += try sent.status().size
   }
 
-  /// The hash of the stored file; nil if no regular file has the name.
-  private func storedDigest(_ name: String) throws -> Digest? {
-    guard try FileStatus.of(output + "/" + name, followingLinks: false)?.kind == .regular else { return nil }
-    return try File.open(output + "/" + name, .read).digest()
-  }
-
   /// The name under which `SAME_NAME=keep-both` stored an image whose own name another image has; nil if there is none.
   private func alternative(to name: String, _ digest: Digest) throws -> String? {
     guard let name = try? ImageName(name) else { return nil }
-    return try name.alternatives(digest).map(\.value).first { try storedDigest($0) == digest }
+    return try name.alternatives(digest).map(\.value).first { try output.storedDigest($0) == digest }
   }
 
   // MARK: Extra images
 
   private func findExtra() throws {
-    let walker = try FolderWalker(root: output) { $0 != ImageName.reserved }
-    // The CSV file may be in the output, under another spelling of its path.
-    let csv = try FileStatus.of(csvPath)
-    while let entry = walker.next() {
+    try output.eachName { name in
       try goOn()
-      let entry = try entry.get()
-      guard entry.kind != .folder else { continue }
-      let name = String(decoding: entry.relativePath, as: UTF8.self)
-      guard isOurs(name), try !index.isVisited(name), !CSVFile.isItsOwn(name, at: csvPath, output: output) else {
-        continue
-      }
-      let status = try FileStatus.of(output + "/" + name, followingLinks: false)
-      guard status?.inode != csv?.inode || status?.device != csv?.device else { continue }
+      guard isOurs(name), try !index.isVisited(name) else { return }
       // No consumer stored a system file that has no row: it may be a NAS's thumbnail of an image.
-      guard try index.visit(name) != nil || !FileFilter.isOfSystem(name) else { continue }
+      guard try index.visit(name) != nil || !FileFilter.isOfSystem(name) else { return }
       found(.extra, name, "in the output, not in the input")
     }
     try index.eachUnvisited {

@@ -1,3 +1,4 @@
+import Bucket
 import Configuration
 import Output
 import Platform
@@ -13,8 +14,8 @@ extension Commands {
   func verify() throws -> Int32 {
     var input = configuration.producer.input
     if let given = options.input { input = given }
-    let (output, csv) = try outputAndCSV()
-    let checked = try check(input, output, csv, asJSON: isJSON)
+    let (compared, place) = try comparedOutput()
+    let checked = try check(input, compared, asJSON: isJSON)
     let result = checked.result
     if isJSON {
       print(
@@ -25,7 +26,7 @@ extension Commands {
       print(
         result.isClean
           ? "verified: \(Quantity.count(result.verified, "image")), \(Quantity.bytes(result.bytes)): the same "
-            + "SHA-256 in \(input), \(output) and \(csv)"
+            + "SHA-256 in \(input), \(place)"
           : "NOT verified: \(checked.faults); \(Quantity.grouped(result.verified)) images are correct")
     }
     if options.resend, !checked.resendable.isEmpty {
@@ -57,11 +58,20 @@ extension Commands {
     }
   }
 
-  func check(_ input: String, _ output: String, _ csv: String, asJSON: Bool = false) throws -> Checked {
+  /// The output to compare with, and its name for people.
+  private func comparedOutput() throws -> (any VerifiedOutput, String) {
+    if options.output == nil, let bucket = configuration.consumer.bucket {
+      return (try VerifiedBucket(bucket, stop: stop), "\(bucket.address) and its log")
+    }
+    let (output, csv) = try outputAndCSV()
+    return (VerifiedFolder(output, csvPath: csv), "\(output) and \(csv)")
+  }
+
+  func check(_ input: String, _ output: any VerifiedOutput, asJSON: Bool = false) throws -> Checked {
     var names = PathSet()
     var shown = 0
     let verifier = try Verifier(
-      input: input, output: output, csvPath: csv, filter: configuration.producer.filter,
+      input: input, output: output, filter: configuration.producer.filter,
       namePrefix: configuration.producer.namePrefix, stop: stop
     ) { finding in
       if finding.fault == .missing || finding.fault == .altered { names.insert(finding.name) }

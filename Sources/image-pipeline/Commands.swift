@@ -1,6 +1,7 @@
 import Configuration
 import Consumer
 import Glibc
+import Output
 import Page
 import Platform
 import Producer
@@ -26,6 +27,7 @@ struct Commands {
     case .demo: try demo()
     case .verify: try verify()
     case .audit: try audit()
+    case .export: try export()
     case .deadLetters: try deadLetters()
     case .repair: try repair()
     case .messages: try messages()
@@ -177,7 +179,8 @@ struct Commands {
   /// - Returns: the exit code.
   private func report(_ result: Demo.Result, _ configuration: Configuration) throws -> Int32 {
     let checked = try check(
-      configuration.producer.input, configuration.consumer.outputPath, configuration.consumer.csvPath)
+      configuration.producer.input,
+      VerifiedFolder(configuration.consumer.outputPath, csvPath: configuration.consumer.csvPath))
     print(summary(result, checked, configuration))
     return checked.result.isClean && result.producer.refused == 0 && result.consumer.letters == 0 ? 0 : 1
   }

@@ -13,6 +13,7 @@ enum Help {
            image-pipeline demo     [--input DIR] [--output DIR] [--page]
            image-pipeline verify   [--input DIR] [--output DIR] [--csv FILE] [--resend] [--json]
            image-pipeline audit    [--input DIR] [--output DIR] [--csv FILE] [--sample N] [--json]
+           image-pipeline export
            image-pipeline messages [--count N] [--json]
            image-pipeline dead-letters [--all] [--replay] [--json]
            image-pipeline receipts --resend
@@ -59,6 +60,7 @@ enum Help {
         --output DIR      folder of the stored images, or the --output of a demo; default: PROCESSED_IMAGES_DIR
         --csv FILE        CSV file; default: CSV_PATH
         --sample N        also read N stored images that are chosen at random, and compare their SHA-256
+      export     prints the rows of all stored images as one CSV file, if PROCESSED_IMAGES_DIR is a bucket
       messages   shows the newest messages of TOPIC, one line each: image, size, segment, hash
         --count N         maximum number of messages; default: 10
       dead-letters  lists the messages that could not be stored, with the reasons

@@ -1,7 +1,7 @@
 /// The command line's command and options. Everything else comes from the environment.
 struct Options {
   enum Command: String, CaseIterable {
-    case producer, consumer, page, status, demo, verify, audit, messages, receipts, repair, health, doctor
+    case producer, consumer, page, status, demo, verify, audit, export, messages, receipts, repair, health, doctor
     case deadLetters = "dead-letters"
   }
 

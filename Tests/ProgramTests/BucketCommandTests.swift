@@ -1,0 +1,87 @@
+import StoreSupport
+import TestSupport
+import Testing
+
+@testable import Output
+@testable import Platform
+@testable import S3
+
+/// Commands on an output in a bucket.
+@Suite(.ownThread, .onStores) struct BucketCommandTests {
+  /// Sends and stores images, and calls `body` with the settings of all commands.
+  private func stored(
+    _ store: TestStore, _ body: (BucketContent, TestFolder, [String: String]) throws -> Void
+  ) throws {
+    let broker = try Broker.preferred()
+    let folder = TestFolder()
+    _ = try folder.writeImages(12)
+    try BucketContent.with(store) { bucket in
+      let environment = bucket.environment(broker)
+      let producer = try Program(["producer", "--once"], in: folder, environment: environment)
+      #expect(producer.exitCode() == 0, "\(producer.output)")
+      let consumer = try Program(["consumer", "--until-idle", "0.3"], in: folder, environment: environment)
+      #expect(consumer.exitCode() == 0, "\(consumer.output)")
+      try body(bucket, folder, environment)
+    }
+  }
+
+  @Test("verify reads every object", arguments: TestStore.all) func verify(_ store: TestStore) throws {
+    try stored(store) { bucket, folder, environment in
+      let clean = try Program(["verify", "--json"], in: folder, environment: environment)
+      #expect(clean.exitCode() == 0, "\(clean.output)")
+      #expect(clean.output.contains("\"verified\":12"), "\(clean.output)")
+      // One is altered, one is removed, and one is another program's.
+      let names = try bucket.images().keys.sorted()
+      let other = Array("other".utf8)
+      for key in [names[0], "extra.jpg"] {
+        _ = try bucket.client.perform(
+          .put("\(bucket.prefix)/\(key)", .bytes(other), digest: other.withUnsafeBytes { SHA256.hash($0) }))
+      }
+      _ = try bucket.client.perform(.delete("\(bucket.prefix)/\(names[1])"))
+      let spoilt = try Program(["verify", "--json"], in: folder, environment: environment)
+      #expect(spoilt.exitCode() == 1, "\(spoilt.output)")
+      for part in ["\"verified\":10", "\"altered\":1", "\"missing\":1", "\"extra\":1"] {
+        #expect(spoilt.output.contains(part), "\(part) in \(spoilt.output)")
+      }
+    }
+  }
+
+  @Test("export prints the one CSV file", arguments: TestStore.all) func export(_ store: TestStore) throws {
+    try stored(store) { bucket, folder, environment in
+      let export = try Program(["export"], in: folder, environment: environment)
+      #expect(export.exitCode() == 0)
+      let text = Array(export.output.utf8)
+      #expect(text.starts(with: CSVLine.header), "\(export.output)")
+      let rows = try #require(CSVLine.rows(text[CSVLine.header.count...]), "\(export.output)")
+      #expect(rows == (try bucket.rows()) && rows.count == 12)
+    }
+  }
+
+  @Test("doctor tries what a consumer needs", arguments: TestStore.all) func doctor(_ store: TestStore) throws {
+    try stored(store) { bucket, folder, environment in
+      let well = try Program(["doctor", "--consumer", "--json"], in: folder, environment: environment)
+      #expect(well.exitCode() == 0, "\(well.output)")
+      #expect(well.output.contains("\"bucket_reachable\"") && well.output.contains("\"store_suitable\""))
+      let before = try bucket.images()
+      let refused = try Program(
+        ["doctor", "--consumer", "--json"], in: folder,
+        environment: environment.merging(["AWS_SECRET_ACCESS_KEY": "wrong"]) { $1 })
+      #expect(refused.exitCode() == 1, "\(refused.output)")
+      #expect(refused.output.contains("AWS_SECRET_ACCESS_KEY"), "\(refused.output)")
+      #expect(try bucket.images() == before)
+    }
+  }
+
+  @Test("commands that work on folders refuse a bucket", arguments: ["audit", "repair", "page", "receipts"])
+  func refusals(_ command: String) throws {
+    let folder = TestFolder()
+    let environment = [
+      "PROCESSED_IMAGES_DIR": "s3://images/x", "S3_ENDPOINT": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "a",
+      "AWS_SECRET_ACCESS_KEY": "s",
+    ]
+    let program = try Program(
+      [command] + (command == "receipts" ? ["--resend"] : []), in: folder, environment: environment)
+    #expect(program.exitCode() == 1, "\(program.output)")
+    #expect(program.events("program_failed").first?.fields["error"] == "FolderWanted", "\(program.output)")
+  }
+}
