@@ -120,16 +120,7 @@ package final class ReceiptOutbox {
   /// Writes receipts that another consumer may not have sent.
   /// - Returns: false if another consumer holds the lock.
   package func add(_ receipts: [Receipt]) throws -> Bool {
-    guard try catalog.database.tryBegin() else { return false }
-    do {
-      let change = try write(receipts)
-      try catalog.database.commit()
-      committed(change)
-      return true
-    } catch {
-      catalog.database.rollback()
-      throw error
-    }
+    try transaction { try write(receipts) } != nil
   }
 
   /// How many receipts the next transaction removes.
