@@ -70,7 +70,7 @@ let package = Package(
     layer(
       "Consumer",
       [
-        "Bucket", "Cluster", "Configuration", "DeadLetters", "Kafka", "Messaging", "Output", "Platform", "SQLite",
+        "Bucket", "Cluster", "Configuration", "DeadLetters", "Kafka", "Messaging", "Output", "Platform", "S3", "SQLite",
         "Telemetry", "Wire",
       ]),
     // Compares what was sent with what is stored, without reading an image.

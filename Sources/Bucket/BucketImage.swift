@@ -9,6 +9,8 @@ struct DecodedImage: KeptImage {
 /// An image that is in the bucket.
 struct UploadedImage: KeptImage {
   let placement: Placement
+  /// Counts the preparations.
+  let number: Int
 }
 
 extension ImageUpload {

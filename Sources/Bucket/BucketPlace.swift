@@ -1,6 +1,7 @@
 package import Messaging
 package import Output
 package import Platform
+import S3
 package import Wire
 
 /// Images in a bucket, with their rows in the log there.
@@ -11,6 +12,12 @@ package final class BucketPlace: ImagePlace {
   private let preparer: BucketPreparer
 
   package var sameName = SameName.replace
+  /// How many preparations were begun.
+  private var begun = 0
+  /// The names of images that were assembled, by their bytes, and how many preparations had been begun by then: those may
+  /// have looked at the object that was there before.
+  private var assembled: [[UInt8]: Int] = [:]
+  private static let mostAssembled = 1_000
   package var path: String { state.layout.address.description }
 
   /// Of the open transaction, in the order of the messages.
@@ -34,15 +41,17 @@ package final class BucketPlace: ImagePlace {
   // MARK: Preparation
 
   package func begin(_ batch: ImageStore.Batch, releasing: Bool) -> Preparation {
-    preparer.begin(batch, plan(batch.topic), releasing: releasing)
+    begun += 1
+    return preparer.begin(batch, plan(batch.topic), number: begun, releasing: releasing)
   }
 
-  package func prepare(_ batch: ImageStore.Batch) throws -> [Prepared] {
-    try preparer.prepare(batch, plan(batch.topic))
-  }
+  package var mustReadAgain: Bool { preparer.mustReadAgain }
+  package func restart() { preparer.restart() }
 
   /// What is in the bucket stays there: the messages are stored again, and find it.
   package func drop(_ prepared: ArraySlice<Prepared>) {}
+
+  package func interrupt() { state.client.close() }
 
   // MARK: Transaction
 
@@ -51,14 +60,16 @@ package final class BucketPlace: ImagePlace {
   package func store(
     _ image: PreparedImage, of message: any Message, _ topic: Catalog.Topic, _ heart: Heartbeat
   ) throws -> Placement {
-    let placement = (image.kept as! UploadedImage).placement
+    let kept = image.kept as! UploadedImage
+    if let begun = assembled[Array(image.name.value.utf8)], kept.number <= begun { return .nextTransaction }
+    let placement = kept.placement
     note(placement, image.name, image.digest, image.probe, message)
     return placement
   }
 
   package func isStored(
     _ part: PreparedPart, _ message: any Message, _ topic: Catalog.Topic, _ heart: Heartbeat
-  ) throws -> Bool { try uploads.isStored(part, message, plan(topic)) }
+  ) throws -> Bool { try uploads.isStored(part, message, plan(topic)) { try heart.beat() } }
 
   package func isPast(
     _ name: ImageName, _ digest: Digest, _ message: any Message, _ topic: Catalog.Topic
@@ -68,6 +79,8 @@ package final class BucketPlace: ImagePlace {
     _ image: AssembledImage, of message: any Message, _ topic: Catalog.Topic, _ heart: Heartbeat
   ) throws -> Placement {
     let placement = try uploads.run(image, message, plan(topic)) { try heart.beat() }
+    if assembled.count >= Self.mostAssembled { assembled = assembled.filter { $0.value == begun } }
+    assembled[Array(image.name.value.utf8)] = begun
     note(placement, image.name, image.digest, image.probe, message)
     return placement
   }
@@ -93,7 +106,10 @@ package final class BucketPlace: ImagePlace {
   package func seal(_ transaction: SealedTransaction, _ heart: Heartbeat) throws -> Bool {
     batches = try transaction.positions.sorted { $0.key < $1.key }.map { try batch($0.key, $0.value, transaction) }
     let notes = batches.filter(\.commit.hasNotes).map { $0.log.request($0.notes, of: $0.commit) }
-    for answer in try state.client.perform(notes, whileWaiting: { try heart.beat() }) { _ = try answer.get() }
+    let next = S3Request.head(state.nextGeneration(of: transaction.topic))
+    let answers = try state.client.perform(notes + [next], whileWaiting: { try heart.beat() }).map { try $0.get() }
+    // Another consumer has found that the topic was re-created.
+    guard answers.last?.status == 404 else { return false }
     FaultPoint.notesWritten.reached()
     let commits = batches.map { $0.commit.request($0.log.layout) }
     var isOurs = true

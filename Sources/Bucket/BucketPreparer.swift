@@ -1,7 +1,7 @@
 import Messaging
 import Output
 import Platform
-import S3
+import Synchronization
 import Wire
 
 /// Prepares batches for a bucket: images are decoded in memory, and sent. While one batch is sent, which is mostly
@@ -12,6 +12,9 @@ final class BucketPreparer: Sendable {
   /// Batches are decoded one at a time.
   private let decoding = Turnstile()
   private let order = NameOrder()
+  /// Whether a batch could not be prepared. Those after it must not be sent: they would be compared with objects that lack
+  /// the failed batch's versions.
+  private let hasFailed = Mutex(false)
 
   private static let decodingThreads = 2
 
@@ -20,35 +23,59 @@ final class BucketPreparer: Sendable {
     self.uploads = uploads
   }
 
-  /// - Parameter plan: how the images are to be stored.
-  func begin(_ batch: ImageStore.Batch, _ plan: UploadPlan, releasing: Bool) -> Preparation {
+  var mustReadAgain: Bool { hasFailed.withLock { $0 } }
+
+  /// Every batch that was begun has ended, and none of them is stored.
+  func restart() { hasFailed.withLock { $0 = false } }
+
+  /// - Parameters:
+  ///   - plan: how the images are to be stored.
+  ///   - own: counts the preparations that were begun.
+  func begin(_ batch: ImageStore.Batch, _ plan: UploadPlan, number own: Int, releasing: Bool) -> Preparation {
     let (messages, number) = (batch.messages, decoding.number())
+    let settled = messages.map { batch.isSettled($0) }
     return Preparation { [self] in
-      let results = try prepare(messages, messages.map { _ in false }, number, plan)
+      let results = try prepare(messages, settled, number, plan, own)
       if releasing { Self.release(messages, results) }
       return results
     }
   }
 
-  func prepare(_ batch: ImageStore.Batch, _ plan: UploadPlan) throws -> [Prepared] {
-    try prepare(batch.messages, batch.messages.map { batch.isSettled($0) }, decoding.number(), plan)
-  }
-
   private func prepare(
-    _ messages: [any Message], _ settled: [Bool], _ number: Int, _ plan: UploadPlan
+    _ messages: [any Message], _ settled: [Bool], _ number: Int, _ plan: UploadPlan, _ own: Int
   ) throws -> [Prepared] {
     let results = ResultSlots<Prepared>(count: messages.count)
     let turn = try decoding.pass(number) {
-      try parallel(messages.count, threads: Self.decodingThreads) { [decoder] index in
-        results[index] =
-          settled[index]
-          ? .settled : try decoder.prepare(messages[index]) { (DecodedImage(bytes: Array($0)), nil) }.prepared
+      try inOrder {
+        try parallel(messages.count, threads: Self.decodingThreads) { index in
+          results[index] = settled[index] ? .settled : try decode(messages[index])
+        }
+        return order.turn(for: Set(results.all.compactMap(\.name)))
       }
-      return order.turn(for: Set(results.all.compactMap(\.name)))
     }
-    let prepared = try order.take(turn) { try uploads.run(results.all, messages, plan) }
+    let prepared = try order.take(turn) { try inOrder { try uploads.run(results.all, messages, plan, number: own) } }
     FaultPoint.imagesUploaded.reached()
     return prepared
+  }
+
+  /// Runs a step of a batch, unless one before it has failed.
+  private func inOrder<T>(_ step: () throws -> T) throws -> T {
+    if mustReadAgain { throw EarlierBatchFailed() }
+    do { return try step() } catch {
+      hasFailed.withLock { $0 = true }
+      throw error
+    }
+  }
+
+  private func decode(_ message: any Message) throws -> Prepared {
+    let result = try decoder.prepare(message) { (DecodedImage(bytes: Array($0)), nil) }.prepared
+    let name: ImageName? =
+      switch result {
+      case .image(let image): image.name
+      case .part(let part): part.name
+      case .refused, .settled: nil
+      }
+    return name?.refusalAsKey.map { .refused(BadMessage($0)) } ?? result
   }
 
   /// Frees the content of messages that is not needed any more. Dead letters need that of the others.
@@ -60,4 +87,25 @@ final class BucketPreparer: Sendable {
       }
     }
   }
+}
+
+extension ImageName {
+  /// Why it cannot be a key; nil if it can. Some stores take a backslash for a slash: no name may lead to an object of the
+  /// log there, or out of the prefix.
+  var refusalAsKey: Refusal? {
+    let slash = UInt8(ascii: "/")
+    let resolved = String(decoding: value.utf8.map { $0 == UInt8(ascii: "\\") ? slash : $0 }, as: UTF8.self)
+    do {
+      _ = try ImageName(resolved)
+      return nil
+    } catch {
+      return Refusal(name: value, reason: "a store may take its backslashes for slashes, and then \(error.reason)")
+    }
+  }
+}
+
+/// A batch was not prepared, because one before it could not be.
+struct EarlierBatchFailed: ClassifiedError, CustomStringConvertible {
+  var disposition: Disposition { .transient }
+  var description: String { "a batch before this one could not be sent to the store; its messages are read again" }
 }

@@ -37,6 +37,9 @@ package final class BucketState: StoredPositions {
   /// The batches of each partition since the last checkpoint, as far as this consumer has stored them or has found them
   /// at the end of the log.
   private var batches: [Int32: [Batch]] = [:]
+  /// The offset of each partition before which receipts were handed to `resend`.
+  private var queued: [Int32: Int64] = [:]
+  private var current: Catalog.Topic?
   private var nextCheckpoint = MonotonicClock.now
 
   /// Reads segments again whose images are incomplete, and hands them to `ImageStore.restore`.
@@ -64,6 +67,12 @@ package final class BucketState: StoredPositions {
 
   func cluster(of topic: Catalog.Topic) -> String { sources[topic.id]!.cluster }
 
+  /// The object that exists if the topic was re-created.
+  func nextGeneration(of topic: Catalog.Topic) -> String {
+    let source = sources[topic.id]!
+    return layout.generation(topic.generation + 1, source.name, cluster: source.cluster)
+  }
+
   // MARK: Topics
 
   package func topic(_ name: String, cluster: String) throws -> Catalog.Topic {
@@ -74,13 +83,17 @@ package final class BucketState: StoredPositions {
       for folder in page.folders { newest = max(newest, Int64(folder.dropFirst(prefix.count).dropLast()) ?? 0) }
     }
     let topic = try catalog.adopt(name, cluster: cluster, generation: newest)
+    if topic != current {
+      // What is known is about the topic that had the name before.
+      (committed, batches, queued, current) = ([:], [:], [:], topic)
+    }
     sources[topic.id] = Source(name: name, cluster: cluster)
     return topic
   }
 
   package func advance(_ topic: Catalog.Topic) throws {
     let source = sources[topic.id]!
-    let key = layout.generation(topic.generation + 1, source.name, cluster: source.cluster)
+    let key = nextGeneration(of: topic)
     let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
     // If it exists, another consumer has found the same.
     _ = try client.perform(.put(key, .none, digest: SHA256.hash(nothing), if: .isAbsent))
@@ -127,7 +140,9 @@ package final class BucketState: StoredPositions {
     guard let resend, !end.unconfirmed.isEmpty else { return }
     let log = log(topic, partition)
     let own = Set((batches[partition] ?? []).filter(\.isRecorded).map(\.id))
-    try log.each(end.unconfirmed) { commit in
+    let known = queued[partition] ?? 0
+    try log.each(end.unconfirmed.filter { $0 >= known }) { commit in
+      defer { queued[partition] = commit.position.next }
       guard !own.contains(commit.id) else { return }
       try resend([receipt(for: commit, try log.notes(of: commit), sources[topic.id]!.name, partition)])
     }

@@ -15,7 +15,6 @@ struct ImageObject: Sendable {
   /// The versions before it, oldest first: the newest that was in the log when the object was stored, and all that have
   /// come since.
   let history: [Version]
-  let size: Int
   /// The object's ETag.
   let tag: String
 
@@ -33,13 +32,12 @@ struct ImageObject: Sendable {
 
   /// - Parameter response: to a HEAD or GET request.
   init?(_ response: S3Response) {
-    guard response.status == 200, let tag = response.tag, let size = response.length else { return nil }
+    guard response.status == 200, let tag = response.tag else { return nil }
     let digest = response.metadata(Name.digest).flatMap { Digest(hex: $0) }
     let origin = response.metadata(Name.origin).flatMap { ImageOrigin($0) }
     version = if let digest, let origin { Version(digest: digest, origin: origin) } else { nil }
     let before = response.metadata(Name.before).flatMap { Self.version($0) }
     history = (before.map { [$0] } ?? []) + (origin.map { Self.since(response.metadata(Name.since), $0) } ?? [])
-    self.size = size
     self.tag = tag
   }
 

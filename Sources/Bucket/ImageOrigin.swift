@@ -53,7 +53,8 @@ package struct ImageOrigin: Sendable, Equatable {
   /// Whether this message precedes the other. Between partitions the time decides, and if that is the same, the one
   /// that arrives later replaces the other.
   func isEarlier(than other: ImageOrigin) -> Bool {
-    if isOfPartition(other) { return offset < other.offset }
+    // At the same offset it is a message that the broker lost in a crash.
+    if isOfPartition(other) { return offset < other.offset || offset == other.offset && time != other.time }
     if cluster == other.cluster, topic == other.topic, generation != other.generation {
       return generation < other.generation
     }

@@ -176,8 +176,14 @@ struct ImageUpload {
     guard let object else { return .nothing }
     let first = versions[0].origin
     if object.isEarlier(than: first) { return object.version.map { .known($0.digest) } ?? .unknown }
+    if let version = object.version, !version.origin.isOfPartition(first) {
+      // There is no order between partitions, so the same bytes are the same version.
+      if version.digest == versions[0].digest { return .known(version.digest) }
+    }
     guard !object.history.isEmpty else { return .nothing }
-    let before = object.history.last { $0.origin != first && $0.origin.isEarlier(than: first) }
+    let before = object.history.last {
+      $0.origin.isOfPartition(first) ? $0.origin.offset < first.offset : $0.origin.isEarlier(than: first)
+    }
     return before.map { .known($0.digest) } ?? .unknown
   }
 }

@@ -25,11 +25,16 @@ final class Uploads: Sendable {
 
   /// Sends the images of a batch. Of several versions of an image only the newest is sent.
   /// - Returns: the same results, with what became of each image.
-  func run(_ results: [Prepared], _ messages: [any Message], _ plan: UploadPlan) throws -> [Prepared] {
+  func run(
+    _ results: [Prepared], _ messages: [any Message], _ plan: UploadPlan, number: Int
+  ) throws -> [Prepared] {
     var lists: [[UInt8]: [Int]] = [:]
     for (index, result) in results.enumerated() {
       // By the bytes: to Swift, the two spellings of an accent are one.
-      if let name = result.name { lists[name, default: []].append(index) }
+      // There is no order between partitions.
+      if let name = result.name {
+        lists[name + [0, UInt8(truncatingIfNeeded: messages[index].partition)], default: []].append(index)
+      }
     }
     let all = Array(lists.values)
     let done = try UploadRounds(client: client).run(all.map { uploads(of: $0, results, messages, plan) })
@@ -39,7 +44,7 @@ final class Uploads: Sendable {
       let placements =
         plan.sameName == .keepBoth
         ? zip(uploads, sizes).map { $0.placements([$1])[0] } : uploads[0].placements(sizes)
-      for (index, placement) in zip(indices, placements) { finished[index] = results[index].placed(placement) }
+      for (index, placement) in zip(indices, placements) { finished[index] = results[index].placed(placement, number) }
     }
     return finished
   }
@@ -83,11 +88,18 @@ final class Uploads: Sendable {
   }
 
   /// Whether exactly this image is in the bucket, from an earlier message.
-  func isStored(_ part: PreparedPart, _ message: any Message, _ plan: UploadPlan) throws -> Bool {
+  /// - Parameter whileWaiting: called periodically; throws to give up.
+  func isStored(
+    _ part: PreparedPart, _ message: any Message, _ plan: UploadPlan, whileWaiting: () throws -> Void
+  ) throws -> Bool {
     let names = plan.sameName == .keepBoth ? [part.name] + part.name.alternatives(part.digest) : [part.name]
     let origin = version(part.digest, message, plan).origin
     for name in names {
-      guard let object = ImageObject(try client.perform(.head(layout.image(name)))) else { return false }
+      var request = S3Request.head(layout.image(name))
+      // A store that cannot have the key does not have the image. When it is complete, it is refused.
+      request.accepted.formUnion([400, 414])
+      let response = try client.perform([request], whileWaiting: whileWaiting)[0].get()
+      guard let object = ImageObject(response) else { return false }
       if object.version?.digest == part.digest { return object.isEarlier(than: origin) }
     }
     return false
@@ -100,10 +112,10 @@ extension Prepared {
 
   fileprivate var image: PreparedImage? { if case .image(let image) = self { image } else { nil } }
 
-  fileprivate func placed(_ placement: Placement) -> Prepared {
+  fileprivate func placed(_ placement: Placement, _ number: Int) -> Prepared {
     guard case .image(var image) = self else { return self }
     if case .refused(let refusal) = placement { return .refused(BadMessage(refusal)) }
-    image.kept = UploadedImage(placement: placement)
+    image.kept = UploadedImage(placement: placement, number: number)
     return .image(image)
   }
 }

@@ -128,6 +128,7 @@ final class BatchPipeline {
   private func finishFirst() throws -> Bool {
     // The assignment, position or topic of these batches is no longer current.
     abandon(ahead.takeAll { [session = driver.session] in !session.isCurrent($0) })
+    try awaitFirst()
     guard let first = ahead.takeFirst(upTo: settings.batchImages, settings.batchBytes) else { return true }
     let isStored: Bool
     if driver.begin(first.ticket) {
@@ -137,8 +138,20 @@ final class BatchPipeline {
       abandon([first])
       isStored = false
     }
-    if !isStored { abandon(ahead.takeAll()) }
+    if !isStored {
+      abandon(ahead.takeAll())
+      store.place.restart()
+    }
     return isStored
+  }
+
+  /// Waits until the first batch is prepared. If that takes long, the client is polled meanwhile, and fetches no more.
+  private func awaitFirst() throws {
+    guard !store.areOver(ahead.firstPreparations, { false }) else { return }
+    try driver.upkeep {
+      let isOver = store.areOver(ahead.firstPreparations) { [driver, stop] in driver.keepAlive(stop) }
+      if !isOver, stop.isSet { store.place.interrupt() }
+    }
   }
 
   /// A batch that fails through a fault of the system is tried again until it succeeds, the batch is void, or the run
@@ -196,12 +209,14 @@ final class BatchPipeline {
   /// - Throws: errors that are final.
   private func waitsForRetry(_ batch: ImageStore.Batch, after error: any Error) throws -> Bool {
     if Disposition(of: error) == .final { throw error }
+    // The end of the run may have interrupted it.
+    if stop.isSet { return false }
     if !(error is SegmentFileGone && batch.isReleased) {
       let delay = driver.storingFailed()
       events.storingFailed(error, retryIn: delay)
       guard keepAlive(for: delay) else { return false }
     }
-    guard batch.isReleased else { return true }
+    guard batch.isReleased || store.place.mustReadAgain else { return true }
     driver.readAgain()
     return false
   }

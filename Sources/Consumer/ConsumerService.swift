@@ -4,6 +4,7 @@ import DeadLetters
 import Kafka
 import Output
 package import Platform
+import S3
 package import Telemetry
 import Wire
 
@@ -47,6 +48,8 @@ package final class ConsumerService: Sendable {
         case is ClusterChanged:
           log.warning(event: "cluster_changed", "\(error); joining the group there", ["error": .name(of: error)])
         case is NoAssignment: log.warning(event: "group_unanswered", "\(error)", ["error": .name(of: error)])
+        case let error as S3Error where error.disposition.mayPass:
+          events.bucketUnavailable(error, retryIn: FenceWatch.firstDelay)
         case _ where isFenced:
           log.warning(
             event: "consumer_fenced",
@@ -139,14 +142,17 @@ package final class ConsumerService: Sendable {
     }
     try store.catalog.prunePast()
     // Before the group counts on this consumer: the catalog's lock may have to be waited for.
-    let receipts = try receiptFeed(of: store, driver.session.topic)
+    let receipts = try receiptFeed(of: output, driver.session.topic)
     let recovery = SegmentRecovery(kafka: settings.kafka, store: store)
-    output.bucket?.state.restore = { try recovery.run($0, $1, $2, $3) }
+    output.bucket?.state.restore = { [events] in
+      try recovery.run($0, $1, $2, $3) { events.beat(waiting: 0) }
+    }
     output.bucket?.state.resend = store.outbox.map { outbox in { _ = try outbox.add($0) } }
     defer {
       receipts?.finish()
       store.outbox = nil
       output.bucket?.state.resend = nil
+      output.bucket?.state.restore = { _, _, _, _ in }
     }
     client.unsubscribeAndClose()
     // An embedded broker serves this consumer alone. It would make the first member of a group wait for 3 s.
@@ -160,11 +166,13 @@ package final class ConsumerService: Sendable {
 
 extension ConsumerService {
   /// - Returns: nil if there are no receipts.
-  private func receiptFeed(of store: ImageStore, _ topic: Catalog.Topic) throws -> ReceiptFeed? {
+  private func receiptFeed(of output: OpenOutput, _ topic: Catalog.Topic) throws -> ReceiptFeed? {
+    let store = output.store
     let sends = settings.receipts && settings.embeddedCluster == nil
     try ReceiptOutbox.giveUp(in: store.slot, allBut: sends ? topic : nil, store.catalog)
     guard sends else { return nil }
-    let outbox = try ReceiptOutbox(store.catalog, topic, settings.topic, slot: store.slot)
+    let outbox = try ReceiptOutbox(
+      store.catalog, topic, settings.topic, slot: store.slot, notesSent: output.bucket != nil)
     store.outbox = outbox
     return try ReceiptFeed(outbox, settings.kafka, source: settings.topic, events: events)
   }

@@ -35,6 +35,7 @@ struct OpenOutput {
     if settings.fromBeginning { throw NoRereading(output: bucket.address.description) }
     var retry = Backoff(from: .seconds(1), to: .seconds(30))
     while true {
+      events.beat(waiting: 0)
       do {
         let output = try BucketOutput(bucket, sameName: settings.sameName, log: log, stop: stop) { _ in
           DeadLetters(topic: settings.topic, settings: settings.kafka, log: log)

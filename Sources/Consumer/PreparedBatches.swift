@@ -19,6 +19,8 @@ struct PreparedBatches {
   /// True while the last batch is still being prepared. Until then there is time to collect messages.
   var isBusy: Bool { entries.last?.preparations.allSatisfy(\.isReady) == false }
 
+  var firstPreparations: [Preparation] { entries.first?.preparations ?? [] }
+
   mutating func append(_ ticket: BatchTicket, _ batch: ImageStore.Batch, _ preparation: Preparation) {
     entries.append(Entry(ticket: ticket, batch: batch, preparations: [preparation]))
   }

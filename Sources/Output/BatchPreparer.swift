@@ -27,21 +27,15 @@ final class BatchPreparer: Sendable {
     syncsAsAWhole = output.fileSystem.syncsAsAWhole
   }
 
-  /// Starts to prepare a batch, on a thread of its own.
-  /// - Parameter releasing: frees the content of messages that are in files by then; see `Message.releaseContent`.
-  ///   Nothing is freed if writing a file fails.
-  func begin(_ messages: [any Message], releasing: Bool) -> Preparation {
+  /// Starts to prepare a batch, on a thread of its own. When it is over, the files are synced. It throws `SystemError` if the
+  /// system is at fault.
+  /// - Parameters:
+  ///   - settled: true for messages that are skipped, because their outcome is known.
+  ///   - releasing: frees the content of messages that are in files by then; see `Message.releaseContent`.
+  ///     Nothing is freed if writing a file fails.
+  func begin(_ messages: [any Message], _ settled: [Bool], releasing: Bool) -> Preparation {
     let number = writing.number()
-    return Preparation { [self] in
-      try prepare(messages, [Bool](repeating: false, count: messages.count), number, releasing: releasing)
-    }
-  }
-
-  /// Prepares a batch, and returns when its files are synced.
-  /// - Parameter isSettled: true for messages that are skipped, because their outcome is known.
-  /// - Throws: `SystemError` if the system is at fault. A fault of a message is a result.
-  func prepare(_ messages: [any Message], isSettled: (any Message) -> Bool) throws -> [Prepared] {
-    try prepare(messages, messages.map(isSettled), writing.number(), releasing: false)
+    return Preparation { [self] in try prepare(messages, settled, number, releasing: releasing) }
   }
 
   private func prepare(

@@ -30,14 +30,17 @@ package final class FolderPlace: ImagePlace {
   // MARK: Preparation
 
   package func begin(_ batch: ImageStore.Batch, releasing: Bool) -> Preparation {
-    preparer.begin(batch.messages, releasing: releasing)
-  }
-
-  package func prepare(_ batch: ImageStore.Batch) throws -> [Prepared] {
-    try preparer.prepare(batch.messages) { batch.isSettled($0) }
+    preparer.begin(batch.messages, batch.messages.map { batch.isSettled($0) }, releasing: releasing)
   }
 
   package func drop(_ prepared: ArraySlice<Prepared>) { preparer.drop(prepared) }
+
+  /// Batches do not depend on one another until they are stored.
+  package var mustReadAgain: Bool { false }
+  package func restart() {}
+
+  /// A disk is soon done.
+  package func interrupt() {}
 
   // MARK: Transaction
 

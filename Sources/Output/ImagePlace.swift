@@ -13,15 +13,19 @@ package protocol ImagePlace: AnyObject {
 
   // MARK: Preparation
 
-  /// Starts to prepare a batch, on a thread of its own.
+  /// Starts to prepare a batch, on a thread of its own. When that is over, the images are as durable as they can be before
+  /// the transaction. It throws if the system is at fault; a fault of a message is a result.
   /// - Parameter releasing: frees the content of messages that is not needed any more; see `Message.releaseContent`.
   ///   Nothing is freed if the preparation fails.
   func begin(_ batch: ImageStore.Batch, releasing: Bool) -> Preparation
-  /// Prepares a batch, and returns when its images are as durable as they can be before the transaction.
-  /// - Throws: an error of the system. A fault of a message is a result.
-  func prepare(_ batch: ImageStore.Batch) throws -> [Prepared]
   /// Images that are already stored, are refused under their name, or are another consumer's to store.
   func drop(_ prepared: ArraySlice<Prepared>)
+  /// Whether a preparation has failed in a way that makes those after it useless: all messages have to be read again.
+  var mustReadAgain: Bool { get }
+  /// No preparation is under way, and no result of one will be used.
+  func restart()
+  /// The run ends: what is being prepared is not waited for.
+  func interrupt()
 
   // MARK: Within a transaction, in the order of the messages
 

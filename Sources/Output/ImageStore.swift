@@ -180,14 +180,27 @@ package final class ImageStore {
     guard try deliverLetters(of: batch) else { return .givenUp }
     var attempts = 1
     while true {
-      let prepared =
-        preparations.isEmpty ? try place.prepare(batch) : try preparations.flatMap { try $0.finish() }
+      if preparations.isEmpty { preparations = [place.begin(batch, releasing: false)] }
+      guard areOver(preparations, whileWaiting) else { return .givenUp }
+      let prepared = try preparations.flatMap { try $0.finish() }
       preparations = []
       do { return try store(batch, prepared, whileWaiting) } catch {
         place.drop(prepared[...])
         guard error is SegmentFileGone, attempts < Self.mostPreparations, !batch.isReleased else { throw error }
         attempts += 1
       }
+    }
+  }
+
+  /// How long preparations are waited for without polling.
+  private static let patience = Duration.seconds(1)
+
+  /// Waits for preparations. A store in the network may take long to answer.
+  /// - Returns: false if the wait was given up.
+  package func areOver(_ preparations: [Preparation], _ whileWaiting: () -> Bool) -> Bool {
+    preparations.allSatisfy { preparation in
+      while !preparation.wait(for: Self.patience) { guard whileWaiting() else { return false } }
+      return true
     }
   }
 

@@ -15,16 +15,21 @@ package final class ReceiptOutbox {
   private(set) var reported: Set<Int32> = []
   /// Ids of receipts that the catalog still has, though the broker has them.
   private var acknowledged: [Int64] = []
-  private var sent = SentReceipts()
+  /// nil: nobody wants to know.
+  private var sent: SentReceipts?
   /// The offset of each partition before which the broker has all receipts that this process has written.
-  package var sentOffsets: [Int32: Int64] { sent.positions }
+  package var sentOffsets: [Int32: Int64] { sent?.positions ?? [:] }
 
   /// The size of a message from which on an image begins another one, in bytes.
   package static let messageBytes = 200_000
   /// How many receipts of another slot are taken over in one transaction.
   private static let mostAdopted = 1_000
 
-  package init(_ catalog: Catalog, _ topic: Catalog.Topic, _ topicName: String, slot: ConsumerSlot) throws {
+  /// - Parameter notesSent: whether `sentOffsets` is wanted. It costs memory for each receipt that is not sent.
+  package init(
+    _ catalog: Catalog, _ topic: Catalog.Topic, _ topicName: String, slot: ConsumerSlot, notesSent: Bool = false
+  ) throws {
+    sent = notesSent ? SentReceipts() : nil
     self.catalog = catalog
     self.slot = slot
     self.topic = topic
@@ -95,7 +100,7 @@ package final class ReceiptOutbox {
     count += change.added - change.removed
     for receipt in change.receipts {
       reported.insert(receipt.partition)
-      sent.written(receipt.ids, receipt.partition, next: receipt.next)
+      sent?.written(receipt.ids, receipt.partition, next: receipt.next)
     }
   }
 
@@ -114,7 +119,7 @@ package final class ReceiptOutbox {
   /// The broker has these receipts. The next transaction removes them.
   package func acknowledge(_ ids: [Int64]) {
     acknowledged += ids
-    sent.acknowledged(ids)
+    sent?.acknowledged(ids)
   }
 
   /// Writes receipts that another consumer may not have sent.

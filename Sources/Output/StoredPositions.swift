@@ -1,4 +1,5 @@
 package import Messaging
+import Wire
 
 /// How far each partition of a topic is stored. A folder's catalog has it, or the log of a bucket.
 package protocol StoredPositions: AnyObject {
@@ -70,12 +71,15 @@ extension ImageStore {
   /// Records segments again that were stored before and whose files are lost, without storing anything.
   /// - Parameter messages: they carry segments of images that are incomplete.
   package func restore(_ messages: [any Message], of topic: Catalog.Topic) throws {
-    let prepared = try place.prepare(Batch(topic: topic, messages: messages, base: [:]))
-    try catalog.transaction {
-      for case (let message, .part(let part)) in zip(messages, prepared) {
-        _ = try assembler.record(part, message, topic)
-      }
+    let decoder = MessageDecoder(segments)
+    var parts: [(any Message, PreparedPart)] = []
+    for message in messages {
+      // If the topic was re-created, another message may have the offset.
+      guard (try? ImageHeaders(message.header))?.segment != nil,
+        case .part(let part) = try decoder.prepare(message, { _ in fatalError("a segment is no whole image") }).prepared
+      else { continue }
+      parts.append((message, part))
     }
-    place.drop(prepared[...])
+    try catalog.transaction { for (message, part) in parts { _ = try assembler.record(part, message, topic) } }
   }
 }

@@ -16,11 +16,13 @@ final class RenewedCredentials: Sendable {
   private let transfers: Transfers
   private let state = Mutex(State())
 
-  /// How long before they expire credentials are renewed, and how long a failure is not repeated, in ms.
+  /// How long before they expire credentials are renewed, in ms.
   private static let margin: Int64 = 300_000
-  private static let pause: Int64 = 10_000
+  /// The time between two attempts while there are usable credentials, in ms.
+  private let pause: Int64
 
-  init(_ identity: S3Identity, _ transfers: Transfers) {
+  init(_ identity: S3Identity, _ transfers: Transfers, pause: Int64 = 10_000) {
+    self.pause = pause
     self.identity = identity
     self.transfers = transfers
   }
@@ -41,9 +43,11 @@ final class RenewedCredentials: Sendable {
     if renews { renew() }
   }
 
+  /// Whether others may be obtained.
+  var mayChange: Bool { if case .keys = identity { false } else { true } }
+
   /// These were refused although their time is not over: others are obtained for the next request.
   func forget(_ refused: S3Credentials) {
-    if case .keys = identity { return }
     state.withLock { if $0.current == refused { $0.current = nil } }
   }
 
@@ -70,8 +74,9 @@ final class RenewedCredentials: Sendable {
       state.isRenewing = false
       switch result {
       case .success(let found): state.current = found
-      case .failure: state.nextAttempt = WallClock.milliseconds + Self.pause
+      case .failure: break
       }
+      state.nextAttempt = WallClock.milliseconds + pause
       defer { state.waiting = [] }
       return state.waiting
     }

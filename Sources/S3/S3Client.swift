@@ -18,7 +18,6 @@ package final class S3Client: S3Requests {
 
   deinit { transfers.close() }
 
-  /// Ends all requests. Each gets an error.
   package func close() { transfers.close() }
 
   package func send(_ request: S3Request, completion: @escaping @Sendable (Result<S3Response, S3Error>) -> Void) {
@@ -68,7 +67,9 @@ package final class S3Client: S3Requests {
               status: answer.status, headers: answer.headers, body: answer.body, isRepeated: attempt.isUnanswered)))
       }
       if answer.status >= 500 { attempt.isUnanswered = true }
-      if error.isExpiry, !attempt.hasRenewed {
+      // Answers to HEAD have no code.
+      let isRefused = answer.body.isEmpty && [400, 401, 403].contains(answer.status)
+      if credentials.mayChange, error.isExpiry || isRefused, !attempt.hasRenewed {
         attempt.hasRenewed = true
         credentials.forget(used)
         return self.attempt(attempt, after: .zero)
@@ -78,7 +79,10 @@ package final class S3Client: S3Requests {
   }
 
   private func ended(_ attempt: Attempt, _ error: S3Error) {
-    guard error.disposition == .transient, attempt.number < settings.attempts, attempt.request.sink == nil else {
+    // After a long wait the caller decides, who has other things to do.
+    guard error.disposition == .transient, attempt.number < settings.attempts, attempt.request.sink == nil,
+      error.name != TransferError.stalled
+    else {
       return attempt.completion(.failure(error))
     }
     var next = attempt

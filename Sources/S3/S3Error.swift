@@ -78,6 +78,9 @@ package struct S3Error: Error, Sendable, CustomStringConvertible, ClassifiedErro
     }
   }
 
-  /// Whether the credentials were refused because their time is over.
-  var isExpiry: Bool { ["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"].contains(name) }
+  /// Whether other credentials may be accepted: the time of these is over, or they were replaced.
+  var isExpiry: Bool {
+    ["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidAccessKeyId", "InvalidToken"].contains(
+      name)
+  }
 }

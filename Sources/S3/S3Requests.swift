@@ -4,6 +4,8 @@ package protocol S3Requests: Sendable {
   var bucket: String { get }
   /// - Parameter completion: called once, on a thread that it must not block.
   func send(_ request: S3Request, completion: @escaping @Sendable (Result<S3Response, S3Error>) -> Void)
+  /// Ends all requests. Each gets an error.
+  func close()
 }
 
 extension S3Requests {

@@ -8,6 +8,7 @@ final class Transfer: @unchecked Sendable {
   let completion: @Sendable (Result<TransferAnswer, TransferError>) -> Void
   private(set) var answer = TransferAnswer()
   private var hasAllHeaders = false
+  private var isTooLarge = false
   private var sent = 0
   /// curl's own copy of the list is this one, so it must live as long as the transfer.
   private var headers: UnsafeMutablePointer<curl_slist>?
@@ -135,7 +136,10 @@ final class Transfer: @unchecked Sendable {
 
   private func receive(_ bytes: UnsafeRawBufferPointer) -> Bool {
     if let sink = request.sink, (200..<300).contains(answer.status) { return sink(bytes) }
-    guard answer.body.count + bytes.count <= TransferAnswer.mostBytes else { return false }
+    guard answer.body.count + bytes.count <= TransferAnswer.mostBytes else {
+      isTooLarge = true
+      return false
+    }
     answer.body += bytes
     return true
   }
@@ -160,6 +164,8 @@ final class Transfer: @unchecked Sendable {
     if code == CURLE_OK {
       // curl takes headers that end in the middle for all of them.
       completion(hasAllHeaders ? .success(answer) : .failure(.truncated))
+    } else if isTooLarge {
+      completion(.failure(.tooLarge))
     } else {
       completion(.failure(TransferError(code, detail: String(cString: detail))))
     }

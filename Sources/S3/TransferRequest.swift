@@ -48,8 +48,8 @@ package struct TransferAnswer: Sendable {
   /// At most `TransferAnswer.mostBytes`; empty if the request has a sink and succeeded.
   package var body: [UInt8] = []
 
-  /// A page of a listing with 1,000 long keys has less than half of it.
-  static let mostBytes = 16 << 20
+  /// More than the rows of the largest batch have.
+  static let mostBytes = 128 << 20
 
   package init() {}
 }
@@ -60,6 +60,9 @@ package struct TransferError: Error, Sendable {
   package let name: String
   package let description: String
   package let kind: Kind
+
+  /// The name of an error after no byte has moved for long.
+  static let stalled = "OPERATION_TIMEDOUT"
 
   package enum Kind: Sendable {
     /// The network or the server: another attempt may succeed.

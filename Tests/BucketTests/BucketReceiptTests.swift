@@ -13,7 +13,7 @@ import Testing
 @Suite(OwnThread(), .onStores) struct BucketReceiptTests {
   private func sending(_ consumer: BucketConsumer) throws {
     consumer.output.store.outbox = try ReceiptOutbox(
-      consumer.output.store.catalog, consumer.topic, "t", slot: consumer.output.store.slot)
+      consumer.output.store.catalog, consumer.topic, "t", slot: consumer.output.store.slot, notesSent: true)
   }
 
   /// The receipts that the next consumer sends again.

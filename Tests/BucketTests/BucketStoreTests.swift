@@ -1,6 +1,7 @@
 import OutputSupport
 import Platform
 import StoreSupport
+import Synchronization
 import TestSupport
 import Testing
 
@@ -176,14 +177,72 @@ import Testing
       let long = Array(repeating: String(repeating: "x", count: 200), count: 10).joined(separator: "/")
       let stored = try consumer.store(
         InMemoryMessage(0, "a.jpg", "one"), InMemoryMessage(1, long, "one"), InMemoryMessage(2, "../x", "one"),
-        InMemoryMessage(3, "b.jpg", "one")
+        InMemoryMessage(3, "b.jpg", "one"), InMemoryMessage(4, ".image-pipeline\\output", "one"),
+        InMemoryMessage(5, "a\\..\\..\\b", "one"), InMemoryMessage(6, segment: 0, of: long, "in two parts"),
+        InMemoryMessage(7, segment: 1, of: long, "in two parts"), InMemoryMessage(8, "c\\d.jpg", "one")
       ).stored
-      #expect(stored?.letters == consumer.letters.delivered.count)
+      #expect(stored != nil)
+      let refused = Set(consumer.letters.delivered.map(\.message.offset))
+      #expect(refused.isSuperset(of: [2, 4, 5]) && refused.isDisjoint(with: [0, 3, 8]), "\(refused)")
+      #expect(try world.consumer().output.state.id == consumer.output.state.id)
       #expect(try world.images()["b.jpg"] == "one")
       #expect(consumer.letters.delivered.contains { $0.message.offset == 2 })
       // SeaweedFS has keys of any length.
       let isStored = try world.images()[long] != nil
-      #expect(isStored != consumer.letters.delivered.contains { $0.message.offset == 1 })
+      #expect(isStored == refused.isDisjoint(with: [1, 6, 7]), "\(refused)")
+      #expect(isStored || refused.isSuperset(of: [1, 7]), "\(refused)")
+    }
+  }
+
+  @Test("a batch is not sent after one that could not be sent", arguments: TestStore.all)
+  func failedBatch(_ store: TestStore) throws {
+    let isFailing = Atomic(true)
+    let proxy = try StoreProxy(to: store.endpoint) { request in
+      request.target.hasSuffix("/a.jpg") && isFailing.load(ordering: .relaxed) ? .answer(status: 403) : .pass
+    }
+    defer { proxy.close() }
+    try BucketWorld.with(store) { world in
+      let consumer = try world.consumer(through: proxy.address)
+      try consumer.assign()
+      let place = consumer.output.store.place
+      let first = place.begin(consumer.batch([InMemoryMessage(0, "a.jpg", "one")]), releasing: false)
+      let second = place.begin(consumer.batch([InMemoryMessage(1, "a.jpg", "one")]), releasing: false)
+      #expect(throws: S3Error.self) { try first.finish() }
+      isFailing.store(false, ordering: .relaxed)
+      #expect(throws: (any Error).self) { try second.finish() }
+      // Neither is a later one, until all messages are read again.
+      let third = place.begin(consumer.batch([InMemoryMessage(2, "b.jpg", "one")]), releasing: false)
+      #expect(throws: EarlierBatchFailed.self) { try third.finish() }
+      #expect(place.mustReadAgain)
+      place.restart()
+      try consumer.store(InMemoryMessage(0, "a.jpg", "one"))
+      try consumer.store(InMemoryMessage(1, "a.jpg", "one"), InMemoryMessage(2, "b.jpg", "one"))
+      #expect(try world.rows() == ["a.jpg@0", "b.jpg@2"])
+    }
+  }
+
+  @Test("a consumer that has not noticed a re-created topic stores nothing into the old log", arguments: TestStore.all)
+  func oldGeneration(_ store: TestStore) throws {
+    try BucketWorld.with(store) { world in
+      let (first, second) = (try world.consumer(), try world.consumer())
+      try first.assign([0])
+      try second.assign([1])
+      try first.store(InMemoryMessage(0, "a.jpg", "one"))
+      try first.output.state.advance(first.topic)
+      #expect(try second.store(InMemoryMessage(0, partition: 1, "b.jpg", "one")).isFenced)
+      #expect(try world.rows(1) == [])
+      #expect(try second.assign([1]) == [:] && second.topic.generation == 2)
+    }
+  }
+
+  @Test("the same bytes from two partitions are one version", arguments: TestStore.all)
+  func otherPartition(_ store: TestStore) throws {
+    try BucketWorld.with(store) { world in
+      let consumer = try world.consumer()
+      try consumer.assign([0, 1])
+      try consumer.store(InMemoryMessage(0, partition: 1, "a.jpg", "one"))
+      #expect(try consumer.store(InMemoryMessage(0, "a.jpg", "one")).stored?.unchanged == 1)
+      #expect(try world.rows(0) == [] && world.rows(1) == ["a.jpg@0"])
     }
   }
 }

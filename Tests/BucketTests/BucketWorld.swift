@@ -97,7 +97,9 @@ final class BucketConsumer {
   }
 
   /// Sends the images, as the preparation does, and no more.
-  func upload(_ messages: InMemoryMessage...) throws { _ = try output.store.place.prepare(batch(messages)) }
+  func upload(_ messages: InMemoryMessage...) throws {
+    _ = try output.store.place.begin(batch(messages), releasing: false).finish()
+  }
 
   /// Stores messages at the positions that were last read or stored.
   @discardableResult

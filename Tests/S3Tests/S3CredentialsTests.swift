@@ -98,7 +98,8 @@ import Testing
     #expect(proxy.requests.count == 1)
     // They are valid for another three minutes: used, and renewed meanwhile.
     minutes.withLock { $0 = 3 }
-    let short = RenewedCredentials(.container(url: proxy.address, token: nil, tokenFile: nil), transfers)
+    let short = RenewedCredentials(
+      .container(url: proxy.address, token: nil, tokenFile: nil), transfers, pause: 0)
     _ = try get(short)
     _ = try get(short)
     #expect(eventually { proxy.requests.count == 3 })

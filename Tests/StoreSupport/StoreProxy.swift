@@ -23,6 +23,8 @@ package final class StoreProxy: Sendable {
     case raw(String)
     /// Ends the connection instead of answering; the store does not see the request.
     case drop
+    /// Does not answer. Ends with the client's connection.
+    case hang
     /// Passes the request on, and ends the connection instead of answering.
     case loseAnswer
     /// Passes the request on, and ends the connection after this many bytes of the answer.
@@ -111,6 +113,9 @@ package final class StoreProxy: Sendable {
         guard Self.write(Array(text.utf8), to: connection) else { return }
       case .raw(let text):
         _ = Self.write(Array(text.utf8), to: connection)
+        return
+      case .hang:
+        _ = Self.readAll(connection)
         return
       case .drop: return
       case .pass:
