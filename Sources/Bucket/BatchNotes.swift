@@ -1,6 +1,6 @@
 import Wire
 
-/// What a batch has besides its rows, for a consumer that continues after a crash.
+/// The parts of a batch that are not rows, for a consumer that continues after a crash.
 struct BatchNotes: Equatable {
   /// Offsets of segments that are stored and whose images are incomplete. They are read again from the topic.
   var open: [Range<Int64>] = []

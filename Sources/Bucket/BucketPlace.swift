@@ -48,7 +48,7 @@ package final class BucketPlace: ImagePlace {
   package var mustReadAgain: Bool { preparer.mustReadAgain }
   package func restart() { preparer.restart() }
 
-  /// What is in the bucket stays there: the messages are stored again, and find it.
+  /// Objects stay in the bucket: when their messages are stored again, they are found.
   package func drop(_ prepared: ArraySlice<Prepared>) {}
 
   package func interrupt() { state.client.close() }

@@ -5,8 +5,8 @@ package import S3
 import Synchronization
 package import Wire
 
-/// How far a consumer's partitions are stored, as the log in the bucket has it. What is read there is copied into the
-/// consumer's own catalog.
+/// How far a consumer's partitions are stored, according to the log in the bucket. Positions that are read from the log are
+/// copied into the consumer's own catalog.
 package final class BucketState: StoredPositions {
   package let id: String
   let client: any S3Requests
@@ -84,7 +84,7 @@ package final class BucketState: StoredPositions {
     }
     let topic = try catalog.adopt(name, cluster: cluster, generation: newest)
     if topic != current {
-      // What is known is about the topic that had the name before.
+      // The state belongs to the earlier topic of that name.
       (committed, batches, queued, current) = ([:], [:], [:], topic)
     }
     sources[topic.id] = Source(name: name, cluster: cluster)
@@ -120,7 +120,7 @@ package final class BucketState: StoredPositions {
     return positions
   }
 
-  /// Has the segments of incomplete images read again.
+  /// Reads the segments of incomplete images again.
   private func reopen(_ end: CommitLog.End, _ topic: Catalog.Topic, _ partition: Int32) throws {
     guard let last = end.last else { return }
     let open = try log(topic, partition).notes(of: last).open
@@ -135,7 +135,7 @@ package final class BucketState: StoredPositions {
 
   // MARK: Receipts
 
-  /// Has receipts sent again for batches of other consumers.
+  /// Sends receipts again for batches of other consumers.
   private func confirm(_ end: CommitLog.End, _ topic: Catalog.Topic, _ partition: Int32) throws {
     guard let resend, !end.unconfirmed.isEmpty else { return }
     let log = log(topic, partition)

@@ -3,8 +3,8 @@ import Platform
 import S3
 import Wire
 
-/// The log of one partition: batch after batch, each an object that is named after its first offset. Whoever creates
-/// that object has stored the batch.
+/// The log of one partition. Each batch is an object that is named after its first offset. The consumer that creates the
+/// object has stored the batch.
 struct CommitLog: Sendable {
   let client: any S3Requests
   let layout: LogLayout
@@ -14,7 +14,7 @@ struct CommitLog: Sendable {
 
   // MARK: Reading
 
-  /// What is known of a partition.
+  /// The end of a partition's log.
   struct End: Sendable {
     /// nil: nothing is stored.
     var position: Catalog.Position?
@@ -65,7 +65,7 @@ struct CommitLog: Sendable {
     while let page = try listing.nextPage() {
       let firsts = page.objects.compactMap { layout.first(of: $0.key) }
       found += firsts
-      // What follows are no batches.
+      // The remaining keys are not those of batches.
       if firsts.count < page.objects.count { break }
     }
     return found

@@ -2,7 +2,7 @@ import Output
 import Platform
 import S3
 
-/// What an object of an image says about it.
+/// The metadata of an object that stores an image.
 struct ImageObject: Sendable {
   /// A version of an image, by its bytes and the message that it came from.
   struct Version: Sendable, Equatable {

@@ -25,7 +25,7 @@ package struct StoreProbe {
       let bytes = Array(text.utf8)
       var request = S3Request.put(
         key, .bytes(bytes), digest: bytes.withUnsafeBytes { SHA256.hash($0) }, if: condition)
-      // Some stores find the condition absurd and answer so.
+      // Some stores refuse such a condition in their own way.
       request.accepted.formUnion([404, 501])
       return try client.perform(request).status
     }

@@ -7,7 +7,7 @@ struct UploadRounds {
   let client: any S3Requests
 
   /// - Parameter whileWaiting: called periodically; throws to give up.
-  /// - Returns: the uploads, each of which is over.
+  /// - Returns: the same uploads, all of them finished.
   /// - Throws: the first error that is not the fault of one object.
   func run(_ lists: [[ImageUpload]], whileWaiting: () throws -> Void = {}) throws -> [[ImageUpload]] {
     var lists = lists

@@ -95,7 +95,7 @@ extension EnvironmentReader {
   private mutating func secret(_ name: String) -> String? {
     guard let path = variable(name + "_FILE") else { return variable(name) }
     do {
-      let text = SettingText.unquoted(try SecretFile.text(of: path))
+      let text = SettingText.unquoted(try SmallFile.text(of: path))
       if !text.isEmpty { return text }
       problem("\(name)_FILE=\(path) cannot be used: the file is empty")
     } catch { problem("\(name)_FILE=\(path) cannot be used: \(error)") }

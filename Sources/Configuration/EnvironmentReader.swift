@@ -106,7 +106,7 @@ package struct EnvironmentReader {
     var (name, text) = ("PAGE_TOKEN", text("PAGE_TOKEN"))
     if let path = environment["PAGE_TOKEN_FILE"], !path.isEmpty {
       name = "PAGE_TOKEN_FILE"
-      do { text = SettingText.unquoted(try SecretFile.text(of: path)) } catch {
+      do { text = SettingText.unquoted(try SmallFile.text(of: path)) } catch {
         problems.append("\(name)=\(path) cannot be used: \(error)")
         return nil
       }
@@ -185,7 +185,7 @@ package struct EnvironmentReader {
 
   private mutating func output(_ bucket: BucketSettings?) -> String {
     let name = "PROCESSED_IMAGES_DIR"
-    // What is wrong with a bucket has been reported.
+    // Problems of a bucket have been reported.
     return bucket?.address.description ?? (text(name).hasPrefix(BucketAddress.scheme) ? text(name) : path(name))
   }
 

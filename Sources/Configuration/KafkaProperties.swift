@@ -81,7 +81,7 @@ struct KafkaProperties {
     consumer.setDefault("fetch.max.bytes", String(max(Self.fetchBytes, largest)))
     guard !files.isEmpty else { return }
     let reread: @Sendable (String) -> String? = { [files] property in
-      files[property].flatMap { try? SecretFile.text(of: $0) }.map { Self.content(of: property, $0) }
+      files[property].flatMap { try? SmallFile.text(of: $0) }.map { Self.content(of: property, $0) }
     }
     producer.reread = reread
     consumer.reread = reread
@@ -128,7 +128,7 @@ struct KafkaProperties {
       let direct = Self.property(name.dropFirst("KAFKA_".count).dropLast("_FILE".count))
       if KafkaSettings.check(direct, "") != .unknown {
         do {
-          apply(name, direct, Self.content(of: direct, try SecretFile.text(of: value)))
+          apply(name, direct, Self.content(of: direct, try SmallFile.text(of: value)))
           files[direct] = value
         } catch {
           problems.append("\(name)=\(value) cannot be used: \(error)")

@@ -54,7 +54,7 @@ package protocol ImagePlace: AnyObject {
   func recorded(_ transaction: SealedTransaction)
 }
 
-/// What became of an image.
+/// The outcome of storing an image.
 package enum Placement: Sendable {
   case stored(StoredImage)
   /// The output already has exactly this image.
@@ -95,7 +95,7 @@ package struct AssembledImage {
   let fileName: String
 }
 
-/// What a transaction is about to record.
+/// The changes that a transaction is about to record.
 package struct SealedTransaction {
   package let topic: Catalog.Topic
   /// The positions that each partition had, and has afterwards.

@@ -59,8 +59,8 @@ package final class ImageStore {
     }
   }
 
-  /// Opens an output whose images are elsewhere. What this consumer alone needs is in a folder: its catalog, and the
-  /// segments of images that are incomplete. All of it can be lost.
+  /// Opens an output whose images are elsewhere. A scratch folder has this consumer's catalog, and the segments of
+  /// incomplete images. It can be lost.
   /// - Parameters:
   ///   - scratch: an empty folder that nobody else uses.
   ///   - id: the output's identity.

@@ -32,7 +32,7 @@ extension Catalog: StoredPositions {
   package func confirmed(_ offsets: [Int32: Int64], of topic: Topic) {}
 }
 
-/// What is copied from another authority into a catalog that only one consumer uses.
+/// Copies state from another authority into a catalog that only one consumer uses.
 extension Catalog {
   /// - Parameter generation: the topic's, as the authority has it.
   package func adopt(_ name: String, cluster: String, generation: Int64) throws -> Topic {

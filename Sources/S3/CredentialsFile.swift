@@ -6,7 +6,7 @@ enum CredentialsFile {
 
   static func read(_ path: String, profile: String) throws(CredentialsError) -> S3Credentials {
     let text: String
-    do { text = try contents(of: path, atMost: mostBytes) } catch {
+    do { text = try SmallFile.text(of: path, atMost: mostBytes) } catch {
       throw CredentialsError("the credentials file cannot be read: \(error)")
     }
     guard let section = section(profile, in: text) else {
@@ -18,15 +18,6 @@ enum CredentialsFile {
           + "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
     }
     return S3Credentials(accessKey: access, secretKey: secret, sessionToken: section["aws_session_token"])
-  }
-
-  /// The whole text of a small file.
-  static func contents(of path: String, atMost limit: Int) throws -> String {
-    let file = try File.open(path, .read)
-    return try withUnsafeTemporaryAllocation(byteCount: limit, alignment: 1) { buffer in
-      let count = try file.read(into: buffer, at: 0)
-      return String(decoding: buffer[..<count], as: UTF8.self)
-    }
   }
 
   private static func section(_ name: String, in text: String) -> [String: String]? {

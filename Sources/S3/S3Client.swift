@@ -79,7 +79,7 @@ package final class S3Client: S3Requests {
   }
 
   private func ended(_ attempt: Attempt, _ error: S3Error) {
-    // After a long wait the caller decides, who has other things to do.
+    // After a long wait the caller decides what to do next.
     guard error.disposition == .transient, attempt.number < settings.attempts, attempt.request.sink == nil,
       error.name != TransferError.stalled
     else {
@@ -114,7 +114,7 @@ extension TransferBody {
     switch self {
     case .none: SHA256.hash(UnsafeRawBufferPointer(start: nil, count: 0))
     case .bytes(let bytes): bytes.withUnsafeBytes { SHA256.hash($0) }
-    // Whoever sends a file has its hash: reading it here would block the thread of the transfers.
+    // The sender of a file knows its hash. Reading the file here would block the thread of the transfers.
     case .file: preconditionFailure("a request with a file needs its hash")
     }
   }

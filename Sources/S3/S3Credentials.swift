@@ -1,6 +1,6 @@
 package import Platform
 
-/// What a client signs its requests with.
+/// The keys with which a client signs its requests.
 package struct S3Credentials: Sendable, Equatable, CustomStringConvertible {
   package var accessKey: String
   package var secretKey: String

@@ -1,4 +1,4 @@
-/// What carries out requests to a bucket: the client, or a test's own that fails as a store may fail.
+/// Sends requests to a bucket: the client, or a substitute in a test.
 package protocol S3Requests: Sendable {
   /// The bucket's name.
   var bucket: String { get }

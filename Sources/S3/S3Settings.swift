@@ -1,6 +1,6 @@
 import Platform
 
-/// What a client needs to know.
+/// The settings of a client.
 package struct S3Settings: Sendable {
   package var bucket: String
   package var endpoint: S3Endpoint

@@ -4,7 +4,6 @@ import Wire
 /// Credentials that a service of the platform gives out for an hour or so.
 enum TemporaryCredentials {
   private static let patience = Duration.seconds(20)
-  private static let mostTokenBytes = 64 << 10
 
   /// The request for credentials.
   static func request(for identity: S3Identity) throws(CredentialsError) -> TransferRequest? {
@@ -27,7 +26,7 @@ enum TemporaryCredentials {
   }
 
   private static func token(_ path: String) throws(CredentialsError) -> String {
-    do { return CredentialsFile.trimmed(try CredentialsFile.contents(of: path, atMost: mostTokenBytes)[...]) } catch {
+    do { return CredentialsFile.trimmed(try SmallFile.text(of: path)[...]) } catch {
       throw CredentialsError("the token for credentials cannot be read: \(error)")
     }
   }

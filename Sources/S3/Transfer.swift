@@ -31,7 +31,7 @@ final class Transfer: @unchecked Sendable {
   private static let connectMilliseconds = 10_000
   private static let stallSeconds = 30
 
-  /// Has the handle make this request.
+  /// Sets the handle's options for this request.
   func configure(_ handle: UnsafeMutableRawPointer, certificates: String?) {
     let owner = Unmanaged.passUnretained(self).toOpaque()
     curl_set_text(handle, CURLOPT_URL, request.url)

@@ -2,8 +2,8 @@ internal import CCurl
 import Platform
 import Synchronization
 
-/// Makes HTTP requests, hundreds at the same time, on one thread and over kept connections. What a server or a proxy may
-/// not do is not done: no redirect is followed.
+/// Makes HTTP requests, hundreds at the same time, on one thread and over kept connections. It follows no
+/// redirects.
 package final class Transfers: Sendable {
   private struct Queue {
     var new: [Transfer] = []

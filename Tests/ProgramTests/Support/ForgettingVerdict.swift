@@ -82,7 +82,7 @@ struct ForgettingVerdict {
       ? [] : ["audit of \(output.folder): exit code \(code ?? -1)\n\(audit.output)"]
   }
 
-  /// Names of which the output never had a version that was replaced in the input.
+  /// Names of images that were replaced in the input before the output stored the older version.
   private func replacedUnstored(in output: ForgettingRun.Output) -> Set<String> {
     let stored = Dictionary(grouping: rows(of: output), by: \.name).mapValues { $0.map(\.digest) }
     let images = images.all.filter { image in
