@@ -194,6 +194,35 @@ import Testing
     }
   }
 
+  @Test("images of one name are sent in the order of their batches", arguments: TestStore.all)
+  func orderOfBatches(_ store: TestStore) throws {
+    let troubles = Mutex(3)
+    let proxy = try StoreProxy(to: store.endpoint) { request in
+      // The first batch is slow: its image is refused a few times.
+      guard request.method == "PUT", request.headers["x-amz-meta-origin"]?.contains("/0/0/") == true else {
+        return .pass
+      }
+      return troubles.withLock {
+        $0 -= 1
+        return $0 >= 0 ? .answer(status: 503) : .pass
+      }
+    }
+    defer { proxy.close() }
+    try BucketWorld.with(store) { world in
+      let consumer = try world.consumer(through: proxy.address)
+      try consumer.assign()
+      let place = consumer.output.store.place
+      let batches = [InMemoryMessage(0, "a.jpg", "one"), InMemoryMessage(1, "a.jpg", "one")].map {
+        consumer.batch([$0])
+      }
+      let preparations = batches.map { place.begin($0, releasing: false) }
+      for preparation in preparations { _ = try preparation.finish() }
+      try consumer.store(InMemoryMessage(0, "a.jpg", "one"))
+      #expect(try consumer.store(InMemoryMessage(1, "a.jpg", "one")).stored?.unchanged == 1)
+      #expect(try world.rows() == ["a.jpg@0"])
+    }
+  }
+
   @Test("a batch is not sent after one that could not be sent", arguments: TestStore.all)
   func failedBatch(_ store: TestStore) throws {
     let isFailing = Atomic(true)
