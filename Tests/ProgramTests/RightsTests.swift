@@ -23,7 +23,7 @@ import Testing
   }
 
   private func allow(_ operation: KafkaClient.Operation, on resource: KafkaClient.Resource? = nil) throws {
-    try client.allow("User:stranger", operation, on: resource ?? .topic(topic), timeout: .seconds(30))
+    try secured.allow(operation, on: resource ?? .topic(topic), as: client)
   }
 
   /// Allows the user to write to a topic that no test uses. A right to write to any topic gives a producer its id:

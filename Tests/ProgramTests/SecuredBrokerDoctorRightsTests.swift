@@ -20,7 +20,7 @@ import Testing
   }
 
   private func allow(_ operation: KafkaClient.Operation, on resource: KafkaClient.Resource) throws {
-    try client.allow("User:stranger", operation, on: resource, timeout: .seconds(30))
+    try secured.allow(operation, on: resource, as: client)
   }
 
   private func makeReceipts() throws { _ = try client.createTopic(receipts, partitions: 1, timeout: .seconds(30)) }

@@ -3,6 +3,7 @@ import TestSupport
 import Testing
 
 @testable import Kafka
+@testable import Platform
 
 /// A broker that requires authentication, with the files that `Tests/Secured/prepare.sh` created in the folder
 /// KAFKA_TEST_SECURED.
@@ -85,6 +86,27 @@ struct SecuredBroker {
     var settings = try broker(.tls).settings()
     settings.set("allow.auto.create.topics", "false")
     return try KafkaProducer(settings) { _ in }
+  }
+
+  /// Grants the stranger a right, and waits until the broker applies it.
+  ///
+  /// A broker applies rights some moments after the answer, in the order of the requests. So a second right, to see a
+  /// topic that nobody uses, shows when the first one counts.
+  func allow(_ operation: KafkaClient.Operation, on resource: KafkaClient.Resource, as client: KafkaProducer) throws {
+    let user = "User:stranger"
+    let marker = Broker.newTopic()
+    try client.allow(user, operation, on: resource, timeout: .seconds(30))
+    try client.allow(user, .describe, on: .topic(marker), timeout: .seconds(30))
+    var settings = try broker(.plain, .stranger, topic: marker).settings()
+    settings.set("allow.auto.create.topics", "false")
+    let stranger = try KafkaProducer(settings) { _ in }
+    let isApplied = eventually {
+      do throws(KafkaError) {
+        _ = try stranger.partitionCount(of: marker, timeout: .seconds(5))
+        return true
+      } catch { return false }
+    }
+    try #require(isApplied, "the broker does not apply the right on \(resource)")
   }
 
   private static func text(_ path: String) throws -> String {
