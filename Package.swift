@@ -77,7 +77,8 @@ let package = Package(
     layer(
       "Audit",
       [
-        "Cluster", "Configuration", "DeadLetters", "Kafka", "Output", "Platform", "Producer", "Telemetry", "Wire",
+        "Bucket", "Cluster", "Configuration", "DeadLetters", "Kafka", "Output", "Platform", "Producer", "Telemetry",
+        "Wire",
       ]),
     // What a person looks at: the server of the page, and the page itself.
     .target(

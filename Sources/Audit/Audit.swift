@@ -1,3 +1,4 @@
+import Bucket
 import Cluster
 package import Configuration
 import DeadLetters
@@ -84,7 +85,8 @@ package final class Audit {
     let committed = try committed(topic, count)
     let first = try topic.marks(count)
     let ledger = try openLedger(cluster)
-    let output = try openOutput()
+    let output = try openOutput(client)
+    defer { output?.files.close() }
     guard ledger != nil || output != nil else {
       throw NothingToCompare(state: producer.stateFolder, output: consumer.outputPath)
     }
@@ -158,21 +160,39 @@ package final class Audit {
     return nil
   }
 
-  private func openOutput() throws -> OutputAudit? {
+  private func openOutput(_ client: KafkaConsumer) throws -> OutputAudit? {
     let (path, csv) = (configuration.consumer.outputPath, configuration.consumer.csvPath)
-    if InputFolder.isOutput(path),
+    if let files = try openFiles(client),
       let output = try OutputAudit(
-        output: path, csvPath: csv, topic: configuration.consumer.topic, sampleSize: sampleSize, stop: stop,
+        files, topic: configuration.consumer.topic, sampleSize: sampleSize, stop: stop,
         report: { [unowned self] in foundInOutput($0) })
     {
       result.hasOutput = true
       return output
     }
-    try OutputAudit.checkLoss(output: path, csvPath: csv)
+    if configuration.consumer.bucket == nil { try OutputAudit.checkLoss(output: path, csvPath: csv) }
     omit(
       "the output, because PROCESSED_IMAGES_DIR=\(path) has no catalog"
         + (producer.receiptsNeeded > 0 ? ". What is stored is known from receipts" : ""))
     return nil
+  }
+
+  private func openFiles(_ client: KafkaConsumer) throws -> (any StoredFiles)? {
+    let consumer = configuration.consumer
+    guard let settings = consumer.bucket else {
+      let path = consumer.outputPath
+      return InputFolder.isOutput(path) ? FolderFiles(path, csvPath: consumer.csvPath) : nil
+    }
+    guard let files = try BucketFiles(settings, stop: stop) else { return nil }
+    let group = consumer.kafka.values["group.id"] ?? ""
+    files.isConsumed = {
+      do { return try !client.members(ofGroup: group, timeout: Self.patience).isEmpty } catch let error as KafkaError
+        where error.isAuthorization
+      {
+        return true
+      }
+    }
+    return files
   }
 
   /// With a ledger, files that may be left over are reported later, unless there are too many of them.

@@ -116,8 +116,9 @@ extension AuditFinding.Fault {
 }
 
 extension OutputAudit.Fault {
-  fileprivate var column: AuditTable.Column {
+  fileprivate var column: AuditTable.Column? {
     switch self {
+    case .batchMissing: nil
     case .fileMissing, .entryMissing, .rowMissing: .missing
     case .fileAltered, .rowAltered: .altered
     case .fileUnknown, .rowDoubled, .rowUnknown: .extra
@@ -134,6 +135,7 @@ extension OutputAudit.Fault {
     case .rowDoubled: "its row is twice in the CSV file"
     case .rowAltered: "its row in the CSV file is not as it was written"
     case .rowUnknown: "no consumer wrote this row of the CSV file"
+    case .batchMissing: "the log in the bucket lacks the rows of these offsets"
     }
   }
 
@@ -143,6 +145,7 @@ extension OutputAudit.Fault {
     case .fileUnknown: "remove it from the output if it is not wanted. If a consumer was killed, start it first"
     case .entryMissing, .rowMissing, .rowDoubled, .rowAltered, .rowUnknown:
       "stop the consumers and run image-pipeline repair"
+    case .batchMissing: "restore the objects of the log from a backup, or from the bucket's earlier versions"
     }
   }
 }

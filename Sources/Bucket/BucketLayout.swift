@@ -1,4 +1,5 @@
 package import Configuration
+import Output
 package import Wire
 
 /// The keys of an output in a bucket:
@@ -19,21 +20,40 @@ package struct BucketLayout: Sendable {
 
   var reserved: String { address.keyStart + ImageName.reserved + "/" }
 
-  package func image(_ name: ImageName) -> String { address.keyStart + name.value }
+  package func image(_ name: ImageName) -> String { image(name.value) }
+  func image(_ name: String) -> String { address.keyStart + name }
+
+  /// The name of an image; nil if the key is not one of an image of this output.
+  func name(ofKey key: String) -> String? {
+    guard key.utf8.starts(with: address.keyStart.utf8), !key.utf8.starts(with: reserved.utf8) else { return nil }
+    return String(key.utf8.dropFirst(address.keyStart.utf8.count))
+  }
+
+  /// The name of the image that a row is about.
+  func name(of row: StoredRow) -> String {
+    String(decoding: row.filePath.utf8.dropFirst(address.description.utf8.count + 1), as: UTF8.self)
+  }
 
   var identity: String { reserved + "output" }
 
   /// An object that is removed after it was tried.
   func probe(_ name: String) -> String { reserved + "probe/" + name }
 
-  func topic(_ topic: String, cluster: String) -> String { reserved + "\(cluster)/\(topic)/" }
+  func cluster(_ cluster: String) -> String { reserved + cluster + "/" }
+
+  func topic(_ topic: String, cluster: String) -> String { self.cluster(cluster) + topic + "/" }
 
   func generation(_ generation: Int64, _ topic: String, cluster: String) -> String {
-    self.topic(topic, cluster: cluster) + "\(generation)/begin"
+    self.topic(topic, cluster: cluster) + "\(generation)/"
+  }
+
+  /// The object that begins a generation after the first.
+  func beginning(_ generation: Int64, _ topic: String, cluster: String) -> String {
+    self.generation(generation, topic, cluster: cluster) + "begin"
   }
 
   func log(_ topic: String, cluster: String, generation: Int64, partition: Int32) -> LogLayout {
-    LogLayout(folder: self.topic(topic, cluster: cluster) + "\(generation)/\(partition)/")
+    LogLayout(folder: self.generation(generation, topic, cluster: cluster) + "\(partition)/")
   }
 }
 

@@ -46,12 +46,7 @@ package struct BucketOutput {
   /// The identity of the output, created by the first consumer.
   static func identity(_ client: any S3Requests, _ layout: BucketLayout) throws -> String {
     while true {
-      let found = try client.perform(.get(layout.identity))
-      if found.status != 404 {
-        let id = String(decoding: found.body, as: UTF8.self).filter { !$0.isWhitespace }
-        guard !id.isEmpty else { throw DamagedLog(key: layout.identity, reason: "it is empty") }
-        return id
-      }
+      if let known = try knownIdentity(client, layout) { return known }
       let made = String(UInt64.random(in: 1 << 60...UInt64.max), radix: 16)
       let body = Array((made + "\n").utf8)
       _ = try client.perform(
@@ -59,5 +54,14 @@ package struct BucketOutput {
           layout.identity, .bytes(body), digest: body.withUnsafeBytes { SHA256.hash($0) }, type: "text/plain",
           if: .isAbsent))
     }
+  }
+
+  /// The identity of the output; nil if there is none yet.
+  static func knownIdentity(_ client: any S3Requests, _ layout: BucketLayout) throws -> String? {
+    let found = try client.perform(.get(layout.identity))
+    if found.status == 404 { return nil }
+    let id = String(decoding: found.body, as: UTF8.self).filter { !$0.isWhitespace }
+    guard !id.isEmpty else { throw DamagedLog(key: layout.identity, reason: "it is empty") }
+    return id
   }
 }

@@ -70,18 +70,14 @@ package final class BucketState: StoredPositions {
   /// The object that exists if the topic was re-created.
   func nextGeneration(of topic: Catalog.Topic) -> String {
     let source = sources[topic.id]!
-    return layout.generation(topic.generation + 1, source.name, cluster: source.cluster)
+    return layout.beginning(topic.generation + 1, source.name, cluster: source.cluster)
   }
 
   // MARK: Topics
 
   package func topic(_ name: String, cluster: String) throws -> Catalog.Topic {
-    let prefix = layout.topic(name, cluster: cluster)
-    var newest: Int64 = 1
-    var listing = S3Listing(client, prefix: prefix, delimiter: "/")
-    while let page = try listing.nextPage() {
-      for folder in page.folders { newest = max(newest, Int64(folder.dropFirst(prefix.count).dropLast()) ?? 0) }
-    }
+    let folders = try S3Listing.folders(client, below: layout.topic(name, cluster: cluster))
+    let newest = max(1, folders.compactMap { Int64($0) }.max() ?? 1)
     let topic = try catalog.adopt(name, cluster: cluster, generation: newest)
     if topic != current {
       // The state belongs to the earlier topic of that name.
@@ -149,12 +145,10 @@ package final class BucketState: StoredPositions {
   }
 
   private func receipt(for commit: Commit, _ notes: BatchNotes, _ topic: String, _ partition: Int32) -> Receipt {
-    let start = layout.address.description + "/"
     let known = Set((notes.receipt?.images ?? []).map(\.offset))
     let stored = commit.rows.filter { !known.contains($0.offset) }.map { row in
       Receipt.Image(
-        offset: row.offset, name: String(decoding: row.filePath.utf8.dropFirst(start.utf8.count), as: UTF8.self),
-        digest: row.digest, length: row.size, outcome: .stored)
+        offset: row.offset, name: layout.name(of: row), digest: row.digest, length: row.size, outcome: .stored)
     }
     let images = (stored + (notes.receipt?.images ?? [])).sorted { $0.offset < $1.offset }
     return Receipt(

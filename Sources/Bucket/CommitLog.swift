@@ -58,15 +58,28 @@ struct CommitLog: Sendable {
 
   private static let firstOffset = "first"
 
+  /// A batch that a listing has.
+  struct Listed {
+    /// The batch's first offset.
+    let first: Int64
+    /// When it was stored. The texts have the order of the times.
+    let modified: String
+  }
+
   /// The first offsets of all batches from that position on, in order.
-  func firsts(from first: Int64) throws -> [Int64] {
-    var found: [Int64] = []
+  func firsts(from first: Int64) throws -> [Int64] { try batches(from: first).map(\.first) }
+
+  /// All batches from that position on, in order.
+  func batches(from first: Int64) throws -> [Listed] {
+    var found: [Listed] = []
     var listing = S3Listing(client, prefix: layout.folder, after: layout.before(first))
     while let page = try listing.nextPage() {
-      let firsts = page.objects.compactMap { layout.first(of: $0.key) }
-      found += firsts
+      let batches = page.objects.compactMap { object in
+        layout.first(of: object.key).map { Listed(first: $0, modified: object.modified) }
+      }
+      found += batches
       // The remaining keys are not those of batches.
-      if firsts.count < page.objects.count { break }
+      if batches.count < page.objects.count { break }
     }
     return found
   }

@@ -40,6 +40,13 @@ package struct ImageOrigin: Sendable, Equatable {
       cluster: cluster, topic: topic, generation: generation, partition: partition, offset: offset, time: 0)
   }
 
+  /// The message that a row is about.
+  init(_ row: StoredRow, _ source: LogSource) {
+    self.init(
+      cluster: source.cluster, topic: source.topic, generation: source.generation, partition: source.partition,
+      offset: row.offset, time: row.sentTime ?? 0)
+  }
+
   private init(cluster: String, topic: String, generation: Int64, partition: Int32, offset: Int64, time: Int64) {
     (self.cluster, self.topic) = (cluster, topic)
     (self.generation, self.partition, self.offset, self.time) = (generation, partition, offset, time)

@@ -1,3 +1,4 @@
+import Bucket
 import Cluster
 package import Configuration
 import Kafka
@@ -6,8 +7,8 @@ package import Platform
 package import Telemetry
 import Wire
 
-/// Sends receipts for all that is stored now, for a topic of receipts that was lost. It reads the catalog next to
-/// working consumers.
+/// Sends receipts for all that is stored now, for a topic of receipts that was lost. It reads the catalog, or the log
+/// of a bucket, next to working consumers.
 ///
 /// The receipts of the images have an empty range: they say nothing about which messages were dealt with. A last receipt
 /// for each partition does, so that nothing counts as lost before its image is confirmed.
@@ -51,7 +52,9 @@ package final class ReceiptResend {
 
   /// - Throws: `NoBroker` if no broker answers; `CatalogError`, `SQLiteError`, `KafkaError`.
   package func run() throws -> Outcome {
-    guard let images = try StoredImages(output: settings.outputPath) else { return .noOutput }
+    guard let files = try openFiles() else { return .noOutput }
+    defer { files.close() }
+    guard let images = try StoredImages(files) else { return .noOutput }
     let sender = try ReceiptSender(settings.kafka, source: settings.topic, retryDelay: .zero)
     defer { sender.close() }
     let connection = BrokerConnection(
@@ -68,6 +71,12 @@ package final class ReceiptResend {
       return .failed(failure.reason)
     }
     return .sent(sending.counts)
+  }
+
+  /// nil if the bucket has no output.
+  private func openFiles() throws -> (any StoredFiles)? {
+    guard let bucket = settings.bucket else { return FolderFiles(settings.outputPath, csvPath: nil) }
+    return try BucketFiles(bucket, stop: stop)
   }
 
   private static let stopped = "stopped before the end"

@@ -122,7 +122,15 @@ package final class Catalog {
   // MARK: Topics and positions
 
   /// One generation of a topic. The catalog counts the topics that had this name in this cluster.
-  package struct Topic: Equatable, Sendable { package let id: Int64, generation: Int64 }
+  package struct Topic: Equatable, Sendable {
+    package let id: Int64
+    package let generation: Int64
+
+    package init(id: Int64, generation: Int64) {
+      self.id = id
+      self.generation = generation
+    }
+  }
 
   /// How far a partition is stored.
   package struct Position: Equatable, Sendable {
@@ -188,8 +196,8 @@ package final class Catalog {
 
   /// The image that is stored under a name now.
   package struct Entry: Equatable {
-    let digest: Digest
-    let size: Int
+    package let digest: Digest
+    package let size: Int
     let modified: Int64
     let inode: UInt64
   }

@@ -19,7 +19,8 @@ extension OutputAudit {
 
   /// The positions of a topic's partitions as they are now.
   package func presentPositions(of topic: String, cluster: String) throws -> [Int32: Catalog.PartitionPosition] {
-    try present.positions(of: topic, cluster: cluster)
+    try files.refresh()
+    return try present.positions(of: topic, cluster: cluster)
   }
 
   /// What the output has of an image. To be called after `run`.
@@ -54,18 +55,17 @@ extension OutputAudit {
   /// Whether an image's file has the bytes that were stored. A file that a consumer is replacing is looked at again.
   /// - Returns: nil if the image has been replaced since the beginning, or if it has no file, which was reported.
   package func isSound(_ name: String, _ digest: Digest) throws -> Bool? {
-    let (path, deadline) = (output + "/" + name, Deadline(in: patience))
-    while try present.entry(name)?.digest == digest,
-      try FileStatus.of(path, followingLinks: false)?.kind == .regular
-    {
-      if try Digest.ofFile(path) == digest { return true }
+    let deadline = Deadline(in: patience)
+    while try present.entry(name)?.digest == digest, let bytes = try files.digest(of: name) {
+      if bytes == digest { return true }
       guard try hasConsumers(), !deadline.hasPassed else { return false }
       try stop.check("not everything was compared")
       _ = stop.wait(for: Self.moment)
+      try files.refresh()
     }
     return nil
   }
 
   /// Whether consumers use the output now.
-  package func hasConsumers() throws -> Bool { try !ConsumerSlot.taken(in: present.folder).isEmpty }
+  package func hasConsumers() throws -> Bool { try files.hasConsumers() }
 }

@@ -3,7 +3,7 @@ package import Platform
 import SQLite
 import Wire
 
-/// Compares an output's catalog, CSV file and files by their names, sizes and times. No image is read, and consumers may
+/// Compares an output's catalog, CSV file and images by their names, sizes and times. No image is read, and consumers may
 /// go on storing: what differs because it is being stored at the moment is looked at again.
 ///
 /// Other bytes under an unchanged size and time stay unseen. Only `Verifier`, which reads everything, finds those.
@@ -21,6 +21,8 @@ package final class OutputAudit {
     case rowDoubled = "row_doubled"
     case rowAltered = "row_altered"
     case rowUnknown = "row_unknown"
+    /// The log lacks a batch.
+    case batchMissing = "batch_missing"
   }
 
   package struct Finding: Sendable {
@@ -48,8 +50,7 @@ package final class OutputAudit {
     package var isClean: Bool { faults.isEmpty }
   }
 
-  let output: String
-  private let csvPath: String
+  package let files: any StoredFiles
   private let topic: String
   let catalog: Catalog
   /// Sees what consumers commit while `catalog` reads the state of the beginning.
@@ -86,18 +87,19 @@ package final class OutputAudit {
   /// - Returns: nil if the catalog is empty.
   /// - Throws: if there is no catalog, or if it is damaged or of another version; `UnseenCommits`.
   package init?(
-    output: String, csvPath: String, topic: String, sampleSize: Int = 0, patience: Duration = .seconds(10),
+    _ files: any StoredFiles, topic: String, sampleSize: Int = 0, patience: Duration = .seconds(10),
     stop: StopFlag = StopFlag(), report: @escaping (Finding) -> Void
   ) throws {
-    self.output = output
-    self.csvPath = csvPath
+    self.files = files
     self.topic = topic
     self.patience = patience
     self.stop = stop
     self.report = report
     sample = ImageSample(size: sampleSize)
-    rowNames = RowNames(output: output)
-    guard let catalog = try Catalog(reading: output), let present = try Catalog(reading: output) else { return nil }
+    rowNames = RowNames(output: files.path)
+    guard let catalog = try Catalog(reading: files.catalogFolder),
+      let present = try Catalog(reading: files.catalogFolder)
+    else { return nil }
     (self.catalog, self.present) = (catalog, present)
     try catalog.database.checkSight()
     try catalog.database.execute("BEGIN")
@@ -127,6 +129,7 @@ package final class OutputAudit {
     let rowFaults = try compareRows()
     index.sort()
     for (fault, name) in rowFaults { found(fault, name) }
+    for place in try files.missingRows() { found(.batchMissing, place) }
     try compareFiles()
     try findUnknownFiles()
     try settleSuspects()
@@ -175,22 +178,24 @@ package final class OutputAudit {
   private func compareRows() throws -> [(Fault, name: String)] {
     var found: [(Fault, name: String)] = []
     try findFormerPath()
-    let record = try catalog.csvRecord(csvPath)
+    let (csvPath, record) = (files.csvPath, try files.csvPath.flatMap { try catalog.csvRecord($0) })
     let faults: [CSVAudit.Fault: Fault] = [
       .missing: .rowMissing, .doubled: .rowDoubled, .altered: .rowAltered, .unknown: .rowUnknown,
     ]
-    var audit = CSVAudit(
-      // Consumers rewrite a file that was deleted.
-      try FileStatus.of(csvPath).map { _ in try File.open(csvPath, .read) }, length: record?.length ?? .max,
-      isKnown: { [unowned self] fields in
-        guard let row = CSVLine.row(fields), let name = try name(of: row) else { return false }
-        return try catalog.entry(name)?.digest == row.digest
-      },
-      isBeingStored: { [unowned self] in try isBeingStored($0) },
-      report: { [unowned self] fault, path in
-        found.append((faults[fault]!, try rowNames.name(of: path) { try catalog.entry($0) != nil } ?? path))
-      })
-    try audit.begin()
+    var audit = try csvPath.map { csvPath in
+      CSVAudit(
+        // Consumers rewrite a file that was deleted.
+        try FileStatus.of(csvPath).map { _ in try File.open(csvPath, .read) }, length: record?.length ?? .max,
+        isKnown: { [unowned self] fields in
+          guard let row = CSVLine.row(fields), let name = try name(of: row) else { return false }
+          return try catalog.entry(name)?.digest == row.digest
+        },
+        isBeingStored: { [unowned self] in try isBeingStored($0) },
+        report: { [unowned self] fault, path in
+          found.append((faults[fault]!, try rowNames.name(of: path) { try catalog.entry($0) != nil } ?? path))
+        })
+    }
+    try audit?.begin()
     try catalog.rows(after: 0) { id, row in
       try goOn()
       if let name = try name(of: row) {
@@ -202,11 +207,17 @@ package final class OutputAudit {
           try suspect(.entryMissing, name, partition: row.topic == topic ? row.partition : -1)
         }
       }
-      if id <= record?.lastStored ?? .max, !audit.isHopeless { try audit.take(row) }
+      if audit == nil {
+        result.rows += 1
+      } else if id <= record?.lastStored ?? .max, audit?.isHopeless == false {
+        try audit?.take(row)
+      }
     }
-    try audit.end()
-    result.rows = audit.matched
-    result.skipsRows = audit.isHopeless
+    try audit?.end()
+    if let audit {
+      result.rows = audit.matched
+      result.skipsRows = audit.isHopeless
+    }
     return found
   }
 
@@ -260,31 +271,19 @@ package final class OutputAudit {
     case faulty(Fault)
   }
 
-  private func state(of name: String, _ entry: Catalog.Entry) throws -> FileState {
-    let path = output + "/" + name
-    guard let status = try FileStatus.of(path, followingLinks: false), status.kind == .regular else {
-      return .faulty(.fileMissing)
-    }
-    if entry.isStampOf(status) { return .sound }
-    guard status.size == entry.size else { return .faulty(.fileAltered) }
+  private func state(of name: String, _ entry: Catalog.Entry, now: Bool = false) throws -> FileState {
+    guard let look = try files.look(at: name, entry, now: now) else { return .faulty(.fileMissing) }
+    guard look.size == entry.size else { return .faulty(.fileAltered) }
+    if let isUnchanged = look.isUnchanged { return isUnchanged ? .sound : .faulty(.fileAltered) }
     guard hashed < mostHashed else { return .unproven }
     hashed += 1
-    return try File.open(path, .read).digest() == entry.digest ? .sound : .faulty(.fileAltered)
+    return try files.digest(of: name) == entry.digest ? .sound : .faulty(.fileAltered)
   }
 
   private func findUnknownFiles() throws {
-    let csv = try FileStatus.of(csvPath)
-    let walker = try FolderWalker(root: output) { $0 != ImageName.reserved }
-    while let next = walker.next() {
+    try files.eachName { name in
       try goOn()
-      let entry = try next.get()
-      guard entry.kind != .folder else { continue }
-      let name = String(decoding: entry.relativePath, as: UTF8.self)
-      guard try catalog.entry(name) == nil, !isWithoutEntry(name), !FileFilter.isOfSystem(name),
-        !CSVFile.isItsOwn(name, at: csvPath, output: output),
-        let status = try FileStatus.of(output + "/" + name, followingLinks: false),
-        csv?.isSameFile(as: status) != true
-      else { continue }
+      guard try catalog.entry(name) == nil, !isWithoutEntry(name), !FileFilter.isOfSystem(name) else { return }
       try suspect(.fileUnknown, name)
     }
   }
@@ -304,11 +303,12 @@ package final class OutputAudit {
   }
 
   private func isStillFaulty(_ suspect: Suspect) throws -> Bool {
+    try files.refresh()
     let entry = try present.entry(suspect.name)
     if suspect.fault == .entryMissing { return entry == nil }
-    guard let entry else { return try FileStatus.of(output + "/" + suspect.name, followingLinks: false) != nil }
+    guard let entry else { return try files.look(at: suspect.name, nil, now: true) != nil }
     if entry == suspect.entry { return true }
-    let state = try state(of: suspect.name, entry)
+    let state = try state(of: suspect.name, entry, now: true)
     if case .faulty = state { return true }
     // An unknown file is an image that the catalog did not have at the beginning.
     if suspect.fault != .fileUnknown { countStored(suspect.name, state) }

@@ -6,7 +6,7 @@ import Wire
 /// nobody waits.
 package final class StoredImages {
   private let catalog: Catalog
-  private let path: String
+  private let files: any StoredFiles
   private var names: RowNames
 
   /// The identity of the output.
@@ -21,15 +21,14 @@ package final class StoredImages {
     package let partition: Int32
   }
 
-  /// - Parameter path: of the output.
-  /// - Returns: nil if the folder has no catalog.
-  package init?(output path: String) throws {
-    guard try FileStatus.of("\(path)/\(ImageName.reserved)/\(Catalog.fileName)")?.kind == .regular,
-      let catalog = try Catalog(reading: path)
+  /// - Returns: nil if the output has no catalog.
+  package init?(_ files: any StoredFiles) throws {
+    guard try FileStatus.of("\(files.catalogFolder)/\(ImageName.reserved)/\(Catalog.fileName)")?.kind == .regular,
+      let catalog = try Catalog(reading: files.catalogFolder)
     else { return nil }
     self.catalog = catalog
-    self.path = path
-    names = RowNames(output: path)
+    self.files = files
+    names = RowNames(output: files.path)
     // Everything is read as of one moment.
     try catalog.database.execute("BEGIN")
   }
@@ -57,9 +56,8 @@ package final class StoredImages {
     }
   }
 
-  /// Whether the image's file exists and has the image's length. Its bytes are not read.
+  /// Whether the image exists and has its length. Its bytes are not read.
   package func hasFile(_ image: Image) throws -> Bool {
-    let status = try FileStatus.of(path + "/" + image.name, followingLinks: false)
-    return status?.kind == .regular && status?.size == image.length
+    try files.look(at: image.name, nil, now: false)?.size == image.length
   }
 }

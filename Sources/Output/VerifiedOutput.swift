@@ -44,17 +44,6 @@ package final class VerifiedFolder: VerifiedOutput {
   }
 
   package func eachName(_ body: (String) throws -> Void) throws {
-    let walker = try FolderWalker(root: output) { $0 != ImageName.reserved }
-    // The CSV file may be in the output, under another spelling of its path.
-    let csv = try FileStatus.of(csvPath)
-    while let entry = walker.next() {
-      let entry = try entry.get()
-      guard entry.kind != .folder else { continue }
-      let name = String(decoding: entry.relativePath, as: UTF8.self)
-      guard !CSVFile.isItsOwn(name, at: csvPath, output: output) else { continue }
-      let status = try FileStatus.of(output + "/" + name, followingLinks: false)
-      guard status?.inode != csv?.inode || status?.device != csv?.device else { continue }
-      try body(name)
-    }
+    try FolderFiles(output, csvPath: csvPath).eachName(body)
   }
 }

@@ -3,6 +3,8 @@ package struct S3Listing {
   package struct Object: Sendable {
     package let key: String
     package let size: Int
+    /// When it was stored, as the store writes it: the texts have the order of the times.
+    package let modified: String
   }
 
   private let client: any S3Requests
@@ -57,10 +59,23 @@ package struct S3Listing {
     let isEncoded = document["EncodingType"]?.text == "url"
     func decoded(_ text: String?) -> String? { text.flatMap { isEncoded ? URLEncoding.decode($0) : $0 } }
     let objects = document.all("Contents").compactMap { object in
-      decoded(object["Key"]?.text).map { Object(key: $0, size: object["Size"].flatMap { Int($0.text) } ?? 0) }
+      decoded(object["Key"]?.text).map {
+        Object(
+          key: $0, size: object["Size"].flatMap { Int($0.text) } ?? 0, modified: object["LastModified"]?.text ?? "")
+      }
     }
     let folders = document.all("CommonPrefixes").compactMap { decoded($0["Prefix"]?.text) }
     return (objects, folders)
+  }
+
+  /// The names of what has a slash after the prefix, without it: the folders below a folder.
+  package static func folders(_ client: any S3Requests, below prefix: String) throws -> [String] {
+    var listing = S3Listing(client, prefix: prefix, delimiter: "/")
+    var folders: [String] = []
+    while let page = try listing.nextPage() {
+      folders += page.folders.map { String(decoding: $0.utf8.dropFirst(prefix.utf8.count).dropLast(), as: UTF8.self) }
+    }
+    return folders
   }
 
   /// All remaining objects.

@@ -10,7 +10,10 @@ extension Commands {
   func audit() throws -> Int32 {
     var configuration = configuration
     if let input = options.input { configuration.producer.input = input }
-    (configuration.consumer.outputPath, configuration.consumer.csvPath) = try outputAndCSV()
+    if options.output != nil { configuration.consumer.bucket = nil }
+    if configuration.consumer.bucket == nil {
+      (configuration.consumer.outputPath, configuration.consumer.csvPath) = try outputAndCSV()
+    }
     configuration.consumer.kafka.onLog = kafkaLog
     configuration.producer.kafka.onLog = kafkaLog
     var found: [AuditFinding.Kind: Int] = [:]

@@ -8,7 +8,6 @@ extension Commands {
     var settings = configuration.consumer
     settings.kafka.onLog = kafkaLog
     let output = settings.outputPath
-    try FolderWanted.check(output, for: options.command.rawValue)
     let resend = ReceiptResend(settings, log: log, stop: stop) { name in
       print("\(name): its file is missing or has another size, so it is not confirmed")
     }
@@ -21,7 +20,7 @@ extension Commands {
       print(
         "NOT confirmed: \(Quantity.count(counts.missing, "image")). Producers that still wait for them send them again. "
           + "For the others: image-pipeline verify --resend where they were sent from, or image-pipeline repair")
-    case .noOutput: print("\(output) has no catalog: set PROCESSED_IMAGES_DIR to the output of a consumer")
+    case .noOutput: print("\(output) is not the output of a consumer: correct PROCESSED_IMAGES_DIR")
     case .nothingStored:
       print("\(output) has nothing of \(settings.topic) on this cluster: correct TOPIC or PROCESSED_IMAGES_DIR")
     case .failed(let reason): print("NOT all receipts were sent: \(reason). Run it again")

@@ -37,6 +37,13 @@ final class BucketWorld {
     return try BucketConsumer(output, letters)
   }
 
+  var settings: BucketSettings { BucketSettings(address: layout.address, store: store.settings()) }
+
+  /// Stores an object as a stranger does.
+  func put(_ name: String, _ content: String) throws {
+    _ = try client.perform(.put(layout.image(name), .bytes(Array(content.utf8)), digest: digest(of: content)))
+  }
+
   /// The stored images by their names.
   func images() throws -> [String: String] {
     var listing = S3Listing(client, prefix: prefix + "/")

@@ -8,15 +8,17 @@ package final class InMemoryMessage: Message, @unchecked Sendable {
   package let topic = "t"
   package let partition: Int32
   package let offset: Int64
-  package let timestamp: Int64? = 5
+  package let timestamp: Int64?
   package let key: UnsafeRawBufferPointer?
   package let value: UnsafeRawBufferPointer?
   package let isReleased = false
   private let all: [MessageHeader]
   private let values: [String: UnsafeRawBufferPointer]
 
-  package init(_ offset: Int64, partition: Int32 = 0, key: [UInt8]?, value: [UInt8], headers: [MessageHeader] = []) {
-    (self.offset, self.partition, all) = (offset, partition, headers)
+  package init(
+    _ offset: Int64, partition: Int32 = 0, time: Int64 = 5, key: [UInt8]?, value: [UInt8], headers: [MessageHeader] = []
+  ) {
+    (self.offset, self.partition, all, timestamp) = (offset, partition, headers, time)
     self.key = key.map(Self.copy)
     self.value = Self.copy(value)
     values = Dictionary(uniqueKeysWithValues: headers.map { ($0.name, Self.copy($0.value)) })
@@ -24,11 +26,12 @@ package final class InMemoryMessage: Message, @unchecked Sendable {
 
   /// A whole image.
   package convenience init(
-    _ offset: Int64, partition: Int32 = 0, _ name: String, _ content: String, digest wrong: Digest? = nil
+    _ offset: Int64, partition: Int32 = 0, time: Int64 = 5, _ name: String, _ content: String,
+    digest wrong: Digest? = nil
   ) {
     let headers = ImageHeaders(digest: wrong ?? digest(of: content), length: content.utf8.count)
     self.init(
-      offset, partition: partition, key: Array(name.utf8), value: envelope(name, Array(content.utf8)),
+      offset, partition: partition, time: time, key: Array(name.utf8), value: envelope(name, Array(content.utf8)),
       headers: headers.kafkaHeaders)
   }
 

@@ -18,7 +18,7 @@ import Testing
   ) throws -> (result: OutputAudit.Result, findings: [String]) {
     var findings: [String] = []
     let audit = try #require(
-      try OutputAudit(output: scratch / "out", csvPath: scratch / "rows.csv", topic: "t", patience: patience) {
+      try OutputAudit(FolderFiles(scratch / "out", csvPath: scratch / "rows.csv"), topic: "t", patience: patience) {
         findings.append("\($0.fault.rawValue) \($0.name)")
       })
     (audit.mostSuspects, audit.mostHashed) = (mostSuspects, mostHashed)
@@ -194,9 +194,9 @@ import Testing
     _ = try scratch.makeFolder("new/.image-pipeline")
     try scratch.write("new/.image-pipeline/catalog.sqlite", "")
     #expect(try Catalog(reading: scratch / "new") == nil)
-    #expect(try StoredImages(output: scratch / "new") == nil)
+    #expect(try StoredImages(FolderFiles(scratch / "new", csvPath: nil)) == nil)
     #expect(
-      try OutputAudit(output: scratch / "new", csvPath: scratch / "rows.csv", topic: "t", report: { _ in }) == nil)
+      try OutputAudit(FolderFiles(scratch / "new", csvPath: scratch / "rows.csv"), topic: "t", report: { _ in }) == nil)
   }
 
   @Test("the images of an output that was moved are known by their rows") func movedOutputIsKnown() throws {
@@ -205,7 +205,7 @@ import Testing
     func audit() throws -> (partitions: [Int32?: Int], findings: [String]) {
       var findings: [String] = []
       let audit = try #require(
-        try OutputAudit(output: scratch / "moved", csvPath: scratch / "rows.csv", topic: "t", patience: .zero) {
+        try OutputAudit(FolderFiles(scratch / "moved", csvPath: scratch / "rows.csv"), topic: "t", patience: .zero) {
           findings.append("\($0.fault.rawValue) \($0.name)")
         })
       try audit.run()

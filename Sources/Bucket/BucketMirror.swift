@@ -1,0 +1,127 @@
+package import Output
+package import Platform
+package import S3
+import SQLite
+
+/// A copy of a bucket's log as a catalog in a scratch folder, for commands that read an output's catalog. Used by one
+/// thread at a time; others may read the catalog meanwhile.
+package final class BucketMirror {
+  private let client: any S3Requests
+  private let layout: BucketLayout
+  private let scratch: TemporaryFolder
+  private let catalog: Catalog
+  /// The message that each image's newest version came from.
+  private let origins: Database
+  private let find: Statement
+  private let note: Statement
+  /// How far each log was copied.
+  private var logs: [LogSource: (topic: Catalog.Topic, next: Int64)] = [:]
+  /// Batches that do not begin where the one before ends.
+  package private(set) var gaps: [String] = []
+
+  /// How many batches are read at the same time.
+  private static let together = 64
+
+  /// The folder whose `.image-pipeline` has the catalog.
+  package var folder: String { scratch.path }
+  package var id: String { catalog.id }
+
+  /// Copies nothing yet.
+  /// - Returns: nil if the bucket has no output.
+  package init?(_ client: any S3Requests, _ layout: BucketLayout) throws {
+    guard let id = try BucketOutput.knownIdentity(client, layout) else { return nil }
+    self.client = client
+    self.layout = layout
+    scratch = try TemporaryFolder()
+    catalog = try Catalog(copyIn: Folder.open(scratch.path).folder(".image-pipeline", creating: true), id: id)
+    origins = try Database(path: scratch.path + "/origins.sqlite", busyTimeout: .zero)
+    try origins.execute("CREATE TABLE origins (name TEXT PRIMARY KEY, origin TEXT NOT NULL) WITHOUT ROWID")
+    find = try origins.prepare("SELECT origin FROM origins WHERE name = ?")
+    note = try origins.prepare("REPLACE INTO origins VALUES (?, ?)")
+  }
+
+  /// Removes the copy.
+  package func close() {
+    origins.close()
+    scratch.remove()
+  }
+
+  /// See `Catalog.eachRow`.
+  package func eachRow(_ body: (_ name: String, Digest) throws -> Void) throws {
+    try catalog.eachRow(layout.name(of:), body)
+  }
+
+  // MARK: Copying
+
+  /// Copies what all logs have now.
+  /// - Parameter stop: checked between batches.
+  package func fill(stop: StopFlag = StopFlag()) throws {
+    let sources = try findLogs()
+    var listed: [(batch: CommitLog.Listed, source: LogSource)] = []
+    for source in sources { listed += try log(source).batches(from: logs[source]!.next).map { ($0, source) } }
+    // In the order in which they were stored, as far as that is known.
+    listed.sort { ($0.batch.modified, $0.source, $0.batch.first) < ($1.batch.modified, $1.source, $1.batch.first) }
+    for start in stride(from: 0, to: listed.count, by: Self.together) {
+      try stop.check("not everything was compared")
+      try copy(listed[start..<min(start + Self.together, listed.count)].map { ($0.source, $0.batch.first) })
+    }
+    // Removed since they were listed, or missing in the listing.
+    try follow()
+  }
+
+  /// Copies the batches that follow in the logs that are known.
+  package func follow() throws {
+    while try copy(logs.map { ($0.key, $0.value.next) }) > 0 {}
+  }
+
+  private func log(_ source: LogSource) -> CommitLog { CommitLog(client: client, layout: layout.log(source)) }
+
+  /// Looks for partitions and generations that are new.
+  private func findLogs() throws -> [LogSource] {
+    let found = try LogSources(client, layout)
+    for (cluster, topic, generation) in found.topics {
+      _ = try catalog.adopt(topic, cluster: cluster, generation: generation)
+    }
+    for source in found.all where logs[source] == nil {
+      let topic = try catalog.topic(source.topic, cluster: source.cluster)
+      logs[source] = (Catalog.Topic(id: topic.id, generation: source.generation), 0)
+    }
+    return found.all
+  }
+
+  /// - Returns: how many of these batches there are.
+  @discardableResult
+  private func copy(_ batches: [(source: LogSource, first: Int64)]) throws -> Int {
+    let answers = client.perform(batches.map { .get(layout.log($0.source).commit($0.first)) })
+    var found: [(source: LogSource, commit: Commit)] = []
+    for ((source, first), answer) in zip(batches, answers) {
+      let response = try answer.get()
+      if response.status == 404 { continue }
+      found.append((source, try Commit(response, first: first, key: layout.log(source).commit(first))))
+    }
+    guard !found.isEmpty else { return 0 }
+    let copies = try origins.transaction { try found.map { try copied($0.commit, $0.source) } }
+    try catalog.copy(copies)
+    return found.count
+  }
+
+  private func copied(_ commit: Commit, _ source: LogSource) throws -> Catalog.Copied {
+    let (topic, next) = logs[source]!
+    if commit.first != next { gaps.append("\(layout.log(source).folder) from \(next) to \(commit.first)") }
+    logs[source]!.next = commit.position.next
+    return Catalog.Copied(
+      topic: topic, partition: source.partition, position: commit.position, rows: commit.rows,
+      names: try commit.rows.map { row in
+        let name = layout.name(of: row)
+        return try isNewest(name, ImageOrigin(row, source)) ? name : nil
+      })
+  }
+
+  /// Whether no newer version of the image was copied. Notes the version if that is so.
+  private func isNewest(_ name: String, _ origin: ImageOrigin) throws -> Bool {
+    let known = try find.first(.text(name)) { $0.text(0) }
+    if let known, let newest = ImageOrigin(known), !newest.isEarlier(than: origin) { return false }
+    try note.run(.text(name), .text(origin.text))
+    return true
+  }
+}
