@@ -145,7 +145,7 @@ extension OutputAudit.Fault {
     case .fileUnknown: "remove it from the output if it is not wanted. If a consumer was killed, start it first"
     case .entryMissing, .rowMissing, .rowDoubled, .rowAltered, .rowUnknown:
       "stop the consumers and run image-pipeline repair"
-    case .batchMissing: "restore the objects of the log from a backup, or from the bucket's earlier versions"
+    case .batchMissing: "run image-pipeline repair: it restores the rows of the images that are there"
     }
   }
 }

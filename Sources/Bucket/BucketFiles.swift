@@ -2,8 +2,6 @@ package import Configuration
 package import Output
 package import Platform
 import S3
-import SQLite
-import Synchronization
 import Wire
 
 /// The images of an output in a bucket. Its rows are copied from the log into a catalog.
@@ -54,7 +52,7 @@ package final class BucketFiles: StoredFiles {
     return StoredFileLook(size: size, isUnchanged: entry.map { $0.digest == object.version?.digest })
   }
 
-  package func digest(of name: String) throws -> Digest? { try client.digests(of: [layout.image(name)])[0] }
+  package func digest(of name: String) throws -> Digest? { try client.read([layout.image(name)])[0]?.digest }
 
   package func eachName(_ body: (String) throws -> Void) throws { try listed.get().eachName(body) }
 
@@ -66,30 +64,5 @@ package final class BucketFiles: StoredFiles {
     try mirror.follow()
   }
 
-  package func missingRows() -> [String] { mirror.gaps }
-}
-
-extension S3Client {
-  /// Reads objects, all at the same time, and computes their hashes.
-  /// - Returns: nil for an object that does not exist.
-  func digests(of keys: [String]) throws -> [Digest?] {
-    let sums = keys.map { _ in Sum() }
-    let requests = zip(keys, sums).map { key, sum in
-      var request = S3Request.get(key)
-      request.sink = { sum.add($0) }
-      return request
-    }
-    return try zip(perform(requests), sums).map { try $0.get().status == 404 ? nil : $1.finish() }
-  }
-}
-
-private final class Sum: Sendable {
-  private let hash = Mutex(SHA256())
-
-  func add(_ bytes: UnsafeRawBufferPointer) -> Bool {
-    hash.withLock { $0.update(bytes) }
-    return true
-  }
-
-  func finish() -> Digest { hash.withLock { $0.finish() } }
+  package func missingRows() -> [String] { mirror.gaps.map(\.description) }
 }

@@ -64,6 +64,7 @@ struct LogLayout: Sendable, Hashable {
 
   static let digits = 20
   private static let ending = ".csv"
+  private static let notesEnding = ".json"
 
   private func number(_ offset: Int64) -> String {
     let text = String(offset)
@@ -73,8 +74,17 @@ struct LogLayout: Sendable, Hashable {
   func commit(_ first: Int64) -> String { folder + number(first) + Self.ending }
   /// Follows all commits before that offset, and precedes all others.
   func before(_ first: Int64) -> String { folder + number(first) }
-  func notes(_ first: Int64, id: String) -> String { folder + "notes/\(number(first))-\(id).json" }
+  var allNotes: String { folder + "notes/" }
+  func notes(_ first: Int64, id: String) -> String { allNotes + "\(number(first))-\(id)\(Self.notesEnding)" }
   var checkpoint: String { folder + "checkpoint" }
+
+  /// The batch that notes are about; nil if the key is not one of notes.
+  func batch(ofNotes key: String) -> (first: Int64, id: String)? {
+    guard key.hasPrefix(allNotes), key.hasSuffix(Self.notesEnding) else { return nil }
+    let parts = key.dropFirst(allNotes.count).dropLast(Self.notesEnding.count).split(separator: "-", maxSplits: 1)
+    guard parts.count == 2, let first = Int64(parts[0]) else { return nil }
+    return (first, String(parts[1]))
+  }
 
   /// The first offset of a commit; nil if the key is not one of a commit.
   func first(of key: String) -> Int64? {

@@ -9,15 +9,14 @@ package final class BucketMirror {
   private let client: any S3Requests
   private let layout: BucketLayout
   private let scratch: TemporaryFolder
-  private let catalog: Catalog
+  let catalog: Catalog
   /// The message that each image's newest version came from.
   private let origins: Database
   private let find: Statement
   private let note: Statement
   /// How far each log was copied.
   private var logs: [LogSource: (topic: Catalog.Topic, next: Int64)] = [:]
-  /// Batches that do not begin where the one before ends.
-  package private(set) var gaps: [String] = []
+  private(set) var gaps: [Gap] = []
 
   /// How many batches are read at the same time.
   private static let together = 64
@@ -47,9 +46,22 @@ package final class BucketMirror {
   }
 
   /// See `Catalog.eachRow`.
-  package func eachRow(_ body: (_ name: String, Digest) throws -> Void) throws {
+  package func eachRow(_ body: (_ name: String, StoredRow) throws -> Void) throws {
     try catalog.eachRow(layout.name(of:), body)
   }
+
+  /// Offsets that no batch of a log has.
+  struct Gap {
+    let source: LogSource
+    let offsets: Range<Int64>
+
+    var description: String {
+      "\(source.topic), partition \(source.partition), offsets \(offsets.lowerBound) to \(offsets.upperBound - 1)"
+    }
+  }
+
+  /// The partitions that have a log.
+  var sources: [LogSource] { logs.keys.sorted() }
 
   // MARK: Copying
 
@@ -57,16 +69,30 @@ package final class BucketMirror {
   /// - Parameter stop: checked between batches.
   package func fill(stop: StopFlag = StopFlag()) throws {
     let sources = try findLogs()
-    var listed: [(batch: CommitLog.Listed, source: LogSource)] = []
-    for source in sources { listed += try log(source).batches(from: logs[source]!.next).map { ($0, source) } }
+    var listed: [(source: LogSource, first: Int64, modified: String)] = []
+    for source in sources {
+      let batches = try log(source).batches(from: logs[source]!.next)
+      var latest = batches.last?.modified ?? ""
+      for batch in batches.reversed() {
+        // A batch that was written again by `repair` is younger than those that follow it.
+        latest = min(latest, batch.modified)
+        listed.append((source, batch.first, latest))
+      }
+    }
     // In the order in which they were stored, as far as that is known.
-    listed.sort { ($0.batch.modified, $0.source, $0.batch.first) < ($1.batch.modified, $1.source, $1.batch.first) }
+    listed.sort { ($0.modified, $0.source, $0.first) < ($1.modified, $1.source, $1.first) }
     for start in stride(from: 0, to: listed.count, by: Self.together) {
       try stop.check("not everything was compared")
-      try copy(listed[start..<min(start + Self.together, listed.count)].map { ($0.source, $0.batch.first) })
+      try copy(listed[start..<min(start + Self.together, listed.count)].map { ($0.source, $0.first) })
     }
     // Removed since they were listed, or missing in the listing.
     try follow()
+  }
+
+  /// Copies the batches that have filled the gaps.
+  func fillGaps() throws {
+    try copy(gaps.map { ($0.source, $0.offsets.lowerBound) })
+    gaps = []
   }
 
   /// Copies the batches that follow in the logs that are known.
@@ -74,7 +100,7 @@ package final class BucketMirror {
     while try copy(logs.map { ($0.key, $0.value.next) }) > 0 {}
   }
 
-  private func log(_ source: LogSource) -> CommitLog { CommitLog(client: client, layout: layout.log(source)) }
+  func log(_ source: LogSource) -> CommitLog { CommitLog(client: client, layout: layout.log(source)) }
 
   /// Looks for partitions and generations that are new.
   private func findLogs() throws -> [LogSource] {
@@ -107,10 +133,11 @@ package final class BucketMirror {
 
   private func copied(_ commit: Commit, _ source: LogSource) throws -> Catalog.Copied {
     let (topic, next) = logs[source]!
-    if commit.first != next { gaps.append("\(layout.log(source).folder) from \(next) to \(commit.first)") }
-    logs[source]!.next = commit.position.next
+    if commit.first > next { gaps.append(Gap(source: source, offsets: next..<commit.first)) }
+    logs[source]!.next = max(next, commit.position.next)
     return Catalog.Copied(
-      topic: topic, partition: source.partition, position: commit.position, rows: commit.rows,
+      topic: topic, partition: source.partition, position: commit.position.next > next ? commit.position : nil,
+      rows: commit.rows,
       names: try commit.rows.map { row in
         let name = layout.name(of: row)
         return try isNewest(name, ImageOrigin(row, source)) ? name : nil

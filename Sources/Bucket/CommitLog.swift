@@ -112,6 +112,14 @@ struct CommitLog: Sendable {
     return try BatchNotes(response.body, key: key)
   }
 
+  /// The notes of all attempts to store a batch.
+  func allNotes() throws -> [(key: String, first: Int64, id: String)] {
+    var listing = S3Listing(client, prefix: layout.allNotes)
+    return try listing.all().compactMap { object in
+      layout.batch(ofNotes: object.key).map { (object.key, $0.first, $0.id) }
+    }
+  }
+
   // MARK: Writing
 
   func request(_ notes: BatchNotes, of commit: Commit) -> S3Request {

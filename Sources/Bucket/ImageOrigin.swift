@@ -57,6 +57,11 @@ package struct ImageOrigin: Sendable, Equatable {
     cluster == other.cluster && topic == other.topic && generation == other.generation && partition == other.partition
   }
 
+  func isOf(_ source: LogSource) -> Bool {
+    cluster == source.cluster && topic == source.topic && generation == source.generation
+      && partition == source.partition
+  }
+
   /// Whether this message precedes the other. Between partitions the time decides, and if that is the same, the one
   /// that arrives later replaces the other.
   func isEarlier(than other: ImageOrigin) -> Bool {

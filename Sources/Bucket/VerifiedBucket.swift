@@ -7,12 +7,16 @@ import Wire
 
 /// An output in a bucket as `verify` reads it: every object is read and hashed, many at the same time.
 package final class VerifiedBucket: VerifiedOutput {
-  private let client: S3Client
-  private let layout: BucketLayout
+  let client: S3Client
+  let layout: BucketLayout
   private let stop: StopFlag
-  private let mirror: BucketMirror?
+  let mirror: BucketMirror?
   private let scratch: TemporaryFolder
   private let digests: Database
+
+  private lazy var creations = Result {
+    try digests.prepare("SELECT origin FROM objects WHERE name = ? AND is_first = 1")
+  }
 
   /// How many objects are read at the same time.
   private static let together = 64
@@ -27,7 +31,12 @@ package final class VerifiedBucket: VerifiedOutput {
     try mirror?.fill(stop: stop)
     scratch = try TemporaryFolder()
     digests = try Database(path: scratch.path + "/objects.sqlite", busyTimeout: .zero)
-    try digests.execute("CREATE TABLE objects (name TEXT PRIMARY KEY, digest BLOB NOT NULL) WITHOUT ROWID")
+    try digests.execute(
+      """
+      CREATE TABLE objects (
+        name TEXT PRIMARY KEY, digest BLOB NOT NULL, size INTEGER NOT NULL, origin TEXT, is_first INTEGER NOT NULL
+      ) WITHOUT ROWID
+      """)
     try digests.transaction { try readObjects() }
   }
 
@@ -39,17 +48,20 @@ package final class VerifiedBucket: VerifiedOutput {
   }
 
   private func readObjects() throws {
-    let insert = try digests.prepare("INSERT INTO objects VALUES (?, ?)")
+    let insert = try digests.prepare("INSERT INTO objects VALUES (?, ?, ?, ?, ?)")
     var listing = S3Listing(client, prefix: layout.address.keyStart)
     while let page = try listing.nextPage() {
       let names = page.objects.compactMap { layout.name(ofKey: $0.key) }
       for start in stride(from: 0, to: names.count, by: Self.together) {
         try stop.check("not everything was compared")
         let some = Array(names[start..<min(start + Self.together, names.count)])
-        for (name, digest) in zip(some, try client.digests(of: some.map { layout.image($0) })) {
+        for (name, read) in zip(some, try client.read(some.map { layout.image($0) })) {
           // Removed since it was listed.
-          guard let digest else { continue }
-          try insert.run(.text(name), .blob(digest.bytes))
+          guard let read else { continue }
+          let version = read.object?.version
+          try insert.run(
+            .text(name), .blob(read.digest.bytes), .integer(Int64(read.size)),
+            version.map { .text($0.origin.text) } ?? .null, .integer(read.object?.history.isEmpty == true ? 1 : 0))
         }
       }
     }
@@ -58,7 +70,38 @@ package final class VerifiedBucket: VerifiedOutput {
   // MARK: Verified output
 
   package func eachRow(_ body: (String, String) throws -> Void) throws {
-    try mirror?.eachRow { name, digest in try body(name, digest.hex) }
+    try mirror?.eachRow { name, row in
+      // An earlier row with the same hash is of an object that somebody has removed since.
+      if try hasCreated(name, row) { try body(name, "") }
+      try body(name, row.digest.hex)
+    }
+  }
+
+  /// Whether there was no object of this name when the row's message was stored.
+  private func hasCreated(_ name: String, _ row: StoredRow) throws -> Bool {
+    guard
+      let origin = try creations.get().first(.text(name), row: { $0.isNull(0) ? nil : ImageOrigin($0.text(0)) }) ?? nil
+    else { return false }
+    return origin.topic == row.topic && origin.partition == row.partition && origin.offset == row.offset
+  }
+
+  /// What an object shows besides its bytes.
+  struct Object {
+    let name: String
+    let digest: Digest
+    let size: Int
+    let origin: ImageOrigin
+  }
+
+  /// Calls `body` with all objects that a consumer has stored.
+  func eachObject(_ body: (Object) throws -> Void) throws {
+    try digests.prepare("SELECT name, digest, size, origin FROM objects WHERE origin IS NOT NULL ORDER BY name").each {
+      row in
+      if let origin = ImageOrigin(row.text(3)), let digest = Digest(bytes: row.blob(1)) {
+        try body(Object(name: row.text(0), digest: digest, size: Int(row.integer(2)), origin: origin))
+      }
+      return true
+    }
   }
 
   package func storedDigest(_ name: String) throws -> Digest? {

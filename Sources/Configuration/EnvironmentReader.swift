@@ -30,8 +30,10 @@ package struct EnvironmentReader {
     if !Self.isTopic(topic) {
       problem("TOPIC", topic, "use 1 to 249 letters, digits, dots, underscores and dashes")
     }
+    let inputBucket = bucket("IMAGES_DIR")
     var producer = ProducerSettings(
-      input: path("IMAGES_DIR"), topic: topic, stateFolder: path("STATE_DIR"), kafka: properties.producer)
+      input: place("IMAGES_DIR", inputBucket), topic: topic, stateFolder: path("STATE_DIR"), kafka: properties.producer)
+    producer.inputBucket = inputBucket
     producer.newTopic = newTopic()
     producer.extensions = extensions()
     producer.excluded = excluded(below: producer.input)
@@ -48,7 +50,7 @@ package struct EnvironmentReader {
 
     let bucket = bucket("PROCESSED_IMAGES_DIR")
     var consumer = ConsumerSettings(
-      topic: topic, outputPath: output(bucket), csvPath: csvPath(), kafka: properties.consumer)
+      topic: topic, outputPath: place("PROCESSED_IMAGES_DIR", bucket), csvPath: csvPath(), kafka: properties.consumer)
     consumer.bucket = bucket
     consumer.newTopic = producer.newTopic
     consumer.kafka.set("group.id", text("CONSUMER_GROUP"))
@@ -183,8 +185,8 @@ package struct EnvironmentReader {
     return PathSetting.trimmed(value)
   }
 
-  private mutating func output(_ bucket: BucketSettings?) -> String {
-    let name = "PROCESSED_IMAGES_DIR"
+  /// A folder's path, or a bucket's address.
+  private mutating func place(_ name: String, _ bucket: BucketSettings?) -> String {
     // Problems of a bucket have been reported.
     return bucket?.address.description ?? (text(name).hasPrefix(BucketAddress.scheme) ? text(name) : path(name))
   }

@@ -6,6 +6,8 @@ package import Wire
 package struct ProducerSettings: Sendable {
   /// The input folder.
   package var input: String
+  /// The bucket that `verify` compares with; nil: the input is a folder.
+  package var inputBucket: BucketSettings?
   package var topic: String
   /// The folder of the ledger.
   package var stateFolder: String

@@ -65,7 +65,7 @@ package struct Variable: Sendable {
       variables: [
         Variable(
           "IMAGES_DIR", "images",
-          "Folder to send and watch, with its sub-folders."),
+          "Folder to send and watch, with its sub-folders. For verify, a bucket is possible, too: s3://BUCKET/PREFIX."),
         Variable(
           "IMAGE_EXTENSIONS", "jpg,jpeg,jpe,jfif,png,gif,bmp,tif,tiff,webp,avif,heic,heif,jxl",
           "File extensions that count as images, in any case. *: every file."),

@@ -33,6 +33,9 @@ struct InputCheck {
           ? .problem("input_folder", "\(place): \(error.reason.summary)", cure: cure)
           : .problem("input_folder", error.reason, before: place, cure: cure))
       return nil
+    } catch let error as InputFolder.InBucket {
+      report.add(.problem("input_folder", "\(error)", cure: "set IMAGES_DIR to a folder"))
+      return nil
     } catch let error as InputFolder.Refusal {
       report.add(
         .problem(

@@ -13,12 +13,13 @@ extension Catalog {
   package struct Copied {
     let topic: Topic
     let partition: Int32
-    let position: Position
+    /// nil: the batch precedes others that were copied.
+    let position: Position?
     let rows: [StoredRow]
     /// For each row, the name of its image; nil if a newer version of that is known.
     let names: [String?]
 
-    package init(topic: Topic, partition: Int32, position: Position, rows: [StoredRow], names: [String?]) {
+    package init(topic: Topic, partition: Int32, position: Position?, rows: [StoredRow], names: [String?]) {
       self.topic = topic
       self.partition = partition
       self.position = position
@@ -34,20 +35,36 @@ extension Catalog {
           try append(row)
           if let name { try set(Entry(digest: row.digest, size: row.size, modified: 0, inode: 0), name: name) }
         }
-        try set(batch.position, batch.topic, partition: batch.partition)
+        if let position = batch.position { try set(position, batch.topic, partition: batch.partition) }
       }
     }
   }
 
-  /// Calls `body` with the name and the hash of each row. The last one of each name is that of the stored version: between
-  /// partitions, rows may have another order than versions.
+  /// Calls `body` with each image that is stored now, in the order of the names' bytes.
+  package func eachImage(_ body: (_ name: String, Entry) throws -> Void) throws {
+    var last: String?
+    while true {
+      let some = try entries(after: last, atMost: 1_000)
+      guard let end = some.last else { return }
+      last = end.name
+      for (name, entry) in some { try body(name, entry) }
+    }
+  }
+
+  package func image(_ name: String) throws -> Entry? { try entry(name) }
+
+  /// Calls `body` with each row. The last one of each image has the hash of the stored version: between partitions, rows
+  /// may have another order than versions.
   /// - Parameter name: the name of the image that a row is about.
-  package func eachRow(_ name: (StoredRow) -> String, _ body: (_ name: String, Digest) throws -> Void) throws {
-    try rows(after: 0) { _, row in try body(name(row), row.digest) }
+  package func eachRow(_ name: (StoredRow) -> String, _ body: (_ name: String, StoredRow) throws -> Void) throws {
+    try rows(after: 0) { _, row in try body(name(row), row) }
     // SQLite takes the other columns from the row with the maximum.
     try prepared("SELECT *, max(id) FROM stored GROUP BY file_path").each { columns in
-      let row = try Self.storedRow(columns)
-      if let stored = try entry(name(row))?.digest, stored != row.digest { try body(name(row), stored) }
+      var row = try Self.storedRow(columns)
+      if let stored = try entry(name(row))?.digest, stored != row.digest {
+        row.digest = stored
+        try body(name(row), row)
+      }
       return true
     }
   }

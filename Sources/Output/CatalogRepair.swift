@@ -118,8 +118,7 @@ struct CatalogRepair {
       try catalog.set(Catalog.Entry(digest, status), name: text)
       try catalog.append(
         StoredRow(
-          filePath: output.filePath(name), label: name.label, digest: digest, size: status.size, format: probe.format,
-          width: probe.width, height: probe.height, topic: "", partition: -1, offset: -1, sentTime: nil,
+          restored: name, at: output.filePath(name), digest, size: status.size, probe,
           storedTime: status.modified / 1_000_000))
       added += 1
       report.addSound()

@@ -176,15 +176,3 @@ struct IncomingFile: KeptImage {
   let name: String
   let status: FileStatus
 }
-
-extension StoredRow {
-  /// - Parameter name: the name that the image is stored under.
-  package init(
-    filePath: String, _ name: ImageName, _ digest: Digest, _ size: Int, _ probe: ImageProbe, _ message: any Message
-  ) {
-    self.init(
-      filePath: filePath, label: name.label, digest: digest, size: size, format: probe.format, width: probe.width,
-      height: probe.height, topic: message.topic, partition: message.partition, offset: message.offset,
-      sentTime: message.timestamp, storedTime: WallClock.milliseconds)
-  }
-}

@@ -1,36 +1,36 @@
-import Platform
-import Telemetry
+package import Platform
+package import Telemetry
 
 /// The findings of a repair, counted and passed on as they are found.
-final class RepairReport {
-  private(set) var result = Repair.Result()
+package final class RepairReport {
+  package private(set) var result = Repair.Result()
   private let stop: StopFlag
   private let report: (Repair.Finding) -> Void
 
   /// - Parameter stop: checked by `goOn`.
-  init(stop: StopFlag, report: @escaping (Repair.Finding) -> Void) {
+  package init(stop: StopFlag, report: @escaping (Repair.Finding) -> Void) {
     self.stop = stop
     self.report = report
   }
 
   /// Throws if the run is to stop. Unfinished work is rolled back with its transaction, or repeated by the next run.
-  func goOn() throws { try stop.check("run it again") }
+  package func goOn() throws { try stop.check("run it again") }
 
-  func found(_ kind: String, _ text: String, _ details: [(String, LogValue)] = []) {
+  package func found(_ kind: String, _ text: String, _ details: [(String, LogValue)] = []) {
     report(Repair.Finding(kind: kind, text: text, details: details))
   }
 
-  func repaired(_ kind: String, _ text: String, _ details: [(String, LogValue)] = []) {
+  package func repaired(_ kind: String, _ text: String, _ details: [(String, LogValue)] = []) {
     result.repairs += 1
     found(kind, text, details)
   }
 
-  func remains(_ kind: String, _ name: String, _ reason: String) {
+  package func remains(_ kind: String, _ name: String, _ reason: String) {
     result.remaining += 1
     report(Repair.Finding(kind: kind, image: name, text: reason))
   }
 
-  func addSound() { result.sound += 1 }
+  package func addSound() { result.sound += 1 }
 
   func noteNewCatalog() { result.isCatalogNew = true }
 }

@@ -3,9 +3,9 @@ import SQLite
 import Telemetry
 package import Wire
 
-/// Compares an input folder with an output, its images and its rows, by hash.
+/// Compares an input with an output, its images and its rows, by hash.
 package final class Verifier {
-  private let input: String
+  private let input: any VerifiedInput
   private let output: any VerifiedOutput
   private let filter: FileFilter
   private let namePrefix: String
@@ -47,7 +47,8 @@ package final class Verifier {
   ///   - stop: checked between two images.
   ///   - report: called with each finding as soon as it is found.
   package init(
-    input: String, output: any VerifiedOutput, filter: FileFilter, namePrefix: String = "", stop: StopFlag = StopFlag(),
+    input: any VerifiedInput, output: any VerifiedOutput, filter: FileFilter, namePrefix: String = "",
+    stop: StopFlag = StopFlag(),
     report: @escaping (Finding) -> Void
   ) throws {
     self.input = input
@@ -90,25 +91,16 @@ package final class Verifier {
   // MARK: Input against output
 
   private func compareInput() throws {
-    let walker = try FolderWalker(root: input) { [filter, input] path in
-      filter.enters(path) && !InputFolder.isOutput(input + "/" + path)
-    }
-    while let entry = walker.next() {
+    try input.each(filter) { image in
       try goOn()
-      let entry = try entry.get()
-      guard entry.kind != .folder, let name = entry.string, filter.accepts(name),
-        try FileStatus.of(input + "/" + name)?.kind == .regular
-      else { continue }
-      try compare(name)
+      try compare(image.path, image.digest, image.size)
     }
   }
 
-  /// - Parameter path: relative to the input folder.
-  private func compare(_ path: String) throws {
+  /// - Parameter path: relative to the input.
+  private func compare(_ path: String, _ digest: Digest, _ size: Int) throws {
     let name = namePrefix + path
     var row = try index.visit(name)
-    let sent = try File.open(input + "/" + path, .read)
-    let digest = try sent.digest()
     let stored = try output.storedDigest(name)
     if stored != digest {
       guard let other = try alternative(to: name, digest) else {
@@ -120,7 +112,7 @@ package final class Verifier {
     guard let row else { return found(.missing, path, "not in the CSV file") }
     guard row.isEmpty || row == digest.hex else { return found(.altered, path, "different hash in the CSV file") }
     result.verified += 1
-    result.bytes += try sent.status().size
+    result.bytes += size
   }
 
   /// The name under which `SAME_NAME=keep-both` stored an image whose own name another image has; nil if there is none.

@@ -10,8 +10,10 @@ package enum InputFolder {
   }
 
   /// The folder's path without links and dots, by which the ledger identifies the folder.
-  /// - Throws: `Unusable` if the path does not lead to a folder; `Refusal` if the folder is an output or is in one.
+  /// - Throws: `Unusable` if the path does not lead to a folder; `Refusal` if the folder is an output or is in one;
+  ///   `InBucket`.
   package static func resolve(_ path: String) throws -> String {
+    if path.hasPrefix("s3://") { throw InBucket(input: path) }
     let absolute: String
     do { absolute = try self.path(of: path) } catch { throw Unusable(path, error) }
     var place = absolute
@@ -35,6 +37,14 @@ package enum InputFolder {
   /// The input's path leads to a different folder than at the start of the run, because a symbolic link was changed.
   package struct Moved: Error {
     package init() {}
+  }
+
+  package struct InBucket: Error, CustomStringConvertible {
+    let input: String
+    package var description: String {
+      "IMAGES_DIR=\(input) is a bucket, and a producer sends the files of a folder: mount the bucket as a folder, or copy "
+        + "it. Only verify reads it"
+    }
   }
 
   package struct Unusable: Error, CustomStringConvertible {

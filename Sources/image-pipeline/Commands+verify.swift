@@ -15,7 +15,8 @@ extension Commands {
     var input = configuration.producer.input
     if let given = options.input { input = given }
     let (compared, place) = try comparedOutput()
-    let checked = try check(input, compared, asJSON: isJSON)
+    let originals = try originals(input)
+    let checked = try check(originals, compared, asJSON: isJSON)
     let result = checked.result
     if isJSON {
       print(
@@ -67,7 +68,15 @@ extension Commands {
     return (VerifiedFolder(output, csvPath: csv), "\(output) and \(csv)")
   }
 
-  func check(_ input: String, _ output: any VerifiedOutput, asJSON: Bool = false) throws -> Checked {
+  /// What the output is compared with.
+  private func originals(_ input: String) throws -> any VerifiedInput {
+    if options.input == nil, let bucket = configuration.producer.inputBucket {
+      return VerifiedInputBucket(bucket, stop: stop)
+    }
+    return VerifiedInputFolder(input)
+  }
+
+  func check(_ input: any VerifiedInput, _ output: any VerifiedOutput, asJSON: Bool = false) throws -> Checked {
     var names = PathSet()
     var shown = 0
     let verifier = try Verifier(
@@ -106,18 +115,13 @@ extension Commands {
   // MARK: Repair
 
   func repair() throws -> Int32 {
-    let (output, csv) = try outputAndCSV()
     var shown = 0
-    let repair = try Repair(
-      output: output, csvPath: csv, filter: configuration.producer.filter, log: log, stop: stop
-    ) { [isJSON] finding in
+    let (result, record) = try runRepair { [isJSON] finding in
       if isJSON { return print(Fields.json(finding.fields)) }
       guard let image = finding.image else { return print(finding.text) }
       shown += 1
       if shown <= Self.mostShown { print("not repaired  \(image): \(finding.text)") }
     }
-    try repair.run()
-    let result = repair.result
     if isJSON {
       print(
         Fields.json([
@@ -130,7 +134,7 @@ extension Commands {
     if result.isCatalogNew {
       print("the next consumer reads the topic from its beginning, and stores what is missing")
     }
-    let sound = "\(Quantity.count(result.sound, "image")) as recorded in \(csv)"
+    let sound = "\(Quantity.count(result.sound, "image")) as recorded in \(record)"
     guard result.remaining == 0 else {
       print(
         "NOT repaired: \(Quantity.count(result.remaining, "image")) must be sent again: run image-pipeline verify --resend on "
@@ -139,5 +143,19 @@ extension Commands {
     }
     print((result.repairs == 0 ? "nothing to repair: " : "repaired: ") + sound)
     return 0
+  }
+
+  /// - Returns: the outcome, and what the images were compared with.
+  private func runRepair(_ report: @escaping (Repair.Finding) -> Void) throws -> (Repair.Result, String) {
+    if options.output == nil, let bucket = configuration.consumer.bucket {
+      let repair = try BucketRepair(bucket, stop: stop, report: report)
+      try repair.run()
+      return (repair.result, "the log of \(bucket.address)")
+    }
+    let (output, csv) = try outputAndCSV()
+    let repair = try Repair(
+      output: output, csvPath: csv, filter: configuration.producer.filter, log: log, stop: stop, report: report)
+    try repair.run()
+    return (repair.result, csv)
   }
 }

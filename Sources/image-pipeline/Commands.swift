@@ -179,7 +179,7 @@ struct Commands {
   /// - Returns: the exit code.
   private func report(_ result: Demo.Result, _ configuration: Configuration) throws -> Int32 {
     let checked = try check(
-      configuration.producer.input,
+      VerifiedInputFolder(configuration.producer.input),
       VerifiedFolder(configuration.consumer.outputPath, csvPath: configuration.consumer.csvPath))
     print(summary(result, checked, configuration))
     return checked.result.isClean && result.producer.refused == 0 && result.consumer.letters == 0 ? 0 : 1

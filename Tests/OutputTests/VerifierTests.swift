@@ -32,7 +32,7 @@ import Testing
   {
     var findings: [String] = []
     let verifier = try Verifier(
-      input: scratch / "in", output: VerifiedFolder(output ?? scratch / "out", csvPath: csv),
+      input: VerifiedInputFolder(scratch / "in"), output: VerifiedFolder(output ?? scratch / "out", csvPath: csv),
       filter: FileFilter(extensions: ["jpg"]),
       namePrefix: namePrefix
     ) { findings.append("\($0.fault) \($0.name)") }
