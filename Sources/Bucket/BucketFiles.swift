@@ -52,7 +52,9 @@ package final class BucketFiles: StoredFiles {
     return StoredFileLook(size: size, isUnchanged: entry.map { $0.digest == object.version?.digest })
   }
 
-  package func digest(of name: String) throws -> Digest? { try client.read([layout.image(name)])[0]?.digest }
+  package func digest(of name: String) throws -> Digest? {
+    try client.read([layout.image(name)], stop: stop)[0]?.digest
+  }
 
   package func eachName(_ body: (String) throws -> Void) throws { try listed.get().eachName(body) }
 

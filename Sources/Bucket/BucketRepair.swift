@@ -110,7 +110,7 @@ package final class BucketRepair {
       try mirror.follow()
       var remaining: [(name: String, isMissing: Bool)] = []
       for name in suspects {
-        let digest = try verified.client.read([verified.layout.image(name)])[0]?.digest
+        let digest = try verified.client.read([verified.layout.image(name)], stop: stop)[0]?.digest
         if let digest, try digest == mirror.catalog.image(name)?.digest {
           report.addSound()
         } else {

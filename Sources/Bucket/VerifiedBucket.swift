@@ -55,7 +55,7 @@ package final class VerifiedBucket: VerifiedOutput {
       for start in stride(from: 0, to: names.count, by: Self.together) {
         try stop.check("not everything was compared")
         let some = Array(names[start..<min(start + Self.together, names.count)])
-        for (name, read) in zip(some, try client.read(some.map { layout.image($0) })) {
+        for (name, read) in zip(some, try client.read(some.map { layout.image($0) }, stop: stop)) {
           // Removed since it was listed.
           guard let read else { continue }
           let version = read.object?.version

@@ -72,7 +72,7 @@ extension EnvironmentReader {
     if let file = variable(Platform.tokenFile), let role = variable(Platform.role) {
       return .webIdentity(
         tokenFile: file, role: role, session: variable(Platform.session) ?? "image-pipeline",
-        endpoint: variable(Platform.tokenService) ?? "https://sts.\(region).amazonaws.com/")
+        endpoint: variable(Platform.tokenService) ?? S3Endpoint.tokenService(region: region).description + "/")
     }
     let url = variable(Platform.fullURL) ?? variable(Platform.relativeURL).map { Platform.relativeHost + $0 }
     let file = variable("AWS_SHARED_CREDENTIALS_FILE") ?? variable("HOME").map { $0 + "/.aws/credentials" }

@@ -1,21 +1,51 @@
 import Glibc
 
-/// A new folder under `TMPDIR`, or under `/tmp` if that is not set.
+/// A new folder under `TMPDIR`, or under `/tmp` if that is not set. Folders of processes that were killed are removed when
+/// the next one is made.
 package final class TemporaryFolder: Sendable {
   package let path: String
+  /// Holds a lock, which ends with the process, in whatever way.
+  private let folder: Folder
 
-  package init() throws {
-    let base = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-    var template = Array((base + "/image-pipeline-XXXXXX").utf8CString)
-    guard mkdtemp(&template) != nil else { throw SystemError("make a temporary folder in", base) }
-    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  private static let prefix = "image-pipeline."
+
+  /// - Parameter base: nil: `TMPDIR`.
+  package init(in base: String? = nil) throws {
+    let base = base ?? getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+    Self.removeAbandoned(in: base)
+    while true {
+      var template = Array("\(base)/\(Self.prefix)XXXXXX".utf8CString)
+      guard mkdtemp(&template) != nil else { throw SystemError("make a temporary folder in", base) }
+      let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+      // Another process may have taken it for abandoned before it was locked.
+      guard let folder = try? Folder.open(path), Self.isLocked(folder), Self.isThere(folder) else { continue }
+      (self.path, self.folder) = (path, folder)
+      return
+    }
   }
 
   /// Removes it with everything in it.
-  package func remove() {
-    guard let folder = try? Folder.open(path) else { return }
-    Self.empty(folder)
-    rmdir(path)
+  package func remove() { Self.remove(folder) }
+
+  private static func removeAbandoned(in base: String) {
+    guard let parent = try? Folder.open(base) else { return }
+    for name in (try? parent.names()) ?? [] where name.hasPrefix(prefix) {
+      if let folder = try? Folder.open("\(base)/\(name)"), isLocked(folder) { remove(folder) }
+    }
+  }
+
+  /// - Returns: false if another process has the lock.
+  private static func isLocked(_ folder: Folder) -> Bool { flock(folder.descriptor, LOCK_EX | LOCK_NB) == 0 }
+
+  /// Whether the folder still has its path.
+  private static func isThere(_ folder: Folder) -> Bool {
+    guard let own = try? folder.status(), let there = try? FileStatus.of(folder.path) else { return false }
+    return own.isSameFile(as: there)
+  }
+
+  private static func remove(_ folder: Folder) {
+    empty(folder)
+    rmdir(folder.path)
   }
 
   private static func empty(_ folder: Folder) {

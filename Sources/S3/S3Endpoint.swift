@@ -34,8 +34,13 @@ package struct S3Endpoint: Sendable, Equatable {
   }
 
   /// Amazon's own endpoint of a region.
-  package static func amazon(region: String) -> S3Endpoint {
-    S3Endpoint("https://s3.\(region).amazonaws.com\(region.hasPrefix("cn-") ? ".cn" : "")")!
+  package static func amazon(region: String) -> S3Endpoint { amazon("s3", region) }
+
+  /// Amazon's token service of a region.
+  package static func tokenService(region: String) -> S3Endpoint { amazon("sts", region) }
+
+  private static func amazon(_ service: String, _ region: String) -> S3Endpoint {
+    S3Endpoint("https://\(service).\(region).amazonaws.com\(region.hasPrefix("cn-") ? ".cn" : "")")!
   }
 
   package var description: String { "\(scheme)://\(host)" }

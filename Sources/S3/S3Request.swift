@@ -95,6 +95,9 @@ package struct S3Response: Sendable {
     }
   }
 
+  /// The store's clock, in ms since 1970; nil if it does not tell.
+  package var time: Int64? { headers["date"].flatMap { HTTPDate.milliseconds($0) } }
+
   package var length: Int? { headers["content-length"].flatMap { Int($0) } }
 
   package func metadata(_ name: String) -> String? { headers["x-amz-meta-" + name] }

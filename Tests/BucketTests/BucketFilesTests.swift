@@ -1,5 +1,6 @@
 import OutputSupport
 import StoreSupport
+import Synchronization
 import TestSupport
 import Testing
 
@@ -126,6 +127,31 @@ import Testing
       #expect(try next.positions(of: "t", cluster: "c").mapValues(\.next) == [0: 1])
       try next.run()
       #expect(next.result.isClean && next.result.rows == 5)
+    }
+  }
+
+  @Test("objects that are cut off are read again", arguments: TestStore.all)
+  func cutObjectsAreReadAgain(_ store: TestStore) throws {
+    try BucketWorld.with(store) { world in
+      _ = try fill(world)
+      let seen = Mutex<[String: Int]>([:])
+      let proxy = try StoreProxy(to: store.endpoint) { request in
+        guard request.method == "GET", request.target.contains(".jpg") else { return .pass }
+        let visits = seen.withLock { seen in
+          seen[request.target, default: 0] += 1
+          return seen[request.target]!
+        }
+        return switch visits {
+        case 1: .cutAnswer(after: 200)
+        case 2: .answer(status: 503)
+        default: .pass
+        }
+      }
+      defer { proxy.close() }
+      let settings = BucketSettings(address: world.layout.address, store: store.settings(through: proxy.address))
+      let verified = try VerifiedBucket(settings, stop: StopFlag())
+      #expect(try verified.storedDigest("d.jpg") == digest(of: "four"))
+      #expect(seen.withLock { $0.values.allSatisfy { $0 == 3 } && $0.count == 3 })
     }
   }
 

@@ -137,7 +137,9 @@ import Testing
     try stored(store) { bucket, folder, environment in
       let well = try Program(["doctor", "--consumer", "--json"], in: folder, environment: environment)
       #expect(well.exitCode() == 0, "\(well.output)")
-      #expect(well.output.contains("\"bucket_reachable\"") && well.output.contains("\"store_suitable\""))
+      for check in ["bucket_reachable", "store_suitable", "store_clock", "store_lifecycle"] {
+        #expect(well.output.contains("\"\(check)\""), "\(check) in \(well.output)")
+      }
       let before = try bucket.images()
       let refused = try Program(
         ["doctor", "--consumer", "--json"], in: folder,

@@ -37,6 +37,8 @@ import Testing
     #expect(local.location("b", nil, .path) == ("127.0.0.1:8333", "/b"))
     let amazon = S3Endpoint.amazon(region: "eu-central-1")
     #expect(amazon.location("b", "k", .virtual) == ("b.s3.eu-central-1.amazonaws.com", "/k"))
+    #expect(S3Endpoint.amazon(region: "cn-north-1").description == "https://s3.cn-north-1.amazonaws.com.cn")
+    #expect(S3Endpoint.tokenService(region: "cn-north-1").description == "https://sts.cn-north-1.amazonaws.com.cn")
     #expect(amazon.location("b", nil, .virtual) == ("b.s3.eu-central-1.amazonaws.com", "/"))
     #expect(S3Endpoint("HTTPS://store:443")?.host == "store" && S3Endpoint("http://store:443")?.host == "store:443")
     for text in ["", "store", "ftp://store", "https://", "https://a/b", "https://a b", "https://user@host"] {
