@@ -83,7 +83,10 @@ let package = Package(
     // What a person looks at: the server of the page, and the page itself.
     .target(
       name: "Page",
-      dependencies: ["Cluster", "Configuration", "DeadLetters", "Output", "Platform", "Producer", "Telemetry", "Wire"],
+      dependencies: [
+        "Bucket", "Cluster", "Configuration", "DeadLetters", "Output", "Platform", "Producer", "S3", "Telemetry",
+        "Wire",
+      ],
       resources: [.embedInCode("Resources")], swiftSettings: settings),
     // Checks of everything, so it depends on all other layers.
     layer(
@@ -135,8 +138,8 @@ let package = Package(
     tests(
       "Page",
       [
-        "Configuration", "DeadLetters", "Kafka", "Messaging", "Output", "Platform", "Producer", "SQLite", "Telemetry",
-        "Wire",
+        "Bucket", "Configuration", "DeadLetters", "Kafka", "Messaging", "Output", "OutputSupport", "Platform",
+        "Producer", "S3", "SQLite", "StoreSupport", "Telemetry", "Wire",
       ]),
     tests("Producer", ["Cluster", "Configuration", "Kafka", "Messaging", "Platform", "SQLite", "Telemetry", "Wire"]),
     tests(

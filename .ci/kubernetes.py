@@ -184,15 +184,20 @@ def check_mistakes(versions, path):
 
 
 def matches(selector, labels):
-    wanted = (selector or {}).get("matchLabels", {})
-    return all(labels.get(key) == value for key, value in wanted.items())
+    selector = selector or {}
+    for rule in selector.get("matchExpressions", []):
+        if rule["operator"] != "In":
+            raise NotImplementedError(rule["operator"])
+        if labels.get(rule["key"]) not in rule["values"]:
+            return False
+    return all(labels.get(key) == value for key, value in selector.get("matchLabels", {}).items())
 
 
 class Rendering:
     """The resources of a rendering, and what is checked in them."""
 
     # What the pipeline's owner gives.
-    GIVEN = {"store-keys"}
+    GIVEN = {"store-keys", "page-store-keys"}
     # Bytes that a dead letter may have more than its message.
     LETTER = 64 << 10
 
@@ -229,7 +234,7 @@ class Rendering:
     def check(self):
         spaces = {r["metadata"].get("namespace") for r in self.all if r["kind"] != "Namespace"}
         self.need(spaces == self.names("Namespace"), f"resources are in the namespaces {spaces}")
-        self.need(len(self.pods) == 2, "there are not two kinds of pods")
+        self.need(len(self.pods) == 3, "there are not three kinds of pods")
         for pod in self.pods:
             self.check_confinement(pod)
             self.check_references(pod)
@@ -303,7 +308,8 @@ class Rendering:
             self.need(denied, f"{name(pod)}: what no policy allows is not denied")
             self.need(matches(pod["spec"]["selector"], own), f"{name(pod)} does not select its pods")
         for monitor in self.of("PodMonitor"):
-            jobs = {own.get(monitor["spec"]["jobLabel"]) for own in labels}
+            watched = [own for own in labels if matches(monitor["spec"]["selector"], own)]
+            jobs = {own.get(monitor["spec"]["jobLabel"]) for own in watched}
             self.need(jobs == {"producer", "consumer"}, f"the jobs are {jobs}: the alerts expect producer and consumer")
 
     def check_kafka(self):
@@ -311,7 +317,8 @@ class Rendering:
         topic, group = self.everything["TOPIC"], self.everything["CONSUMER_GROUP"]
         for scaled in self.of("ScaledObject"):
             self.need(scaled["spec"]["maxReplicaCount"] == partitions, "KEDA starts another number of consumers than the topic has partitions")
-            self.need("replicas" not in self.pods[0]["spec"], "both KEDA and the Deployment set the number of consumers")
+            (scaling,) = [pod for pod in self.pods if pod["metadata"]["name"] == scaled["spec"]["scaleTargetRef"]["name"]]
+            self.need("replicas" not in scaling["spec"], "both KEDA and the Deployment set the number of consumers")
         for authentication in self.of("TriggerAuthentication"):
             used = {reference["name"] for reference in authentication["spec"]["secretTargetRef"]}
             self.need(used <= self.secrets(), f"KEDA: there are not all Secrets of {used}")
@@ -330,7 +337,7 @@ class Rendering:
         self.need(topics[topic + "-dlq"]["config"]["max.message.bytes"] == needed, f"dead letters need {needed} bytes")
         for user in self.of("KafkaUser"):
             for rule in user["spec"]["authorization"]["acls"]:
-                self.need(rule["resource"]["name"] in set(topics) | {group}, f"{name(user)} has a right on {rule['resource']}")
+                self.need(rule["resource"]["name"] in set(topics) | {group, group + "-dead-letters"}, f"{name(user)} has a right on {rule['resource']}")
         (kafka,) = self.of("Kafka")
         listener = kafka["spec"]["kafka"]["listeners"][0]
         address = f"{kafka['metadata']['name']}-kafka-bootstrap.{kafka['metadata']['namespace']}.svc:{listener['port']}"

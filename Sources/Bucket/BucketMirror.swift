@@ -17,6 +17,8 @@ package final class BucketMirror {
   /// How far each log was copied.
   private var logs: [LogSource: (topic: Catalog.Topic, next: Int64)] = [:]
   private(set) var gaps: [Gap] = []
+  /// False after an error of the scratch folder: rows may be missing in the copy, and stay so.
+  package private(set) var isWhole = true
 
   /// How many batches are read at the same time.
   private static let together = 64
@@ -95,6 +97,16 @@ package final class BucketMirror {
     gaps = []
   }
 
+  /// Whether the bucket still has the output that is copied.
+  package func isCurrent() throws -> Bool { try BucketOutput.knownIdentity(client, layout) == id }
+
+  /// Looks for logs that are new, and copies the batches that follow in all of them, one after another: `fill` is faster
+  /// if there are many.
+  package func search() throws {
+    _ = try findLogs()
+    try follow()
+  }
+
   /// Copies the batches that follow in the logs that are known.
   package func follow() throws {
     while try copy(logs.map { ($0.key, $0.value.next) }) > 0 {}
@@ -126,8 +138,11 @@ package final class BucketMirror {
       found.append((source, try Commit(response, first: first, key: layout.log(source).commit(first))))
     }
     guard !found.isEmpty else { return 0 }
+    // If one of both databases fails, the other one and `logs` may be ahead of it.
+    isWhole = false
     let copies = try origins.transaction { try found.map { try copied($0.commit, $0.source) } }
     try catalog.copy(copies)
+    isWhole = true
     return found.count
   }
 

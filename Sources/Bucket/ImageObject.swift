@@ -1,9 +1,9 @@
-import Output
+package import Output
 import Platform
-import S3
+package import S3
 
 /// The metadata of an object that stores an image.
-struct ImageObject: Sendable {
+package struct ImageObject: Sendable {
   /// A version of an image, by its bytes and the message that it came from.
   struct Version: Sendable, Equatable {
     let digest: Digest
@@ -31,7 +31,7 @@ struct ImageObject: Sendable {
   private static let mostVersions = 14
 
   /// - Parameter response: to a HEAD or GET request.
-  init?(_ response: S3Response) {
+  package init?(_ response: S3Response) {
     guard response.status == 200, let tag = response.tag else { return nil }
     let digest = response.metadata(Name.digest).flatMap { Digest(hex: $0) }
     let origin = response.metadata(Name.origin).flatMap { ImageOrigin($0) }
@@ -76,5 +76,14 @@ struct ImageObject: Sendable {
   func isEarlier(than origin: ImageOrigin) -> Bool {
     guard let own = version?.origin else { return true }
     return own != origin && own.isEarlier(than: origin)
+  }
+
+  /// Whether the object is a later version than that of a row. A row does not name the topic's cluster and generation: they
+  /// are taken to be the object's.
+  package func isNewer(than row: StoredRow) -> Bool {
+    guard let own = version?.origin else { return false }
+    let source = LogSource(
+      cluster: own.cluster, topic: row.topic, generation: own.generation, partition: row.partition)
+    return ImageOrigin(row, source).isEarlier(than: own)
   }
 }

@@ -1,6 +1,6 @@
 import Platform
 
-/// A command that works on folders only was given a bucket.
+/// A bucket was named where only a folder can be: by an option of a command.
 package struct FolderWanted: Error, CustomStringConvertible {
   let command: String
   let output: String
@@ -11,6 +11,6 @@ package struct FolderWanted: Error, CustomStringConvertible {
   }
 
   package var description: String {
-    "\(command) works on a folder, and the output is \(output). docs/bucket.md lists what works on a bucket"
+    "\(command) works on a folder if --output names it, and the output is \(output). Set PROCESSED_IMAGES_DIR to the bucket instead"
   }
 }

@@ -23,7 +23,7 @@ enum BucketCheck {
         report.add(.ok("store_suitable", "the store honours conditions, and checks the bytes that arrive"))
       }
       if let finding = clock(client) { report.add(finding) }
-      lifecycle(client, bucket.address).forEach { report.add($0) }
+      for finding in lifecycle(client, bucket.address) { report.add(finding) }
     } catch {
       report.add(
         .problem("bucket_reachable", "\(place) cannot be used: \(error)", cure: "correct what the answer names"))

@@ -1,12 +1,12 @@
 import Output
 import Platform
+import S3
 import Synchronization
 import Telemetry
-import Wire
 
 /// Answers the requests of browsers. Called from several threads at once.
 final class PageHandler: Sendable {
-  private let output: String
+  private let output: any PictureOutput
   private let guardian: PageGuard
   private let feed: PictureFeed
   private let checks: Checks?
@@ -28,7 +28,8 @@ final class PageHandler: Sendable {
   private static let mostLabels = 500
 
   init(
-    output: String, hosts: [String], feed: PictureFeed, checks: Checks? = nil, history: PictureHistory? = nil,
+    _ output: any PictureOutput, hosts: [String], feed: PictureFeed, checks: Checks? = nil,
+    history: PictureHistory? = nil,
     sides: SideWatch? = nil, failures: FailureRequests? = nil, patience: Duration = .seconds(2), log: Log,
     stop: StopFlag
   ) {
@@ -42,14 +43,20 @@ final class PageHandler: Sendable {
     self.log = log
     self.stop = stop
     guardian = PageGuard(hosts: hosts)
-    catalog = Mutex(PictureCatalog(output: output))
+    catalog = Mutex(PictureCatalog(output))
+  }
+
+  /// Whether the answer may take long: all bytes of a picture are read first.
+  static func isSlow(_ request: HTTPRequest) -> Bool {
+    request.path.hasPrefix("/pictures/") || request.path.hasSuffix("/verify")
   }
 
   func answer(_ request: HTTPRequest) -> HTTPResponse {
     if let refusal = guardian.refusal(of: request) { return PageGuard.protect(refusal, at: request.path) }
     let response: HTTPResponse
     do { response = try route(request) } catch {
-      if let unsaid = failuresSaid.note("\(error)") {
+      // A store that does not answer fails each object in words of its own.
+      if let unsaid = failuresSaid.note((error as? S3Error)?.name ?? "\(error)") {
         log.warning(
           event: "page_request_failed", "a request failed: \(error)",
           ["error": .name(of: error), "suppressed": .unlessZero(unsaid)])
@@ -141,24 +148,19 @@ final class PageHandler: Sendable {
     return try body(picture)
   }
 
-  /// - Returns: nil if the output has no such file.
-  private func open(_ picture: Picture) throws -> (file: File, status: FileStatus)? {
-    guard picture.isCurrent, let name = try? ImageName(picture.name) else { return nil }
-    return try StoredFile.open(name, in: output)
-  }
-
   private func bytes(of picture: Picture, to request: HTTPRequest) throws -> HTTPResponse {
     guard picture.isCurrent else {
       return HTTPResponse(status: 410, body: "A newer version has replaced this one.\n")
     }
-    guard let (file, status) = try open(picture) else { return missing }
-    let type = PictureFormat.contentType(try StoredFile.format(of: file))
+    let anything = "application/octet-stream"
+    if let tag = output.tag(of: picture), request.knows(tag) {
+      return HTTPResponse(unchanged: tag, contentType: PictureFormat.contentType(picture.row.format) ?? anything)
+    }
+    guard let found = try output.open(picture) else { return missing }
+    let type = PictureFormat.contentType(try StoredFile.format(of: found.file))
     let isAttachment = type == nil || request.query["download"] == "1"
-    let tag = [Int64(status.size), status.modified, Int64(truncatingIfNeeded: status.inode)].map {
-      String($0, radix: 36)
-    }.joined(separator: "-")
     var response = HTTPResponse(
-      file, size: status.size, tag: tag, contentType: type ?? "application/octet-stream", to: request)
+      found.file, size: found.size, tag: found.tag, contentType: type ?? anything, to: request)
     response.headers.append(
       ("Content-Disposition", PictureFormat.disposition(picture.name, isAttachment: isAttachment)))
     return response
@@ -174,7 +176,7 @@ final class PageHandler: Sendable {
     return false
   }
 
-  /// Reads a picture's file and compares it with the hash that was recorded when it was stored.
+  /// Reads a picture and compares it with the hash that was recorded when it was stored.
   private func verify(_ picture: Picture) throws -> HTTPResponse {
     guard verifying.acquire(1, timeout: .zero) else {
       return .problem(429, "another picture is being checked")
@@ -184,20 +186,19 @@ final class PageHandler: Sendable {
       .json(Fields.json([("result", .string(text)), ("expected", .string(picture.row.digest.hex))] + more))
     }
     guard picture.isCurrent else { return result("replaced") }
-    guard let (file, status) = try open(picture) else {
+    let start = MonotonicClock.now
+    guard let found = try output.examine(picture, stop: stop) else {
       return result(try willBeReplaced(picture) ? "replaced" : "missing")
     }
-    guard status.size == picture.row.size else {
-      return result(try willBeReplaced(picture) ? "replaced" : "altered", [("bytes", .of(status.size))])
-    }
-    let start = MonotonicClock.now
-    let digest = try StoredFile.digest(of: file) { try stop.check("the page is stopped") }
-    if digest != picture.row.digest, try willBeReplaced(picture) { return result("replaced") }
+    let duration = MonotonicClock.now - start
+    let isUnchanged = found.digest == picture.row.digest
+    if !isUnchanged, try found.isNewer || willBeReplaced(picture) { return result("replaced") }
+    guard let digest = found.digest else { return result("altered", [("bytes", .of(found.size))]) }
     return result(
-      digest == picture.row.digest ? "unchanged" : "altered",
+      isUnchanged ? "unchanged" : "altered",
       [
-        ("sha256", .string(digest.hex)), ("bytes", .of(status.size)),
-        ("milliseconds", .of((MonotonicClock.now - start) / .milliseconds(1))),
+        ("sha256", .string(digest.hex)), ("bytes", .of(found.size)),
+        ("milliseconds", .of(duration / .milliseconds(1))),
       ])
   }
 }

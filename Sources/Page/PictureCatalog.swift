@@ -5,8 +5,7 @@ import Wire
 /// Reads the catalog of an output next to the consumers that write it. The output may not exist yet, and may be replaced
 /// by another one: the catalog is opened again when that is necessary. Used by one thread at a time.
 final class PictureCatalog {
-  let output: String
-  private let path: String
+  let output: any PictureOutput
   private var opened: Opened?
   private var openings = 0
   private var names: NameFinder
@@ -21,11 +20,10 @@ final class PictureCatalog {
   /// The time after which a search returns what it has found so far.
   private let budget: Duration
 
-  init(output: String, budget: Duration = .milliseconds(50)) {
+  init(_ output: any PictureOutput, budget: Duration = .milliseconds(50)) {
     self.output = output
     self.budget = budget
-    path = output + "/" + ImageName.reserved + "/" + Catalog.fileName
-    names = NameFinder(output: output)
+    names = NameFinder(output: output.path)
   }
 
   /// The identity of the catalog; nil if there is none yet.
@@ -133,7 +131,9 @@ final class PictureCatalog {
   }
 
   private func current() throws -> Catalog? {
-    guard let status = try FileStatus.of(path), status.kind == .regular else {
+    let folder = output.watchedFolder()
+    let path = "\(folder ?? "")/\(ImageName.reserved)/\(Catalog.fileName)"
+    guard let folder, let status = try FileStatus.of(path), status.kind == .regular else {
       opened = nil
       return nil
     }
@@ -145,7 +145,7 @@ final class PictureCatalog {
     }
     opened = nil
     do {
-      guard let catalog = try Catalog(reading: output) else { return nil }
+      guard let catalog = try Catalog(reading: folder) else { return nil }
       opened = Opened(catalog: catalog, status: status)
       openings += 1
       return catalog

@@ -7,7 +7,7 @@ import Telemetry
 /// own, and only while somebody listens.
 ///
 /// Events:
-/// - `state`: whether there is a catalog, first of all and after each change.
+/// - `state`: whether there is a catalog, and what is wrong, first of all and after each change.
 /// - `stored`: new rows, with the id of the newest. If there are many, only the newest are in the event, and `skipped`
 ///   is true.
 /// - `reset`: the output is another one than before, so everything has to be read again.
@@ -21,7 +21,7 @@ final class PictureFeed: Sendable {
   }
 
   private let listeners = Mutex<[Listener]>([])
-  private let output: String
+  private let output: any PictureOutput
   private let input: String
   private let log: Log
   private let interval: Duration
@@ -30,7 +30,7 @@ final class PictureFeed: Sendable {
   private static let mostPictures = 60
   private static let mostBytes = 64 << 10
 
-  init(output: String, input: String, log: Log, interval: Duration = .milliseconds(250)) {
+  init(_ output: any PictureOutput, input: String, log: Log, interval: Duration = .milliseconds(250)) {
     self.output = output
     self.input = input
     self.log = log
@@ -44,7 +44,7 @@ final class PictureFeed: Sendable {
 
   /// Runs until the flag is set.
   func run(until stop: StopFlag) {
-    var look = Look(catalog: PictureCatalog(output: output))
+    var look = Look(catalog: PictureCatalog(output))
     repeat {
       let all = listeners.withLock { listeners in
         listeners.removeAll { $0.stream.isClosed }
@@ -98,7 +98,7 @@ final class PictureFeed: Sendable {
       } catch { (self.error, version) = (error, nil) }
       state = Fields.json([
         ("catalog", identity.map { .string($0) } ?? .absent), ("input", .string(input)),
-        ("problem", error.map { .string("\($0)") } ?? .absent),
+        ("problem", (error.map { "\($0)" } ?? catalog.output.problem).map { .string($0) } ?? .absent),
       ])
     }
 

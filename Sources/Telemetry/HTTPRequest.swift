@@ -18,6 +18,11 @@ package struct HTTPRequest: Sendable {
 
   package func header(_ name: String) -> String? { headers[name.lowercased()] }
 
+  /// Whether the client has what this entity tag, given without quotes, stands for.
+  package func knows(_ tag: String) -> Bool {
+    header("If-None-Match").map { HTTPRange.isListed("\"\(tag)\"", in: $0) } ?? false
+  }
+
   /// Headers beyond this number are an error of the client.
   private static let mostHeaders = 64
 

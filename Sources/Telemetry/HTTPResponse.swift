@@ -39,18 +39,26 @@ package struct HTTPResponse: Sendable {
     body = .events(stream)
   }
 
+  /// Tells the client that it has this already: see `HTTPRequest.knows`.
+  /// - Parameter tag: the entity tag, without quotes.
+  package init(unchanged tag: String, contentType: String) {
+    status = 304
+    headers = [("ETag", "\"\(tag)\""), ("Accept-Ranges", "bytes"), ("Content-Type", contentType)]
+    body = .bytes([])
+  }
+
   /// A file, or what the request wants of it: a range, or only to know that it did not change.
   /// - Parameters:
   ///   - file: a regular file. It may grow or shrink meanwhile; then the response ends early.
   ///   - size: its size in bytes.
   ///   - tag: the entity tag, without quotes. It changes with the content.
   package init(_ file: File, size: Int, tag: String, contentType: String, to request: HTTPRequest) {
-    let tag = "\"\(tag)\""
-    headers = [("ETag", tag), ("Accept-Ranges", "bytes"), ("Content-Type", contentType)]
-    if let known = request.header("If-None-Match"), HTTPRange.isListed(tag, in: known) {
-      (status, body) = (304, .bytes([]))
+    if request.knows(tag) {
+      self = HTTPResponse(unchanged: tag, contentType: contentType)
       return
     }
+    let tag = "\"\(tag)\""
+    headers = [("ETag", tag), ("Accept-Ranges", "bytes"), ("Content-Type", contentType)]
     // A range of a file that has changed since would be put together with the wrong rest.
     let isSame = request.header("If-Range").map { $0 == tag } ?? true
     let range = isSame && request.method == .get ? request.header("Range").map { HTTPRange($0, size: size) } : nil

@@ -13,7 +13,7 @@ package final class HTTPServer: Sendable {
   package let port: Int
   private let loop: HTTPLoop
   private let thread: BackgroundThread
-  private let queue: BoundedQueue<Job>
+  private let queues: [BoundedQueue<Job>]
   private let workers: [BackgroundThread]
 
   private struct Job: Sendable {
@@ -30,30 +30,36 @@ package final class HTTPServer: Sendable {
   ///   - port: 0 for any free one.
   ///   - variable: the variable that has the port, for errors.
   ///   - workers: the number of threads that call `answer`. 0: the server's own thread does, which then must be quick.
+  ///   - lane: requests that have other threads than these.
   /// - Throws: if the port is in use, or the address does not belong to this machine.
   package init(
     address: String, port: Int, variable: String = "HTTP_PORT", limits: HTTPLimits = HTTPLimits(), workers: Int,
-    answer: @escaping @Sendable (HTTPRequest) -> HTTPResponse
+    lane: HTTPLane? = nil, answer: @escaping @Sendable (HTTPRequest) -> HTTPResponse
   ) throws(HTTPServerError) {
     let (socket, bound): (CInt, Int)
     do throws(BindError) { (socket, bound) = try Self.listen(address, port) } catch {
       throw HTTPServerError(address: address, port: port, variable: variable, code: error.code)
     }
     let queue = BoundedQueue<Job>(capacity: limits.connections)
+    let slowQueue = BoundedQueue<Job>(capacity: limits.connections)
     let loop = HTTPLoop(socket: socket, limits: limits) { loop, request, connection in
-      if workers == 0 {
+      let isSlow = lane?.accepts(request) == true
+      if workers == 0, !isSlow {
         loop.answer(answer(request), to: connection)
-      } else if !queue.tryPush(Job(request: request, connection: connection, loop: loop)) {
+      } else if !(isSlow ? slowQueue : queue).tryPush(Job(request: request, connection: connection, loop: loop)) {
         loop.answer(HTTPResponse(status: 503, body: "too many requests\n"), to: connection)
       }
     }
     guard let loop else { throw HTTPServerError(address: address, port: port, variable: variable, code: errno) }
     self.port = bound
     self.loop = loop
-    self.queue = queue
-    self.workers = (0..<workers).map { number in
-      BackgroundThread.start("http-worker-\(number + 1)") {
-        while let job = queue.pop(timeout: nil) { job.loop.answer(answer(job.request), to: job.connection) }
+    queues = [queue, slowQueue]
+    self.workers = [("http-worker", workers, queue), ("http-slow", lane?.workers ?? 0, slowQueue)].flatMap {
+      (name, count, queue) in
+      (0..<count).map { number in
+        BackgroundThread.start("\(name)-\(number + 1)") {
+          while let job = queue.pop(timeout: nil) { job.loop.answer(answer(job.request), to: job.connection) }
+        }
       }
     }
     thread = BackgroundThread.start("http") { loop.run() }
@@ -74,7 +80,7 @@ package final class HTTPServer: Sendable {
   package func stop() {
     loop.stop()
     thread.join()
-    queue.close()
+    for queue in queues { queue.close() }
     for worker in workers { worker.join() }
   }
 

@@ -146,6 +146,7 @@ struct Commands {
     var configuration = configuration
     let folder = options.output ?? "."
     if let input = options.input { configuration.producer.input = input }
+    configuration.consumer.bucket = nil
     configuration.consumer.outputPath = joined(folder, "processed_images")
     configuration.consumer.csvPath = joined(folder, "processed_image_data.csv")
     configuration.producer.kafka.onLog = kafkaLog

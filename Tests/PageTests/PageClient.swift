@@ -12,13 +12,22 @@ struct PageClient {
   let stop = StopFlag()
 
   init(
-    _ output: String, hosts: [String] = [], checks: Checks? = nil, sides: SideWatch? = nil,
+    _ output: any PictureOutput, hosts: [String] = [], checks: Checks? = nil, sides: SideWatch? = nil,
     failures: FailureRequests? = nil, patience: Duration = .zero
   ) {
-    feed = PictureFeed(output: output, input: "images", log: log.log)
+    feed = PictureFeed(output, input: "images", log: log.log, interval: .milliseconds(5))
     handler = PageHandler(
-      output: output, hosts: hosts, feed: feed, checks: checks, sides: sides, failures: failures, patience: patience,
+      output, hosts: hosts, feed: feed, checks: checks, sides: sides, failures: failures, patience: patience,
       log: log.log, stop: stop)
+  }
+
+  /// The page of a folder.
+  init(
+    _ folder: String, hosts: [String] = [], checks: Checks? = nil, sides: SideWatch? = nil,
+    failures: FailureRequests? = nil, patience: Duration = .zero
+  ) {
+    self.init(
+      FolderPictures(folder), hosts: hosts, checks: checks, sides: sides, failures: failures, patience: patience)
   }
 
   struct NoAnswer: Error {}

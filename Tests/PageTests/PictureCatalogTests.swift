@@ -15,7 +15,7 @@ import Testing
   @Test("pictures are listed newest first, a part at a time") func newestFirst() throws {
     let output = try PageOutput()
     try output.store((1...25).map { "cat/\($0).jpg" })
-    let catalog = PictureCatalog(output: output.path)
+    let catalog = PictureCatalog(FolderPictures(output.path))
     let first = try catalog.pictures(before: nil, matching: PictureFilter(), atMost: 10)
     #expect(first.pictures.map(\.id) == Array((16...25).reversed()) && first.next == 16)
     let second = try catalog.pictures(before: 16, matching: PictureFilter(), atMost: 10)
@@ -30,14 +30,14 @@ import Testing
     let folder = TestFolder()
     _ = try folder.makeFolder(".image-pipeline")
     try folder.write(".image-pipeline/catalog.sqlite", "")
-    let catalog = PictureCatalog(output: folder.path)
+    let catalog = PictureCatalog(FolderPictures(folder.path))
     #expect(try names(catalog) == [] && catalog.identity() == nil)
   }
 
   @Test("a label has its own pictures only") func labels() throws {
     let output = try PageOutput()
     try output.store(["cat/1.jpg", "dog/1.jpg", "cats/1.jpg", "cat", "cat/2.jpg"])
-    let catalog = PictureCatalog(output: output.path)
+    let catalog = PictureCatalog(FolderPictures(output.path))
     #expect(try names(catalog, PictureFilter(label: "dog")) == ["dog/1.jpg"])
     #expect(try names(catalog, PictureFilter(label: "cat", search: "2")) == ["cat/2.jpg"])
     #expect(try names(catalog, PictureFilter(label: "")).count == 5)
@@ -47,7 +47,7 @@ import Testing
     let output = try PageOutput()
     try output.store(
       (0..<250).map { "top \($0).jpg" } + ["zebra/1.jpg", "a/b/c.jpg", "a.jpg", "a/d.jpg", "Äpfel/1.png"])
-    let catalog = PictureCatalog(output: output.path)
+    let catalog = PictureCatalog(FolderPictures(output.path))
     let all = try catalog.labels(atMost: 10)
     #expect(all.labels == ["a", "zebra", "Äpfel"] && !all.areMore)
     let one = try catalog.labels(atMost: 1)
@@ -64,13 +64,13 @@ import Testing
   func search(text: String, expected: [String]) throws {
     let output = try PageOutput()
     try output.store(["red balloons.jpg", "Кошка/1.jpg", "100% real.png", "a_b.png", "back\\slash.png", "写真/猫.webp"])
-    #expect(try names(PictureCatalog(output: output.path), PictureFilter(search: text)) == expected)
+    #expect(try names(PictureCatalog(FolderPictures(output.path)), PictureFilter(search: text)) == expected)
   }
 
   @Test("a long search is done a part at a time") func searchIsBounded() throws {
     let output = try PageOutput()
     try output.store(["needle 1.jpg"] + (0..<1_200).map { "hay \($0).jpg" } + ["needle 2.jpg"])
-    let catalog = PictureCatalog(output: output.path, budget: .zero)
+    let catalog = PictureCatalog(FolderPictures(output.path), budget: .zero)
     var found: [String] = []
     var before: Int64?
     var requests = 0
@@ -82,7 +82,7 @@ import Testing
     } while before != nil && requests < 100
     // Each one reads as little as it can.
     #expect(found == ["needle 2.jpg", "needle 1.jpg"] && requests == 19, "\(requests)")
-    let whole = try PictureCatalog(output: output.path, budget: .seconds(3_600)).pictures(
+    let whole = try PictureCatalog(FolderPictures(output.path), budget: .seconds(3_600)).pictures(
       before: nil, matching: PictureFilter(search: "needle"), atMost: 10)
     #expect(whole.pictures.map(\.name) == found && whole.next == nil)
   }
@@ -90,7 +90,7 @@ import Testing
   @Test("a search with more results than wanted goes on at the right one") func searchGoesOn() throws {
     let output = try PageOutput()
     try output.store((1...30).map { "cat/\($0).jpg" })
-    let catalog = PictureCatalog(output: output.path)
+    let catalog = PictureCatalog(FolderPictures(output.path))
     var ids: [Int64] = []
     var before: Int64?
     repeat {
@@ -106,7 +106,7 @@ import Testing
     let old = try output.store("cat/1.jpg", "old")
     let new = try output.store("cat/1.jpg", "new")
     try output.store("dog/1.jpg")
-    let catalog = PictureCatalog(output: output.path)
+    let catalog = PictureCatalog(FolderPictures(output.path))
     #expect(try catalog.picture(old)?.isCurrent == false && catalog.picture(new)?.isCurrent == true)
     let path = try #require(try catalog.picture(old)).row.filePath
     let all = try catalog.pictures(before: nil, matching: PictureFilter(filePath: path), atMost: 10)
@@ -116,12 +116,12 @@ import Testing
   @Test("names are found although the output has another path than for the consumer") func movedOutput() throws {
     let output = try PageOutput(prefix: "/data/somewhere else/ö")
     try output.store(["cat/a/1.jpg", "top.jpg"])
-    #expect(try names(PictureCatalog(output: output.path)) == ["top.jpg", "cat/a/1.jpg"])
+    #expect(try names(PictureCatalog(FolderPictures(output.path))) == ["top.jpg", "cat/a/1.jpg"])
   }
 
   @Test("an output that does not exist yet is empty, and is found later") func laterOutput() throws {
     let folder = TestFolder()
-    let missing = PictureCatalog(output: folder / "out")
+    let missing = PictureCatalog(FolderPictures(folder / "out"))
     #expect(try missing.identity() == nil && names(missing).isEmpty && missing.newest() == 0)
     #expect(try missing.labels(atMost: 5).labels == [] && missing.picture(1) == nil)
     let reserved = try folder.makeFolder("out/.image-pipeline")
@@ -133,7 +133,7 @@ import Testing
   @Test("another output at the same path is noticed") func replacedOutput() throws {
     let output = try PageOutput()
     try output.store(["old.jpg"])
-    let catalog = PictureCatalog(output: output.path)
+    let catalog = PictureCatalog(FolderPictures(output.path))
     let first = try catalog.identity()
     #expect(try names(catalog) == ["old.jpg"])
     try output.replace()
@@ -147,7 +147,7 @@ import Testing
     try output.store(["1.jpg"])
     output.close()
     // Nobody has the database open, so it is read as a snapshot.
-    let catalog = PictureCatalog(output: output.path)
+    let catalog = PictureCatalog(FolderPictures(output.path))
     let quiet = try catalog.version()
     #expect(try catalog.newest() == 1 && catalog.version() == quiet)
     try output.begin()
@@ -163,7 +163,7 @@ import Testing
   @Test("a catalog that cannot be read is reported, and read once it can be") func damagedCatalog() throws {
     let folder = TestFolder()
     try folder.write("out/.image-pipeline/catalog.sqlite", String(repeating: "no database ", count: 1_000))
-    let catalog = PictureCatalog(output: folder / "out")
+    let catalog = PictureCatalog(FolderPictures(folder / "out"))
     #expect(throws: CatalogError.self) { try catalog.newest() }
     try folder.remove("out/.image-pipeline/catalog.sqlite")
     #expect(try catalog.newest() == 0)

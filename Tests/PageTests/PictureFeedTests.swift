@@ -8,7 +8,7 @@ import Testing
 /// The events that clients of the feed get.
 @Suite(OwnThread()) struct PictureFeedTests {
   private func running(_ output: String, _ body: (PictureFeed) throws -> Void) rethrows {
-    let feed = PictureFeed(output: output, input: "images", log: LogLines().log, interval: .milliseconds(5))
+    let feed = PictureFeed(FolderPictures(output), input: "images", log: LogLines().log, interval: .milliseconds(5))
     let stop = StopFlag()
     let thread = BackgroundThread.start("feed") { feed.run(until: stop) }
     defer {
@@ -51,7 +51,7 @@ import Testing
   @Test("clients that know different pictures miss none, if more are stored meanwhile") func differentClients() throws {
     let output = try PageOutput()
     try output.store((1...10).map { "\($0).jpg" })
-    var look = PictureFeed.Look(catalog: PictureCatalog(output: output.path))
+    var look = PictureFeed.Look(catalog: PictureCatalog(FolderPictures(output.path)))
     func listener(_ after: Int64) -> (StreamClient, PictureFeed.Listener) {
       let client = StreamClient()
       return (client, PictureFeed.Listener(stream: client.stream, after: after, state: nil))

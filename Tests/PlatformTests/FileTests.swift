@@ -20,6 +20,12 @@ import Testing
     #expect(try temporary.read("a") == "hello")
   }
 
+  @Test("a temporary file has no name") func temporaryFileHasNoName() throws {
+    let file = try File.temporary()
+    try Array("bytes".utf8).withUnsafeBytes { try file.write($0, at: 0) }
+    #expect(try file.status().size == 5 && file.linkCount() == 0)
+  }
+
   @Test("a read ends at the end of the file") func readEndsWithFile() throws {
     try temporary.write("a", "12345")
     let file = try File.open("\(temporary.path)/a", .read)

@@ -150,14 +150,55 @@ import Testing
     }
   }
 
-  @Test("commands that work on folders refuse a bucket", arguments: ["page"])
-  func refusals(_ command: String) throws {
+  @Test("page shows the images and their bytes, and runs an audit", arguments: TestStore.all)
+  func page(_ store: TestStore) throws {
+    try stored(store) { bucket, folder, environment in
+      let port = try StatusPage.freePort()
+      let page = try Program(["page"], in: folder, environment: environment.merging(["PAGE_PORT": "\(port)"]) { $1 })
+      let output = "s3://\(TestStore.bucket)/\(bucket.prefix)"
+      #expect(eventually { page.hasEvent("page_started", ["output": output]) }, "\(page.output)")
+      #expect(
+        eventually { try RawResponse.get(port, "/api/pictures")?.text.contains("\"newest\":12") == true },
+        "\(page.output)")
+      let images = try bucket.images()
+      for id in 1...12 {
+        let facts = try RawResponse.get(port, "/api/pictures/\(id)")?.text ?? ""
+        let name = try #require(facts.firstMatch(of: /"name":"([^"]*)"/)?.1, "\(facts)")
+        #expect(try RawResponse.get(port, "/pictures/\(id)")?.body == images[String(name)])
+        let verdict = try RawResponse.get(port, "/api/pictures/\(id)/verify", ["X-Image-Pipeline": "1"])
+        #expect(verdict?.text.contains("\"result\":\"unchanged\"") == true, "\(verdict?.text ?? "")")
+      }
+      let start = try RawResponse.get(port, "/api/checks/audit", method: "POST", ["X-Image-Pipeline": "1"])
+      #expect(start?.status == 202)
+      func checks() throws -> String { try RawResponse.get(port, "/api/checks")?.text ?? "" }
+      #expect(eventually(within: .seconds(90)) { try checks().contains("\"running\":null") })
+      let audit = try checks()
+      #expect(audit.contains(#"\"stored\":12"#) && audit.contains(#"\"findings\":0}"#), "\(audit)")
+      #expect(page.terminate() == 0, "\(page.output)")
+    }
+  }
+
+  @Test("page starts while the store does not answer, says so, and ends at once") func pageWithoutStore() throws {
     let folder = TestFolder()
-    let environment = [
-      "PROCESSED_IMAGES_DIR": "s3://images/x", "S3_ENDPOINT": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "a",
-      "AWS_SECRET_ACCESS_KEY": "s",
-    ]
-    let program = try Program([command], in: folder, environment: environment)
+    let proxy = try StoreProxy { _ in .hang }
+    defer { proxy.close() }
+    let port = try StatusPage.freePort()
+    let page = try Program(
+      ["page"], in: folder,
+      environment: [
+        "PROCESSED_IMAGES_DIR": "s3://images/x", "S3_ENDPOINT": proxy.address, "AWS_ACCESS_KEY_ID": "a",
+        "AWS_SECRET_ACCESS_KEY": "s", "PAGE_PORT": "\(port)",
+      ])
+    #expect(eventually { page.hasEvent("page_started") && !proxy.requests.isEmpty }, "\(page.output)")
+    #expect(try RawResponse.get(port, "/api/pictures")?.text.contains("\"pictures\":[]") == true)
+    let start = ContinuousClock.now
+    #expect(page.terminate() == 0, "\(page.output)")
+    #expect(ContinuousClock.now - start < .seconds(10))
+  }
+
+  @Test("an output that an option names has to be a folder", arguments: ["audit", "page"])
+  func refusals(_ command: String) throws {
+    let program = try Program([command, "--output", "s3://images/x"], in: TestFolder())
     #expect(program.exitCode() == 1, "\(program.output)")
     #expect(program.events("program_failed").first?.fields["error"] == "FolderWanted", "\(program.output)")
   }

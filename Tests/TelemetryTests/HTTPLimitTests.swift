@@ -93,6 +93,26 @@ import Testing
     #expect(slow.readAll().flatMap { RawResponse($0) }?.text == "/slow")
   }
 
+  @Test("requests with threads of their own delay no others, however many they are") func lane() throws {
+    let gate = Gate(limit: 1)
+    #expect(gate.acquire(1, timeout: nil))
+    let server = try HTTPServer(
+      address: "127.0.0.1", port: 0, workers: 1, lane: HTTPLane(workers: 2) { $0.path == "/slow" }
+    ) { request in
+      if request.path == "/slow" {
+        _ = gate.acquire(1, timeout: nil)
+        gate.release(1)
+      }
+      return HTTPResponse(body: request.path)
+    }
+    defer { server.stop() }
+    let slow = try (0..<5).map { _ in try RawConnection(port: server.port) }
+    for connection in slow { connection.send("GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") }
+    #expect(try RawResponse.get(server.port, "/quick")?.text == "/quick")
+    gate.release(1)
+    for connection in slow { #expect(connection.readAll().flatMap { RawResponse($0) }?.text == "/slow") }
+  }
+
   @Test("the answer to a client that has left is discarded") func leftClientsAreForgotten() throws {
     let gate = Gate(limit: 1)
     let server = try server(workers: 1) { request in
