@@ -77,6 +77,7 @@ final class Transfer: @unchecked Sendable {
       curl_set_number(handle, CURLOPT_UPLOAD, 1)
       curl_set_text(handle, CURLOPT_CUSTOMREQUEST, method)
       curl_set_offset(handle, CURLOPT_INFILESIZE_LARGE, request.body.count)
+      curl_set_number(handle, CURLOPT_UPLOAD_BUFFERSIZE, request.body.bufferSize)
       curl_set_pointer(handle, CURLOPT_READDATA, owner)
       curl_set_function(handle, CURLOPT_READFUNCTION) { bytes, size, count, owner in
         Transfer.of(owner).send(UnsafeMutableRawBufferPointer(start: bytes, count: size * count))

@@ -38,6 +38,15 @@ package enum TransferBody: Sendable {
     case .file(_, let range): range.count
     }
   }
+
+  /// The bytes that the connection holds of it: many small bodies are sent at the same time, and few large files. The
+  /// limits are curl's own.
+  var bufferSize: Int {
+    switch self {
+    case .none, .bytes: max(16 << 10, min(count, 64 << 10))
+    case .file: max(16 << 10, min(count, 256 << 10))
+    }
+  }
 }
 
 /// The answer to a request, whatever its status.
