@@ -145,9 +145,9 @@ class Run:
             self.step()
             time.sleep(0.02)
 
-    def patiently(self, condition):
+    def patiently(self, condition, seconds=8):
         """Waits for a good moment, but not for long."""
-        end = time.monotonic() + 8
+        end = time.monotonic() + seconds
         while not condition() and time.monotonic() < end:
             self.pause(0.02)
 
@@ -215,10 +215,10 @@ class Run:
     def do_fault_point(self):
         """Replaces a consumer by one that stops between the images of a batch and its place in the log, or shortly after."""
         host = self.free_host()
-        point = f"{self.numbers.choice(FAULT_POINTS)}:{self.numbers.randrange(1, 6)}:stop"
+        point = f"{self.numbers.choice(FAULT_POINTS)}:{self.numbers.randrange(1, 4)}:stop"
         self.end_consumer(host)
         self.start_consumer(host, FAULT_POINT=point)
-        self.patiently(lambda: self.is_held(host))
+        self.patiently(lambda: self.is_held(host), 25)
 
     def free_host(self):
         """A host that works: after it loses its partitions, others have to store its messages."""
@@ -274,6 +274,8 @@ class Run:
                 self.faults.append(f"left over on {host.name}: {left}")
         self.faults += [f"{log}: {line}" for log, line in self.log_lines(*FINDINGS)]
         self.fenced = sum(1 for _ in self.log_lines('"batch_fenced"'))
+        if KILLS >= 60 and self.fenced == 0:
+            self.faults.append("no consumer was ever overtaken by another one")
 
     def log_lines(self, *texts):
         for log in sorted([*FOLDER.glob("*.log"), *FOLDER.glob("host-*/*.log")]):
