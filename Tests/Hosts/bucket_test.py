@@ -179,7 +179,7 @@ class Run:
     def do_consumer(self):
         host = self.numbers.choice(self.hosts)
         # One that has a lot to do, or one that is just starting.
-        stored = self.numbers.choice([0, 1, 10, 30])
+        stored = self.numbers.choice([0, 1, 5, 20])
         self.patiently(lambda: not self.is_held(host) and host.stored >= stored)
         # If it is suspended, it does not go on.
         self.held = [entry for entry in self.held if entry[1:] != (host, host.go_on)]
