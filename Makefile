@@ -35,7 +35,8 @@ SWIFT_SOURCES = Package.swift Sources Tests Fuzz/Package.swift Fuzz/Sources Benc
 # The targets depend on one another, and SwiftPM uses all cores by itself.
 .NOTPARALLEL:
 .PHONY: help up up-lite down clean ps logs topics messages audit doctor test-integration deps build demo test check build-tests test-chaos \
-  test-bounds test-outage test-page page-pictures test-sanitize fuzz bench bench-store bench-growth bench-codecs format lint clean-build
+  test-bucket test-bounds test-outage test-page page-pictures test-sanitize fuzz bench bench-store bench-growth bench-codecs format lint \
+  clean-build
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@/ { print "\n" substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-16s  %s\n", $$1, $$2 }' Makefile
@@ -110,6 +111,14 @@ build-tests: deps ## build everything that the tests need
 # CHAOS=killed, CHAOS=members or CHAOS=records selects tests by the beginning of their names.
 test-chaos: deps ## kill all parts at random, 200 times: make test-chaos [CHAOS_SEED=n] [CHAOS_KILLS=n]
 	CHAOS_KILLS=$${CHAOS_KILLS:-200} $(RUN_TESTS) --filter '^ProgramTests\.ChaosTests/$(CHAOS)'
+
+# Needs root, for networks of its own. TEST_KAFKA and TEST_STORE are scripts with the commands start, kill and resume, and one folder each
+# (KAFKA_DIR, S3_DIR). S3_SERVER is the kind of store. If it fails, everything is in .build/test-bucket.
+test-bucket: export TEST_KAFKA ?= ../shared/kafka/kafka.sh
+test-bucket: export TEST_STORE ?= ../shared/s3/s3.sh
+test-bucket: deps ## kill consumers on three hosts, brokers and store, 200 times: make test-bucket [CHAOS_SEED=n] [CHAOS_KILLS=n]
+	@swift build --quiet --product image-pipeline $(FLAGS)
+	/usr/bin/python3 Tests/Hosts/bucket_test.py
 
 # A broker with a small heap can hold the large messages with JAVA_TOOL_OPTIONS=-Djdk.nio.maxCachedBufferSize=1000000.
 test-bounds: build ## measure memory in full: an image of 1 GB, 100,000 messages (needs KAFKA_TEST_BOOTSTRAP_SERVERS)

@@ -15,7 +15,7 @@ forget_settings() {
   local name
   grep -q '^#TOPIC=' .env.example || { echo ".env.example does not list the settings any more" >&2; exit 1; }
   while IFS= read -r name; do unset "$name"; done < <(sed -n 's/^#\([A-Z][A-Z0-9_]*\)=.*/\1/p' .env.example | sort -u)
-  unset "${!KAFKA_@}" "${!S3_@}" "${!AWS_@}" TEST_BOUNDS TEST_PROGRAM TEST_SANITIZER "${!CHAOS@}" "${!OUTAGE_@}" "${!FUZZ_@}" RUN_TESTS WRITE_DOCUMENTS \
+  unset "${!KAFKA_@}" "${!S3_@}" "${!AWS_@}" TEST_BOUNDS TEST_KAFKA TEST_PROGRAM TEST_SANITIZER TEST_STORE "${!CHAOS@}" "${!OUTAGE_@}" "${!FUZZ_@}" RUN_TESTS WRITE_DOCUMENTS \
     INPUT OUTPUT CONSUMERS COUNT SERVICES VARIANT SANITIZE TESTS PROGRAM_TESTS BENCH
 }
 forget_settings

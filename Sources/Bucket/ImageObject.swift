@@ -72,6 +72,14 @@ package struct ImageObject: Sendable {
     return Version(digest: digest, origin: origin)
   }
 
+  /// The version that was stored before a message; nil if that is unknown, or if there was none.
+  func version(before origin: ImageOrigin) -> Version? {
+    if isEarlier(than: origin) { return version }
+    return history.last {
+      $0.origin.isOfPartition(origin) ? $0.origin.offset < origin.offset : $0.origin.isEarlier(than: origin)
+    }
+  }
+
   /// Whether the object is an earlier version than that one. An object of unknown origin is.
   func isEarlier(than origin: ImageOrigin) -> Bool {
     guard let own = version?.origin else { return true }

@@ -181,10 +181,7 @@ struct ImageUpload {
       if version.digest == versions[0].digest { return .known(version.digest) }
     }
     guard !object.history.isEmpty else { return .nothing }
-    let before = object.history.last {
-      $0.origin.isOfPartition(first) ? $0.origin.offset < first.offset : $0.origin.isEarlier(than: first)
-    }
-    return before.map { .known($0.digest) } ?? .unknown
+    return object.version(before: first).map { .known($0.digest) } ?? .unknown
   }
 }
 

@@ -87,7 +87,8 @@ final class Uploads: Sendable {
       0]
   }
 
-  /// Whether exactly this image is in the bucket, from an earlier message.
+  /// Whether exactly this image was in the bucket before this message. A newer version may have replaced it since: batches
+  /// are sent ahead of the log.
   /// - Parameter whileWaiting: called periodically; throws to give up.
   func isStored(
     _ part: PreparedPart, _ message: any Message, _ plan: UploadPlan, whileWaiting: () throws -> Void
@@ -100,7 +101,7 @@ final class Uploads: Sendable {
       request.accepted.formUnion([400, 414])
       let response = try client.perform([request], whileWaiting: whileWaiting)[0].get()
       guard let object = ImageObject(response) else { return false }
-      if object.version?.digest == part.digest { return object.isEarlier(than: origin) }
+      if object.version(before: origin)?.digest == part.digest { return true }
     }
     return false
   }

@@ -57,6 +57,22 @@ import Testing
     }
   }
 
+  @Test("parts that are sent again do not wait for others when a newer version is sent ahead", arguments: TestStore.all)
+  func newerVersionAhead(_ store: TestStore) throws {
+    try BucketWorld.with(store) { world in
+      let consumer = try world.consumer()
+      try consumer.assign()
+      try consumer.store(part(0, 0, "a.jpg", "in two parts"), part(1, 1, "a.jpg", "in two parts"))
+      try consumer.store(part(2, 0, "a.jpg", "in two parts"))
+      try consumer.upload(InMemoryMessage(4, "a.jpg", "newer"))
+      try consumer.store(part(3, 1, "a.jpg", "in two parts"))
+      #expect(try world.log().notes(of: #require(try world.log().end().last)).open == [])
+      try consumer.store(InMemoryMessage(4, "a.jpg", "newer"))
+      #expect(try world.images() == ["a.jpg": "newer"])
+      #expect(try world.rows() == ["a.jpg@1", "a.jpg@4"])
+    }
+  }
+
   @Test(
     "an image that was prepared before another of its name was assembled is compared with that",
     arguments: TestStore.all)
