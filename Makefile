@@ -114,8 +114,6 @@ test-chaos: deps ## kill all parts at random, 200 times: make test-chaos [CHAOS_
 
 # Needs root, for networks of its own. TEST_KAFKA and TEST_STORE are scripts with the commands start, kill and resume, and one folder each
 # (KAFKA_DIR, S3_DIR). S3_SERVER is the kind of store. If it fails, everything is in .build/test-bucket.
-test-bucket: export TEST_KAFKA := $(TEST_KAFKA)
-test-bucket: export TEST_STORE := $(TEST_STORE)
 test-bucket: deps ## kill consumers on three hosts, brokers and store, 200 times: make test-bucket TEST_KAFKA=script TEST_STORE=script
 	@swift build --quiet --product image-pipeline $(FLAGS)
 	/usr/bin/python3 Tests/Hosts/bucket_test.py
