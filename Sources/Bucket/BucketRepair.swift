@@ -136,10 +136,8 @@ package final class BucketRepair {
   private func removeLeftovers() throws {
     var removed = 0
     for source in mirror.sources {
-      let log = mirror.log(source)
-      for (key, first, id) in try log.allNotes() {
-        try report.goOn()
-        guard let commit = try log.commit(first, withRows: false), commit.id != id else { continue }
+      try report.goOn()
+      for key in try mirror.log(source).strangeNotes() {
         _ = try verified.client.perform(.delete(key))
         removed += 1
       }

@@ -120,6 +120,23 @@ struct CommitLog: Sendable {
     }
   }
 
+  /// The keys of notes whose batch another consumer has stored.
+  func strangeNotes() throws -> [String] {
+    let notes = try allNotes()
+    var strange: [String] = []
+    for start in stride(from: 0, to: notes.count, by: Self.together) {
+      let some = notes[start..<min(start + Self.together, notes.count)]
+      for (note, answer) in zip(some, client.perform(some.map { .head(layout.commit($0.first)) })) {
+        let response = try answer.get()
+        if response.status == 404 { continue }
+        if try Commit(response, first: note.first, key: layout.commit(note.first)).id != note.id {
+          strange.append(note.key)
+        }
+      }
+    }
+    return strange
+  }
+
   // MARK: Writing
 
   func request(_ notes: BatchNotes, of commit: Commit) -> S3Request {
