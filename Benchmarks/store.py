@@ -5,7 +5,7 @@ Both in turn, on one store and one broker. The C program has the files in memory
 neither hashes nor checks anything. A consumer's time is without that of joining its group. Reports medians and their ratio.
 
 Needs a Kafka with its data in memory (KAFKA_BOOTSTRAP_SERVERS), and a store on this machine (S3_ENDPOINT, BENCH_BUCKET,
-AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY).
+AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY). The objects stay in the bucket: use one that is only for this.
 """
 import argparse
 import hashlib
