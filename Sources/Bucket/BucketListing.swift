@@ -29,6 +29,8 @@ final class BucketListing {
     }
   }
 
+  deinit { scratch.remove() }
+
   func close() {
     database.close()
     scratch.remove()

@@ -22,24 +22,30 @@ package final class BucketMirror {
 
   /// How many batches are read at the same time.
   private static let together = 64
+  private static let mostRounds = 64
 
   /// The folder whose `.image-pipeline` has the catalog.
   package var folder: String { scratch.path }
-  package var id: String { catalog.id }
+  /// The output's identity.
+  package let id: String
 
   /// Copies nothing yet.
+  /// - Parameter ownID: the catalog's identity; nil: that of the output. Two copies may have the same rows in another order.
   /// - Returns: nil if the bucket has no output.
-  package init?(_ client: any S3Requests, _ layout: BucketLayout) throws {
+  package init?(_ client: any S3Requests, _ layout: BucketLayout, ownID: String? = nil) throws {
     guard let id = try BucketOutput.knownIdentity(client, layout) else { return nil }
+    self.id = id
     self.client = client
     self.layout = layout
     scratch = try TemporaryFolder()
-    catalog = try Catalog(copyIn: Folder.open(scratch.path).folder(".image-pipeline", creating: true), id: id)
+    catalog = try Catalog(copyIn: Folder.open(scratch.path).folder(".image-pipeline", creating: true), id: ownID ?? id)
     origins = try Database(path: scratch.path + "/origins.sqlite", busyTimeout: .zero)
     try origins.execute("CREATE TABLE origins (name TEXT PRIMARY KEY, origin TEXT NOT NULL) WITHOUT ROWID")
     find = try origins.prepare("SELECT origin FROM origins WHERE name = ?")
     note = try origins.prepare("REPLACE INTO origins VALUES (?, ?)")
   }
+
+  deinit { scratch.remove() }
 
   /// Removes the copy.
   package func close() {
@@ -87,7 +93,6 @@ package final class BucketMirror {
       try stop.check("not everything was compared")
       try copy(listed[start..<min(start + Self.together, listed.count)].map { ($0.source, $0.first) })
     }
-    // Removed since they were listed, or missing in the listing.
     try follow()
   }
 
@@ -107,9 +112,17 @@ package final class BucketMirror {
     try follow()
   }
 
-  /// Copies the batches that follow in the logs that are known.
+  /// Copies the batches that follow in the logs that are known: a limited number of each, because consumers may be faster.
   package func follow() throws {
-    while try copy(logs.map { ($0.key, $0.value.next) }) > 0 {}
+    var next = logs.map { (source: $0.key, first: $0.value.next) }
+    for _ in 0..<Self.mostRounds {
+      if try copy(next) == 0 { return }
+      // Those that had none have ended.
+      next = next.compactMap { place in
+        let now = logs[place.source]!.next
+        return now > place.first ? (place.source, now) : nil
+      }
+    }
   }
 
   func log(_ source: LogSource) -> CommitLog { CommitLog(client: client, layout: layout.log(source)) }
@@ -132,10 +145,18 @@ package final class BucketMirror {
   private func copy(_ batches: [(source: LogSource, first: Int64)]) throws -> Int {
     let answers = client.perform(batches.map { .get(layout.log($0.source).commit($0.first)) })
     var found: [(source: LogSource, commit: Commit)] = []
+    var next = logs.mapValues(\.next)
     for ((source, first), answer) in zip(batches, answers) {
       let response = try answer.get()
       if response.status == 404 { continue }
-      found.append((source, try Commit(response, first: first, key: layout.log(source).commit(first))))
+      let commit = try Commit(response, first: first, key: layout.log(source).commit(first))
+      // Those that a listing did not have, because they were stored meanwhile.
+      while next[source]! < first, let missed = try log(source).commit(next[source]!, withRows: true) {
+        found.append((source, missed))
+        next[source] = missed.position.next
+      }
+      found.append((source, commit))
+      next[source] = max(next[source]!, commit.position.next)
     }
     guard !found.isEmpty else { return 0 }
     // If one of both databases fails, the other one and `logs` may be ahead of it.

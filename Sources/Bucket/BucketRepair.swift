@@ -62,12 +62,15 @@ package final class BucketRepair {
   }
 
   private func fill(_ gap: BucketMirror.Gap, _ rows: [StoredRow]) throws {
+    let log = mirror.log(gap.source)
+    // The notes of the batch that was lost are still there, unless several consumers tried to store it.
+    let notes = try log.allNotes().filter { $0.first == gap.offsets.lowerBound }
     let commit = Commit(
       first: gap.offsets.lowerBound, position: Catalog.Position(next: gap.offsets.upperBound, last: nil),
-      id: "repair-" + String(UInt64.random(in: 1 << 60...UInt64.max), radix: 16), time: WallClock.milliseconds,
-      rows: rows, hasNotes: false)
-    // If it exists, another repair has filled it.
-    _ = try verified.client.perform(commit.request(mirror.log(gap.source).layout))
+      id: notes.count == 1 ? notes[0].id : String(UInt64.random(in: 1 << 60...UInt64.max), radix: 16),
+      time: WallClock.milliseconds, rows: rows, hasNotes: notes.count == 1)
+    // Another repair may have filled it.
+    guard try verified.client.perform(commit.request(log.layout)).status != 412 else { return }
     report.repaired(
       "log_filled",
       "the log lacked \(gap.description): \(Quantity.count(rows.count, "row")) written from the objects that are there",
@@ -82,7 +85,8 @@ package final class BucketRepair {
     guard let name = try? ImageName(object.name) else { return nil }
     let range = object.size == 0 ? nil : 0..<min(object.size, Self.headLength)
     let response = try verified.client.perform(.get(verified.layout.image(name), range: range))
-    if response.status == 404 { return nil }
+    // It was removed or replaced since its hash was computed.
+    guard response.status != 404, response.metadata("origin") == object.origin.text else { return nil }
     let probe = response.body.withUnsafeBytes { ImageProbe($0) }
     let origin = object.origin
     var row = StoredRow(
@@ -102,32 +106,41 @@ package final class BucketRepair {
     }
   }
 
-  /// Reads the suspects again until they agree with the log, or consumers have had time to log what they store.
+  /// Reads the suspects again, a few at a time, until they agree with the log, or consumers have had time to log what they
+  /// store.
   private func settleSuspects() throws {
-    let deadline = Deadline(in: patience)
-    while true {
-      try report.goOn()
-      try mirror.follow()
-      var remaining: [(name: String, isMissing: Bool)] = []
-      for name in suspects {
-        let digest = try verified.client.read([verified.layout.image(name)], stop: stop)[0]?.digest
-        if let digest, try digest == mirror.catalog.image(name)?.digest {
-          report.addSound()
-        } else {
-          remaining.append((name, digest == nil))
-        }
+    for start in stride(from: 0, to: suspects.count, by: VerifiedBucket.together) {
+      var some = Array(suspects[start..<min(start + VerifiedBucket.together, suspects.count)])
+      let deadline = Deadline(in: patience)
+      while true {
+        let isLastLook = deadline.hasPassed
+        some = try stillDiffering(some, isLastLook: isLastLook)
+        if some.isEmpty || isLastLook { break }
+        _ = stop.wait(for: Self.moment)
+        try report.goOn()
       }
-      suspects = remaining.map(\.name)
-      guard !remaining.isEmpty, !deadline.hasPassed else {
-        for (name, isMissing) in remaining {
-          report.remains(
-            isMissing ? "missing" : "altered", name,
-            isMissing ? "it is missing" : "its content differs from what was stored")
-        }
-        return
-      }
-      _ = stop.wait(for: Self.moment)
     }
+  }
+
+  /// - Parameter isLastLook: whether what differs is reported.
+  private func stillDiffering(_ names: [String], isLastLook: Bool) throws -> [String] {
+    let objects = try verified.client.read(names.map { verified.layout.image($0) }, stop: stop)
+    try mirror.follow()
+    var differing: [String] = []
+    for (name, object) in zip(names, objects) {
+      if let object, try object.digest == mirror.catalog.image(name)?.digest {
+        report.addSound()
+        continue
+      }
+      differing.append(name)
+      guard isLastLook else { continue }
+      if object == nil {
+        report.remains("missing", name, "it is missing")
+      } else {
+        report.remains("altered", name, "its content differs from what was stored")
+      }
+    }
+    return differing
   }
 
   // MARK: Leftovers

@@ -36,10 +36,11 @@ enum BucketCheck {
   private static func clock(_ client: S3Client) -> Finding? {
     let before = WallClock.milliseconds
     guard let response = try? client.perform(S3Request("HEAD")), let time = response.time else { return nil }
-    // The store's time has no fractions of a second.
-    let difference = before < time ? time - before : max(0, WallClock.milliseconds - time - 1_000)
+    // The store's time has no fractions of a second, and is of some moment between question and answer.
+    let (behind, ahead) = (time - WallClock.milliseconds, before - time - 1_000)
+    let difference = max(0, behind, ahead)
     let text =
-      "this machine's clock is \(Quantity.duration(.milliseconds(difference))) \(before < time ? "behind" : "ahead of") "
+      "this machine's clock is \(Quantity.duration(.milliseconds(difference))) \(behind > 0 ? "behind" : "ahead of") "
       + "the store's"
     let cure = "synchronise both with NTP (timedatectl set-ntp true): a store refuses requests of other times"
     if difference > 300_000 { return .problem("store_clock", text, cure: cure) }

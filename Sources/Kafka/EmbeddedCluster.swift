@@ -63,10 +63,13 @@ package final class EmbeddedCluster: Sendable {
 
   /// Cuts all connections and refuses new ones while down.
   func setDown(_ isDown: Bool) {
-    if isDown {
-      rd_kafka_mock_broker_set_down(cluster.value, -1)
-    } else {
-      rd_kafka_mock_broker_set_up(cluster.value, -1)
+    // The library closes its socket and binds the port again, and aborts if a process that is being started has it too.
+    Spawning.alone {
+      if isDown {
+        rd_kafka_mock_broker_set_down(cluster.value, -1)
+      } else {
+        rd_kafka_mock_broker_set_up(cluster.value, -1)
+      }
     }
   }
 }

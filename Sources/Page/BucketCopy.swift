@@ -92,7 +92,9 @@ final class BucketCopy: Sendable {
     // Somebody may have emptied the bucket.
     if look != .follow, let known = mirror, try !known.isCurrent() { show(nil, insteadOf: &mirror) }
     guard let known = mirror else {
-      guard let new = try BucketMirror(client, layout) else { return }
+      // A browser that knows an earlier copy reads everything again.
+      let id = String(UInt64.random(in: 1 << 60...UInt64.max), radix: 16)
+      guard let new = try BucketMirror(client, layout, ownID: id) else { return }
       // What is copied can be seen at once.
       show(new, insteadOf: &mirror)
       return try new.fill(stop: stop)

@@ -74,7 +74,8 @@ package struct ChildProcess: Sendable {
     var variables = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
     defer { for pointer in arguments + variables { free(pointer) } }
     var process: pid_t = 0
-    let code = posix_spawn(&process, path, &actions, &attributes, &arguments, &variables)
+    var code: CInt = 0
+    Spawning.alone { code = posix_spawn(&process, path, &actions, &attributes, &arguments, &variables) }
     guard code == 0 else { throw SystemError("start", path, code: code) }
     return process
   }

@@ -8,6 +8,9 @@ package final class TemporaryFolder: Sendable {
   private let folder: Folder
 
   private static let prefix = "image-pipeline."
+  private static let suffixLength = 6
+  /// A file that tells these folders from others of such names.
+  private static let mark = ".temporary-folder-of-image-pipeline"
 
   /// - Parameter base: nil: `TMPDIR`.
   package init(in base: String? = nil) throws {
@@ -19,6 +22,7 @@ package final class TemporaryFolder: Sendable {
       let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
       // Another process may have taken it for abandoned before it was locked.
       guard let folder = try? Folder.open(path), Self.isLocked(folder), Self.isThere(folder) else { continue }
+      _ = try folder.file(Self.mark, .createNew)
       (self.path, self.folder) = (path, folder)
       return
     }
@@ -29,9 +33,19 @@ package final class TemporaryFolder: Sendable {
 
   private static func removeAbandoned(in base: String) {
     guard let parent = try? Folder.open(base) else { return }
-    for name in (try? parent.names()) ?? [] where name.hasPrefix(prefix) {
-      if let folder = try? Folder.open("\(base)/\(name)"), isLocked(folder) { remove(folder) }
+    for name in (try? parent.names()) ?? [] where isOurs(name) {
+      // Not through a link: somebody else may have made that.
+      guard let folder = try? parent.folder(name, creating: false), (try? folder.status(mark))??.kind == .regular,
+        isLocked(folder)
+      else { continue }
+      remove(folder)
     }
+  }
+
+  private static func isOurs(_ name: String) -> Bool {
+    let suffix = name.utf8.dropFirst(prefix.utf8.count)
+    return name.hasPrefix(prefix) && suffix.count == suffixLength
+      && suffix.allSatisfy { (0x30...0x39).contains($0) || (0x41...0x5A).contains($0 & 0xDF) }
   }
 
   /// - Returns: false if another process has the lock.
@@ -45,11 +59,13 @@ package final class TemporaryFolder: Sendable {
 
   private static func remove(_ folder: Folder) {
     empty(folder)
+    // The last one: if this is interrupted, another process goes on.
+    try? folder.remove(mark)
     rmdir(folder.path)
   }
 
   private static func empty(_ folder: Folder) {
-    for name in (try? folder.names()) ?? [] {
+    for name in (try? folder.names()) ?? [] where name != mark {
       guard (try? folder.status(name))??.kind == .folder else {
         try? folder.remove(name)
         continue

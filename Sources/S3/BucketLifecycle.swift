@@ -32,7 +32,10 @@ package struct BucketLifecycle: Sendable, Equatable {
 
   /// - Parameter text: a lifecycle configuration.
   static func rules(_ text: [UInt8]) -> [Rule] {
-    (XMLElement.parse(text)?.all("Rule") ?? []).filter { $0["Status"]?.text == "Enabled" }.flatMap { rule in
+    (XMLElement.parse(text)?.all("Rule") ?? []).filter { rule in
+      // Objects of an output have no tags.
+      rule["Status"]?.text == "Enabled" && rule["Filter", "Tag"] == nil && rule["Filter", "And", "Tag"] == nil
+    }.flatMap { rule in
       let name = rule["ID"]?.text ?? ""
       let prefix =
         (rule["Filter", "And", "Prefix"] ?? rule["Filter", "Prefix"] ?? rule["Prefix"])?.text ?? ""

@@ -130,6 +130,21 @@ import Testing
     }
   }
 
+  @Test("a batch that a listing lacks is asked for, and is no gap", arguments: TestStore.all)
+  func batchMissingInListing(_ store: TestStore) throws {
+    try BucketWorld.with(store) { world in
+      _ = try fill(world)
+      // As if it had been stored while the store was listing.
+      let client = ForgetfulListing(client: world.client, key: world.log().layout.commit(0))
+      let mirror = try #require(try BucketMirror(client, world.layout))
+      defer { mirror.close() }
+      try mirror.fill()
+      var rows = 0
+      try mirror.eachRow { _, _ in rows += 1 }
+      #expect(mirror.gaps.isEmpty && rows == 4)
+    }
+  }
+
   @Test("objects that are cut off are read again", arguments: TestStore.all)
   func cutObjectsAreReadAgain(_ store: TestStore) throws {
     try BucketWorld.with(store) { world in
@@ -162,5 +177,31 @@ import Testing
       var listing = S3Listing(world.client, prefix: world.prefix)
       #expect(try listing.all().isEmpty)
     }
+  }
+}
+
+/// A client whose listings lack one key.
+private struct ForgetfulListing: S3Requests {
+  let client: S3Client
+  let key: String
+  var bucket: String { client.bucket }
+
+  func close() {}
+
+  func send(_ request: S3Request, completion: @escaping @Sendable (Result<S3Response, S3Error>) -> Void) {
+    let isListing = request.query.contains { $0.name == "list-type" }
+    client.send(request) { [key] answer in
+      completion(answer.map { isListing ? Self.without(key, $0) : $0 })
+    }
+  }
+
+  private static func without(_ key: String, _ response: S3Response) -> S3Response {
+    let parts = String(decoding: response.body, as: UTF8.self).split(separator: "<Contents>")
+    let kept = parts.filter { !$0.contains("<Key>\(key)</Key>") }
+    // The last part has the end of the document.
+    let end = kept.count < parts.count && parts.last != kept.last ? "</ListBucketResult>" : ""
+    return S3Response(
+      status: response.status, headers: response.headers, body: Array((kept.joined(separator: "<Contents>") + end).utf8)
+    )
   }
 }

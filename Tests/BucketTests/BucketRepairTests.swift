@@ -57,6 +57,25 @@ import Testing
     }
   }
 
+  @Test("a batch that is written again keeps its notes", arguments: TestStore.all)
+  func notesAreKept(_ store: TestStore) throws {
+    try BucketWorld.with(store) { world in
+      let consumer = try fill(world)
+      let part = InMemoryMessage(4, segment: 0, of: "e.jpg", "in two parts")
+      try consumer.store(part, InMemoryMessage(5, "f.jpg", "five"))
+      try consumer.store(InMemoryMessage(6, "g.jpg", "six"))
+      let log = world.log()
+      let lost = try #require(try log.commit(4, withRows: true))
+      let notes = try log.notes(of: lost)
+      #expect(notes.open == [4..<5])
+      _ = try world.client.perform(.delete(log.layout.commit(4)))
+      #expect(try repair(world).findings == ["log_filled"])
+      let filled = try #require(try log.commit(4, withRows: true))
+      #expect(try log.notes(of: filled) == notes && filled.rows.map(\.digest) == lost.rows.map(\.digest))
+      #expect(try repair(world).findings == [])
+    }
+  }
+
   @Test("objects that differ from the log are named", arguments: TestStore.all)
   func differencesAreNamed(_ store: TestStore) throws {
     try BucketWorld.with(store) { world in
@@ -105,10 +124,9 @@ import Testing
         return verifier.result.faults
       }
       #expect(try faults() == [:])
-      // A row that nothing explains is one.
+      // A second row of its message is one.
       let position = try #require(consumer.positions[0])
-      var row = try #require(try world.log().commit(4, withRows: true)?.rows.first)
-      row.offset = position.next
+      let row = try #require(try world.log().commit(4, withRows: true)?.rows.first)
       let doubled = Commit(
         first: position.next, position: .init(next: position.next + 1, last: nil), id: "x", time: 0, rows: [row],
         hasNotes: false)

@@ -1,3 +1,4 @@
+import Glibc
 import TestSupport
 import Testing
 
@@ -23,8 +24,15 @@ import Testing
     abandoned = nil
     try scratch.write("image-pipeline.txt", "not a folder")
     #expect(try scratch.names().count == 3)
+    // Somebody else's: without the mark, and one that a link leads to.
+    try scratch.write("image-pipeline.backup/a", "kept")
+    try scratch.write("image-pipeline.backupofmine/a", "kept")
+    try scratch.write("elsewhere/.temporary-folder-of-image-pipeline", "")
+    symlink(scratch / "elsewhere", scratch / "image-pipeline.link12")
     let next = try TemporaryFolder(in: scratch.path)
-    let kept = [used, next].map { String($0.path.dropFirst(scratch.path.count + 1)) } + ["image-pipeline.txt"]
+    #expect(try scratch.text("image-pipeline.backup/a") == "kept" && scratch.names("elsewhere").count == 1)
+    let others = ["image-pipeline.backup", "image-pipeline.backupofmine", "elsewhere", "image-pipeline.link12"]
+    let kept = [used, next].map { String($0.path.dropFirst(scratch.path.count + 1)) } + ["image-pipeline.txt"] + others
     #expect(try scratch.names() == kept.sorted())
   }
 }

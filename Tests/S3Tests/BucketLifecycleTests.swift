@@ -11,9 +11,11 @@ import Testing
     <Rule><ID>old</ID><Status>Enabled</Status><Filter><Prefix>a/</Prefix></Filter>
       <Expiration><Days>30</Days></Expiration></Rule>
     <Rule><Status>Enabled</Status><Prefix>a/b/c</Prefix><Expiration><Date>2030-01-01</Date></Expiration></Rule>
-    <Rule><ID>cold</ID><Status>Enabled</Status><Filter><And><Prefix>a/b/</Prefix><Tag/></And></Filter>
+    <Rule><ID>cold</ID><Status>Enabled</Status><Filter><And><Prefix>a/b/</Prefix><ObjectSizeGreaterThan>1</ObjectSizeGreaterThan></And></Filter>
       <Transition><Days>90</Days><StorageClass>GLACIER</StorageClass></Transition>
       <Transition><Days>10</Days><StorageClass>STANDARD_IA</StorageClass></Transition></Rule>
+    <Rule><ID>tagged</ID><Status>Enabled</Status><Filter><Tag><Key>temp</Key><Value>1</Value></Tag></Filter>
+      <Expiration><Days>1</Days></Expiration></Rule>
     <Rule><ID>off</ID><Status>Disabled</Status><Expiration><Days>1</Days></Expiration></Rule>
     <Rule><ID>other</ID><Status>Enabled</Status><Filter><Prefix>b/</Prefix></Filter>
       <Expiration><Days>1</Days></Expiration></Rule>

@@ -58,7 +58,8 @@ final class Program {
     var entries = variables.map { strdup("\($0.key)=\($0.value)") } + [nil]
     defer { for pointer in arguments + entries { free(pointer) } }
     var process: pid_t = 0
-    let code = posix_spawn(&process, shell[0], &actions, nil, &arguments, &entries)
+    var code: CInt = 0
+    Spawning.alone { code = posix_spawn(&process, shell[0], &actions, nil, &arguments, &entries) }
     guard code == 0 else { throw SystemError("start", executable, code: code) }
     self.process = process
   }
