@@ -108,7 +108,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default="10k,60k,500k,5M", help="which of " + ", ".join(SIZES))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--scale", type=float, default=0.3, help="so many times the files of make bench")
+    parser.add_argument("--scale", type=float, default=0.3, help="multiplies the number of files of make bench: 0.1 for a quick look")
     parser.add_argument("--programs", required=True, help="folder with image-pipeline and store-ceiling")
     arguments = parser.parse_args()
     brokers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS") or sys.exit("set KAFKA_BOOTSTRAP_SERVERS to a Kafka whose data is in memory")

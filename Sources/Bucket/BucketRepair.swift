@@ -109,8 +109,8 @@ package final class BucketRepair {
   /// Reads the suspects again, a few at a time, until they agree with the log, or consumers have had time to log what they
   /// store.
   private func settleSuspects() throws {
-    for start in stride(from: 0, to: suspects.count, by: VerifiedBucket.together) {
-      var some = Array(suspects[start..<min(start + VerifiedBucket.together, suspects.count)])
+    for start in stride(from: 0, to: suspects.count, by: objectsAtOnce) {
+      var some = Array(suspects[start..<min(start + objectsAtOnce, suspects.count)])
       let deadline = Deadline(in: patience)
       while true {
         let isLastLook = deadline.hasPassed
@@ -122,7 +122,7 @@ package final class BucketRepair {
     }
   }
 
-  /// - Parameter isLastLook: whether what differs is reported.
+  /// - Parameter isLastLook: whether differences are reported.
   private func stillDiffering(_ names: [String], isLastLook: Bool) throws -> [String] {
     let objects = try verified.client.read(names.map { verified.layout.image($0) }, stop: stop)
     try mirror.follow()

@@ -13,7 +13,7 @@ struct LogSource: Hashable, Comparable {
   }
 }
 
-/// What a bucket's log is about.
+/// The topics and partitions that a bucket's log has.
 struct LogSources {
   /// In order.
   private(set) var all: [LogSource] = []

@@ -18,9 +18,6 @@ package final class VerifiedBucket: VerifiedOutput {
     try digests.prepare("SELECT origin FROM objects WHERE name = ? AND is_first = 1")
   }
 
-  /// How many objects are read at the same time.
-  static let together = 64
-
   /// Reads all objects.
   /// - Throws: `S3Error`; `Interruption`.
   package init(_ settings: BucketSettings, stop: StopFlag) throws {
@@ -49,21 +46,11 @@ package final class VerifiedBucket: VerifiedOutput {
 
   private func readObjects() throws {
     let insert = try digests.prepare("INSERT INTO objects VALUES (?, ?, ?, ?, ?)")
-    var listing = S3Listing(client, prefix: layout.address.keyStart)
-    while let page = try listing.nextPage() {
-      let names = page.objects.compactMap { layout.name(ofKey: $0.key) }
-      for start in stride(from: 0, to: names.count, by: Self.together) {
-        try stop.check("not everything was compared")
-        let some = Array(names[start..<min(start + Self.together, names.count)])
-        for (name, read) in zip(some, try client.read(some.map { layout.image($0) }, stop: stop)) {
-          // Removed since it was listed.
-          guard let read else { continue }
-          let version = read.object?.version
-          try insert.run(
-            .text(name), .blob(read.digest.bytes), .integer(Int64(read.size)),
-            version.map { .text($0.origin.text) } ?? .null, .integer(read.object?.history.isEmpty == true ? 1 : 0))
-        }
-      }
+    try client.readImages(layout, stop: stop) { name, read in
+      let version = read.object?.version
+      try insert.run(
+        .text(name), .blob(read.digest.bytes), .integer(Int64(read.size)),
+        version.map { .text($0.origin.text) } ?? .null, .integer(read.object?.history.isEmpty == true ? 1 : 0))
     }
   }
 
@@ -90,7 +77,7 @@ package final class VerifiedBucket: VerifiedOutput {
     return origin.topic == row.topic && origin.partition == row.partition && origin.offset == row.offset
   }
 
-  /// What an object shows besides its bytes.
+  /// An object that a consumer has stored, without its bytes.
   struct Object {
     let name: String
     let digest: Digest

@@ -10,9 +10,6 @@ package final class VerifiedInputBucket: VerifiedInput {
   private let layout: BucketLayout
   private let stop: StopFlag
 
-  /// How many objects are read at the same time.
-  private static let together = 64
-
   package init(_ settings: BucketSettings, stop: StopFlag) {
     client = S3Client(settings.store)
     layout = BucketLayout(settings.address)
@@ -23,18 +20,8 @@ package final class VerifiedInputBucket: VerifiedInput {
 
   /// - Throws: `S3Error`; `Interruption`; what `body` throws.
   package func each(_ filter: FileFilter, _ body: (VerifiedImage) throws -> Void) throws {
-    var listing = S3Listing(client, prefix: layout.address.keyStart)
-    while let page = try listing.nextPage() {
-      let names = page.objects.compactMap { layout.name(ofKey: $0.key) }.filter { Self.accepts($0, filter) }
-      for start in stride(from: 0, to: names.count, by: Self.together) {
-        try stop.check("not everything was compared")
-        let some = Array(names[start..<min(start + Self.together, names.count)])
-        for (name, read) in zip(some, try client.read(some.map { layout.image($0) }, stop: stop)) {
-          // Removed since it was listed.
-          guard let read else { continue }
-          try body(VerifiedImage(path: name, digest: read.digest, size: read.size))
-        }
-      }
+    try client.readImages(layout, stop: stop, accepting: { Self.accepts($0, filter) }) { name, read in
+      try body(VerifiedImage(path: name, digest: read.digest, size: read.size))
     }
   }
 

@@ -11,7 +11,7 @@ package protocol StoredFiles: AnyObject {
   var csvPath: String? { get }
 
   /// - Parameters:
-  ///   - entry: what the catalog has; nil: only the size matters.
+  ///   - entry: the catalog's; nil: only the size matters.
   ///   - now: false if a look at the beginning is enough.
   /// - Returns: nil if there is no such image.
   func look(at name: String, _ entry: Catalog.Entry?, now: Bool) throws -> StoredFileLook?

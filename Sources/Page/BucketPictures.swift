@@ -40,8 +40,8 @@ final class BucketPictures: PictureOutput {
 
   func examine(_ picture: Picture, stop: StopFlag) throws -> ExaminedPicture? {
     guard let object = try read(picture, into: { nil }) else { return nil }
-    return ExaminedPicture(
-      size: object.size, digest: object.digest, isNewer: object.digest != picture.row.digest && object.isNewer)
+    let isNewer = object.digest != picture.row.digest && object.object?.isNewer(than: picture.row) == true
+    return ExaminedPicture(size: object.size, digest: object.digest, isNewer: isNewer)
   }
 
   func interrupt() { client.close() }
@@ -49,35 +49,9 @@ final class BucketPictures: PictureOutput {
 
   // MARK: Objects
 
-  private struct ReadObject {
-    let file: File?
-    let size: Int
-    let digest: Digest
-    /// Whether a consumer stored it after the picture.
-    let isNewer: Bool
-  }
-
   /// - Returns: nil if there is no such object.
   private func read(_ picture: Picture, into file: () throws -> File?) throws -> ReadObject? {
     guard let name = picture.storedName else { return nil }
-    var attempt = 1
-    while true {
-      let bytes = ObjectBytes(file: try file())
-      var request = S3Request.get(layout.image(name))
-      request.sink = { bytes.add($0) }
-      do throws(S3Error) {
-        let response = try client.perform(request)
-        guard response.status != 404 else { return nil }
-        let (size, digest) = bytes.finish()
-        let isNewer = ImageObject(response)?.isNewer(than: picture.row) == true
-        return ReadObject(file: bytes.file, size: size, digest: digest, isNewer: isNewer)
-      } catch {
-        if let error = bytes.error { throw error }
-        // The client repeats no request with a sink: that would have the bytes twice.
-        guard error.disposition == .transient, attempt < Self.attempts, !stop.wait(for: .milliseconds(100 * attempt))
-        else { throw error }
-        attempt += 1
-      }
-    }
+    return try client.read([layout.image(name)], into: file, attempts: Self.attempts, stop: stop)[0]
   }
 }

@@ -38,7 +38,7 @@ struct OpenPicture {
   let tag: String
 }
 
-/// What the bytes of a picture are.
+/// The result of reading a picture.
 struct ExaminedPicture {
   let size: Int
   /// nil: the size shows already that they are not those that were stored.

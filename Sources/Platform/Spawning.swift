@@ -1,7 +1,7 @@
 import Synchronization
 
-/// For a moment, a process that is being started has all descriptors of this one. Whoever closes a socket and needs its
-/// port again at once must do that while no process is started.
+/// Starts processes one at a time. A new process shares all descriptors of this one until it runs its program. Code that
+/// closes a socket and binds the same port again must run while no process is being started.
 package enum Spawning {
   private static let lock = Mutex(())
 

@@ -68,7 +68,8 @@ package struct S3Listing {
     return (objects, folders)
   }
 
-  /// The names of what has a slash after the prefix, without it: the folders below a folder.
+  /// The names of the folders below a folder.
+  /// - Parameter prefix: the folder, with a slash at its end.
   package static func folders(_ client: any S3Requests, below prefix: String) throws -> [String] {
     var listing = S3Listing(client, prefix: prefix, delimiter: "/")
     var folders: [String] = []

@@ -46,7 +46,7 @@ import Testing
     }
   }
 
-  @Test("what the browser has is neither read nor sent again", arguments: TestStore.all)
+  @Test("a picture in the browser's cache is neither read nor sent again", arguments: TestStore.all)
   func unchanged(_ store: TestStore) throws {
     let proxy = try StoreProxy(to: store.endpoint) { _ in .pass }
     defer { proxy.close() }

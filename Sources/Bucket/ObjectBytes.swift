@@ -31,5 +31,7 @@ final class ObjectBytes: Sendable {
   }
 
   /// To be called once, after the last piece.
-  func finish() -> (size: Int, digest: Digest) { state.withLock { ($0.size, $0.hash.finish()) } }
+  func finish(_ object: ImageObject?) -> ReadObject {
+    state.withLock { ReadObject(file: file, size: $0.size, digest: $0.hash.finish(), object: object) }
+  }
 }
