@@ -20,7 +20,8 @@ package final class VerifiedInputBucket: VerifiedInput {
 
   /// - Throws: `S3Error`; `Interruption`; what `body` throws.
   package func each(_ filter: FileFilter, _ body: (VerifiedImage) throws -> Void) throws {
-    try client.readImages(layout, stop: stop, accepting: { Self.accepts($0, filter) }) { name, read in
+    func accepts(_ name: String) -> Bool { Self.accepts(name, filter) }
+    try client.readImages(layout, stop: stop, accepting: accepts) { name, read in
       try body(VerifiedImage(path: name, digest: read.digest, size: read.size))
     }
   }
