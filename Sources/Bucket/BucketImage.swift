@@ -1,16 +1,31 @@
 import Output
 import Platform
+import S3
 
 /// An image that waits to be sent to the bucket.
-struct DecodedImage: KeptImage {
+protocol UnsentImage: KeptImage {
+  var body: TransferBody { get }
+}
+
+/// The image of one message.
+struct DecodedImage: UnsentImage {
   let bytes: [UInt8]
+
+  var body: TransferBody { .bytes(bytes) }
+}
+
+extension AssembledImage: UnsentImage {
+  var body: TransferBody { .file(file, 0..<size) }
 }
 
 /// An image that is in the bucket.
 struct UploadedImage: KeptImage {
   let placement: Placement
-  /// Counts the preparations.
-  let number: Int
+}
+
+/// Whether exactly the image of a part was in the bucket before its message.
+struct StoredBefore: PartFinding {
+  let isStored: Bool
 }
 
 extension ImageUpload {

@@ -12,12 +12,6 @@ package final class BucketPlace: ImagePlace {
   private let preparer: BucketPreparer
 
   package var sameName = SameName.replace
-  /// How many preparations were begun.
-  private var begun = 0
-  /// The names of images that were assembled, by their bytes, and how many preparations had been begun by then: those may
-  /// have looked at the object that was there before.
-  private var assembled: [[UInt8]: Int] = [:]
-  private static let mostAssembled = 1_000
   package var path: String { state.layout.address.description }
 
   /// Of the open transaction, in the order of the messages.
@@ -41,15 +35,14 @@ package final class BucketPlace: ImagePlace {
   // MARK: Preparation
 
   package func begin(_ batch: ImageStore.Batch, releasing: Bool) -> Preparation {
-    begun += 1
-    return preparer.begin(batch, plan(batch.topic), number: begun, releasing: releasing)
+    preparer.begin(batch, plan(batch.topic), releasing: releasing)
   }
 
   package var mustReadAgain: Bool { preparer.mustReadAgain }
   package func restart() { preparer.restart() }
 
   /// Objects stay in the bucket: when their messages are stored again, they are found.
-  package func drop(_ prepared: ArraySlice<Prepared>) {}
+  package func drop(_ prepared: ArraySlice<Prepared>) { preparer.drop(prepared) }
 
   package func interrupt() { state.client.close() }
 
@@ -60,16 +53,19 @@ package final class BucketPlace: ImagePlace {
   package func store(
     _ image: PreparedImage, of message: any Message, _ topic: Catalog.Topic, _ heart: Heartbeat
   ) throws -> Placement {
-    let kept = image.kept as! UploadedImage
-    if let begun = assembled[Array(image.name.value.utf8)], kept.number <= begun { return .nextTransaction }
-    let placement = kept.placement
+    let placement =
+      try (image.kept as? UploadedImage)?.placement
+      ?? uploads.run(image, message, plan(topic)) { try heart.beat() }
     note(placement, image.name, image.digest, image.probe, message)
     return placement
   }
 
   package func isStored(
     _ part: PreparedPart, _ message: any Message, _ topic: Catalog.Topic, _ heart: Heartbeat
-  ) throws -> Bool { try uploads.isStored(part, message, plan(topic)) { try heart.beat() } }
+  ) throws -> Bool {
+    if let found = part.finding as? StoredBefore { return found.isStored }
+    return try uploads.areStored([Uploads.Look(part: part, message: message)], plan(topic)) { try heart.beat() }[0]
+  }
 
   package func isPast(
     _ name: ImageName, _ digest: Digest, _ message: any Message, _ topic: Catalog.Topic
@@ -78,11 +74,7 @@ package final class BucketPlace: ImagePlace {
   package func store(
     _ image: AssembledImage, of message: any Message, _ topic: Catalog.Topic, _ heart: Heartbeat
   ) throws -> Placement {
-    let placement = try uploads.run(image, message, plan(topic)) { try heart.beat() }
-    if assembled.count >= Self.mostAssembled { assembled = assembled.filter { $0.value == begun } }
-    assembled[Array(image.name.value.utf8)] = begun
-    note(placement, image.name, image.digest, image.probe, message)
-    return placement
+    try store(image.prepared, of: message, topic, heart)
   }
 
   /// The file with the segments stays until its image is recorded, so the image is stored again instead.
@@ -125,6 +117,7 @@ package final class BucketPlace: ImagePlace {
 
   package func recorded(_ transaction: SealedTransaction) {
     for batch in batches { state.recorded(batch.commit, batch.partition) }
+    preparer.stored(transaction.positions)
   }
 
   private struct Batch {

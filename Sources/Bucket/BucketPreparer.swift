@@ -4,14 +4,17 @@ import Platform
 import Synchronization
 import Wire
 
-/// Prepares batches for a bucket: images are decoded in memory, and sent. While one batch is sent, which is mostly
-/// waiting, the next one is decoded.
+/// Prepares batches for a bucket: images are decoded in memory, and sent. Images in segments are sent from their file as soon
+/// as it is complete. While one batch is sent, which is mostly waiting, the next one is decoded.
 final class BucketPreparer: Sendable {
   private let decoder: MessageDecoder
+  private let segments: SegmentFiles
+  private let runs = SegmentRuns()
   private let uploads: Uploads
   /// Batches are decoded one at a time.
   private let decoding = Turnstile()
   private let order = NameOrder()
+  private let late = LateNames()
   /// Whether a batch could not be prepared. Those after it must not be sent: they would be compared with objects that lack
   /// the failed batch's versions.
   private let hasFailed = Mutex(false)
@@ -20,40 +23,52 @@ final class BucketPreparer: Sendable {
 
   init(_ segments: SegmentFiles, _ uploads: Uploads) {
     decoder = MessageDecoder(segments)
+    self.segments = segments
     self.uploads = uploads
   }
 
   var mustReadAgain: Bool { hasFailed.withLock { $0 } }
 
   /// Every batch that was begun has ended, and none of them is stored.
-  func restart() { hasFailed.withLock { $0 = false } }
+  func restart() {
+    hasFailed.withLock { $0 = false }
+    runs.clear()
+    late.clear()
+  }
 
-  /// - Parameters:
-  ///   - plan: how the images are to be stored.
-  ///   - own: counts the preparations that were begun.
-  func begin(_ batch: ImageStore.Batch, _ plan: UploadPlan, number own: Int, releasing: Bool) -> Preparation {
+  /// These are not stored. Their messages may be another consumer's by now.
+  func drop(_ prepared: ArraySlice<Prepared>) { if prepared.contains(where: { $0.part != nil }) { runs.clear() } }
+
+  /// The messages up to these positions are in the log.
+  func stored(_ positions: [Int32: Catalog.Position]) { late.stored(positions) }
+
+  /// - Parameter plan: how the images are to be stored.
+  func begin(_ batch: ImageStore.Batch, _ plan: UploadPlan, releasing: Bool) -> Preparation {
     let (messages, number) = (batch.messages, decoding.number())
     let settled = messages.map { batch.isSettled($0) }
     return Preparation { [self] in
-      let results = try prepare(messages, settled, number, plan, own)
+      let results = try prepare(messages, settled, number, plan)
       if releasing { Self.release(messages, results) }
       return results
     }
   }
 
   private func prepare(
-    _ messages: [any Message], _ settled: [Bool], _ number: Int, _ plan: UploadPlan, _ own: Int
+    _ messages: [any Message], _ settled: [Bool], _ number: Int, _ plan: UploadPlan
   ) throws -> [Prepared] {
     let results = ResultSlots<Prepared>(count: messages.count)
-    let turn = try decoding.pass(number) {
+    let (ahead, turn) = try decoding.pass(number) {
       try inOrder {
         try parallel(messages.count, threads: Self.decodingThreads) { index in
           results[index] = settled[index] ? .settled : try decode(messages[index])
         }
-        return order.turn(for: Set(results.all.compactMap(\.name)))
+        let ahead = try selectAhead(results, messages, number)
+        let names = Set(ahead.compactMap { results[$0].image?.name.bytes })
+        let looks = Set(ahead.compactMap { results[$0].part }.filter { $0.segment.index == 0 }.map(\.name.bytes))
+        return (ahead, order.turn(for: names, lookingAt: looks))
       }
     }
-    let prepared = try order.take(turn) { try inOrder { try uploads.run(results.all, messages, plan, number: own) } }
+    let prepared = try order.take(turn) { try inOrder { try uploads.run(results.all, ahead, messages, plan) } }
     FaultPoint.imagesUploaded.reached()
     return prepared
   }
@@ -65,6 +80,45 @@ final class BucketPreparer: Sendable {
       hasFailed.withLock { $0 = true }
       throw error
     }
+  }
+
+  /// Finds the images whose last segment is in this batch.
+  /// - Returns: the indices of the messages that are dealt with before the transaction. The others are left to it.
+  private func selectAhead(
+    _ results: ResultSlots<Prepared>, _ messages: [any Message], _ batch: Int
+  ) throws -> [Int] {
+    let unknown = try assemble(results, messages, batch)
+    var ahead: [Int] = []
+    for (index, message) in messages.enumerated() {
+      let (isKnown, part) = (!unknown.contains(index), results[index].part)
+      let isAhead =
+        if let name = results[index].image?.name ?? (isKnown ? nil : part?.name) {
+          late.mayPrecede(name, message.partition, message.offset, isKnown: isKnown)
+        } else {
+          part.map { !late.contains($0.name, message.partition) } ?? false
+        }
+      if isAhead { ahead.append(index) } else { results[index].leaveAssembled() }
+    }
+    return ahead
+  }
+
+  /// - Returns: the indices of parts of which only the transaction knows whether they complete an image.
+  private func assemble(
+    _ results: ResultSlots<Prepared>, _ messages: [any Message], _ batch: Int
+  ) throws -> Set<Int> {
+    let parts = results.all.map(\.part)
+    let created = Set(parts.compactMap { $0?.hasCreatedFile == true ? $0?.segment.file : nil })
+    let progress = zip(parts, messages).map { part, message in
+      part.map { runs.add($0, of: message.partition, batch: batch, isNew: created.contains($0.segment.file)) }
+    }
+    let complete = progress.indices.filter { progress[$0] == .complete }
+    try parallel(complete.count, threads: Self.decodingThreads) { [segments] number in
+      guard var part = results[complete[number]].part else { return }
+      part.image = try segments.verified(part)?.prepared
+      results[complete[number]] = .part(part)
+    }
+    return Set(progress.indices.filter { progress[$0] == .unknown })
+      .union(complete.filter { results[$0].image == nil })
   }
 
   private func decode(_ message: any Message) throws -> Prepared {

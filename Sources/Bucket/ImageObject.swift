@@ -30,6 +30,14 @@ package struct ImageObject: Sendable {
   /// Stores allow 2 KB of metadata. More versions than that in a few batches lose those in the middle.
   private static let mostVersions = 14
 
+  /// A request for an object that may not exist.
+  static func look(at key: String) -> S3Request {
+    var request = S3Request.head(key)
+    // A store that cannot have the key does not have the object. Whatever is to be stored there is refused.
+    request.accepted.formUnion([400, 414])
+    return request
+  }
+
   /// - Parameter response: to a HEAD or GET request.
   package init?(_ response: S3Response) {
     guard response.status == 200, let tag = response.tag else { return nil }

@@ -6,6 +6,8 @@ import Wire
 /// Stores an image whose versions may have arrived several times: the newest of them as an object, and for each the
 /// outcome. It is a state machine without I/O: `next` gives the request to send, and `received` takes its answer.
 ///
+/// Most images are new, so they are sent without a look whether there is an object. Large ones are not.
+///
 /// The object decides what is done, by the message that it came from:
 /// - There is none: it is created.
 /// - It came from an earlier message: it is replaced, as long as it is still the same object. If it has the same bytes,
@@ -38,7 +40,7 @@ struct ImageUpload {
   /// Messages of the images' partition below this offset are in the log.
   private let committed: Int64
 
-  private var state = State.create
+  private var state: State
   private var looks = 0
   private var misses = 0
   private var found: ImageObject?
@@ -46,6 +48,8 @@ struct ImageUpload {
   /// How often others may change the object, and how often it may exist and not exist.
   private static let mostLooks = 8
   private static let mostMisses = 3
+  /// Sending this many bytes for nothing takes about as long as some requests.
+  private static let mostUnseen = 16 << 20
 
   init(
     _ names: [ImageName], _ versions: [ImageObject.Version], _ body: TransferBody, type: String, committed: Int64,
@@ -57,6 +61,7 @@ struct ImageUpload {
     self.type = type
     self.committed = committed
     self.layout = layout
+    state = body.count > Self.mostUnseen ? .look : .create
   }
 
   var name: ImageName { names[0] }
@@ -70,7 +75,7 @@ struct ImageUpload {
   func next() -> S3Request? {
     switch state {
     case .create: put(if: .isAbsent, over: nil)
-    case .look: .head(layout.image(name))
+    case .look: ImageObject.look(at: layout.image(name))
     case .replace(let object): put(if: .isVersion(object.tag), over: object)
     case .done, .refused: nil
     }
@@ -127,7 +132,7 @@ struct ImageUpload {
 
   /// An object that could not be created because it exists does not exist.
   private mutating func miss() {
-    misses += 1
+    if looks > 0 { misses += 1 }
     guard misses >= Self.mostMisses else {
       state = .create
       return

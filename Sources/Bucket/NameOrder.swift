@@ -1,7 +1,8 @@
 import Platform
 
 /// Keeps the uploads of one name in the order of their batches, although batches are sent at the same time. An object
-/// that was replaced out of order would not show which version came between.
+/// that was replaced out of order would not show which version came between. A look at an object waits for earlier uploads,
+/// but none waits for a look: an object shows which versions were there before.
 final class NameOrder: @unchecked Sendable {
   private let monitor = Monitor(conditions: 1)
   // Accessed only under the monitor.
@@ -17,11 +18,14 @@ final class NameOrder: @unchecked Sendable {
   }
 
   /// To be called in the order of the batches.
-  func turn(for names: Set<[UInt8]>) -> Turn {
+  /// - Parameters:
+  ///   - names: of the images that the batch sends.
+  ///   - looks: names of objects that it looks at.
+  func turn(for names: Set<[UInt8]>, lookingAt looks: Set<[UInt8]>) -> Turn {
     monitor.locked {
       let number = next
       next += 1
-      let after = Set(names.compactMap { last[$0] })
+      let after = Set(names.union(looks).compactMap { last[$0] })
       for name in names { last[name] = number }
       underWay[number] = names
       return Turn(number: number, after: after)

@@ -48,7 +48,7 @@ package final class Assembler {
     case .recorded(let assembly, let isComplete):
       guard isComplete else { return .incomplete }
       if try place.isPast(part.name, part.digest, message, topic) { return .past(leftovers: try forget(assembly)) }
-      return try complete(assembly, part.name, message, topic, heart)
+      return try complete(assembly, part, message, topic, heart)
     }
   }
 
@@ -89,16 +89,10 @@ package final class Assembler {
   }
 
   private func complete(
-    _ assembly: Catalog.Assembly, _ name: ImageName, _ message: any Message, _ topic: Catalog.Topic,
+    _ assembly: Catalog.Assembly, _ part: PreparedPart, _ message: any Message, _ topic: Catalog.Topic,
     _ heart: Heartbeat
   ) throws -> Outcome {
-    let placement =
-      try segments.writes.exclusively(assembly.fileName) {
-        try verified(assembly, name, heart).map { try place.store($0, of: message, topic, heart) }
-      }
-      // An interrupted batch may have stored the image without committing that.
-      ?? place.storedBefore(assembly, name, of: message, heart)
-    switch placement {
+    switch try store(assembly, part, message, topic, heart) {
     case .stored(let image):
       FaultPoint.imageAssembled.reached()
       return .complete(image, leftovers: try forget(assembly))
@@ -116,14 +110,18 @@ package final class Assembler {
   }
 
   /// - Returns: nil if the file's bytes are not those of the image.
-  private func verified(
-    _ assembly: Catalog.Assembly, _ name: ImageName, _ heart: Heartbeat
-  ) throws -> AssembledImage? {
-    let file = try segments.folder.file(assembly.fileName, .readWrite)
-    guard try file.status().size == assembly.length, try file.digest(heart) == assembly.digest else { return nil }
-    return AssembledImage(
-      name: name, digest: assembly.digest, probe: try file.probe(), size: assembly.length, file: file,
-      fileName: assembly.fileName)
+  private func store(
+    _ assembly: Catalog.Assembly, _ part: PreparedPart, _ message: any Message, _ topic: Catalog.Topic,
+    _ heart: Heartbeat
+  ) throws -> Placement? {
+    if let image = part.image { return try place.store(image, of: message, topic, heart) }
+    let file = assembly.fileName
+    let placement = try segments.writes.exclusively(file) {
+      try segments.verified(file, part.name, assembly.digest, length: assembly.length, heart)
+        .map { try place.store($0, of: message, topic, heart) }
+    }
+    // An interrupted batch may have stored the image without committing that.
+    return try placement ?? place.storedBefore(assembly, part.name, of: message, heart)
   }
 
   /// The size at which pending dead letters are delivered, in bytes of their messages.

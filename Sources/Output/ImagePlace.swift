@@ -83,18 +83,6 @@ package struct StoredImage: Sendable {
   }
 }
 
-/// An image whose segments have all arrived.
-package struct AssembledImage {
-  /// As it was sent.
-  package let name: ImageName
-  package let digest: Digest
-  package let probe: ImageProbe
-  package let size: Int
-  /// The file with its bytes, and its name in the folder of segments.
-  package let file: File
-  let fileName: String
-}
-
 /// The changes that a transaction is about to record.
 package struct SealedTransaction {
   package let topic: Catalog.Topic
@@ -108,14 +96,3 @@ package struct SealedTransaction {
 
 /// A verified image that is not in a transaction yet, as its place keeps it.
 package protocol KeptImage: Sendable {}
-
-/// The folder in which images are assembled from segments. It is always on a local disk.
-package struct SegmentFiles: Sendable {
-  package let folder: Folder
-  let writes = SegmentWrites()
-
-  /// In the output's `.image-pipeline`.
-  static let folderName = "segments"
-
-  package init(_ folder: Folder) { self.folder = folder }
-}

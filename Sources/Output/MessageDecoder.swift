@@ -28,13 +28,22 @@ package struct PreparedPart: Sendable {
   package let digest: Digest
   package let length: Int
   let size: Int
-  let segment: ImageHeaders.Segment
+  package let segment: ImageHeaders.Segment
   /// The status of the image's segment file, with this part in it.
   let status: FileStatus
+  /// Whether there was no such file before.
+  package let hasCreatedFile: Bool
+  /// The whole image, if this part completes it and the place has stored it ahead of the transaction.
+  package var image: PreparedImage?
+  /// What the place has found out about the image ahead of the transaction.
+  package var finding: (any PartFinding)?
 }
 
+/// What a place has found out about the image of a part.
+package protocol PartFinding: Sendable {}
+
 extension ImageHeaders.Segment {
-  var file: Catalog.SegmentFile { Catalog.SegmentFile(segmentID: id, count: count) }
+  package var file: Catalog.SegmentFile { Catalog.SegmentFile(segmentID: id, count: count) }
 }
 
 /// Reads the images and segments of messages. Segments are written to files. Called from several threads at once.
@@ -133,12 +142,13 @@ package final class MessageDecoder: Sendable {
         stage: .conversion, kind: "LengthMismatch",
         description: "\(bytes.count) bytes at byte \(segment.position) are no part of an image of \(length) bytes")
     }
-    let file: File
+    let (file, isNew): (File, Bool)
     do {
-      file = try segments.writes.exclusively(segment.file.name) { () throws(SystemError) in
+      (file, isNew) = try segments.writes.exclusively(segment.file.name) { () throws(SystemError) in
+        let isNew = try segments.folder.status(segment.file.name) == nil
         let file = try segments.folder.file(segment.file.name, .create)
         try file.write(bytes, at: segment.position)
-        return file
+        return (file, isNew)
       }
     } catch {
       guard error.code == EFBIG || error.code == EINVAL else { throw error }
@@ -149,7 +159,8 @@ package final class MessageDecoder: Sendable {
     }
     FaultPoint.temporaryWritten.reached()
     let part = PreparedPart(
-      name: name, digest: digest, length: length, size: bytes.count, segment: segment, status: try file.status())
+      name: name, digest: digest, length: length, size: bytes.count, segment: segment, status: try file.status(),
+      hasCreatedFile: isNew)
     return Written(prepared: .part(part), file: file)
   }
 }

@@ -104,16 +104,31 @@ final class BucketConsumer {
   }
 
   /// Sends the images, as the preparation does, and no more.
-  func upload(_ messages: InMemoryMessage...) throws {
+  func upload(_ messages: InMemoryMessage...) throws { try upload(messages) }
+
+  func upload(_ messages: [InMemoryMessage]) throws {
     _ = try output.store.place.begin(batch(messages), releasing: false).finish()
   }
 
   /// Stores messages at the positions that were last read or stored.
   @discardableResult
-  func store(_ messages: InMemoryMessage...) throws -> ImageStore.Outcome {
-    var batch = batch(messages)
+  func store(_ messages: InMemoryMessage...) throws -> ImageStore.Outcome { try store(messages) }
+
+  /// Prepares all batches, and stores one after another.
+  func store(_ batches: [InMemoryMessage]...) throws { try store(batches) }
+
+  func store(_ batches: [[InMemoryMessage]]) throws {
+    let preparations = batches.map { output.store.begin(batch($0)) }
+    for (batch, preparation) in zip(batches, preparations) { try store(batch, preparation) }
+  }
+
+  /// - Parameter begun: the preparation of these messages.
+  @discardableResult
+  func store(_ messages: [InMemoryMessage], _ begun: Preparation? = nil) throws -> ImageStore.Outcome {
+    var (batch, preparations) = (batch(messages), begun.map { [$0] } ?? [])
     while true {
-      let outcome = try output.store.store(batch) { true }
+      let outcome = try output.store.store(batch, preparations) { true }
+      preparations = []
       guard case .stored(let stored) = outcome else { return outcome }
       positions.merge(stored.positions) { $1 }
       guard let rest = stored.remainder.rest else { return outcome }

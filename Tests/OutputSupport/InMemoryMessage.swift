@@ -37,12 +37,12 @@ package final class InMemoryMessage: Message, @unchecked Sendable {
 
   /// One of two segments.
   package convenience init(
-    _ offset: Int64, partition: Int32 = 0, segment index: Int, of name: String, _ content: String,
+    _ offset: Int64, partition: Int32 = 0, segment index: Int, of name: String, _ content: String, id: String? = nil,
     digest wrong: Digest? = nil
   ) {
     let bytes = Array(content.utf8)
     let half = bytes.count / 2
-    let segment = ImageHeaders.Segment(id: "id of " + content, index: index, count: 2, position: index * half)
+    let segment = ImageHeaders.Segment(id: id ?? "id of " + content, index: index, count: 2, position: index * half)
     let headers = ImageHeaders(digest: wrong ?? digest(of: content), length: bytes.count, segment: segment)
     self.init(
       offset, partition: partition, key: Array(name.utf8),
