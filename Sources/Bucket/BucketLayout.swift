@@ -53,7 +53,8 @@ package struct BucketLayout: Sendable {
   }
 
   func log(_ topic: String, cluster: String, generation: Int64, partition: Int32) -> LogLayout {
-    LogLayout(folder: self.generation(generation, topic, cluster: cluster) + "\(partition)/")
+    LogLayout(
+      folder: self.generation(generation, topic, cluster: cluster) + "\(partition)/", output: address.description)
   }
 }
 
@@ -61,6 +62,8 @@ package struct BucketLayout: Sendable {
 struct LogLayout: Sendable, Hashable {
   /// With a slash at its end.
   let folder: String
+  /// The output's address, without a slash at its end: the beginning of every `file_path`.
+  let output: String
 
   static let digits = 20
   private static let ending = ".csv"

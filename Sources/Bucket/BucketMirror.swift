@@ -96,11 +96,8 @@ package final class BucketMirror {
     try follow()
   }
 
-  /// Copies the batches that have filled the gaps.
-  func fillGaps() throws {
-    try copy(gaps.map { ($0.source, $0.offsets.lowerBound) })
-    gaps = []
-  }
+  /// Copies the batches that have filled gaps since.
+  package func fillGaps() throws { try copy(gaps.map { ($0.source, $0.offsets.lowerBound) }) }
 
   /// Whether the bucket still has the output that is copied.
   package func isCurrent() throws -> Bool { try BucketOutput.knownIdentity(client, layout) == id }
@@ -149,7 +146,7 @@ package final class BucketMirror {
     for ((source, first), answer) in zip(batches, answers) {
       let response = try answer.get()
       if response.status == 404 { continue }
-      let commit = try Commit(response, first: first, key: layout.log(source).commit(first))
+      let commit = try Commit(response, first: first, layout.log(source))
       // Those that a listing did not have, because they were stored meanwhile.
       while next[source]! < first, let missed = try log(source).commit(next[source]!, withRows: true) {
         found.append((source, missed))
@@ -169,6 +166,7 @@ package final class BucketMirror {
 
   private func copied(_ commit: Commit, _ source: LogSource) throws -> Catalog.Copied {
     let (topic, next) = logs[source]!
+    gaps.removeAll { $0.source == source && $0.offsets.lowerBound == commit.first }
     if commit.first > next { gaps.append(Gap(source: source, offsets: next..<commit.first)) }
     logs[source]!.next = max(next, commit.position.next)
     return Catalog.Copied(

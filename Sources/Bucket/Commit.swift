@@ -21,6 +21,8 @@ struct Commit: Sendable {
     static let id = "batch"
     static let time = "time"
     static let notes = "notes"
+    /// The length of the output's address, in bytes.
+    static let addressLength = "address-length"
   }
 
   init(
@@ -41,13 +43,15 @@ struct Commit: Sendable {
     let metadata =
       position.metadata + [
         (Name.id, id), (Name.time, String(time)), (Name.notes, hasNotes ? "yes" : "no"),
+        (Name.addressLength, String(layout.output.utf8.count)),
       ]
     return .put(
       layout.commit(first), .bytes(body), digest: digest, type: "text/csv", metadata: metadata, if: .isAbsent)
   }
 
   /// - Parameter response: to a GET request, or to a HEAD request: then there are no rows.
-  init(_ response: S3Response, first: Int64, key: String) throws {
+  init(_ response: S3Response, first: Int64, _ layout: LogLayout) throws {
+    let key = layout.commit(first)
     guard let position = Catalog.Position(response), let id = response.metadata(Name.id) else {
       throw DamagedLog(key: key, reason: "it does not have the metadata of a batch")
     }
@@ -57,6 +61,16 @@ struct Commit: Sendable {
     time = response.metadata(Name.time).flatMap { Int64($0) } ?? 0
     hasNotes = response.metadata(Name.notes) == "yes"
     rows = try Self.rows(response.body, key)
+    if let length = response.metadata(Name.addressLength).flatMap({ Int($0) }) { move(to: layout.output, from: length) }
+  }
+
+  /// The output may have been copied to another address since.
+  private mutating func move(to output: String, from length: Int) {
+    let start = (output + "/").utf8
+    guard rows.contains(where: { length != output.utf8.count || !$0.filePath.utf8.starts(with: start) }) else { return }
+    for index in rows.indices {
+      rows[index].filePath = output + String(decoding: rows[index].filePath.utf8.dropFirst(length), as: UTF8.self)
+    }
   }
 
   private static func rows(_ body: [UInt8], _ key: String) throws -> [StoredRow] {

@@ -88,7 +88,7 @@ struct CommitLog: Sendable {
   func commit(_ first: Int64, withRows: Bool) throws -> Commit? {
     let key = layout.commit(first)
     let response = try client.perform(withRows ? .get(key) : .head(key))
-    return response.status == 404 ? nil : try Commit(response, first: first, key: key)
+    return response.status == 404 ? nil : try Commit(response, first: first, layout)
   }
 
   /// Calls `body` with batches in order, each with its rows.
@@ -99,7 +99,7 @@ struct CommitLog: Sendable {
         let response = try answer.get()
         // Removed since it was listed.
         if response.status == 404 { continue }
-        try body(Commit(response, first: first, key: layout.commit(first)))
+        try body(Commit(response, first: first, layout))
       }
     }
   }
@@ -129,7 +129,7 @@ struct CommitLog: Sendable {
       for (note, answer) in zip(some, client.perform(some.map { .head(layout.commit($0.first)) })) {
         let response = try answer.get()
         if response.status == 404 { continue }
-        if try Commit(response, first: note.first, key: layout.commit(note.first)).id != note.id {
+        if try Commit(response, first: note.first, layout).id != note.id {
           strange.append(note.key)
         }
       }

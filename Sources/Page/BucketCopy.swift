@@ -102,7 +102,10 @@ final class BucketCopy: Sendable {
     switch look {
     case .follow: try known.follow()
     case .search: try known.search()
-    case .everything: try known.fill(stop: stop)
+    case .everything:
+      try known.fill(stop: stop)
+      // `repair` may have written rows again.
+      try known.fillGaps()
     }
   }
 

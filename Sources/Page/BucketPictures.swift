@@ -13,13 +13,20 @@ final class BucketPictures: PictureOutput {
   private let layout: BucketLayout
   private let copy: BucketCopy
   private let stop: StopFlag
+  let largestPicture: Int?
 
   /// How many objects are read at the same time. Each is in a temporary file until its client has it.
   static let mostReads = 6
   private static let attempts = 3
 
-  /// - Parameter stop: set before `interrupt` is called.
-  init(_ settings: BucketSettings, pace: BucketCopy.Pace = BucketCopy.Pace(), log: Log, stop: StopFlag) {
+  /// - Parameters:
+  ///   - largestPicture: in bytes. The temporary folder must have room for `mostReads` of them.
+  ///   - stop: set before `interrupt` is called.
+  init(
+    _ settings: BucketSettings, pace: BucketCopy.Pace = BucketCopy.Pace(), largestPicture: Int = 256 << 20, log: Log,
+    stop: StopFlag
+  ) {
+    self.largestPicture = largestPicture
     client = S3Client(settings.store)
     layout = BucketLayout(settings.address)
     path = settings.address.description

@@ -5,6 +5,7 @@ import Platform
 struct FolderPictures: PictureOutput {
   let path: String
   let problem: String? = nil
+  let largestPicture: Int? = nil
 
   init(_ path: String) { self.path = path }
 

@@ -156,6 +156,11 @@ final class PageHandler: Sendable {
     if let tag = output.tag(of: picture), request.knows(tag) {
       return HTTPResponse(unchanged: tag, contentType: PictureFormat.contentType(picture.row.format) ?? anything)
     }
+    if let most = output.largestPicture, picture.row.size > most {
+      return HTTPResponse(
+        status: 507, body: "The page reads at most \(most >> 20) MB from a store. Read \(picture.row.filePath) there.\n"
+      )
+    }
     guard let found = try output.open(picture) else { return missing }
     let type = PictureFormat.contentType(try StoredFile.format(of: found.file))
     let isAttachment = type == nil || request.query["download"] == "1"

@@ -13,6 +13,9 @@ protocol PictureOutput: Sendable {
   /// - Returns: the folder whose `.image-pipeline` has the catalog; nil if there is none yet.
   func watchedFolder() -> String?
 
+  /// The size of the largest picture that is sent, in bytes; nil: there is no limit.
+  var largestPicture: Int? { get }
+
   /// The entity tag that the bytes of a picture have if nobody has altered them; nil: only their file has one.
   func tag(of picture: Picture) -> String?
 

@@ -71,7 +71,8 @@ extension Commands {
   /// What the output is compared with.
   private func originals(_ input: String) throws -> any VerifiedInput {
     if options.input == nil, let bucket = configuration.producer.inputBucket {
-      return VerifiedInputBucket(bucket, stop: stop)
+      return VerifiedInputBucket(
+        bucket, output: options.output == nil ? configuration.consumer.bucket?.address : nil, stop: stop)
     }
     return VerifiedInputFolder(input)
   }

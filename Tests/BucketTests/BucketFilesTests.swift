@@ -145,6 +145,45 @@ import Testing
     }
   }
 
+  @Test("an output that was copied to another address is read there", arguments: TestStore.all)
+  func copiedOutput(_ store: TestStore) throws {
+    try BucketWorld.with(store) { world in
+      _ = try fill(world)
+      let copy = BucketWorld(store, world.client, world.prefix + "/a longer prefix")
+      var listing = S3Listing(world.client, prefix: world.prefix + "/")
+      for object in try listing.all() {
+        let read = try world.client.perform(.get(object.key))
+        let metadata = read.headers.filter { $0.key.hasPrefix("x-amz-meta-") }
+        _ = try world.client.perform(
+          .put(
+            copy.prefix + object.key.dropFirst(world.prefix.count), .bytes(read.body),
+            digest: read.body.withUnsafeBytes { SHA256.hash($0) },
+            metadata: metadata.map { (String($0.key.dropFirst("x-amz-meta-".count)), $0.value) }))
+      }
+      #expect(try audit(copy).findings == [])
+      #expect(try copy.rows() == world.rows() && copy.images()["cat/b.jpg"] == "three")
+      // New rows are next to the copied ones.
+      let consumer = try copy.consumer()
+      try consumer.assign([0, 1])
+      try consumer.store(InMemoryMessage(4, "a.jpg", "two"))
+      #expect(try audit(copy).findings == [])
+    }
+  }
+
+  @Test("originals in a bucket are without the output that is inside", arguments: TestStore.all)
+  func outputInsideOfInput(_ store: TestStore) throws {
+    try BucketWorld.with(store) { world in
+      let output = BucketWorld(store, world.client, world.prefix + "/out")
+      _ = try fill(output)
+      try world.put("a.jpg", "one")
+      try world.put("outside.jpg", "one")
+      let input = VerifiedInputBucket(world.settings, output: output.layout.address, stop: StopFlag())
+      var names: [String] = []
+      try input.each(FileFilter(extensions: ["jpg"], excluding: [])) { names.append($0.path) }
+      #expect(names == ["a.jpg", "outside.jpg"])
+    }
+  }
+
   @Test("objects that are cut off are read again", arguments: TestStore.all)
   func cutObjectsAreReadAgain(_ store: TestStore) throws {
     try BucketWorld.with(store) { world in

@@ -57,6 +57,16 @@ import Testing
     }
   }
 
+  @Test("rows that are written again appear", arguments: TestStore.all) func repairedRows(_ store: TestStore) throws {
+    var pace = PageBucket.pace
+    pace.everything = .milliseconds(20)
+    try PageBucket.with(store, pace: pace) { bucket in
+      for name in ["1.jpg", "2.jpg", "3.jpg"] { try bucket.store(name, name) }
+      try bucket.withoutBatch(1) { #expect(eventually { try bucket.names() == ["3.jpg", "1.jpg"] }) }
+      #expect(eventually { try bucket.names().sorted() == ["1.jpg", "2.jpg", "3.jpg"] })
+    }
+  }
+
   @Test("an output that was emptied and begun again replaces the one before", arguments: TestStore.all)
   func otherOutput(_ store: TestStore) throws {
     try PageBucket.with(store) { bucket in

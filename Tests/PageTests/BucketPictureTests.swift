@@ -37,6 +37,17 @@ import Testing
     }
   }
 
+  @Test("a picture that is too large is not downloaded", arguments: TestStore.all)
+  func largePicture(_ store: TestStore) throws {
+    let proxy = try StoreProxy(to: store.endpoint) { _ in .pass }
+    defer { proxy.close() }
+    try stored(store, "large.png", Array(repeating: 1, count: 1 << 20 + 1), through: proxy.address) { bucket, id in
+      let answer = try bucket.page.get("/pictures/\(id)")
+      #expect(answer.status == 507)
+      #expect(proxy.requests.allSatisfy { !$0.target.hasSuffix("/large.png") })
+    }
+  }
+
   @Test("bytes that are no picture are a download", arguments: TestStore.all) func noPicture(_ store: TestStore) throws
   {
     try stored(store, "a.svg", Array("<svg onload='alert(1)'/>".utf8)) { bucket, id in

@@ -15,7 +15,8 @@ final class PageBucket {
   let client: S3Client
   let layout: BucketLayout
   let lines = LogLines()
-  private(set) lazy var pictures = BucketPictures(pageSettings, pace: pace, log: lines.log, stop: stop)
+  private(set) lazy var pictures = BucketPictures(
+    pageSettings, pace: pace, largestPicture: 1 << 20, log: lines.log, stop: stop)
   private(set) lazy var page = PageClient(pictures)
   private let settings: BucketSettings
   private let pageSettings: BucketSettings
@@ -79,6 +80,19 @@ final class PageBucket {
     output = opened
     topic = try opened.state.topic("t", cluster: "c")
     return opened
+  }
+
+  /// Removes a batch of partition 0 from the log, and writes it again, as `repair` does.
+  func withoutBatch(_ first: Int64, _ body: () throws -> Void) throws {
+    let key = layout.log("t", cluster: "c", generation: 1, partition: 0).commit(first)
+    let batch = try client.perform(.get(key))
+    _ = try client.perform(.delete(key))
+    try body()
+    let metadata = batch.headers.filter { $0.key.hasPrefix("x-amz-meta-") }
+    _ = try client.perform(
+      .put(
+        key, .bytes(batch.body), digest: batch.body.withUnsafeBytes { SHA256.hash($0) },
+        metadata: metadata.map { (String($0.key.dropFirst("x-amz-meta-".count)), $0.value) }))
   }
 
   /// Stores images as one batch of a consumer.
