@@ -18,7 +18,7 @@ extension AssembledImage: UnsentImage {
   var body: TransferBody { .file(file, 0..<size) }
 }
 
-/// An image that is in the bucket.
+/// An image that was sent to the bucket, and what became of it.
 struct UploadedImage: KeptImage {
   let placement: Placement
 }

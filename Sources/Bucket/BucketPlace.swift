@@ -24,7 +24,9 @@ package final class BucketPlace: ImagePlace {
     self.state = state
     self.catalog = catalog
     uploads = Uploads(state.client, state.layout)
-    preparer = BucketPreparer(segments, uploads)
+    let preparer = BucketPreparer(segments, uploads)
+    self.preparer = preparer
+    state.willReadPositions = { preparer.restart() }
   }
 
   private func plan(_ topic: Catalog.Topic) -> UploadPlan {
@@ -64,7 +66,7 @@ package final class BucketPlace: ImagePlace {
     _ part: PreparedPart, _ message: any Message, _ topic: Catalog.Topic, _ heart: Heartbeat
   ) throws -> Bool {
     if let found = part.finding as? StoredBefore { return found.isStored }
-    return try uploads.areStored([Uploads.Look(part: part, message: message)], plan(topic)) { try heart.beat() }[0]
+    return try uploads.areStored([(part, message)], plan(topic)) { try heart.beat() }[0]
   }
 
   package func isPast(

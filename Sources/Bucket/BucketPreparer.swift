@@ -7,19 +7,27 @@ import Wire
 /// Prepares batches for a bucket: images are decoded in memory, and sent. Images in segments are sent from their file as soon
 /// as it is complete. While one batch is sent, which is mostly waiting, the next one is decoded.
 final class BucketPreparer: Sendable {
+  private struct State {
+    /// Counts the restarts. Nothing that was begun before the last one is stored.
+    var epoch = 0
+    /// Whether a batch could not be prepared. Those after it must not be sent: they would be compared with objects that lack
+    /// the failed batch's versions.
+    var hasFailed = false
+    var runs = SegmentRuns()
+    var late = LateNames()
+  }
+
   private let decoder: MessageDecoder
   private let segments: SegmentFiles
-  private let runs = SegmentRuns()
   private let uploads: Uploads
   /// Batches are decoded one at a time.
   private let decoding = Turnstile()
   private let order = NameOrder()
-  private let late = LateNames()
-  /// Whether a batch could not be prepared. Those after it must not be sent: they would be compared with objects that lack
-  /// the failed batch's versions.
-  private let hasFailed = Mutex(false)
+  private let state = Mutex(State())
 
   private static let decodingThreads = 2
+  /// The most images in segments that a batch sends ahead. Each is an open file.
+  private static let mostAssembled = 32
 
   init(_ segments: SegmentFiles, _ uploads: Uploads) {
     decoder = MessageDecoder(segments)
@@ -27,98 +35,116 @@ final class BucketPreparer: Sendable {
     self.uploads = uploads
   }
 
-  var mustReadAgain: Bool { hasFailed.withLock { $0 } }
+  var mustReadAgain: Bool { state.withLock { $0.hasFailed } }
 
-  /// Every batch that was begun has ended, and none of them is stored.
-  func restart() {
-    hasFailed.withLock { $0 = false }
-    runs.clear()
-    late.clear()
+  /// No batch that was begun is stored from now on.
+  func restart() { state.withLock { $0 = State(epoch: $0.epoch + 1) } }
+
+  /// These are not stored with the batch that they were prepared for. Later segments must not go on with them.
+  func drop(_ prepared: ArraySlice<Prepared>) {
+    if prepared.contains(where: { $0.part != nil }) { state.withLock { $0.runs.endAll() } }
   }
 
-  /// These are not stored. Their messages may be another consumer's by now.
-  func drop(_ prepared: ArraySlice<Prepared>) { if prepared.contains(where: { $0.part != nil }) { runs.clear() } }
-
   /// The messages up to these positions are in the log.
-  func stored(_ positions: [Int32: Catalog.Position]) { late.stored(positions) }
+  func stored(_ positions: [Int32: Catalog.Position]) {
+    state.withLock { state in
+      state.runs.stored(positions)
+      state.late.stored(positions)
+    }
+  }
 
   /// - Parameter plan: how the images are to be stored.
   func begin(_ batch: ImageStore.Batch, _ plan: UploadPlan, releasing: Bool) -> Preparation {
     let (messages, number) = (batch.messages, decoding.number())
     let settled = messages.map { batch.isSettled($0) }
+    let epoch = state.withLock { $0.epoch }
     return Preparation { [self] in
-      let results = try prepare(messages, settled, number, plan)
+      let results = try prepare(messages, settled, number, plan, epoch)
       if releasing { Self.release(messages, results) }
       return results
     }
   }
 
   private func prepare(
-    _ messages: [any Message], _ settled: [Bool], _ number: Int, _ plan: UploadPlan
+    _ messages: [any Message], _ settled: [Bool], _ number: Int, _ plan: UploadPlan, _ epoch: Int
   ) throws -> [Prepared] {
     let results = ResultSlots<Prepared>(count: messages.count)
     let (ahead, turn) = try decoding.pass(number) {
-      try inOrder {
+      try inOrder(epoch) {
         try parallel(messages.count, threads: Self.decodingThreads) { index in
           results[index] = settled[index] ? .settled : try decode(messages[index])
         }
-        let ahead = try selectAhead(results, messages, number)
-        let names = Set(ahead.compactMap { results[$0].image?.name.bytes })
-        let looks = Set(ahead.compactMap { results[$0].part }.filter { $0.segment.index == 0 }.map(\.name.bytes))
-        return (ahead, order.turn(for: names, lookingAt: looks))
+        let ahead = try select(results, messages, number, epoch)
+        return (ahead, order.turn(for: ahead.names(results.all), lookingAt: ahead.namesToLookAt))
       }
     }
-    let prepared = try order.take(turn) { try inOrder { try uploads.run(results.all, ahead, messages, plan) } }
+    // Others wait for the answers.
+    defer { for look in ahead.looks { look.answer.set(.failed) } }
+    let prepared = try order.take(turn) { try inOrder(epoch) { try uploads.run(results.all, ahead, messages, plan) } }
     FaultPoint.imagesUploaded.reached()
     return prepared
   }
 
   /// Runs a step of a batch, unless one before it has failed.
-  private func inOrder<T>(_ step: () throws -> T) throws -> T {
-    if mustReadAgain { throw EarlierBatchFailed() }
+  private func inOrder<T>(_ epoch: Int, _ step: () throws -> T) throws -> T {
+    try current(epoch) { if $0.hasFailed { throw EarlierBatchFailed() } }
     do { return try step() } catch {
-      hasFailed.withLock { $0 = true }
+      state.withLock { if $0.epoch == epoch { $0.hasFailed = true } }
       throw error
     }
   }
 
-  /// Finds the images whose last segment is in this batch.
-  /// - Returns: the indices of the messages that are dealt with before the transaction. The others are left to it.
-  private func selectAhead(
-    _ results: ResultSlots<Prepared>, _ messages: [any Message], _ batch: Int
-  ) throws -> [Int] {
-    let unknown = try assemble(results, messages, batch)
-    var ahead: [Int] = []
-    for (index, message) in messages.enumerated() {
-      let (isKnown, part) = (!unknown.contains(index), results[index].part)
-      let isAhead =
-        if let name = results[index].image?.name ?? (isKnown ? nil : part?.name) {
-          late.mayPrecede(name, message.partition, message.offset, isKnown: isKnown)
-        } else {
-          part.map { !late.contains($0.name, message.partition) } ?? false
-        }
-      if isAhead { ahead.append(index) } else { results[index].leaveAssembled() }
+  private func current<T: Sendable>(_ epoch: Int, _ body: (inout State) throws -> T) throws -> T {
+    try state.withLock { state in
+      guard state.epoch == epoch else { throw EarlierBatchFailed() }
+      return try body(&state)
     }
+  }
+
+  /// Decides what is done before the transaction.
+  private func select(
+    _ results: ResultSlots<Prepared>, _ messages: [any Message], _ number: Int, _ epoch: Int
+  ) throws -> SentAhead {
+    let progress = try follow(results.all, messages, number, epoch)
+    try assemble(results, progress)
+    let all = results.all
+    let ahead = try current(epoch) { SentAhead(all, progress, messages, &$0.late) }
+    for index in messages.indices where !ahead.images.contains(index) { results[index].leaveAssembled() }
     return ahead
   }
 
-  /// - Returns: the indices of parts of which only the transaction knows whether they complete an image.
-  private func assemble(
-    _ results: ResultSlots<Prepared>, _ messages: [any Message], _ batch: Int
-  ) throws -> Set<Int> {
-    let parts = results.all.map(\.part)
-    let created = Set(parts.compactMap { $0?.hasCreatedFile == true ? $0?.segment.file : nil })
-    let progress = zip(parts, messages).map { part, message in
-      part.map { runs.add($0, of: message.partition, batch: batch, isNew: created.contains($0.segment.file)) }
+  /// - Returns: for each part, how far its image is.
+  private func follow(
+    _ results: [Prepared], _ messages: [any Message], _ number: Int, _ epoch: Int
+  ) throws -> [SegmentRuns.Progress?] {
+    let created = Set(results.compactMap(\.part).filter(\.hasCreatedFile).map(\.segment.file))
+    return try current(epoch) { state in
+      zip(results, messages).map { result, message in
+        switch result {
+        case .image(let image):
+          state.runs.end(ImageKey(image.name, message.partition))
+          return nil
+        case .part(let part):
+          let place = SegmentRuns.Place(partition: message.partition, offset: message.offset)
+          return state.runs.add(part, at: place, batch: number, isNew: created.contains(part.segment.file))
+        case .settled:
+          // It may give up an image of which segments have come.
+          state.runs.endAll()
+          return nil
+        case .refused: return nil
+        }
+      }
     }
-    let complete = progress.indices.filter { progress[$0] == .complete }
-    try parallel(complete.count, threads: Self.decodingThreads) { [segments] number in
+  }
+
+  /// Verifies the images whose last segment is in this batch.
+  private func assemble(_ results: ResultSlots<Prepared>, _ progress: [SegmentRuns.Progress?]) throws {
+    let complete = progress.indices.filter { if case .complete = progress[$0] { true } else { false } }
+    try parallel(min(complete.count, Self.mostAssembled), threads: Self.decodingThreads) { [segments] number in
       guard var part = results[complete[number]].part else { return }
       part.image = try segments.verified(part)?.prepared
       results[complete[number]] = .part(part)
     }
-    return Set(progress.indices.filter { progress[$0] == .unknown })
-      .union(complete.filter { results[$0].image == nil })
   }
 
   private func decode(_ message: any Message) throws -> Prepared {

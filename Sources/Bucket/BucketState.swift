@@ -48,6 +48,9 @@ package final class BucketState: StoredPositions {
   /// Receives receipts that a consumer may not have sent; nil: none are sent.
   package var resend: (([Receipt]) throws -> Void)?
 
+  /// Called before positions are read: whatever was prepared is not stored then.
+  var willReadPositions: () -> Void = {}
+
   private static let checkpointInterval = Duration.seconds(5)
   private static let threads = 16
 
@@ -99,6 +102,7 @@ package final class BucketState: StoredPositions {
   // MARK: Positions
 
   package func positions(of topic: Catalog.Topic, in partitions: [Int32]) throws -> [Int32: Catalog.Position] {
+    willReadPositions()
     let logs = partitions.map { log(topic, $0) }
     let ends = ResultSlots<CommitLog.End>(count: logs.count)
     try parallel(logs.count, threads: Self.threads) { ends[$0] = try logs[$0].end() }

@@ -1,83 +1,122 @@
 import Output
 import Platform
-import Synchronization
 import Wire
 
 /// Follows the segments of images through the batches, to know which images are complete before a transaction records that.
 ///
-/// An image is followed if its segments come one after another in one partition, and are alone in their file. A transaction
-/// is certain to find it complete with its last segment, and not before.
-final class SegmentRuns: Sendable {
+/// An image is followed if its segments come one after another in one partition, are alone in their file, and no other image of
+/// its name comes in between. A transaction is certain to find it complete with its last segment, and not before.
+struct SegmentRuns {
   enum Progress {
-    case incomplete
-    case complete
+    /// - Parameter look: the look at the image's object, which its first segment causes.
+    case incomplete(StoredLook)
+    case complete(StoredLook)
     /// Whether the image is complete is only known in the transaction.
     case unknown
   }
 
-  private enum State {
-    case run(Run)
-    /// Parts of an image that is not followed came in this batch.
-    case unknown(batch: Int)
+  /// A place in a topic.
+  struct Place {
+    let partition: Int32
+    let offset: Int64
   }
 
   private struct Run {
-    let name: ImageName
+    let file: Catalog.SegmentFile
     let digest: Digest
     let length: Int
-    let partition: Int32
+    /// The batch of the first segment.
+    let batch: Int
+    let look = StoredLook()
     /// The index of the next segment.
     var next = 0
+    var bytes = 0
+    var last: Place
 
+    init(_ part: PreparedPart, at place: Place, batch: Int) {
+      file = part.segment.file
+      digest = part.digest
+      length = part.length
+      self.batch = batch
+      last = place
+    }
+
+    /// - Parameter isNew: whether the file was created in this batch.
     /// - Returns: false if the part does not go on with this run.
-    mutating func add(_ part: PreparedPart, _ partition: Int32) -> Bool {
+    mutating func add(_ part: PreparedPart, at place: Place, batch: Int, isNew: Bool) -> Bool {
       guard
-        part.segment.index == next && partition == self.partition && part.digest == digest && part.length == length
-          && part.name.bytes == name.bytes
+        part.segment.file == file, part.segment.index == next, part.digest == digest, part.length == length,
+        !isNew || batch == self.batch
       else { return false }
       next += 1
+      bytes += part.size
+      last = place
       return true
     }
   }
 
-  private let states = Mutex<[Catalog.SegmentFile: State]>([:])
-  /// Far more images than can be in progress: most of these will never be complete.
+  private enum Owner {
+    case run(ImageKey)
+    /// Parts that are not followed. The last of them is there.
+    case nobody(Place)
+  }
+
+  /// Each name has one at most.
+  private var runs: [ImageKey: Run] = [:]
+  /// Whose the parts with a segment id are, by its bytes. All cuts of an image have the same id.
+  private var owners: [[UInt8]: Owner] = [:]
+  /// Far more images than can be in progress.
   private static let most = 1_000
 
   /// To be called for each part, in the order of the messages.
   /// - Parameters:
   ///   - batch: grows with each batch.
   ///   - isNew: whether the image's file was created in this batch.
-  func add(_ part: PreparedPart, of partition: Int32, batch: Int, isNew: Bool) -> Progress {
-    let file = part.segment.file
-    return states.withLock { states in
-      if states.count >= Self.most { states = [:] }
-      guard var run = Self.run(states[file], part, partition, batch, isNew), run.add(part, partition) else {
-        states[file] = .unknown(batch: batch)
-        return .unknown
-      }
-      guard run.next == part.segment.count else {
-        states[file] = .run(run)
-        return .incomplete
-      }
-      // If more parts come before the file is removed, it is not theirs alone.
-      states[file] = .unknown(batch: batch)
-      return .complete
+  mutating func add(_ part: PreparedPart, at place: Place, batch: Int, isNew: Bool) -> Progress {
+    let (key, id) = (ImageKey(part.name, place.partition), Array(part.segment.id.utf8))
+    switch owners[id] {
+    case .run(key): break
+    case .run(let other):
+      end(other)
+      return unknown(key, id, place)
+    case .nobody: return unknown(key, id, place)
+    case nil:
+      guard part.segment.index == 0, isNew else { return unknown(key, id, place) }
+      end(key)
+      if runs.count >= Self.most { for key in Array(runs.keys) { end(key) } }
+      runs[key] = Run(part, at: place, batch: batch)
+      owners[id] = .run(key)
     }
+    guard var run = runs[key], run.add(part, at: place, batch: batch, isNew: isNew) else {
+      return unknown(key, id, place)
+    }
+    runs[key] = run
+    guard run.next == part.segment.count else { return .incomplete(run.look) }
+    // More parts with this id may come before the file is removed.
+    end(key)
+    return run.bytes >= run.length ? .complete(run.look) : .unknown
   }
 
-  /// The run that a part may go on with, or begin.
-  private static func run(
-    _ state: State?, _ part: PreparedPart, _ partition: Int32, _ batch: Int, _ isNew: Bool
-  ) -> Run? {
-    switch state {
-    case .run(let run): return run
-    case .unknown(batch): return nil
-    case .unknown, nil:
-      return isNew ? Run(name: part.name, digest: part.digest, length: part.length, partition: partition) : nil
-    }
+  /// Another version of the image comes: this one may be missing when it is compared with the object.
+  mutating func end(_ key: ImageKey) {
+    guard let run = runs.removeValue(forKey: key) else { return }
+    owners[Array(run.file.segmentID.utf8)] = .nobody(run.last)
   }
 
-  /// Batches with segments will not be stored.
-  func clear() { states.withLock { $0 = [:] } }
+  private mutating func unknown(_ key: ImageKey, _ id: [UInt8], _ place: Place) -> Progress {
+    end(key)
+    owners[id] = .nobody(place)
+    return .unknown
+  }
+
+  /// No later segment must go on with what has come.
+  mutating func endAll() { for key in Array(runs.keys) { end(key) } }
+
+  /// Messages up to these positions are stored. Parts of incomplete images have a file, so no run begins with theirs.
+  mutating func stored(_ positions: [Int32: Catalog.Position]) {
+    owners = owners.filter { _, owner in
+      guard case .nobody(let place) = owner, let position = positions[place.partition] else { return true }
+      return place.offset >= position.next
+    }
+  }
 }

@@ -5,44 +5,31 @@ import S3
 
 /// How parts that are sent again are told from new ones.
 extension Uploads {
-  /// A part whose image is looked for.
-  struct Look {
-    /// Of the message in its batch.
-    var index = 0
-    let part: PreparedPart
-    let message: any Message
+  /// Answers looks on another thread; nil if there are none.
+  func ask(_ looks: [SentAhead.Look], _ plan: UploadPlan) -> BackgroundTask<Void>? {
+    looks.isEmpty ? nil : BackgroundTask { try self.answer(looks, plan) }
   }
 
-  static func looks(
-    _ results: [Prepared], _ ahead: [Int], _ uploads: [[Int]], _ messages: [any Message]
-  ) -> (atOnce: [Look], afterwards: [Look]) {
-    let names = Set(uploads.joined().map { results[$0].image!.name.bytes })
-    let complete = Set(uploads.joined().compactMap { results[$0].part?.segment.file })
-    var looks: (atOnce: [Look], afterwards: [Look]) = ([], [])
-    for index in ahead {
-      // What becomes of an image that is complete says more.
-      guard let part = results[index].part, part.segment.index == 0, !complete.contains(part.segment.file) else {
-        continue
-      }
-      let look = Look(index: index, part: part, message: messages[index])
-      if names.contains(part.name.bytes) { looks.afterwards.append(look) } else { looks.atOnce.append(look) }
-    }
-    return looks
+  func answer(_ looks: [SentAhead.Look], _ plan: UploadPlan) throws {
+    let areStored = try areStored(looks.map { ($0.part, $0.message) }, plan)
+    for (look, isStored) in zip(looks, areStored) { look.answer.set(isStored ? .stored : .notStored) }
   }
 
   /// For each part, whether exactly its image was in the bucket before its message. A newer version may have replaced it
   /// since: batches are sent ahead of the log.
   /// - Parameter whileWaiting: called periodically; throws to give up.
-  func areStored(_ looks: [Look], _ plan: UploadPlan, whileWaiting: () throws -> Void = {}) throws -> [Bool] {
-    var areStored = looks.map { _ in false }
-    var names = looks.map { plan.names($0.part.name, $0.part.digest)[...] }
+  func areStored(
+    _ parts: [(part: PreparedPart, message: any Message)], _ plan: UploadPlan, whileWaiting: () throws -> Void = {}
+  ) throws -> [Bool] {
+    var areStored = parts.map { _ in false }
+    var names = parts.map { plan.names($0.part.name, $0.part.digest)[...] }
     while true {
       let open = names.indices.filter { !names[$0].isEmpty }
       if open.isEmpty { return areStored }
       let requests = open.map { ImageObject.look(at: layout.image(names[$0].removeFirst())) }
       for (index, answer) in zip(open, try client.perform(requests, whileWaiting: whileWaiting)) {
         let object = ImageObject(try answer.get())
-        let wanted = plan.version(looks[index].part.digest, looks[index].message)
+        let wanted = plan.version(parts[index].part.digest, parts[index].message)
         areStored[index] = object?.version(before: wanted.origin)?.digest == wanted.digest
         if object == nil || areStored[index] { names[index] = [] }
       }

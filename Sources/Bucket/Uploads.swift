@@ -34,37 +34,66 @@ final class Uploads: Sendable {
 
   /// Sends images of a batch, and looks for those whose first segment is in it. Of several versions of an image only the
   /// newest is sent.
-  /// - Parameter ahead: the indices of the messages that this is done for.
   /// - Returns: the same results, with what became of each image.
   func run(
-    _ results: [Prepared], _ ahead: [Int], _ messages: [any Message], _ plan: UploadPlan
+    _ results: [Prepared], _ ahead: SentAhead, _ messages: [any Message], _ plan: UploadPlan
   ) throws -> [Prepared] {
     var finished = results
-    let lists = Self.versions(results, ahead, messages)
-    let looks = Self.looks(results, ahead, lists, messages)
-    // Only those that depend on an upload wait for it.
-    let looking = looks.atOnce.isEmpty ? nil : BackgroundTask { try self.areStored(looks.atOnce, plan) }
-    let done = Result { try UploadRounds(client: client).run(lists.map { uploads(of: $0, results, messages, plan) }) }
-    let areStored = try looking?.finish() ?? []
-    for (indices, uploads) in zip(lists, try done.get()) {
-      let sizes = indices.map { results[$0].image!.size }
-      let placements =
-        plan.sameName == .keepBoth
-        ? zip(uploads, sizes).map { $0.placements([$1])[0] } : uploads[0].placements(sizes)
-      for (index, placement) in zip(indices, placements) { finished[index].place(placement) }
-    }
-    for index in ahead where results[index].part?.segment.index == 0 { finished[index].note(isStored: false) }
-    for (look, isStored) in zip(looks.atOnce, areStored) { finished[look.index].note(isStored: isStored) }
-    for (look, isStored) in zip(looks.afterwards, try self.areStored(looks.afterwards, plan)) {
-      finished[look.index].note(isStored: isStored)
+    let names = ahead.names(results)
+    // A look waits only for an upload of its own batch and name.
+    let looking = ask(ahead.looks.filter { !names.contains($0.part.name.bytes) }, plan)
+    let sent = Result { try send(&finished, ahead, messages, plan) }
+    try looking?.finish()
+    try sent.get()
+    try answer(ahead.looks.filter { names.contains($0.part.name.bytes) }, plan)
+    for (index, look) in ahead.answers {
+      switch look.wait() {
+      case .stored: finished[index].note(isStored: true)
+      case .notStored: if results[index].part?.segment.index == 0 { finished[index].note(isStored: false) }
+      case .left, .failed: break
+      }
     }
     return finished
   }
 
+  private func send(
+    _ results: inout [Prepared], _ ahead: SentAhead, _ messages: [any Message], _ plan: UploadPlan
+  ) throws {
+    let images = try ahead.images.filter { index in
+      switch ahead.answers[index]?.wait() {
+      case .failed: throw EarlierBatchFailed()
+      case .stored: return false
+      case .notStored, .left, nil: return true
+      }
+    }
+    for index in ahead.images.subtracting(images) { results[index].leaveAssembled() }
+    let lists = Self.versions(results, images.sorted(), messages)
+    let done = try UploadRounds(client: client).run(lists.map { uploads(of: $0, results, messages, plan) })
+    for (indices, sent) in zip(lists, done) {
+      if indices.count > 1, plan.sameName == .replace, sent[0].refusal != nil {
+        // The store refuses the newest version, and may accept the others.
+        for index in indices {
+          let alone = uploads(of: [index], results, messages, plan)
+          place([index], try UploadRounds(client: client).run([alone])[0], &results, plan)
+        }
+      } else {
+        place(indices, sent, &results, plan)
+      }
+    }
+  }
+
+  private func place(_ indices: [Int], _ uploads: [ImageUpload], _ results: inout [Prepared], _ plan: UploadPlan) {
+    let sizes = indices.map { results[$0].image!.size }
+    let placements =
+      plan.sameName == .keepBoth
+      ? zip(uploads, sizes).map { $0.placements([$1])[0] } : uploads[0].placements(sizes)
+    for (index, placement) in zip(indices, placements) { results[index].place(placement) }
+  }
+
   /// The indices of each image's versions, in the order of the messages. There is no order between partitions.
-  private static func versions(_ results: [Prepared], _ ahead: [Int], _ messages: [any Message]) -> [[Int]] {
+  private static func versions(_ results: [Prepared], _ images: [Int], _ messages: [any Message]) -> [[Int]] {
     var lists: [ImageKey: [Int]] = [:]
-    for index in ahead {
+    for index in images {
       guard let name = results[index].image?.name else { continue }
       lists[ImageKey(name, messages[index].partition), default: []].append(index)
     }

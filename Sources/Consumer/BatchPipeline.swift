@@ -127,8 +127,8 @@ final class BatchPipeline {
   @discardableResult
   private func finishFirst() throws -> Bool {
     // The assignment, position or topic of these batches is no longer current.
-    abandon(ahead.takeAll { [session = driver.session] in !session.isCurrent($0) })
-    try awaitFirst()
+    try giveUp(ahead.takeAll { [session = driver.session] in !session.isCurrent($0) })
+    try wait(for: ahead.firstPreparations) { [driver, stop] in driver.keepAlive(stop) }
     guard let first = ahead.takeFirst(upTo: settings.batchImages, settings.batchBytes) else { return true }
     let isStored: Bool
     if driver.begin(first.ticket) {
@@ -139,17 +139,17 @@ final class BatchPipeline {
       isStored = false
     }
     if !isStored {
-      abandon(ahead.takeAll())
+      try giveUp(ahead.takeAll())
       store.place.restart()
     }
     return isStored
   }
 
-  /// Waits until the first batch is prepared. If that takes long, the client is polled meanwhile, and fetches no more.
-  private func awaitFirst() throws {
-    guard !store.areOver(ahead.firstPreparations, { false }) else { return }
+  /// Waits for preparations. If that takes long, the client is polled meanwhile, and fetches no more.
+  private func wait(for preparations: [Preparation], _ whileWaiting: () -> Bool) throws {
+    guard !store.areOver(preparations, { false }) else { return }
     try driver.upkeep {
-      let isOver = store.areOver(ahead.firstPreparations) { [driver, stop] in driver.keepAlive(stop) }
+      let isOver = store.areOver(preparations, whileWaiting)
       if !isOver, stop.isSet { store.place.interrupt() }
     }
   }
@@ -228,6 +228,14 @@ final class BatchPipeline {
       guard driver.keepAlive(stop) else { return false }
     }
     return true
+  }
+
+  private func giveUp(_ entries: [PreparedBatches.Entry]) throws {
+    defer { abandon(entries) }
+    try wait(for: entries.flatMap(\.preparations)) { [driver, stop] in
+      _ = driver.keepAlive(stop)
+      return !stop.isSet
+    }
   }
 
   private func abandon(_ entries: [PreparedBatches.Entry]) {

@@ -20,7 +20,7 @@ extension Catalog {
 
   /// The file in the `segments` folder in which an image is assembled.
   package struct SegmentFile: Hashable {
-    let segmentID: String
+    package let segmentID: String
     let count: Int
 
     /// A hash, because ids come from messages: no id can lead outside of the folder.

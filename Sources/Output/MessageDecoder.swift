@@ -27,13 +27,13 @@ package struct PreparedPart: Sendable {
   package let name: ImageName
   package let digest: Digest
   package let length: Int
-  let size: Int
+  package let size: Int
   package let segment: ImageHeaders.Segment
   /// The status of the image's segment file, with this part in it.
   let status: FileStatus
   /// Whether there was no such file before.
   package let hasCreatedFile: Bool
-  /// The whole image, if this part completes it and the place has stored it ahead of the transaction.
+  /// The whole image, if this part completes it, and the place does not leave it to the transaction.
   package var image: PreparedImage?
   /// What the place has found out about the image ahead of the transaction.
   package var finding: (any PartFinding)?

@@ -28,7 +28,7 @@ package struct TransferRequest: Sendable {
 package enum TransferBody: Sendable {
   case none
   case bytes([UInt8])
-  /// A range of a file's bytes. The file must not change while it is sent.
+  /// A range of a file's bytes, as they are when they are sent.
   case file(File, Range<Int>)
 
   package var count: Int {

@@ -121,6 +121,21 @@ import Testing
     }
   }
 
+  @Test("the bytes of an image that is stored already are not sent again", arguments: TestStore.all)
+  func notSentAgain(_ store: TestStore) throws {
+    let proxy = try StoreProxy(to: store.endpoint) { _ in .pass }
+    defer { proxy.close() }
+    try BucketWorld.with(store) { world in
+      let consumer = try world.consumer(through: proxy.address)
+      try consumer.assign()
+      try consumer.store(part(0, 0), part(1, 1))
+      let before = proxy.requests.count { $0.target.hasSuffix("/a.jpg") }
+      try consumer.store([part(2, 0)], [part(3, 1)])
+      let methods = proxy.requests.filter { $0.target.hasSuffix("/a.jpg") }.dropFirst(before).map(\.method)
+      #expect(methods == ["HEAD"])
+    }
+  }
+
   @Test(
     "images of a name are left to the transaction as long as it has to find out which came before",
     arguments: TestStore.all)
@@ -176,6 +191,95 @@ import Testing
         for batch in batches { try consumer.upload(batch) }
         #expect(try world.images() == [:], "\(batches)")
       }
+    }
+  }
+
+  @Test("a version between the segments of another one is not replaced by that", arguments: TestStore.all)
+  func versionBetweenSegments(_ store: TestStore) throws {
+    let one = InMemoryMessage(3, "a.jpg", "one")
+    for batches in [[[part(2, 0)], [one], [part(4, 1)]], [[part(2, 0), one, part(4, 1)]]] {
+      try BucketWorld.with(store) { world in
+        let victim = try world.consumer()
+        try victim.assign()
+        try victim.store(part(0, 0), part(1, 1))
+        for batch in batches { try victim.upload(batch) }
+        // Another consumer finds that the first segment is of a stored image, and waits for the rest in vain.
+        let successor = try world.consumer()
+        try successor.assign()
+        for message in batches.joined() { try successor.store(message) }
+        #expect(try world.images() == ["a.jpg": "one"])
+        #expect(try world.rows() == ["a.jpg@1", "a.jpg@3"])
+      }
+    }
+  }
+
+  @Test("bytes that no segment has are not part of an image", arguments: TestStore.all)
+  func hole(_ store: TestStore) throws {
+    try BucketWorld.with(store) { world in
+      let consumer = try world.consumer()
+      try consumer.assign()
+      // What lies between the segments reads as zeros.
+      let image = [1, 1, 0, 0, 1, 1] as [UInt8]
+      let parts = [(0, 0), (1, 4)].map { index, position in
+        InMemoryMessage(
+          Int64(index), "a.jpg", [1, 1], .init(id: "x", index: index, count: 2, position: position), of: image)
+      }
+      try consumer.upload(parts)
+      #expect(try world.images() == [:])
+      #expect(try consumer.store(parts[0], parts[1]).stored?.images.isEmpty == true)
+    }
+  }
+
+  @Test("an image is not sent if there is another cut of it", arguments: TestStore.all)
+  func twoCuts(_ store: TestStore) throws {
+    try BucketWorld.with(store) { world in
+      let consumer = try world.consumer()
+      try consumer.assign()
+      func segment(_ offset: Int64, _ name: String, _ index: Int, of count: Int) -> InMemoryMessage {
+        let size = 6 / count
+        return InMemoryMessage(
+          offset, name, Array(repeating: 7, count: size),
+          .init(id: "x", index: index, count: count, position: index * size), of: Array(repeating: 7, count: 6))
+      }
+      try consumer.upload([
+        segment(0, "a.jpg", 0, of: 3), segment(1, "b.jpg", 0, of: 2), segment(2, "b.jpg", 1, of: 2),
+        segment(3, "a.jpg", 1, of: 3), segment(4, "a.jpg", 2, of: 3),
+      ])
+      #expect(try world.images() == [:])
+    }
+  }
+
+  @Test("a version that the store refuses does not keep others from being stored", arguments: TestStore.all)
+  func refusedVersion(_ store: TestStore) throws {
+    let tooLarge = "<Error><Code>EntityTooLarge</Code></Error>"
+    let proxy = try StoreProxy(to: store.endpoint) { request in
+      let isAssembled = request.headers["x-amz-meta-sha256"] == digest(of: "in two parts").hex
+      return request.method == "PUT" && isAssembled ? .answer(status: 400, body: tooLarge) : .pass
+    }
+    defer { proxy.close() }
+    try BucketWorld.with(store) { world in
+      let consumer = try world.consumer(through: proxy.address)
+      try consumer.assign()
+      consumer.output.store.assembler.reread = { _, _, offset in self.part(offset, Int(offset) - 1) }
+      try consumer.store(InMemoryMessage(0, "a.jpg", "one"), part(1, 0), part(2, 1), InMemoryMessage(3, "b.jpg", "one"))
+      #expect(try world.images() == ["a.jpg": "one", "b.jpg": "one"])
+      #expect(consumer.letters.delivered.map(\.message.offset) == [1, 2])
+    }
+  }
+
+  @Test("a message that cannot be stored, and a newer version that is sent ahead", arguments: TestStore.all)
+  func obstacleBetweenSegments(_ store: TestStore) throws {
+    try BucketWorld.with(store) { world in
+      let consumer = try world.consumer()
+      try consumer.assign()
+      let first = InMemoryMessage(0, "a.jpg", "zero")
+      // Its digest is wrong.
+      let refused = InMemoryMessage(2, "x.jpg", "one", digest: digest(of: "two"))
+      let batches = [[first, part(1, 0), refused, part(3, 1)], [InMemoryMessage(4, "a.jpg", "zero")]]
+      try consumer.store(batches)
+      #expect(try world.images() == ["a.jpg": "zero"])
+      #expect(try world.rows() == ["a.jpg@0", "a.jpg@3", "a.jpg@4"])
+      #expect(consumer.letters.delivered.map(\.message.offset) == [2])
     }
   }
 

@@ -1,7 +1,7 @@
 package import Messaging
 package import Platform
 import TestSupport
-import Wire
+package import Wire
 
 /// A message that no broker has seen.
 package final class InMemoryMessage: Message, @unchecked Sendable {
@@ -33,6 +33,15 @@ package final class InMemoryMessage: Message, @unchecked Sendable {
     self.init(
       offset, partition: partition, time: time, key: Array(name.utf8), value: envelope(name, Array(content.utf8)),
       headers: headers.kafkaHeaders)
+  }
+
+  /// A segment of any cut.
+  package convenience init(
+    _ offset: Int64, _ name: String, _ part: [UInt8], _ segment: ImageHeaders.Segment, of image: [UInt8]
+  ) {
+    let digest = image.withUnsafeBytes { SHA256.hash($0) }
+    let headers = ImageHeaders(digest: digest, length: image.count, segment: segment)
+    self.init(offset, key: Array(name.utf8), value: envelope(name, part), headers: headers.kafkaHeaders)
   }
 
   /// One of two segments.

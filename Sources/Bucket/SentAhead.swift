@@ -1,0 +1,65 @@
+import Messaging
+import Output
+import Wire
+
+/// What is done for a batch before its transaction.
+struct SentAhead: Sendable {
+  /// A part whose image is looked for.
+  struct Look: Sendable {
+    /// Of the message in its batch.
+    let index: Int
+    let part: PreparedPart
+    let message: any Message
+    let answer: StoredLook
+  }
+
+  /// The indices of the messages whose images are sent.
+  private(set) var images: Set<Int> = []
+  /// The looks for images whose first segment is in this batch.
+  private(set) var looks: [Look] = []
+  /// The looks that these parts depend on, by their index.
+  private(set) var answers: [Int: StoredLook] = [:]
+
+  /// - Parameters:
+  ///   - progress: of the image of each part.
+  ///   - late: the names that are left to the transaction. Gets those of this batch.
+  init(
+    _ results: [Prepared], _ progress: [SegmentRuns.Progress?], _ messages: [any Message], _ late: inout LateNames
+  ) {
+    for (index, message) in messages.enumerated() {
+      guard let name = results[index].image?.name ?? results[index].part?.name else { continue }
+      let key = ImageKey(name, message.partition)
+      switch progress[index] {
+      case nil: if late.mayPrecede(key, message.offset, isKnown: true) { images.insert(index) }
+      case .unknown: _ = late.mayPrecede(key, message.offset, isKnown: false)
+      case .incomplete(let look):
+        answers[index] = look
+        guard let part = results[index].part, part.segment.index == 0 else { continue }
+        if late.contains(key) {
+          look.set(.left)
+        } else {
+          looks.append(Look(index: index, part: part, message: message, answer: look))
+        }
+      case .complete(let look):
+        let isKnown = results[index].image != nil && !look.isLeft
+        guard late.mayPrecede(key, message.offset, isKnown: isKnown) else { continue }
+        images.insert(index)
+        answers[index] = look
+        settle(look, results[index].part, message)
+      }
+    }
+  }
+
+  /// Nothing has to be looked for if all segments are in this batch: what becomes of the image tells whether it was stored.
+  private mutating func settle(_ look: StoredLook, _ part: PreparedPart?, _ message: any Message) {
+    if part?.segment.index == 0 { look.set(.notStored) }
+    guard let first = looks.firstIndex(where: { $0.answer === look }) else { return }
+    look.set(.notStored)
+    looks.remove(at: first)
+  }
+
+  /// The names of the images that are sent, in bytes.
+  func names(_ results: [Prepared]) -> Set<[UInt8]> { Set(images.compactMap { results[$0].image?.name.bytes }) }
+
+  var namesToLookAt: Set<[UInt8]> { Set(looks.map(\.part.name.bytes)) }
+}
