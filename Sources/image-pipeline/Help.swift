@@ -69,7 +69,7 @@ enum Help {
       receipts   confirms stored images to the producers, in the topic TOPIC-receipts
         --resend          send receipts for all that is stored now, for example if that topic was deleted. Consumers may run
       repair     rebuilds a lost or damaged catalog from the CSV file and the images, and the CSV file from the
-                 catalog; lists images that are missing or altered. Stop all consumers first
+                 catalog; lists images that are missing or altered. In a folder, stop all consumers first
         --output DIR      folder of the stored images, or the --output of a demo; default: PROCESSED_IMAGES_DIR
         --csv FILE        CSV file; default: CSV_PATH
       health     asks the producer or consumer at HTTP_PORT of this machine whether it is alive; exits with 0 if it is
