@@ -79,10 +79,17 @@ package final class BucketPlace: ImagePlace {
     try store(image.prepared, of: message, topic, heart)
   }
 
-  /// The file with the segments stays until its image is recorded, so the image is stored again instead.
+  /// A faulty sender may have altered the file since an attempt that was interrupted has sent the image.
   package func storedBefore(
-    _ assembly: Catalog.Assembly, _ name: ImageName, of message: any Message, _ heart: Heartbeat
-  ) throws -> Placement? { nil }
+    _ assembly: Catalog.Assembly, _ name: ImageName, of message: any Message, _ topic: Catalog.Topic, _ heart: Heartbeat
+  ) throws -> Placement? {
+    let found = try uploads.storedBefore(name, assembly.digest, assembly.length, message, plan(topic)) {
+      try heart.beat()
+    }
+    guard let (placement, probe) = found else { return nil }
+    note(placement, name, assembly.digest, probe, message)
+    return placement
+  }
 
   package func refusal(of image: PreparedImage) throws -> ImageName.Refusal? { nil }
 

@@ -117,7 +117,7 @@ final class BucketPreparer: Sendable {
   private func follow(
     _ results: [Prepared], _ messages: [any Message], _ number: Int, _ epoch: Int
   ) throws -> [SegmentRuns.Progress?] {
-    let created = Set(results.compactMap(\.part).filter(\.hasCreatedFile).map(\.segment.file))
+    let created = Set(results.compactMap(\.part).filter(\.hasCreatedFile).map(\.segment.file.name))
     return try current(epoch) { state in
       zip(results, messages).map { result, message in
         switch result {
@@ -126,7 +126,7 @@ final class BucketPreparer: Sendable {
           return nil
         case .part(let part):
           let place = SegmentRuns.Place(partition: message.partition, offset: message.offset)
-          return state.runs.add(part, at: place, batch: number, isNew: created.contains(part.segment.file))
+          return state.runs.add(part, at: place, batch: number, isNew: created.contains(part.segment.file.name))
         case .settled:
           // It may give up an image of which segments have come.
           state.runs.endAll()

@@ -88,6 +88,15 @@ package struct ImageObject: Sendable {
     }
   }
 
+  /// Whether the object is this version, or shows that it was there.
+  func has(_ version: Version) -> Bool {
+    self.version == version
+      || history.contains {
+        $0.digest == version.digest && $0.origin.isOfPartition(version.origin)
+          && $0.origin.offset == version.origin.offset
+      }
+  }
+
   /// Whether the object is an earlier version than that one. An object of unknown origin is.
   func isEarlier(than origin: ImageOrigin) -> Bool {
     guard let own = version?.origin else { return true }

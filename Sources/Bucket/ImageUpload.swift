@@ -140,6 +140,9 @@ struct ImageUpload {
     refused("the store takes it for a folder, because it has objects whose names begin with it and a slash")
   }
 
+  /// This object has the newest version, or shows that it was there.
+  mutating func resume(with object: ImageObject) { (found, state) = (object, .done) }
+
   private mutating func decide(_ object: ImageObject) {
     if names.count > 1, object.version?.digest != newest.digest {
       names.removeFirst()

@@ -46,7 +46,8 @@ struct SegmentRuns {
     mutating func add(_ part: PreparedPart, at place: Place, batch: Int, isNew: Bool) -> Bool {
       guard
         part.segment.file == file, part.segment.index == next, part.digest == digest, part.length == length,
-        !isNew || batch == self.batch
+        // The file of an image that is stored already is removed while its segments come.
+        !isNew || batch == self.batch || look.isStored
       else { return false }
       next += 1
       bytes += part.size
@@ -57,8 +58,8 @@ struct SegmentRuns {
 
   private enum Owner {
     case run(ImageKey)
-    /// Parts that are not followed. The last of them is there.
-    case nobody(Place)
+    /// Parts that are not followed, with the last offset of each partition.
+    case nobody([Int32: Int64])
   }
 
   /// Each name has one at most.
@@ -83,7 +84,7 @@ struct SegmentRuns {
     case nil:
       guard part.segment.index == 0, isNew else { return unknown(key, id, place) }
       end(key)
-      if runs.count >= Self.most { for key in Array(runs.keys) { end(key) } }
+      if runs.count >= Self.most { endAll() }
       runs[key] = Run(part, at: place, batch: batch)
       owners[id] = .run(key)
     }
@@ -97,16 +98,24 @@ struct SegmentRuns {
     return run.bytes >= run.length ? .complete(run.look) : .unknown
   }
 
-  /// Another version of the image comes: this one may be missing when it is compared with the object.
+  /// Another version of the image comes. The transaction may find that some segments of this one are stored already, and others
+  /// not.
   mutating func end(_ key: ImageKey) {
     guard let run = runs.removeValue(forKey: key) else { return }
-    owners[Array(run.file.segmentID.utf8)] = .nobody(run.last)
+    disown(Array(run.file.segmentID.utf8), run.last)
   }
 
   private mutating func unknown(_ key: ImageKey, _ id: [UInt8], _ place: Place) -> Progress {
     end(key)
-    owners[id] = .nobody(place)
+    disown(id, place)
     return .unknown
+  }
+
+  /// A batch that is prepared again may have earlier messages than those that have come.
+  private mutating func disown(_ id: [UInt8], _ place: Place) {
+    var last: [Int32: Int64] = if case .nobody(let known) = owners[id] { known } else { [:] }
+    last[place.partition] = max(place.offset, last[place.partition] ?? 0)
+    owners[id] = .nobody(last)
   }
 
   /// No later segment must go on with what has come.
@@ -114,9 +123,10 @@ struct SegmentRuns {
 
   /// Messages up to these positions are stored. Parts of incomplete images have a file, so no run begins with theirs.
   mutating func stored(_ positions: [Int32: Catalog.Position]) {
-    owners = owners.filter { _, owner in
-      guard case .nobody(let place) = owner, let position = positions[place.partition] else { return true }
-      return place.offset >= position.next
+    owners = owners.compactMapValues { owner in
+      guard case .nobody(let last) = owner else { return owner }
+      let left = last.filter { partition, offset in positions[partition].map { offset >= $0.next } ?? true }
+      return left.isEmpty ? nil : .nobody(left)
     }
   }
 }

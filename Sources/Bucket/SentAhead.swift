@@ -6,8 +6,6 @@ import Wire
 struct SentAhead: Sendable {
   /// A part whose image is looked for.
   struct Look: Sendable {
-    /// Of the message in its batch.
-    let index: Int
     let part: PreparedPart
     let message: any Message
     let answer: StoredLook
@@ -38,20 +36,20 @@ struct SentAhead: Sendable {
         if late.contains(key) {
           look.set(.left)
         } else {
-          looks.append(Look(index: index, part: part, message: message, answer: look))
+          looks.append(Look(part: part, message: message, answer: look))
         }
       case .complete(let look):
-        let isKnown = results[index].image != nil && !look.isLeft
+        answers[index] = look
+        let isKnown = results[index].image != nil && !look.isLeft || look.isStored
         guard late.mayPrecede(key, message.offset, isKnown: isKnown) else { continue }
         images.insert(index)
-        answers[index] = look
-        settle(look, results[index].part, message)
+        settle(look, results[index].part)
       }
     }
   }
 
   /// Nothing has to be looked for if all segments are in this batch: what becomes of the image tells whether it was stored.
-  private mutating func settle(_ look: StoredLook, _ part: PreparedPart?, _ message: any Message) {
+  private mutating func settle(_ look: StoredLook, _ part: PreparedPart?) {
     if part?.segment.index == 0 { look.set(.notStored) }
     guard let first = looks.firstIndex(where: { $0.answer === look }) else { return }
     look.set(.notStored)

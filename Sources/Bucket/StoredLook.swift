@@ -1,14 +1,14 @@
 import Platform
 
-/// A look whether exactly an image is in the bucket before its first segment. The batch of that asks, and those of its other
-/// segments wait for the answer.
+/// Whether the bucket had exactly this image before its first segment came. The batch with that segment asks; the batches with
+/// the others wait for the answer.
 final class StoredLook: Sendable {
   enum Answer {
     case stored
     case notStored
     /// Only the transaction will ask.
     case left
-    /// The store did not answer.
+    /// The store did not answer, or the batch was not prepared.
     case failed
   }
 
@@ -25,6 +25,8 @@ final class StoredLook: Sendable {
   }
 
   var isLeft: Bool { monitor.locked { answer == .left } }
+  /// False also as long as there is no answer.
+  var isStored: Bool { monitor.locked { answer == .stored } }
 
   /// Waits for the answer. The batch that asks gives one in any case.
   func wait() -> Answer {

@@ -2,6 +2,7 @@ import Messaging
 import Output
 import Platform
 import S3
+import Wire
 
 /// How parts that are sent again are told from new ones.
 extension Uploads {
@@ -34,5 +35,26 @@ extension Uploads {
         if object == nil || areStored[index] { names[index] = [] }
       }
     }
+  }
+
+  /// What became of an image that an attempt of this message has sent, and what its first bytes show; nil if none has sent it.
+  /// - Parameter whileWaiting: called periodically; throws to give up.
+  func storedBefore(
+    _ name: ImageName, _ digest: Digest, _ length: Int, _ message: any Message, _ plan: UploadPlan,
+    whileWaiting: () throws -> Void
+  ) throws -> (Placement, ImageProbe)? {
+    let own = plan.version(digest, message)
+    for name in plan.names(name, digest) {
+      let answer = try client.perform([ImageObject.look(at: layout.image(name))], whileWaiting: whileWaiting)[0].get()
+      guard let object = ImageObject(answer) else { return nil }
+      guard object.has(own) else { continue }
+      var upload = ImageUpload(
+        [name], [own], .none, type: "", committed: plan.committed[message.partition] ?? 0, layout)
+      upload.resume(with: object)
+      let isNewest = object.version == own && length > 0
+      let start = isNewest ? try client.perform(.get(layout.image(name), range: 0..<min(length, 1 << 20))).body : []
+      return (upload.placements([length])[0], start.withUnsafeBytes { ImageProbe($0) })
+    }
+    return nil
   }
 }

@@ -40,7 +40,7 @@ final class Uploads: Sendable {
   ) throws -> [Prepared] {
     var finished = results
     let names = ahead.names(results)
-    // A look waits only for an upload of its own batch and name.
+    // Within the batch, a look waits only for an upload of its name.
     let looking = ask(ahead.looks.filter { !names.contains($0.part.name.bytes) }, plan)
     let sent = Result { try send(&finished, ahead, messages, plan) }
     try looking?.finish()

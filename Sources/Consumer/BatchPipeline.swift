@@ -129,6 +129,8 @@ final class BatchPipeline {
     // The assignment, position or topic of these batches is no longer current.
     try giveUp(ahead.takeAll { [session = driver.session] in !session.isCurrent($0) })
     try wait(for: ahead.firstPreparations) { [driver, stop] in driver.keepAlive(stop) }
+    // The wait may have brought another assignment.
+    try giveUp(ahead.takeAll { [session = driver.session] in !session.isCurrent($0) })
     guard let first = ahead.takeFirst(upTo: settings.batchImages, settings.batchBytes) else { return true }
     let isStored: Bool
     if driver.begin(first.ticket) {
@@ -139,8 +141,8 @@ final class BatchPipeline {
       isStored = false
     }
     if !isStored {
-      try giveUp(ahead.takeAll())
       store.place.restart()
+      try giveUp(ahead.takeAll())
     }
     return isStored
   }
@@ -230,6 +232,7 @@ final class BatchPipeline {
     return true
   }
 
+  /// The client is polled until these are over, whatever it brings.
   private func giveUp(_ entries: [PreparedBatches.Entry]) throws {
     defer { abandon(entries) }
     try wait(for: entries.flatMap(\.preparations)) { [driver, stop] in

@@ -121,7 +121,7 @@ package final class Assembler {
         .map { try place.store($0, of: message, topic, heart) }
     }
     // An interrupted batch may have stored the image without committing that.
-    return try placement ?? place.storedBefore(assembly, part.name, of: message, heart)
+    return try placement ?? place.storedBefore(assembly, part.name, of: message, topic, heart)
   }
 
   /// The size at which pending dead letters are delivered, in bytes of their messages.

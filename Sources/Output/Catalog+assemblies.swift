@@ -1,4 +1,4 @@
-import Platform
+package import Platform
 import SQLite
 import Wire
 
@@ -9,8 +9,8 @@ extension Catalog {
     let segmentID: String
     let count: Int
     let name: String
-    let digest: Digest
-    let length: Int
+    package let digest: Digest
+    package let length: Int
     /// The topic's generation when the most recent segment arrived.
     let generation: Int64
 
@@ -24,7 +24,7 @@ extension Catalog {
     let count: Int
 
     /// A hash, because ids come from messages: no id can lead outside of the folder.
-    var name: String { Array("\(segmentID) \(count)".utf8).withUnsafeBytes { SHA256.hash($0) }.hex + ".part" }
+    package var name: String { Array("\(segmentID) \(count)".utf8).withUnsafeBytes { SHA256.hash($0) }.hex + ".part" }
   }
 
   package struct Part {

@@ -89,7 +89,7 @@ package final class FolderPlace: ImagePlace {
   }
 
   package func storedBefore(
-    _ assembly: Catalog.Assembly, _ name: ImageName, of message: any Message, _ heart: Heartbeat
+    _ assembly: Catalog.Assembly, _ name: ImageName, of message: any Message, _ topic: Catalog.Topic, _ heart: Heartbeat
   ) throws -> Placement? {
     let stored = try nameToStore(name, assembly.digest)
     guard let status = try output.status(stored), status.size == assembly.length,

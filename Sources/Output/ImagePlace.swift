@@ -22,7 +22,7 @@ package protocol ImagePlace: AnyObject {
   func drop(_ prepared: ArraySlice<Prepared>)
   /// Whether a preparation has failed in a way that makes those after it useless: all messages have to be read again.
   var mustReadAgain: Bool { get }
-  /// No preparation is under way, and no result of one will be used.
+  /// No result of a preparation that was begun will be used.
   func restart()
   /// The run ends: what is being prepared is not waited for.
   func interrupt()
@@ -41,9 +41,9 @@ package protocol ImagePlace: AnyObject {
   func store(
     _ image: AssembledImage, of message: any Message, _ topic: Catalog.Topic, _ heart: Heartbeat
   ) throws -> Placement
-  /// The image, if an attempt that was interrupted has moved its file to its name. nil if it has not.
+  /// The image, if an attempt that was interrupted has stored it; nil if none has.
   func storedBefore(
-    _ assembly: Catalog.Assembly, _ name: ImageName, of message: any Message, _ heart: Heartbeat
+    _ assembly: Catalog.Assembly, _ name: ImageName, of message: any Message, _ topic: Catalog.Topic, _ heart: Heartbeat
   ) throws -> Placement?
   /// Why an image would be refused at the moment; nil if it would not, or if only an attempt shows it.
   func refusal(of image: PreparedImage) throws -> ImageName.Refusal?

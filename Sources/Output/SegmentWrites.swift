@@ -4,7 +4,8 @@ import Synchronization
 ///
 /// Parts are written by the threads that prepare the next batches. If a faulty sender sends a part a second time with
 /// other bytes, these must not get into a file whose bytes have been verified. They are written before the
-/// verification, or into a new file. A file that is sent to a store may change meanwhile: the store compares the hash.
+/// verification, or into a new file. A file that is sent to a store may change meanwhile: the store compares the
+/// hash and refuses it, and then the messages are read again.
 final class SegmentWrites: Sendable {
   private final class Stripe: Sendable {
     let lock = Mutex(())

@@ -41,6 +41,16 @@ import Testing
     #expect(first.isIncomplete && last.isComplete)
   }
 
+  @Test("a batch that is prepared again does not make later segments of its image known") mutating func outOfOrder()
+    throws
+  {
+    _ = try add(1, "a", at: 3)
+    _ = try add(1, "a", at: 2, batch: 1, isNew: false)
+    runs.stored([0: Catalog.Position(next: 3, last: nil)])
+    let first = try add(0, "a", at: 4, batch: 2)
+    #expect(first.isUnknown)
+  }
+
   @Test("a file that was created again has lost segments") mutating func createdAgain() throws {
     _ = try add(0, "a", at: 0)
     let last = try add(1, "a", at: 1, batch: 1, isNew: true)

@@ -131,8 +131,11 @@ import Testing
       try consumer.store(part(0, 0), part(1, 1))
       let before = proxy.requests.count { $0.target.hasSuffix("/a.jpg") }
       try consumer.store([part(2, 0)], [part(3, 1)])
+      try consumer.store(part(4, 0))
+      try consumer.store(part(5, 1))
       let methods = proxy.requests.filter { $0.target.hasSuffix("/a.jpg") }.dropFirst(before).map(\.method)
-      #expect(methods == ["HEAD"])
+      #expect(methods == ["HEAD", "HEAD"])
+      #expect(try world.rows() == ["a.jpg@1"])
     }
   }
 
@@ -267,19 +270,45 @@ import Testing
     }
   }
 
-  @Test("a message that cannot be stored, and a newer version that is sent ahead", arguments: TestStore.all)
+  @Test(
+    "a batch is stored up to a bad message and prepared again, after newer versions were sent", arguments: TestStore.all
+  )
   func obstacleBetweenSegments(_ store: TestStore) throws {
     try BucketWorld.with(store) { world in
       let consumer = try world.consumer()
       try consumer.assign()
-      let first = InMemoryMessage(0, "a.jpg", "zero")
-      // Its digest is wrong.
-      let refused = InMemoryMessage(2, "x.jpg", "one", digest: digest(of: "two"))
-      let batches = [[first, part(1, 0), refused, part(3, 1)], [InMemoryMessage(4, "a.jpg", "zero")]]
-      try consumer.store(batches)
+      try consumer.store(part(0, 0, "x.jpg", "never whole"))
+      // It has the segment id of another image, which only the transaction finds.
+      let refused = InMemoryMessage(3, segment: 1, of: "y.jpg", "other parts", id: "id of never whole")
+      let zero = { InMemoryMessage($0, "a.jpg", "zero") }
+      try consumer.store([zero(1), part(2, 0), refused, part(4, 1)], [zero(5)])
       #expect(try world.images() == ["a.jpg": "zero"])
-      #expect(try world.rows() == ["a.jpg@0", "a.jpg@3", "a.jpg@4"])
-      #expect(consumer.letters.delivered.map(\.message.offset) == [2])
+      #expect(try world.rows() == ["a.jpg@1", "a.jpg@4", "a.jpg@5"])
+      #expect(consumer.letters.delivered.map(\.message.offset) == [3])
+    }
+  }
+
+  @Test(
+    "an image that was sent has its row, even if its segments are altered before another attempt",
+    arguments: TestStore.all)
+  func alteredBetweenAttempts(_ store: TestStore) throws {
+    try BucketWorld.with(store) { world in
+      let victim = try world.consumer()
+      try victim.assign()
+      try victim.store(InMemoryMessage(0, "a.jpg", "one"), part(1, 0))
+      try victim.upload(part(2, 1))
+      let successor = try world.consumer()
+      successor.output.state.restore = { _, _, _, known in
+        try successor.output.store.restore([self.part(1, 0)], of: known)
+      }
+      try successor.assign()
+      let batches = [[part(2, 1)], [altered(3, 1)]]
+      let preparations = batches.map { successor.output.store.begin(successor.batch($0)) }
+      for preparation in preparations { _ = try preparation.finish() }
+      for (batch, preparation) in zip(batches, preparations) { try successor.store(batch, preparation) }
+      #expect(try world.images() == ["a.jpg": "in two parts"])
+      #expect(try world.rows() == ["a.jpg@0", "a.jpg@2"])
+      #expect(successor.letters.delivered.isEmpty)
     }
   }
 
