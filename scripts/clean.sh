@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Stops the containers and deletes their volumes after a question: the broker's topics, the ledger of sent files, metrics. What is stored is
-# kept, also in a bucket.
+# Stops the containers and deletes their volumes after a question: the broker's topics, the ledger of sent files, metrics. Stored images are
+# kept, also those in a bucket.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/kit.sh

@@ -40,7 +40,7 @@ final class BucketPreparer: Sendable {
   /// No batch that was begun is stored from now on.
   func restart() { state.withLock { $0 = State(epoch: $0.epoch + 1) } }
 
-  /// These are not stored with the batch that they were prepared for. Later segments must not go on with them.
+  /// These messages are not stored with the batch that they were prepared for. Later segments must not continue their images.
   func drop(_ prepared: ArraySlice<Prepared>) {
     if prepared.contains(where: { $0.part != nil }) { state.withLock { $0.runs.endAll() } }
   }
@@ -101,7 +101,7 @@ final class BucketPreparer: Sendable {
     }
   }
 
-  /// Decides what is done before the transaction.
+  /// Decides which messages are handled before the transaction.
   private func select(
     _ results: ResultSlots<Prepared>, _ messages: [any Message], _ number: Int, _ epoch: Int
   ) throws -> SentAhead {
@@ -128,7 +128,7 @@ final class BucketPreparer: Sendable {
           let place = SegmentRuns.Place(partition: message.partition, offset: message.offset)
           return state.runs.add(part, at: place, batch: number, isNew: created.contains(part.segment.file.name))
         case .settled:
-          // It may give up an image of which segments have come.
+          // This message may give up an image whose earlier segments have arrived.
           state.runs.endAll()
           return nil
         case .refused: return nil

@@ -48,7 +48,7 @@ package final class BucketState: StoredPositions {
   /// Receives receipts that a consumer may not have sent; nil: none are sent.
   package var resend: (([Receipt]) throws -> Void)?
 
-  /// Called before positions are read: whatever was prepared is not stored then.
+  /// Called before positions are read. Batches that were prepared before are not stored any more.
   var willReadPositions: () -> Void = {}
 
   private static let checkpointInterval = Duration.seconds(5)

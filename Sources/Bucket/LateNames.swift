@@ -3,17 +3,18 @@ import Wire
 
 /// The names whose images are left to the transaction.
 ///
-/// Which versions an object replaces is decided when it is sent. So no version may be sent before an earlier one of which only
-/// the transaction knows whether it is complete, nor before one that is left to the transaction for this reason.
+/// An upload decides which versions its object replaces. A version must therefore wait for an earlier version if only the
+/// transaction can tell whether that one is complete. It must also wait for a version that is itself left to the
+/// transaction.
 struct LateNames {
   /// The offsets of the last messages that are left to the transaction.
   private var offsets: [ImageKey: Int64] = [:]
 
   func contains(_ key: ImageKey) -> Bool { offsets[key] != nil }
 
-  /// Whether a message may be dealt with before the transaction. If not, it is one of those that later ones wait for.
+  /// Decides whether a message may be handled before the transaction. If not, later messages of this name wait for it.
   /// - Parameter isKnown: whether it certainly has an image.
-  mutating func mayPrecede(_ key: ImageKey, _ offset: Int64, isKnown: Bool) -> Bool {
+  mutating func admit(_ key: ImageKey, _ offset: Int64, isKnown: Bool) -> Bool {
     let last = offsets[key]
     if isKnown, last == nil { return true }
     offsets[key] = max(offset, last ?? 0)

@@ -2,10 +2,11 @@ import Output
 import Platform
 import Wire
 
-/// Follows the segments of images through the batches, to know which images are complete before a transaction records that.
+/// Follows the segments of images through the batches. It knows which images are complete before a transaction records that.
 ///
-/// An image is followed if its segments come one after another in one partition, are alone in their file, and no other image of
-/// its name comes in between. A transaction is certain to find it complete with its last segment, and not before.
+/// An image is followed under three conditions. Its segments arrive one after another in one partition. No other segments are
+/// in their file. No other image of its name arrives in between. The transaction is then certain to find the image complete
+/// at its last segment, and not before.
 struct SegmentRuns {
   enum Progress {
     /// - Parameter look: the look at the image's object, which its first segment causes.
@@ -42,11 +43,11 @@ struct SegmentRuns {
     }
 
     /// - Parameter isNew: whether the file was created in this batch.
-    /// - Returns: false if the part does not go on with this run.
+    /// - Returns: false if the part does not continue this run.
     mutating func add(_ part: PreparedPart, at place: Place, batch: Int, isNew: Bool) -> Bool {
       guard
         part.segment.file == file, part.segment.index == next, part.digest == digest, part.length == length,
-        // The file of an image that is stored already is removed while its segments come.
+        // The file of an image that is stored already is removed while its segments arrive.
         !isNew || batch == self.batch || look.isStored
       else { return false }
       next += 1
@@ -93,13 +94,12 @@ struct SegmentRuns {
     }
     runs[key] = run
     guard run.next == part.segment.count else { return .incomplete(run.look) }
-    // More parts with this id may come before the file is removed.
+    // More parts with this id may arrive before the file is removed.
     end(key)
     return run.bytes >= run.length ? .complete(run.look) : .unknown
   }
 
-  /// Another version of the image comes. The transaction may find that some segments of this one are stored already, and others
-  /// not.
+  /// Another version of the image has arrived. The transaction may skip some segments of this one as stored, and not others.
   mutating func end(_ key: ImageKey) {
     guard let run = runs.removeValue(forKey: key) else { return }
     disown(Array(run.file.segmentID.utf8), run.last)
@@ -111,14 +111,14 @@ struct SegmentRuns {
     return .unknown
   }
 
-  /// A batch that is prepared again may have earlier messages than those that have come.
+  /// A batch that is prepared again may have earlier messages than the known ones.
   private mutating func disown(_ id: [UInt8], _ place: Place) {
     var last: [Int32: Int64] = if case .nobody(let known) = owners[id] { known } else { [:] }
     last[place.partition] = max(place.offset, last[place.partition] ?? 0)
     owners[id] = .nobody(last)
   }
 
-  /// No later segment must go on with what has come.
+  /// No later segment continues an image that is followed now.
   mutating func endAll() { for key in Array(runs.keys) { end(key) } }
 
   /// Messages up to these positions are stored. Parts of incomplete images have a file, so no run begins with theirs.

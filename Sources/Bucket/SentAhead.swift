@@ -2,7 +2,7 @@ import Messaging
 import Output
 import Wire
 
-/// What is done for a batch before its transaction.
+/// The messages of a batch that are handled before its transaction.
 struct SentAhead: Sendable {
   /// A part whose image is looked for.
   struct Look: Sendable {
@@ -28,8 +28,8 @@ struct SentAhead: Sendable {
       guard let name = results[index].image?.name ?? results[index].part?.name else { continue }
       let key = ImageKey(name, message.partition)
       switch progress[index] {
-      case nil: if late.mayPrecede(key, message.offset, isKnown: true) { images.insert(index) }
-      case .unknown: _ = late.mayPrecede(key, message.offset, isKnown: false)
+      case nil: if late.admit(key, message.offset, isKnown: true) { images.insert(index) }
+      case .unknown: _ = late.admit(key, message.offset, isKnown: false)
       case .incomplete(let look):
         answers[index] = look
         guard let part = results[index].part, part.segment.index == 0 else { continue }
@@ -41,14 +41,14 @@ struct SentAhead: Sendable {
       case .complete(let look):
         answers[index] = look
         let isKnown = results[index].image != nil && !look.isLeft || look.isStored
-        guard late.mayPrecede(key, message.offset, isKnown: isKnown) else { continue }
+        guard late.admit(key, message.offset, isKnown: isKnown) else { continue }
         images.insert(index)
         settle(look, results[index].part)
       }
     }
   }
 
-  /// Nothing has to be looked for if all segments are in this batch: what becomes of the image tells whether it was stored.
+  /// An image whose segments are all in this batch needs no look: the upload itself shows whether the image was stored.
   private mutating func settle(_ look: StoredLook, _ part: PreparedPart?) {
     if part?.segment.index == 0 { look.set(.notStored) }
     guard let first = looks.firstIndex(where: { $0.answer === look }) else { return }

@@ -1,7 +1,7 @@
 import Platform
 
-/// Whether the bucket had exactly this image before its first segment came. The batch with that segment asks; the batches with
-/// the others wait for the answer.
+/// Whether the bucket had exactly this image before its first segment arrived. The batch with that segment asks. The batches
+/// with the other segments wait for the answer.
 final class StoredLook: Sendable {
   enum Answer {
     case stored

@@ -232,7 +232,7 @@ final class BatchPipeline {
     return true
   }
 
-  /// The client is polled until these are over, whatever it brings.
+  /// Waits for the preparations of these batches, and drops them. The client is polled meanwhile.
   private func giveUp(_ entries: [PreparedBatches.Entry]) throws {
     defer { abandon(entries) }
     try wait(for: entries.flatMap(\.preparations)) { [driver, stop] in

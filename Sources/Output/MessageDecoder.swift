@@ -35,11 +35,11 @@ package struct PreparedPart: Sendable {
   package let hasCreatedFile: Bool
   /// The whole image, if this part completes it, and the place does not leave it to the transaction.
   package var image: PreparedImage?
-  /// What the place has found out about the image ahead of the transaction.
+  /// A finding of the place about this image, made ahead of the transaction.
   package var finding: (any PartFinding)?
 }
 
-/// What a place has found out about the image of a part.
+/// A finding of a place about the image of a part.
 package protocol PartFinding: Sendable {}
 
 extension ImageHeaders.Segment {

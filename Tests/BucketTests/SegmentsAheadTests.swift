@@ -140,7 +140,7 @@ import Testing
   }
 
   @Test(
-    "images of a name are left to the transaction as long as it has to find out which came before",
+    "images wait for the transaction while an earlier version of their name may still be incomplete",
     arguments: TestStore.all)
   func late(_ store: TestStore) throws {
     try BucketWorld.with(store) { world in
@@ -180,8 +180,8 @@ import Testing
 
   @Test("an image is not sent if the transaction may not find it complete", arguments: TestStore.all)
   func doubtful(_ store: TestStore) throws {
-    // The last segment precedes the first, or is all that came. They are in two partitions, which another consumer may
-    // get. Another image has the same segment id.
+    // The last segment precedes the first, or it arrives alone. The segments are in two partitions, which another
+    // consumer may get. Another image has the same segment id.
     let doubtful = [
       [[part(0, 1)], [part(1, 0)]], [[part(0, 1)]], [[part(0, 0), part(0, 1, partition: 1)]],
       [[part(0, 0, "b.jpg")], [part(1, 0)], [part(2, 1)]], [[part(0, 0), part(1, 0, "b.jpg"), part(2, 1)]],
@@ -221,7 +221,7 @@ import Testing
     try BucketWorld.with(store) { world in
       let consumer = try world.consumer()
       try consumer.assign()
-      // What lies between the segments reads as zeros.
+      // The bytes between the segments read as zeros.
       let image = [1, 1, 0, 0, 1, 1] as [UInt8]
       let parts = [(0, 0), (1, 4)].map { index, position in
         InMemoryMessage(
