@@ -10,13 +10,33 @@ package enum CSVLine {
   package static let header = Array((columns.joined(separator: ",") + "\n").utf8)
 
   package static func bytes(_ row: StoredRow) -> [UInt8] {
-    let fields = [
-      row.filePath, harmless(row.label), row.digest.hex, String(row.size), row.format,
-      row.width.map { String($0) } ?? "", row.height.map { String($0) } ?? "", row.topic,
-      row.partition < 0 ? "" : String(row.partition), row.offset < 0 ? "" : String(row.offset),
-      row.sentTime.map { WallClock.iso8601(milliseconds: $0) } ?? "", WallClock.iso8601(milliseconds: row.storedTime),
-    ]
-    return Array((fields.map(quoted).joined(separator: ",") + "\n").utf8)
+    var line: [UInt8] = []
+    line.reserveCapacity(row.filePath.utf8.count + row.label.utf8.count + row.topic.utf8.count + 192)
+    func comma() { line.append(UInt8(ascii: ",")) }
+    func number(_ value: Int?) {
+      if let value { line += String(value).utf8 }
+      comma()
+    }
+    append(row.filePath, to: &line)
+    comma()
+    append(harmless(row.label), to: &line)
+    comma()
+    row.digest.appendHex(to: &line)
+    comma()
+    number(row.size)
+    append(row.format, to: &line)
+    comma()
+    number(row.width)
+    number(row.height)
+    append(row.topic, to: &line)
+    comma()
+    number(row.partition < 0 ? nil : Int(row.partition))
+    number(row.offset < 0 ? nil : Int(row.offset))
+    if let sent = row.sentTime { WallClock.appendISO8601(milliseconds: sent, to: &line) }
+    comma()
+    WallClock.appendISO8601(milliseconds: row.storedTime, to: &line)
+    line.append(UInt8(ascii: "\n"))
+    return line
   }
 
   /// Parses what `bytes` writes; nil if the fields are not a row of ours.
@@ -71,17 +91,24 @@ package enum CSVLine {
       && text.count - digits.count <= 1
   }
 
-  private static func quoted(_ field: String) -> String {
+  /// Appends a field, in quotes if it needs them.
+  private static func append(_ field: String, to line: inout [UInt8]) {
     // By bytes: to Swift, a quote followed by a combining accent is another character.
-    guard field.utf8.contains(where: { [UInt8(ascii: ","), UInt8(ascii: "\""), 0x0A, 0x0D].contains($0) }) else {
-      return field
+    let needsQuotes = field.utf8.contains { byte in
+      switch byte {
+      case UInt8(ascii: ","), UInt8(ascii: "\""), 0x0A, 0x0D: true
+      default: false
+      }
     }
-    var bytes: [UInt8] = [UInt8(ascii: "\"")]
+    guard needsQuotes else {
+      line += field.utf8
+      return
+    }
+    line.append(UInt8(ascii: "\""))
     for byte in field.utf8 {
-      if byte == UInt8(ascii: "\"") { bytes.append(byte) }
-      bytes.append(byte)
+      if byte == UInt8(ascii: "\"") { line.append(byte) }
+      line.append(byte)
     }
-    bytes.append(UInt8(ascii: "\""))
-    return String(decoding: bytes, as: UTF8.self)
+    line.append(UInt8(ascii: "\""))
   }
 }

@@ -67,7 +67,7 @@ extension Catalog {
   }
 
   /// Runs a query whose rows are a partition and an offset.
-  private func offsets(_ sql: String, _ values: [Statement.Value]) throws -> [Int32: Int64] {
+  private func offsets(_ sql: StaticString, _ values: [Statement.Value]) throws -> [Int32: Int64] {
     var found: [Int32: Int64] = [:]
     try prepared(sql).each(values) { row in
       found[Int32(clamping: row.integer(0))] = row.integer(1)

@@ -43,7 +43,7 @@ extension Catalog {
   }
 
   func assembly(segmentID: String, count: Int) throws -> Assembly? {
-    try prepared("SELECT \(Self.columns) FROM assemblies WHERE segment_id = ? AND count = ?")
+    try prepared(composed: "SELECT \(Self.columns) FROM assemblies WHERE segment_id = ? AND count = ?")
       .first(.text(segmentID), .integer(Int64(count)), row: Self.assembly)
   }
 
@@ -66,7 +66,7 @@ extension Catalog {
   func allAssemblies() throws -> [Assembly] { try list("1 = 1") }
 
   private func list(_ condition: String, _ values: Statement.Value...) throws -> [Assembly] {
-    let statement = try prepared("SELECT \(Self.columns) FROM assemblies WHERE \(condition) ORDER BY id")
+    let statement = try prepared(composed: "SELECT \(Self.columns) FROM assemblies WHERE \(condition) ORDER BY id")
     var found: [Assembly] = []
     try statement.each(values) {
       found.append(try Self.assembly($0))

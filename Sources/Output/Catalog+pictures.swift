@@ -56,7 +56,7 @@ extension Catalog {
     let sql = "SELECT * FROM stored WHERE id >= ? AND id < ?\(filter.condition) ORDER BY id DESC LIMIT ?"
     let values: [Statement.Value] =
       [.integer(ids.lowerBound), .integer(ids.upperBound)] + filter.values + [.integer(Int64(limit))]
-    try prepared(sql).each(values) { row in
+    try prepared(composed: sql).each(values) { row in
       found.append((row.integer(0), try Self.storedRow(row)))
       return true
     }

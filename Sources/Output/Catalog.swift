@@ -109,13 +109,23 @@ package final class Catalog {
     }
   }
 
-  private var statements: [String: Statement] = [:]
+  /// By the addresses of their texts, which are literals. Hashing a text would take about as long as the statement.
+  private var statements: [UnsafePointer<UInt8>: Statement] = [:]
+  private var composed: [String: Statement] = [:]
 
   /// A prepared statement, kept for the next use.
-  func prepared(_ sql: String) throws -> Statement {
-    if let statement = statements[sql] { return statement }
+  func prepared(_ sql: StaticString) throws -> Statement {
+    if let statement = statements[sql.utf8Start] { return statement }
+    let statement = try database.prepare("\(sql)")
+    statements[sql.utf8Start] = statement
+    return statement
+  }
+
+  /// The same, for a text that is not a literal. There must be only few of them.
+  func prepared(composed sql: String) throws -> Statement {
+    if let statement = composed[sql] { return statement }
     let statement = try database.prepare(sql)
-    statements[sql] = statement
+    composed[sql] = statement
     return statement
   }
 

@@ -44,7 +44,7 @@ package final class ReceiptOutbox {
   /// - Parameter kept: the topic whose receipts this consumer sends; nil: it sends none.
   package static func giveUp(in slot: ConsumerSlot, allBut kept: Catalog.Topic?, _ catalog: Catalog) throws {
     try catalog.transaction {
-      try catalog.prepared("UPDATE receipts SET slot = \(nobody) WHERE slot = ? AND topic IS NOT ?")
+      try catalog.prepared(composed: "UPDATE receipts SET slot = \(nobody) WHERE slot = ? AND topic IS NOT ?")
         .run(.integer(Int64(slot.number)), kept.map { .integer($0.id) } ?? .null)
     }
   }

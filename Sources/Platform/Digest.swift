@@ -55,15 +55,19 @@ public struct Digest: Hashable, Sendable, CustomStringConvertible {
 
   /// The digest as 64 lower-case hexadecimal digits.
   public var hex: String {
+    var digits: [UInt8] = []
+    appendHex(to: &digits)
+    return String(decoding: digits, as: UTF8.self)
+  }
+
+  /// Appends the digits of `hex`.
+  package func appendHex(to text: inout [UInt8]) {
     func digit(_ value: UInt8) -> UInt8 { value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10 }
-    return String(unsafeUninitializedCapacity: 2 * Self.byteCount) { buffer in
-      withBytes { bytes in
-        for (place, byte) in bytes.enumerated() {
-          buffer.initializeElement(at: 2 * place, to: digit(byte >> 4))
-          buffer.initializeElement(at: 2 * place + 1, to: digit(byte & 15))
-        }
+    withBytes { bytes in
+      for byte in bytes {
+        text.append(digit(byte >> 4))
+        text.append(digit(byte & 15))
       }
-      return 2 * Self.byteCount
     }
   }
 

@@ -29,32 +29,43 @@ package enum WallClock {
   ///
   /// - Parameter milliseconds: since 1970; may be negative.
   package static func iso8601(milliseconds: Int64) -> String {
+    var text: [UInt8] = []
+    appendISO8601(milliseconds: milliseconds, to: &text)
+    return String(decoding: text, as: UTF8.self)
+  }
+
+  /// Appends the text of `iso8601`.
+  package static func appendISO8601(milliseconds: Int64, to text: inout [UInt8]) {
     let (days, time) = floorDivision(milliseconds, 86_400_000)
     let date = CivilDate(daysSince1970: days)
-    var text = ""
     if (0...9999).contains(date.year) {
       append(date.year, 4, to: &text)
     } else {
-      text = date.year < 0 ? "-" : "+"
+      text.append(UInt8(ascii: date.year < 0 ? "-" : "+"))
       append(abs(date.year), 6, to: &text)
     }
-    for (separator, number, width) in [
-      ("-", date.month, 2), ("-", date.day, 2), ("T", time / 3_600_000, 2), (":", time / 60_000 % 60, 2),
-      (":", time / 1000 % 60, 2), (".", time % 1000, 3),
-    ] {
-      text += separator
+    func next(_ separator: Unicode.Scalar, _ number: Int64, _ width: Int) {
+      text.append(UInt8(ascii: separator))
       append(number, width, to: &text)
     }
-    return text + "Z"
+    next("-", date.month, 2)
+    next("-", date.day, 2)
+    next("T", time / 3_600_000, 2)
+    next(":", time / 60_000 % 60, 2)
+    next(":", time / 1000 % 60, 2)
+    next(".", time % 1000, 3)
+    text.append(UInt8(ascii: "Z"))
   }
 
-  private static func append(_ number: Int64, _ width: Int, to text: inout String) {
-    var limit: Int64 = 10
-    for _ in 1..<width {
-      if number < limit { text += "0" }
-      limit *= 10
-    }
-    text += String(number)
+  /// - Parameter number: not negative.
+  private static func append(_ number: Int64, _ width: Int, to text: inout [UInt8]) {
+    let start = text.count
+    var rest = number
+    repeat {
+      text.append(UInt8(ascii: "0") + UInt8(rest % 10))
+      rest /= 10
+    } while rest > 0 || text.count - start < width
+    text[start...].reverse()
   }
 }
 
