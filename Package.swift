@@ -39,11 +39,12 @@ let package = Package(
       name: "CExpat", path: "Sources/C/CExpat", pkgConfig: "expat", providers: [.apt(["libexpat1-dev"])]),
     .systemLibrary(name: "CSystem", path: "Sources/C/CSystem"),
     .target(name: "CBase64", path: "Sources/C/CBase64"),
+    .target(name: "CSHA256", path: "Sources/C/CSHA256"),
 
     // A topic's messages, as seen by code that knows no broker.
     layer("Messaging"),
     // Files, threads, time, processes.
-    layer("Platform", ["CBase64", "CCrypto", "CSystem"]),
+    layer("Platform", ["CBase64", "CCrypto", "CSHA256", "CSystem"]),
     layer("SQLite", ["CSQLite", "Platform"]),
     // The Kafka client, knowing nothing of images.
     layer("Kafka", ["Crdkafka", "Messaging", "Platform"]),

@@ -148,7 +148,7 @@ final class BucketPreparer: Sendable {
   }
 
   private func decode(_ message: any Message) throws -> Prepared {
-    let result = try decoder.prepare(message) { (DecodedImage(bytes: Array($0)), nil) }.prepared
+    let result = try decoder.prepare([message]) { (DecodedImage(bytes: Array($1)), nil) }[0].prepared
     let name: ImageName? =
       switch result {
       case .image(let image): image.name

@@ -64,73 +64,90 @@ package final class MessageDecoder: Sendable {
     }
   }
 
-  /// Keeps a verified image's bytes, which are only valid during the call.
-  package typealias Keep = (UnsafeRawBufferPointer) throws -> (kept: any KeptImage, file: File?)
+  /// A verified image, and the file that must still be synced.
+  package typealias Kept = (kept: any KeptImage, file: File?)
 
-  /// Decodes a message. A segment is written to its file, without syncing it.
-  /// - Parameter keep: keeps the bytes of a whole image.
-  /// - Throws: `SystemError` if the system is at fault. A fault of the message is a result.
-  package func prepare(_ message: any Message, _ keep: Keep) throws -> Written {
+  /// Decodes messages. Segments are written to their files, without syncing them.
+  /// - Parameter keep: keeps the bytes of a whole image. Receives the index of its message.
+  /// - Throws: `SystemError` if the system is at fault. A fault of a message is a result.
+  package func prepare(
+    _ messages: [any Message], _ keep: (_ index: Int, _ bytes: UnsafeRawBufferPointer) throws -> Kept
+  ) throws -> [Written] {
+    let decoded = try messages.map { try decode($0) }
+    var digests = SHA256.hashes(of: decoded.compactMap(\.image)).makeIterator()
+    return try decoded.enumerated().map { index, result in
+      switch result {
+      case .over(let written): written
+      case .image(let image): try finish(image, digests.next()!) { try keep(index, $0) }
+      }
+    }
+  }
+
+  private enum Decoded {
+    case image(UnverifiedImage)
+    /// A segment, or a fault of the message.
+    case over(Written)
+
+    var image: UnverifiedImage? { if case .image(let image) = self { image } else { nil } }
+  }
+
+  private func decode(_ message: any Message) throws -> Decoded {
     do {
       let headers = try ImageHeaders(message.header)
       let content = try ImageContent(message)
       let name = try ImageName(content.name)
-      func write(_ bytes: UnsafeRawBufferPointer) throws -> Written {
-        if let segment = headers.segment {
-          try self.write(bytes, of: segment, headers, name)
-        } else {
-          try self.keep(bytes, headers, name, keep)
-        }
-      }
+      let image: UnverifiedImage
       switch content.form {
-      case .bytes(let bytes): return try write(bytes)
-      case .envelope(let envelope): return try decode(envelope, write)
+      case .bytes(let bytes): image = UnverifiedImage(name: name, headers: headers, bytes, of: message)
+      case .envelope(let envelope):
+        let (bytes, loan) = try decode(envelope)
+        image = UnverifiedImage(name: name, headers: headers, bytes, of: loan)
       }
-    } catch let error as EnvelopeError {
-      return Written(
-        prepared: .refused(BadMessage(stage: .conversion, kind: "EnvelopeError", description: error.description)))
-    } catch let error as ImageName.Refusal {
-      return Written(prepared: .refused(BadMessage(error)))
-    } catch let error as BadMessage {
-      return Written(prepared: .refused(error))
+      guard let segment = headers.segment else { return .image(image) }
+      return .over(try image.withBytes { try write($0, of: segment, headers, name) })
+    } catch { return .over(Written(prepared: .refused(try Self.fault(error)))) }
+  }
+
+  /// The fault of the message that the error reports.
+  /// - Throws: the error, if it is the system's.
+  private static func fault(_ error: any Error) throws -> BadMessage {
+    switch error {
+    case let error as EnvelopeError:
+      BadMessage(stage: .conversion, kind: "EnvelopeError", description: error.description)
+    case let error as ImageName.Refusal: BadMessage(error)
+    case let error as BadMessage: error
+    default: throw error
     }
   }
 
   private func decode(
-    _ envelope: EnvelopeContent, _ body: (UnsafeRawBufferPointer) throws -> Written
-  ) throws -> Written {
-    try buffers.withBuffer(Base64.decodedCapacity(envelope.base64.count)) { buffer in
-      // An empty image needs no memory, but decoding needs an address.
-      let target = buffer.baseAddress ?? UnsafeMutableRawPointer(bitPattern: 1)!
-      // The text may be part of the envelope, which nothing else keeps alive.
-      let count = try withExtendedLifetime(envelope) { () throws(EnvelopeError) in
-        let text = envelope.base64
-        if let count = Base64.decode(text, to: target) { return count }
-        // Python's `encodebytes` inserts line breaks, and its `b64decode` accepts them.
-        if let count = Base64.decodeSkippingWhiteSpace(text, to: target) { return count }
-        throw EnvelopeError("image_content is not Base64: \(Base64Fault(text))")
-      }
-      return try body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+    _ envelope: EnvelopeContent
+  ) throws(EnvelopeError) -> (UnsafeRawBufferPointer, BufferPool.Loan) {
+    let loan = buffers.lend(Base64.decodedCapacity(envelope.base64.count))
+    // An empty image needs no memory, but decoding needs an address.
+    let target = loan.bytes.baseAddress ?? UnsafeMutableRawPointer(bitPattern: 1)!
+    // The text may be part of the envelope, which nothing else keeps alive.
+    let count = try withExtendedLifetime(envelope) { () throws(EnvelopeError) in
+      let text = envelope.base64
+      if let count = Base64.decode(text, to: target) { return count }
+      // Python's `encodebytes` inserts line breaks, and its `b64decode` accepts them.
+      if let count = Base64.decodeSkippingWhiteSpace(text, to: target) { return count }
+      throw EnvelopeError("image_content is not Base64: \(Base64Fault(text))")
     }
+    return (UnsafeRawBufferPointer(rebasing: loan.bytes[..<count]), loan)
   }
 
-  private func keep(
-    _ bytes: UnsafeRawBufferPointer, _ headers: ImageHeaders, _ name: ImageName, _ keep: Keep
+  /// Verifies an image and keeps it.
+  private func finish(
+    _ image: UnverifiedImage, _ digest: Digest, _ keep: (UnsafeRawBufferPointer) throws -> Kept
   ) throws -> Written {
-    if let length = headers.length, length != bytes.count {
-      throw BadMessage(
-        stage: .conversion, kind: "LengthMismatch",
-        description: "the image has \(bytes.count) bytes, its header \(ImageHeaders.Name.length) says \(length)")
+    if let fault = image.fault(digest) { return Written(prepared: .refused(fault)) }
+    return try image.withBytes { bytes in
+      let (kept, file) = try keep(bytes)
+      let image = PreparedImage(
+        name: image.name, digest: digest, size: bytes.count, probe: ImageProbe(bytes), kept: kept)
+      return Written(prepared: .image(image), file: file)
     }
-    let digest = SHA256.hash(bytes)
-    if let expected = headers.digest, expected != digest {
-      throw BadMessage(
-        stage: .conversion, kind: "DigestMismatch",
-        description: "the image's SHA-256 is \(digest), its header \(ImageHeaders.Name.digest) says \(expected)")
-    }
-    let (kept, file) = try keep(bytes)
-    let image = PreparedImage(name: name, digest: digest, size: bytes.count, probe: ImageProbe(bytes), kept: kept)
-    return Written(prepared: .image(image), file: file)
   }
 
   private func write(

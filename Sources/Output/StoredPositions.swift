@@ -76,7 +76,8 @@ extension ImageStore {
     for message in messages {
       // If the topic was re-created, another message may have the offset.
       guard (try? ImageHeaders(message.header))?.segment != nil,
-        case .part(let part) = try decoder.prepare(message, { _ in fatalError("a segment is no whole image") }).prepared
+        case .part(let part) = try decoder.prepare([message], { _, _ in fatalError("a segment is no whole image") })[0]
+          .prepared
       else { continue }
       parts.append((message, part))
     }

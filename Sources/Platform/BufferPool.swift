@@ -14,12 +14,34 @@ package final class BufferPool: Sendable {
 
   /// Lends a buffer of at least `count` bytes. It still contains the data of its previous use.
   package func withBuffer<T>(_ count: Int, _ body: (UnsafeMutableRawBufferPointer) throws -> T) rethrows -> T {
-    let buffer = free.withLock { $0.popLast() } ?? Buffer()
-    defer { if buffer.size <= Self.largestKept { free.withLock { $0.append(buffer) } } }
-    return try body(buffer.grown(to: count))
+    let loan = lend(count)
+    return try withExtendedLifetime(loan) { try body(loan.bytes) }
   }
 
-  private final class Buffer: @unchecked Sendable {
+  /// The same, until the loan is released.
+  package func lend(_ count: Int) -> Loan {
+    let buffer = free.withLock { $0.popLast() } ?? Buffer()
+    return Loan(buffer.grown(to: count), buffer, of: self)
+  }
+
+  /// A lent buffer.
+  package final class Loan {
+    package let bytes: UnsafeMutableRawBufferPointer
+    private let buffer: Buffer
+    private let pool: BufferPool
+
+    fileprivate init(_ bytes: UnsafeMutableRawBufferPointer, _ buffer: Buffer, of pool: BufferPool) {
+      self.bytes = bytes
+      self.buffer = buffer
+      self.pool = pool
+    }
+
+    deinit {
+      if buffer.size <= BufferPool.largestKept { pool.free.withLock { $0.append(buffer) } }
+    }
+  }
+
+  fileprivate final class Buffer: @unchecked Sendable {
     private var memory = UnsafeMutableRawBufferPointer(start: nil, count: 0)
 
     var size: Int { memory.count }

@@ -9,6 +9,7 @@ final class FileIntake {
   private let candidates: BoundedQueue<Candidate>
   private var settling: Settling
   private var writers: FileWriters
+  private let filter: FileFilter
   /// Whether this host's kernel sets the ctime of the files on a device.
   private var localDevices: [UInt64: Bool] = [:]
   /// How often each file changed again after it was sent, by `pathKey`. Only counted with `once`, because that run must
@@ -21,6 +22,7 @@ final class FileIntake {
   init(_ session: ProducerSession, candidates: BoundedQueue<Candidate>) {
     self.session = session
     self.candidates = candidates
+    filter = session.settings.filter
     settling = Settling(quiet: session.settings.settling)
     writers = FileWriters(quiet: session.settings.settling)
   }
@@ -29,7 +31,7 @@ final class FileIntake {
 
   /// A program has written to a file, and has not closed it yet.
   func written(_ path: String) {
-    if settings.filter.accepts(path) { writers.written(path, now: .now) }
+    if filter.accepts(path) { writers.written(path, now: .now) }
   }
 
   /// Folders have been moved or removed, with everything below them.
@@ -89,7 +91,7 @@ final class FileIntake {
   /// - Parameter kind: what a scan has found; events only report files.
   func consider(_ path: String, _ cause: Cause, kind: FileStatus.Kind = .regular) throws {
     if let only = settings.only, !only.contains(path) { return }
-    guard settings.filter.accepts(path), kind == .regular || kind == .symbolicLink else {
+    guard filter.accepts(path), kind == .regular || kind == .symbolicLink else {
       if kind == .symbolicLink { reportLinkedFolder(path) }
       return
     }
@@ -211,10 +213,10 @@ final class FileIntake {
 
   private func isLocal(_ status: FileStatus, _ path: String) -> Bool {
     if let known = localDevices[status.device] { return known }
-    let kind = try? FileSystemKind.of(settings.input + "/" + path)
-    let isLocal = kind.map { !$0.isShared } ?? false
-    localDevices[status.device] = isLocal
-    return isLocal
+    // The file may be gone by now, which says nothing about the others on its device.
+    guard let kind = try? FileSystemKind.of(settings.input + "/" + path) else { return false }
+    localDevices[status.device] = !kind.isShared
+    return !kind.isShared
   }
 
   /// Makes a file wait that was taken, moved or deleted too early.
@@ -240,7 +242,7 @@ final class FileIntake {
 
   /// Reports a link to a folder. Its name is not that of an image, but somebody may be waiting for the images in it.
   private func reportLinkedFolder(_ path: String) {
-    guard settings.filter.enters(path),
+    guard filter.enters(path),
       let status = (try? FileStatus.of(settings.input + "/" + path)) ?? nil, status.kind == .folder
     else { return }
     events.input.skippedLink(path)

@@ -3,7 +3,7 @@ import Platform
 import Wire
 
 /// What the threads of a producer share while one set of Kafka clients lasts.
-struct ProducerSession: Sendable {
+final class ProducerSession: Sendable {
   let settings: ProducerSettings
   let ledger: Ledger
   let outbox = Outbox()

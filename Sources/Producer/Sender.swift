@@ -41,21 +41,37 @@ final class Sender: Sendable {
   func run(_ candidates: BoundedQueue<Candidate>) {
     while let candidate = next(candidates) {
       session.hold.wait(stop)
-      if stop.isSet {
-        outbox.release(candidate.path)
-        continue
+      var images = [load(candidate)].compactMap { $0 }
+      // Two at a time, because their hashes are computed together. Nobody else can send what is taken here, so nothing is
+      // taken that would wait for a large image.
+      if images.first?.isWhole == true, let another = candidates.pop(timeout: .zero).flatMap(load) {
+        images.append(another)
       }
-      do {
-        try send(candidate)
-      } catch let reason as UnfinishedFile {
-        deliveries.releaseUnfinished(candidate.path, reason, tries: candidate.tries)
-      } catch let error as SystemError where error.code == ENOENT {
-        events.vanished(candidate.path)
-        outbox.release(candidate.path)
-      } catch {
-        events.refused(candidate.path, error)
-        outbox.release(candidate.path)
+      let whole = images.compactMap(\.whole)
+      for (image, digest) in zip(whole, SHA256.hashes(of: whole)) {
+        attempt(image.candidate) { try send(image, digest) }
       }
+      for case .large(let file, let before, let name, let candidate) in images {
+        attempt(candidate) { try sendSegments(file, before, name, candidate) }
+      }
+    }
+  }
+
+  /// Gives the path back if the body fails.
+  private func attempt(_ candidate: Candidate, _ body: () throws -> Void) {
+    do {
+      if stop.isSet { throw SendingStopped() }
+      try body()
+    } catch is SendingStopped {
+      outbox.release(candidate.path)
+    } catch let reason as UnfinishedFile {
+      deliveries.releaseUnfinished(candidate.path, reason, tries: candidate.tries)
+    } catch let error as SystemError where error.code == ENOENT {
+      events.vanished(candidate.path)
+      outbox.release(candidate.path)
+    } catch {
+      events.refused(candidate.path, error)
+      outbox.release(candidate.path)
     }
   }
 
@@ -69,21 +85,33 @@ final class Sender: Sendable {
     return nil
   }
 
-  /// Sends a file. When this returns, the path is with the outbox or with the ledger's writer.
-  /// - Throws: `UnfinishedFile` if the file was taken too early.
-  private func send(_ candidate: Candidate) throws {
-    let name = try ImageName(session.settings.namePrefix + candidate.path)
-    let file = try File.open(session.settings.input + "/" + candidate.path, .read)
-    let before = try file.status()
-    guard before.kind == .regular else { return outbox.release(candidate.path) }
-    guard candidate.stamp == nil || candidate.stamp == FileStamp(before) else { throw UnfinishedFile.changes }
-    if !candidate.hasSettled, before.size == 0 || !file.hasData { throw UnfinishedFile.isPlaceholder }
-    if file.writers() == .some { throw UnfinishedFile.isOpen }
-    if before.size <= segmentBytes {
-      try sendWhole(file, before, name, candidate)
-    } else {
-      try sendSegments(file, before, name, candidate)
+  private enum Image {
+    /// It fits into one message.
+    case whole(WholeImage)
+    /// It is sent in segments. The status is that before it was read.
+    case large(File, FileStatus, ImageName, Candidate)
+
+    var whole: WholeImage? { if case .whole(let image) = self { image } else { nil } }
+    var isWhole: Bool { whole != nil }
+  }
+
+  /// Opens a file, and reads it if it fits into one message.
+  /// - Returns: nil if the path was given back: there is nothing to send, or the file was taken too early.
+  private func load(_ candidate: Candidate) -> Image? {
+    var image: Image?
+    attempt(candidate) {
+      let name = try ImageName(session.settings.namePrefix + candidate.path)
+      let file = try File.open(session.settings.input + "/" + candidate.path, .read)
+      let before = try file.status()
+      guard before.kind == .regular else { return outbox.release(candidate.path) }
+      guard candidate.stamp == nil || candidate.stamp == FileStamp(before) else { throw UnfinishedFile.changes }
+      if !candidate.hasSettled, before.size == 0 || !file.hasData { throw UnfinishedFile.isPlaceholder }
+      if file.writers() == .some { throw UnfinishedFile.isOpen }
+      image =
+        before.size > segmentBytes
+        ? .large(file, before, name, candidate) : .whole(try WholeImage(candidate, name, file, before, buffers))
     }
+    return image
   }
 
   private func isUnchanged(_ file: File, _ before: FileStatus) throws -> Bool {
@@ -115,26 +143,25 @@ final class Sender: Sendable {
     }
   }
 
-  private func sendWhole(_ file: File, _ before: FileStatus, _ name: ImageName, _ candidate: Candidate) throws {
-    // One extra byte shows whether the file is longer by now.
-    try buffers.withBuffer(segmentBytes + 1) { buffer in
-      let count = try file.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<(before.size + 1)]), at: 0)
-      let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<count])
-      let digest = SHA256.hash(bytes)
-      guard count == before.size, try isUnchanged(file, before) else { throw UnfinishedFile.changes }
-      if recordIfSent(candidate, before, digest) { return }
-      guard doubtLastVersion(candidate) else { return }
-      do {
+  /// When this returns, the path is with the outbox or with the ledger's writer.
+  /// - Throws: `UnfinishedFile` if the file was taken too early.
+  private func send(_ image: WholeImage, _ digest: Digest) throws {
+    let (candidate, before) = (image.candidate, image.before)
+    guard try isUnchanged(image.file, before) else { throw UnfinishedFile.changes }
+    if recordIfSent(candidate, before, digest) { return }
+    guard doubtLastVersion(candidate) else { return }
+    do {
+      try image.withBytes { bytes in
         try produce(
-          bytes, ImageHeaders(digest: digest, length: count),
-          Envelope(name: name.value, format: session.settings.format), name,
+          bytes, ImageHeaders(digest: digest, length: bytes.count),
+          Envelope(name: image.name.value, format: session.settings.format), image.name,
           by: try clients.client(for: bytes)
         ) { [outbox] in outbox.announce(candidate.path, FileStamp(before), digest, bytes: $0, seen: candidate.seen) }
-      } catch {
-        deliveries.giveUp(candidate.path, error)
       }
-      FaultPoint.imageHandedOver.reached()
+    } catch {
+      deliveries.giveUp(candidate.path, error)
     }
+    FaultPoint.imageHandedOver.reached()
   }
 
   /// Sends a file in segments. Reads it twice, because every segment names the hash of the whole.

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Platform
@@ -64,5 +65,41 @@ import Testing
     bytes[31] = 1
     #expect(Digest(bytes: bytes) != zero)
     #expect(Set([zero, Digest(bytes: bytes), zero]).count == 2)
+  }
+
+  // MARK: Two at a time
+
+  /// Processors without the instructions use libcrypto, which would be compared with itself.
+  @Test("two messages have the digests that libcrypto gives each of them", .enabled(if: SHA256.canPair))
+  func pairsAgreeWithLibcrypto() {
+    let bytes = SeededNumbers.bytes(40_000, seed: 7)
+    bytes.withUnsafeBytes { all in
+      func expectPair(_ first: Range<Int>, _ second: Range<Int>) {
+        let (one, other) = (UnsafeRawBufferPointer(rebasing: all[first]), UnsafeRawBufferPointer(rebasing: all[second]))
+        #expect(SHA256.hash(one, other) == (SHA256.hash(one), SHA256.hash(other)), "\(first) and \(second)")
+      }
+      // The padding takes one block or two, and the messages have as many blocks or not.
+      for first in 0...130 {
+        for second in [0, 1, 55, 56, 63, 64, 65, 119, 120, 128, 200] { expectPair(0..<first, 7..<7 + second) }
+      }
+      expectPair(1..<40_000, 3..<40_000)
+      expectPair(0..<40_000, 5..<70)
+      expectPair(5..<70, 0..<40_000)
+    }
+  }
+
+  private struct Text: ByteOwner {
+    let bytes: [UInt8]
+    func withBytes<T>(_ body: (UnsafeRawBufferPointer) throws -> T) rethrows -> T { try bytes.withUnsafeBytes(body) }
+  }
+
+  @Test("any number of messages are hashed, in their order") func anyNumberIsHashed() {
+    for count in 0...5 {
+      let messages = (0..<count).map { Text(bytes: SeededNumbers.bytes(1_000 * $0, seed: UInt64($0))) }
+      #expect(SHA256.hashes(of: messages) == messages.map { hash($0.bytes) })
+    }
+    #expect(
+      SHA256.hash(UnsafeRawBufferPointer(start: nil, count: 0), UnsafeRawBufferPointer(start: nil, count: 0)).1
+        == hash([]))
   }
 }
