@@ -7,7 +7,6 @@ package final class FolderPlace: ImagePlace {
   let output: OutputFolder
   private let catalog: Catalog
   private let csv: CSVFile
-  private let incoming: Folder
   private let preparer: BatchPreparer
 
   package var sameName = SameName.replace
@@ -19,18 +18,17 @@ package final class FolderPlace: ImagePlace {
   /// Whether older versions of images are to be skipped.
   private var hasPast = false
 
-  init(_ output: OutputFolder, _ catalog: Catalog, _ csv: CSVFile, incoming: Folder) {
+  init(_ output: OutputFolder, _ catalog: Catalog, _ csv: CSVFile, incoming: Folder) throws {
     self.output = output
     self.catalog = catalog
     self.csv = csv
-    self.incoming = incoming
-    preparer = BatchPreparer(output, incoming: incoming)
+    preparer = try BatchPreparer(output, incoming: incoming)
   }
 
   // MARK: Preparation
 
   package func begin(_ batch: ImageStore.Batch, releasing: Bool) -> Preparation {
-    preparer.begin(batch.messages, batch.messages.map { batch.isSettled($0) }, releasing: releasing)
+    preparer.begin(batch, releasing: releasing)
   }
 
   package func drop(_ prepared: ArraySlice<Prepared>) { preparer.drop(prepared) }
@@ -54,23 +52,27 @@ package final class FolderPlace: ImagePlace {
     _ image: PreparedImage, of message: any Message, _ topic: Catalog.Topic, _ heart: Heartbeat
   ) throws -> Placement {
     let name = try nameToStore(image.name, image.digest)
-    if try isThere(name, image.digest, heart) { return .unchanged }
+    let entry = try catalog.entry(name.value)
+    if try isThere(name, image.digest, entry, heart) { return .unchanged }
     if try isPast(image.name, image.digest, message, topic) { return .past }
     // Renaming this image over an assembled one would leave nothing to assemble that from again after a crash.
     if placed[name.value.pathKey] == true { return .nextTransaction }
-    let kept = image.kept as! IncomingFile
+    let kept = image.kept as! IncomingImage
     let status: FileStatus
     do {
-      status = try output.place(kept.name, in: incoming, as: name, kept.status, over: catalog.entry(name.value))
+      status = try output.place(kept.file, as: name, over: entry)
     } catch let refusal as ImageName.Refusal { return .refused(refusal) }
     FaultPoint.imageRenamed.reached()
     placed[name.value.pathKey] = false
-    return .stored(try record(name, image.name, image.digest, image.probe, status, message))
+    return .stored(try record(name, image.name, image.digest, image.probe, status, message, before: entry))
   }
 
   package func isStored(
     _ part: PreparedPart, _ message: any Message, _ topic: Catalog.Topic, _ heart: Heartbeat
-  ) throws -> Bool { try isThere(nameToStore(part.name, part.digest), part.digest, heart) }
+  ) throws -> Bool {
+    let name = try nameToStore(part.name, part.digest)
+    return try isThere(name, part.digest, catalog.entry(name.value), heart)
+  }
 
   package func isPast(
     _ name: ImageName, _ digest: Digest, _ message: any Message, _ topic: Catalog.Topic
@@ -83,7 +85,8 @@ package final class FolderPlace: ImagePlace {
     if placed[name.value.pathKey] != nil { return .nextTransaction }
     let status: FileStatus
     do {
-      status = try output.place(image.fileName, in: output.segments.folder, as: name, over: catalog.entry(name.value))
+      status = try output.place(
+        TemporaryFile(image.fileName, in: output.segments.folder), as: name, over: catalog.entry(name.value))
     } catch let refusal as ImageName.Refusal { return .refused(refusal) }
     return try placedAssembled(name, image.name, image.digest, image.probe, status, message)
   }
@@ -103,7 +106,7 @@ package final class FolderPlace: ImagePlace {
     _ message: any Message
   ) throws -> Placement {
     placed[name.value.pathKey] = true
-    return .stored(try record(name, sent, digest, probe, status, message))
+    return .stored(try record(name, sent, digest, probe, status, message, before: catalog.entry(name.value)))
   }
 
   package func refusal(of image: PreparedImage) throws -> ImageName.Refusal? {
@@ -139,13 +142,17 @@ package final class FolderPlace: ImagePlace {
   }
 
   /// True if exactly this image is stored under the name, according to the catalog and the disk.
-  private func isThere(_ name: ImageName, _ digest: Digest, _ heart: Heartbeat) throws -> Bool {
-    guard let entry = try catalog.entry(name.value), entry.digest == digest, let status = try output.status(name),
-      status.size == entry.size
+  private func isThere(
+    _ name: ImageName, _ digest: Digest, _ entry: Catalog.Entry?, _ heart: Heartbeat
+  ) throws -> Bool {
+    guard let entry, entry.digest == digest, let status = try output.status(name), status.size == entry.size
     else { return false }
     if entry.isStampOf(status) { return true }
     // The file was moved, restored or altered: its bytes decide.
     guard let file = try output.openFile(name), try file.digest(heart) == digest else { return false }
+    // A transaction that failed may have put it there, and not have synced it.
+    try file.sync()
+    try output.touch(name)
     try catalog.set(Catalog.Entry(digest, status), name: name.value)
     return true
   }
@@ -154,25 +161,18 @@ package final class FolderPlace: ImagePlace {
   /// - Parameters:
   ///   - name: the name that it is stored under.
   ///   - sent: its name in the message.
+  ///   - before: the entry that the name had.
   private func record(
     _ name: ImageName, _ sent: ImageName, _ digest: Digest, _ probe: ImageProbe, _ status: FileStatus,
-    _ message: any Message
+    _ message: any Message, before: Catalog.Entry?
   ) throws -> StoredImage {
-    let before = try catalog.entry(name.value)?.digest
     try catalog.set(Catalog.Entry(digest, status), name: name.value)
     // The file was removed by hand, and the image arrived again: it already has its row.
-    let isNew = before != digest
+    let isNew = before?.digest != digest
     if isNew {
       try catalog.append(
         StoredRow(filePath: output.filePath(name), name, digest, status.size, probe, message))
     }
     return StoredImage(name: name, bytes: status.size, isNew: isNew, isReplacement: isNew && before != nil)
   }
-}
-
-/// A verified image in a temporary file.
-struct IncomingFile: KeptImage {
-  /// In the slot's `incoming` folder.
-  let name: String
-  let status: FileStatus
 }

@@ -13,6 +13,8 @@ package final class OutputFolder {
   /// `.image-pipeline/segments`: images of which some parts have not arrived yet.
   let segments: SegmentFiles
   let fileSystem: FileSystemKind
+  /// Of the whole file system; only where `fileSystem.syncsAsAWhole`.
+  let groupSync: GroupSync
 
   /// Whether the file system treats several spellings as one name.
   let foldsNames: Bool
@@ -24,6 +26,10 @@ package final class OutputFolder {
   /// Open folders, and folders with renames that are not synced yet; both by `pathKey`.
   private var open: [[UInt8]: Folder] = [:]
   private var touched: [[UInt8]: Folder] = [:]
+  private var beforeRenames: GroupSync.Mark
+  /// Whether files without names have got their first ones. Without a journal, as in ext2, syncing the folder would not
+  /// write that they have one, and the next check of the file system would remove it.
+  private var hasLinked = false
   /// Each open folder costs a descriptor, and a soft limit of 1,024 is common.
   private static let mostOpen = 200
 
@@ -36,6 +42,8 @@ package final class OutputFolder {
     segments = SegmentFiles(try reserved.folder(SegmentFiles.folderName, creating: true))
     reservedStatus = try reserved.status()
     fileSystem = try root.fileSystem
+    groupSync = GroupSync { [root] in try root.syncFileSystem() }
+    beforeRenames = groupSync.mark()
     foldsNames = try FoldedNames.areIn(root, reserved)
     self.csvPath = csvPath
     let slash = csvPath.utf8.lastIndex(of: UInt8(ascii: "/"))
@@ -65,36 +73,37 @@ package final class OutputFolder {
     } catch is ImageName.Refusal { return nil }
   }
 
+  /// Makes the name of a file that is there durable with the next sync.
+  func touch(_ name: ImageName) throws {
+    guard let folder = try folder(of: name, creating: false) else { return }
+    touched[folder.path.pathKey] = folder
+  }
+
   func openFile(_ name: ImageName) throws -> File? {
     try folder(of: name, creating: false)?.file(name.leaf, .read)
   }
 
   /// Renames a finished file to its name, replacing a file that has the name.
-  /// - Parameters:
-  ///   - status: the file's status, if it is known.
-  ///   - own: the catalog's entry for the name.
+  /// - Parameter own: the catalog's entry for the name.
   /// - Returns: the file's status, with the time of change (ctime) from before the rename.
   /// - Throws: `ImageName.Refusal` if the name cannot be used here; `SystemError` if the system is at fault.
   func place(
-    _ temporary: String, in folder: Folder, as name: ImageName, _ status: FileStatus? = nil,
-    over own: @autoclosure () throws -> Catalog.Entry?
+    _ file: TemporaryFile, as name: ImageName, over own: @autoclosure () throws -> Catalog.Entry?
   ) throws -> FileStatus {
     try refusing(name) {
       let target = try self.folder(of: name, creating: true)!
+      if touched.isEmpty { beforeRenames = groupSync.mark() }
+      if file.unnamed != nil { hasLinked = true }
       // Most names are free, and the rename itself can detect that.
-      if let status, fileSystem.syncsAsAWhole, !foldsNames, name.leaf != csvLeaf {
+      if let status = file.status, fileSystem.syncsAsAWhole, !foldsNames, name.leaf != csvLeaf {
         do {
-          try folder.rename(temporary, to: target, as: name.leaf, replacing: false)
+          try file.rename(to: target, as: name.leaf)
           touched[target.path.pathKey] = target
           return status
         } catch let error as SystemError where error.code == EEXIST {}
       }
       try check(name, in: target, own)
-      // Before the rename: after it, another program may remove the file at once.
-      guard let status = try folder.status(temporary) else {
-        throw SystemError("rename", folder.path + "/" + temporary, code: ENOENT)
-      }
-      try folder.rename(temporary, to: target, as: name.leaf)
+      let status = try file.replace(name.leaf, in: target)
       touched[target.path.pathKey] = target
       return status
     }
@@ -162,11 +171,13 @@ package final class OutputFolder {
 
   /// Returns a closure that makes the renames since the last call durable, on any thread.
   func takeTouched() -> @Sendable () throws -> Void {
-    let (folders, root, together) = (Array(touched.values), root, touched.count > 8 && fileSystem.syncsAsAWhole)
+    let together = hasLinked || touched.count > 8 && fileSystem.syncsAsAWhole
+    let folders = Array(touched.values)
     touched = [:]
     open = [:]
-    return {
-      if together { return try root.syncFileSystem() }
+    hasLinked = false
+    return { [groupSync, beforeRenames] in
+      if together { return try groupSync.sync(since: beforeRenames) }
       for folder in folders { try folder.sync() }
     }
   }

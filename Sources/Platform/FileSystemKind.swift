@@ -54,6 +54,15 @@ package enum FileSystemKind: Sendable, Equatable {
     }
   }
 
+  /// Whether a file without a name keeps its synced bytes when it gets one: the journal records the name and the link in
+  /// one transaction.
+  package var linksSyncedFiles: Bool {
+    switch self {
+    case .ext4, .xfs: true
+    default: false
+    }
+  }
+
   /// Whether other hosts may use the file system at the same time. If so, neither locks nor SQLite's shared memory can
   /// be relied on.
   package var isShared: Bool {

@@ -19,6 +19,10 @@ package struct ProcessLimits: Equatable, Sendable {
       inotifyInstances: KernelFile.number("/proc/sys/fs/inotify/max_user_instances"))
   }
 
+  /// Raises the number of open descriptors to `count`, or as far as this process may. The usual limit of 1,024 is only
+  /// for programs that call select(2).
+  package static func raiseOpenFiles(to count: Int) { system_raise_open_file_limit(UInt(count)) }
+
   /// In a container, the root of the mounted hierarchy is the container's own group (cgroups(7)).
   private static var groupMemory: Int? {
     let second = KernelFile.number("/sys/fs/cgroup/memory.max")

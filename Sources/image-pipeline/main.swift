@@ -11,6 +11,8 @@ func fail(_ message: String, code: Int32) -> Never {
 
 // One thread allocates messages and another one frees them.
 MemoryPools.limit(to: 2)
+// A consumer has many files open that have no names yet.
+ProcessLimits.raiseOpenFiles(to: 8_192)
 
 let stop = StopFlag()
 Signals.stop(on: stop) {

@@ -20,7 +20,7 @@ import Testing
   @discardableResult
   private func place(_ name: String, _ text: String = "image") throws -> FileStatus {
     try scratch.write("incoming/0.part", text)
-    return try output.place("0.part", in: incoming, as: ImageName(name), over: nil)
+    return try output.place(TemporaryFile("0.part", in: incoming), as: ImageName(name), over: nil)
   }
 
   private func reason(_ name: String) throws -> String? {
@@ -44,6 +44,27 @@ import Testing
     try place("1.jpg", "old")
     try place("1.jpg", "new")
     #expect(try scratch.read("out/1.jpg") == "new")
+  }
+
+  @Test("a file without a name replaces the former file, and leaves nothing") func unnamedFileReplacesFormerFile()
+    throws
+  {
+    guard let files = try UnnamedFiles(in: incoming) else { return }
+    for text in ["old", "new"] {
+      let unnamed = try #require(try files.create())
+      try Array(text.utf8).withUnsafeBytes { try #require(unnamed.file).write($0, at: 0) }
+      let status = try #require(unnamed.file).status()
+      let placed = try output.place(
+        TemporaryFile("0.part", in: incoming, status, unnamed: unnamed), as: ImageName("cat/1.jpg"), over: nil)
+      #expect(placed.isSameFile(as: status))
+      #expect(try scratch.read("out/cat/1.jpg") == text && scratch.names("incoming") == [])
+    }
+    let unnamed = try #require(try files.create())
+    let status = try #require(unnamed.file).status()
+    let file = TemporaryFile("0.part", in: incoming, status, unnamed: unnamed)
+    #expect(throws: ImageName.Refusal.self) { try output.place(file, as: ImageName("cat"), over: nil) }
+    file.remove()
+    #expect(try unnamed.file == nil && scratch.names("incoming") == [])
   }
 
   /// Somebody may remove images as fast as they are placed.
@@ -120,9 +141,9 @@ import Testing
     let other = try OutputFolder(path: scratch / "out/", csvPath: scratch / "linked/cat/../cat/rows.csv")
     try scratch.write("incoming/0.part", "x")
     #expect(throws: ImageName.Refusal.self) {
-      try other.place("0.part", in: incoming, as: ImageName("cat/rows.csv"), over: nil)
+      try other.place(TemporaryFile("0.part", in: incoming), as: ImageName("cat/rows.csv"), over: nil)
     }
-    _ = try other.place("0.part", in: incoming, as: ImageName("rows.csv"), over: nil)
+    _ = try other.place(TemporaryFile("0.part", in: incoming), as: ImageName("rows.csv"), over: nil)
   }
 
   @Test("a name that the file system does not accept is refused") func invalidNameIsRefused() throws {

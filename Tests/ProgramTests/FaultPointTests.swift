@@ -68,6 +68,31 @@ import Testing
     #expect(try !broker.hasDeadLetters)
   }
 
+  /// The files of a large batch may have no names until they are stored, except when they replace others.
+  @Test(
+    "a consumer that is killed within a large batch stores every image once",
+    arguments: [
+      (FaultPoint.temporaryWritten, 20), (.temporariesSynced, 1), (.imageRenamed, 45), (.imageRenamed, 75),
+      (.foldersSynced, 1), (.positionsRecorded, 1),
+    ])
+  func killedInLargeBatchStoresOnce(point: FaultPoint, visit: Int) throws {
+    let broker = try Broker.preferred()
+    var images = sampleImages(60)
+    try broker.send(images.sorted { $0.key < $1.key }.map { .image($0.key, $0.value) })
+    let changed = images.keys.sorted().prefix(20).map { ($0, SeededNumbers.bytes(900, seed: UInt64($0.utf8.count))) }
+    try broker.send(changed.map { .image($0, $1) })
+    images.merge(changed) { $1 }
+    let victim = try Program(
+      ["consumer", "--until-idle", "0.3"], in: folder,
+      environment: broker.environment(["FAULT_POINT": "\(point.rawValue):\(visit)"]))
+    #expect(victim.exitCode() == 128 + SIGKILL, "\(victim.output)")
+    _ = try Program.storeAll(in: folder, broker)
+    #expect(try folder.files(TestFolder.output) == images.keys.sorted())
+    expectBytes(images, in: folder, TestFolder.output)
+    #expect(folder.rows.count == 80 && Set(folder.rowNames) == Set(images.keys))
+    #expect(try folder.leftovers() == [])
+  }
+
   @Test(
     "a producer that is killed at any fault point loses and duplicates nothing", arguments: ofProducer,
     ["keep", "move", "delete"])

@@ -24,6 +24,9 @@ static inline const char *system_error_name(int code) { return strerrorname_np ?
 
 enum { system_rename_no_replace = 1 };  // RENAME_NOREPLACE, linux/fs.h
 
+// O_TMPFILE and AT_EMPTY_PATH are only for GNU sources.
+enum { system_unnamed_file = 020000000 | O_DIRECTORY, system_link_descriptor = 0x1000 };
+
 // F_OFD_GETLK and F_OFD_SETLK are only for GNU sources. Returns 0, or -1 with errno.
 static inline int system_share_byte(int descriptor, long long position) {
   struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = position, .l_len = 1};
@@ -62,6 +65,14 @@ static inline int system_has_data(int descriptor) {
 static inline unsigned long system_open_file_limit(void) {
   struct rlimit limit;
   return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? (unsigned long)limit.rlim_cur : 0;
+}
+
+// Raises the limit to `most`, or as far as this process may. Never lowers it.
+static inline void system_raise_open_file_limit(unsigned long most) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= most) return;
+  limit.rlim_cur = limit.rlim_max < most ? limit.rlim_max : most;
+  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 // Whether a service keeps the kernel's clock correct: 1, 0, or -1 if the kernel does not know.

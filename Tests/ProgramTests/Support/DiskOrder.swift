@@ -26,6 +26,8 @@ struct DiskOrder {
   private var isCommitted = true
   /// Whether the catalog's transaction is being written.
   private var isCommitting = false
+  /// Files that got their first names in the folder of temporary files.
+  private var linked: Set<String> = []
   /// Segment files that were created.
   private var made: Set<String> = []
 
@@ -105,6 +107,14 @@ struct DiskOrder {
       let places = Self.places(call)
       guard places.count == 2, isOurs(places[0]) else { return }
       changes[places[1]] = changes.removeValue(forKey: places[0])
+      // Without a journal, only a sync of the file itself, or of the whole file system, makes its first name count.
+      let isLinked = call.name == "linkat" || linked.remove(places[0]) != nil
+      // A file without a name gets one there before it replaces another file.
+      if places[1].contains("/incoming/") {
+        linked.insert(places[1])
+        return
+      }
+      if isLinked { change(places[1]) }
       change(Self.folder(of: places[1]))
       renamed += 1
       isCommitted = false
@@ -129,9 +139,12 @@ struct DiskOrder {
     }
   }
 
-  /// Folders and names, joined to paths.
+  /// Folders and names, joined to paths. A descriptor that gets a name is a place itself.
   private static func places(_ call: SystemCall) -> [String] {
-    stride(from: 0, to: call.paths.count - 1, by: 2).map { call.paths[$0] + "/" + call.paths[$0 + 1] }
+    stride(from: 0, to: call.paths.count - 1, by: 2).map { index in
+      let (folder, name) = (call.paths[index], call.paths[index + 1])
+      return name.isEmpty ? folder : folder + "/" + name
+    }
   }
 
   private static func folder(of path: String) -> String {
