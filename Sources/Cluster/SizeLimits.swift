@@ -243,7 +243,7 @@ package struct SizeLimits {
         : .ok("receive_size", "accepts the topic's largest batch")).of(
           "receive.message.max.bytes", grouped(storing.receiveMaximum)))
     findings.append(
-      Finding.ok("batch_size", "are stored in one transaction; a larger message gets its own")
+      Finding.ok("batch_size", "of messages are in memory; a larger message is stored alone")
         .of("BATCH_BYTES", grouped(storing.batchBytes)))
     if let topicMaximum, topicMaximum > Self.largeMessage {
       findings.append(

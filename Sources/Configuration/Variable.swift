@@ -126,11 +126,12 @@ package struct Variable: Sendable {
           "What happens to an image if another image of its name is stored. replace: it replaces that image. keep-both: it is "
             + "stored next to it, with a part of its hash in its name, such as 001~0a1b2c3d.jpg."),
         Variable(
-          "BATCH_IMAGES", "1024",
+          "BATCH_IMAGES", "2048",
           "Maximum number of messages that one transaction stores."),
         Variable(
-          "BATCH_BYTES", "16777216",
-          "Maximum bytes of messages that one transaction stores. They are in memory."),
+          "BATCH_BYTES", "8388608",
+          "Maximum bytes of messages in memory. A transaction may store more of them, since messages whose images are in files "
+            + "need no memory. For a bucket, the default is 16777216."),
         Variable(
           "SEGMENT_TIMEOUT", "3600",
           "Seconds to wait at the topic's end for the next segment of an image. After that, its segments become dead letters."

@@ -17,14 +17,16 @@ final class BatchPipeline {
   private let receipts: ReceiptFeed?
   private var upkeep: ConsumerUpkeep
   private var ahead = PreparedBatches()
+  private let memory = MemoryUse()
   private let prepare: (ImageStore.Batch, _ releasing: Bool) -> Preparation
 
   /// The poll timeouts: for the first message, and while there is something else to do.
   private static let patience = Duration.milliseconds(200)
   private static let moment = Duration.milliseconds(2)
-  /// A transaction's messages are prepared in this many batches. More would only wait longer for a disk that is slower
-  /// than the broker.
-  private static let mostAhead = 4
+  /// The memory for messages, and the images of a transaction, are divided among this many batches, or more.
+  private static let shares = 4
+  /// The most batches that are being prepared, or are prepared and not stored.
+  private static let mostAhead = 16
   /// The most images in a prepared batch. If images are small, more of them would only make the first one wait.
   private static let mostImages = 256
   /// Bytes of messages above which a batch has memory to itself.
@@ -51,7 +53,14 @@ final class BatchPipeline {
   deinit { abandon(ahead.takeAll()) }
 
   private var batchImages: Int { min(settings.batchImages, Self.mostImages) }
-  private var batchBytes: Int { max(1, settings.batchBytes / Self.mostAhead) }
+  /// Ready batches are held back until then, because a transaction costs the same, however much is in it.
+  private var isFarAhead: Bool {
+    !ahead.isEmpty
+      && (ahead.messages >= max(settings.batchImages, Self.shares * batchImages)
+        || memory.bytes > settings.batchBytes - batchBytes)
+  }
+
+  private var batchBytes: Int { max(1, settings.batchBytes / Self.shares) }
 
   /// Returns when `stop` is set, or when `count` or `untilIdle` is reached.
   /// - Parameter patience: how long to wait for an assignment.
@@ -91,6 +100,7 @@ final class BatchPipeline {
       let isCareful = handOut(room)
       // Waiting messages are not held back for others that may not arrive soon.
       try finish(downTo: isLarge ? 0 : isFull && !isCareful ? Self.mostAhead - 1 : 1)
+      while isFarAhead { try finishFirst() }
     } else if !came, !isBusy {
       // A ready batch is not held back for others that do not exist yet. More messages gather while it is stored.
       try finishFirst()
@@ -107,7 +117,8 @@ final class BatchPipeline {
   /// Begins to prepare the next batch. Returns whether its messages keep their content.
   private func handOut(_ room: Int) -> Bool {
     let next = driver.handOut(room)
-    let batch = ImageStore.Batch(topic: driver.session.topic, messages: next.messages, base: [:])
+    var batch = ImageStore.Batch(topic: driver.session.topic, messages: next.messages, base: [:])
+    batch.memory = memory.share(next.messages.reduce(0) { $0 + $1.size })
     ahead.append(next.ticket, batch, prepare(batch, !next.keepsContent))
     return next.keepsContent
   }
@@ -131,7 +142,7 @@ final class BatchPipeline {
     try wait(for: ahead.firstPreparations) { [driver, stop] in driver.keepAlive(stop) }
     // The wait may have brought another assignment.
     try giveUp(ahead.takeAll { [session = driver.session] in !session.isCurrent($0) })
-    guard let first = ahead.takeFirst(upTo: settings.batchImages, settings.batchBytes) else { return true }
+    guard let first = ahead.takeFirst(upTo: settings.batchImages) else { return true }
     let isStored: Bool
     if driver.begin(first.ticket) {
       isStored = try storeAll(of: first)

@@ -27,18 +27,15 @@ struct PreparedBatches {
 
   /// Takes the first batch and merges the ready ones after it: syncing a transaction costs the same, however much is in
   /// it.
-  mutating func takeFirst(upTo images: Int, _ bytes: Int) -> Entry? {
+  mutating func takeFirst(upTo images: Int) -> Entry? {
     guard !entries.isEmpty else { return nil }
     var taken = entries.removeFirst()
     // A batch whose preparation failed is taken alone and tried again.
     guard taken.preparations.allSatisfy({ $0.waitForSuccess() }) else { return taken }
-    var size = taken.batch.size
     while let next = entries.first, let ticket = taken.ticket.joined(with: next.ticket),
-      next.preparations.allSatisfy(\.hasSucceeded), taken.batch.messages.count + next.batch.messages.count <= images,
-      size + next.batch.size <= bytes
+      next.preparations.allSatisfy(\.hasSucceeded), taken.batch.messages.count + next.batch.messages.count <= images
     {
       entries.removeFirst()
-      size += next.batch.size
       taken.ticket = ticket
       taken.batch.messages += next.batch.messages
       taken.preparations += next.preparations
@@ -51,9 +48,4 @@ struct PreparedBatches {
     defer { entries.removeAll { isVoid($0.ticket) } }
     return entries.filter { isVoid($0.ticket) }
   }
-}
-
-extension ImageStore.Batch {
-  /// The size of its messages, in bytes.
-  var size: Int { messages.reduce(0) { $0 + $1.size } }
 }

@@ -26,6 +26,7 @@ final class SessionDriver {
   /// An error that cannot be thrown in the client's callback, or while a batch is stored. The next `pump` throws it.
   private var failure: (any Error)?
   private let reports: ClientReports
+  private(set) var fetched = 0  // Messages that the client has delivered.
 
   /// How long the broker may take to return a message.
   private static let patience = Duration.seconds(2)
@@ -133,7 +134,9 @@ final class SessionDriver {
 
   func handle(_ event: KafkaConsumer.Event) throws {
     switch event {
-    case .message(let message): note(session.received(message, at: .now), of: message.partition)
+    case .message(let message):
+      fetched += 1
+      note(session.received(message, at: .now), of: message.partition)
     case .endOfPartition(let partition, let offset):
       note(session.reachedEnd(of: partition, offset, at: .now), of: partition)
     case .offsetOutOfRange(let partition, _): session.outOfRange(partition, at: .now)
@@ -194,8 +197,7 @@ final class SessionDriver {
     } catch { try postpone(error) }
   }
 
-  /// Has the session ask for the action again later.
-  /// - Throws: the error, unless it may pass, as a full disk may.
+  /// Has the session ask for the action again later. Throws the error unless it may pass, as a full disk may.
   private func postpone(_ error: any Error) throws {
     let delay = session.catalogFailed(at: .now)
     guard Disposition(of: error)?.mayPass == true else { throw error }

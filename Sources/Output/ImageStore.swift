@@ -51,7 +51,7 @@ package final class ImageStore {
     catalog = try Catalog(in: output.reserved, exclusive: alone, wait: wait)
     let csv = CSVFile(path: csvPath, outputPath: output.path, catalog: catalog, slot: slot, log: log, health: health)
     letters = try deadLetters(output.reserved, slot.incoming)
-    place = FolderPlace(output, catalog, csv, incoming: slot.incoming)
+    place = try FolderPlace(output, catalog, csv, incoming: slot.incoming)
     assembler = Assembler(segments, catalog, place, letters: letters)
     try catalog.transaction {
       try LostCatalog.check(catalog, output, csv, log: log)
@@ -86,6 +86,8 @@ package final class ImageStore {
     package var base: [Int32: Catalog.Position?]
     /// Offsets that the topic no longer had when they were to be read, for the receipts.
     package var lost: [Int32: [Range<Int64>]]
+    /// The memory of the messages' content.
+    package var memory: MemoryUse.Share?
     /// What is known about the messages so far.
     var findings = Findings()
     /// What kept the first message from being stored in the previous transaction. Any dead letters for it are delivered

@@ -94,12 +94,13 @@ import Testing
     #expect(try scratch.names("out").filter { $0.hasSuffix(".jpg") }.sorted() == ["1.jpg", "2.jpg", "3.jpg", "4.jpg"])
   }
 
-  // MARK: Of which nothing but their files is kept
+  // MARK: Loops of their own
 
   /// What a loop was given to prepare: offsets, and whether their messages may be given back.
   private final class Begun {
     var offsets: [[Int64]] = []
     var releasing: [Bool] = []
+    var fetched = 0
   }
 
   /// Runs a loop of its own until `count` images are stored, or for 30 s.
@@ -107,12 +108,13 @@ import Testing
   ///   - begin: called for each batch before it is prepared, with its number; what it returns stands in for the preparation.
   ///   - meanwhile: run on another thread.
   private func run(
-    until count: Int, _ begin: (Int, SessionDriver, Preparation) throws -> Preparation = { $2 },
+    until count: Int, batch: Int = 2, _ begin: (Int, SessionDriver, Preparation) throws -> Preparation = { $2 },
     meanwhile: @escaping @Sendable () -> Void = {},
     receipts: (ImageStore, ConsumerEvents) throws -> ReceiptFeed? = { _, _ in nil }
   ) throws -> Begun {
     var settings = settings
     settings.count = count
+    settings.batchImages = batch
     let (stop, isOver, begun) = (StopFlag(), StopFlag(), Begun())
     let events = ConsumerEvents(log: lines.log)
     let store = try ImageStore(
@@ -148,12 +150,23 @@ import Testing
       }
       try pipeline.run(patience: .seconds(30))
     }
+    begun.fetched = driver.fetched
     #expect(!stop.isSet, "\(begun.offsets) \(lines.all)")
     return begun
   }
 
   private var stored: [String] { (try? scratch.names("out").filter { $0.hasSuffix(".jpg") }) ?? [] }
   private var rows: Int { ((try? scratch.read("rows.csv")) ?? "").split(separator: "\n").count - 1 }
+
+  @Test("in a run without faults, no message is fetched or prepared twice", arguments: [7, 1_024])
+  func nothingIsDoneTwice(batch: Int) throws {
+    let count = 1_500
+    try send((0..<count).map { "\($0).jpg" })
+    let begun = try run(until: count, batch: batch)
+    #expect(stored.count == count && rows == count)
+    #expect(begun.fetched == count)
+    #expect(begun.offsets.joined().sorted() == (0..<Int64(count)).map { $0 })
+  }
 
   @Test("what is read again is stored although an old batch is still being prepared") func lateBatchIsVoid() throws {
     try send(["1.jpg", "2.jpg", "3.jpg", "4.jpg"])

@@ -60,6 +60,58 @@ extension StoreLettersTests {
     #expect(try scratch.read("out/a.jpg") == "a")
   }
 
+  // MARK: Many images, whose files have no names at first
+
+  /// As many as are synced together.
+  private var many: [Sent] { (0..<40).map { image("\($0 % 3)/\($0).jpg", "image \($0)") } }
+
+  @Test("many images are stored like few, and replace former ones") func manyImagesAreStored() throws {
+    try scratch.write("out/0/0.jpg", "former")
+    let store = try store()
+    let all = try batch(store, many)
+    let preparation = store.begin(all, releasing: true)
+    _ = try preparation.finish()
+    if try Folder.open(scratch / "out").fileSystem.linksSyncedFiles { #expect(try temporaries == []) }
+    guard case .stored(let stored) = try store.store(all, [preparation], whileWaiting: { true }) else {
+      throw TestFailure()
+    }
+    #expect(stored.images.count == 40)
+    for number in 0..<40 { #expect(try scratch.read("out/\(number % 3)/\(number).jpg") == "image \(number)") }
+    #expect(try temporaries == [])
+  }
+
+  @Test("many images leave nothing if their batch is abandoned, or its transaction fails") func manyImagesLeaveNothing()
+    throws
+  {
+    let store = try store()
+    let all = try batch(store, many)
+    store.abandon(store.begin(all))
+    #expect(try temporaries == [])
+    try failAtTheCSVFile(all, in: store)
+    #expect(try temporaries == [])
+    // The images of the failed transaction have their names. They are replaced by the same ones.
+    #expect(try storeAll(all, in: store).map(\.images.count) == [40])
+    #expect(try temporaries == [])
+  }
+
+  @Test("the memory of messages is free as soon as they are in files") func memoryIsFreeEarly() throws {
+    let store = try store()
+    let memory = MemoryUse()
+    var all = try batch(store, many)
+    let size = all.messages.reduce(0) { $0 + $1.size }
+    for isReleasing in [false, true] {
+      all.memory = memory.share(size + 100)
+      let preparation = store.begin(all, releasing: isReleasing)
+      _ = try preparation.finish()
+      // The rest stands for messages that become dead letters.
+      #expect(memory.bytes == (isReleasing ? 100 : size + 100) && all.isReleased == isReleasing)
+      store.abandon(preparation)
+    }
+    all.memory = memory.share(100)
+    all.memory = nil
+    #expect(memory.bytes == 0, "a batch that is dropped needs no memory")
+  }
+
   // MARK: Of which nothing but their files is kept
 
   @Test("written messages free their memory, dead letters do not") func writtenMessagesFreeMemory() throws {
@@ -102,7 +154,6 @@ extension StoreLettersTests {
   @Test("ready batches are stored together, up to the limits") func readyBatchesAreJoined() throws {
     let store = try store()
     let all = try batch(store, (0..<6).map { image("\($0).jpg", "\($0)") })
-    let size = all.messages[0].size
     func ahead(_ preparations: [Preparation]) throws -> PreparedBatches {
       var ahead = PreparedBatches()
       for (number, preparation) in preparations.enumerated() {
@@ -112,21 +163,20 @@ extension StoreLettersTests {
       }
       return ahead
     }
-    func taken(_ ahead: inout PreparedBatches, _ images: Int, _ bytes: Int) -> [Int64]? {
-      ahead.takeFirst(upTo: images, bytes)?.batch.messages.map(\.offset)
+    func taken(_ ahead: inout PreparedBatches, _ images: Int) -> [Int64]? {
+      ahead.takeFirst(upTo: images)?.batch.messages.map(\.offset)
     }
     let ready = { Preparation { [] } }
     var six = try ahead((0..<6).map { _ in ready() })
     #expect(six.messages == 6 && !six.isBusy)
-    #expect(taken(&six, 2, 1 << 20) == [0, 1])
-    #expect(taken(&six, 9, 2 * size) == [2, 3])
-    #expect(taken(&six, 9, 1) == [4], "one is taken whatever its size")
+    #expect(taken(&six, 2) == [0, 1])
+    #expect(taken(&six, 9) == [2, 3, 4])
     #expect(six.takeAll { $0.epoch != 2 }.isEmpty && six.takeAll { $0.epoch != 3 }.count == 1 && six.isEmpty)
 
     var failing = try ahead([ready(), Preparation { throw TestFailure() }, ready()])
-    let first = failing.takeFirst(upTo: 9, 1 << 20)
+    let first = failing.takeFirst(upTo: 9)
     #expect(first?.batch.messages.map(\.offset) == [0] && first?.ticket.numbers == 0...0)
-    #expect(taken(&failing, 9, 1 << 20) == [1], "what fails is tried again alone")
+    #expect(taken(&failing, 9) == [1], "what fails is tried again alone")
     #expect(failing.takeAll().count == 1 && failing.isEmpty)
   }
 }
