@@ -35,8 +35,8 @@ SWIFT_SOURCES = Package.swift Sources Tests Fuzz/Package.swift Fuzz/Sources Benc
 # The targets depend on one another, and SwiftPM uses all cores by itself.
 .NOTPARALLEL:
 .PHONY: help up up-lite down clean ps logs topics messages audit doctor test-integration deps build demo test check build-tests test-chaos \
-  test-bucket test-bounds test-outage test-page page-pictures test-sanitize fuzz bench bench-store bench-growth bench-codecs format lint \
-  clean-build
+  test-bucket test-bounds test-outage test-page page-pictures test-sanitize fuzz bench bench-compare bench-store bench-growth bench-codecs format \
+  lint clean-build
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^##@/ { print "\n" substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-16s  %s\n", $$1, $$2 }' Makefile
@@ -148,6 +148,9 @@ fuzz: deps ## feed hostile bytes to everything that reads foreign data: make fuz
 # Needs a Kafka with its data in memory: KAFKA_BOOTSTRAP_SERVERS.
 bench: build ## measure against Python programs and the limits of client and disk: make bench [BENCH="--sizes 60k --rounds 3"]
 	@scripts/bench.sh $(BENCH)
+
+bench-compare: build ## measure the working tree and another revision in turn: make bench-compare BASE=HEAD~1 [BENCH="--sizes 60k"]
+	@scripts/bench-compare.sh "$(BASE)" $(BENCH)
 
 bench-store: build ## measure a consumer of a bucket against a C program that only PUTs: make bench-store [BENCH="--sizes 60k"]
 	@scripts/bench-store.sh $(BENCH)

@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
-"""Measures the pipeline against what else does its job and against what the machine can do: `make bench`.
+"""Measures the pipeline against other programs that do its job, and against the limits of the machine: `make bench`.
 
-On one broker and the same files, in turn (A B C, B C A, ...), each contender as a process of its own, from nothing: a new topic, a
-new ledger, an output on a freshly made ext4. A consumer's time is without that of joining its group. Reports medians and spread as a
-table, as JSON and as a chart.
+The report says how it measures (chart.METHOD). It is written as a table, as JSON and as a chart, and its ratios are added to a
+history, which gets a chart, too. Takes about 12 minutes.
 
-Needs a Kafka with its data on memory (KAFKA_BOOTSTRAP_SERVERS), Python with confluent-kafka and pandas (scripts/bench.sh sees to
-that), and root for the ext4; without root all outputs go to one folder, which the report says.
+Needs a Kafka with its data in memory (KAFKA_BOOTSTRAP_SERVERS), Python with confluent-kafka and pandas (scripts/bench.sh installs
+them), and root for the ext4; without root all outputs go to one folder, and the report says so.
 """
 import argparse
 import json
@@ -20,26 +19,30 @@ import sys
 import tempfile
 import time
 
+import confluent_kafka
+
 import chart
+import history
 import latency
 from contenders import CONSUMERS, PRODUCERS, SEGMENT, Run, admin, wait_for_end
 from disk import Disk
 
 # name: files, bytes of each
-SIZES = {"10k": (50_000, 10_000), "60k": (10_000, 60_000), "500k": (2_000, 500_000), "5M": (200, 5_000_000), "200M": (3, 200_000_000)}
+SIZES = {"10k": (30_000, 10_000), "60k": (10_000, 60_000), "500k": (1_500, 500_000), "5M": (150, 5_000_000), "200M": (3, 200_000_000)}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default=",".join(SIZES), help="which of " + ", ".join(SIZES))
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--scale", type=float, default=1.0, help="so many times the files: 0.1 for a quick look")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--scale", type=float, default=1.0, help="times the usual number of files: 0.1 for a quick look")
     parser.add_argument("--sides", default="producer,consumer,latency")
     parser.add_argument("--programs", required=True, help="folder with image-pipeline, client-ceiling and disk-ceiling")
-    parser.add_argument("--out", default="bench-results", help="folder for results.json, results.md and chart.svg")
+    parser.add_argument("--out", default="bench-results", help="folder for results.json, results.md, chart.svg, history.jsonl and history.svg")
     arguments = parser.parse_args()
-    brokers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS") or sys.exit("set KAFKA_BOOTSTRAP_SERVERS to a Kafka whose data lies in memory")
+    brokers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS") or sys.exit("set KAFKA_BOOTSTRAP_SERVERS to a Kafka with its data in memory")
     os.makedirs(arguments.out, exist_ok=True)
+    about = machine()
     with tempfile.TemporaryDirectory(prefix="bench-", dir=os.environ.get("BENCH_DIR")) as work:
         bench = Bench(arguments, brokers, work)
         try:
@@ -47,7 +50,7 @@ def main():
             single = bench.measure_single() if "latency" in arguments.sides else None
         finally:
             bench.disk.unmount()
-    report = {"machine": machine(), "rounds": arguments.rounds, "scale": arguments.scale, "disk": bench.disk.description, "results": results,
+    report = {"machine": about, "rounds": arguments.rounds, "scale": arguments.scale, "disk": bench.disk.description, "results": results,
               "latency": single}
     with open(os.path.join(arguments.out, "results.json"), "w", encoding="utf-8") as file:
         json.dump(report, file, indent=1)
@@ -56,6 +59,7 @@ def main():
         file.write(text)
     with open(os.path.join(arguments.out, "chart.svg"), "w", encoding="utf-8") as file:
         file.write(chart.svg(report))
+    history.add(report, arguments.out)
     print(text)
 
 
@@ -195,7 +199,17 @@ def machine():
                 model = line.split(":", 1)[1].strip()
                 break
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {"processor": model, "cores": os.cpu_count(), "memory": memory, "kernel": platform.release(), "segment": SEGMENT}
+    return {"processor": model, "cores": os.cpu_count(), "memory": memory, "kernel": platform.release(), "segment": SEGMENT,
+            "revision": revision(), "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "load": os.getloadavg()[0],
+            "python": platform.python_version(), "client": confluent_kafka.libversion()[0]}
+
+
+def revision():
+    """Of the measured program; with a plus if the working tree differs from it."""
+    def git(*arguments):
+        return subprocess.run(["git", *arguments], capture_output=True, text=True, check=False).stdout.strip()
+
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,21 @@
 COLOURS = {"image-pipeline": "#2f6fde", "image-pipeline, binary": "#5aa9e6", "Python": "#e0a030", "client's ceiling": "#9aa5b1", "disk's ceiling": "#c5ccd3"}
 
 
+METHOD = """- Each measurement is the whole life of one process, with its start and its end, from nothing: a new topic of 4 partitions, a new
+  ledger, an output on a new ext4. Of a consumer's time, only the time that the group needs to let it in is left out.
+- The contenders take turns (A B C, B C A, ...), on the same files and the same broker. The first round is not counted.
+- The images cannot be compressed. Their files are older than a minute, so nobody waits for them to be finished.
+- Broker, programs and disk share the cores. The broker keeps its data in memory and writes nothing to the disk.
+- "client's ceiling": a C program on librdkafka that sends messages of this size from memory, as durably (acks=all, idempotent), or receives
+  them into memory. "disk's ceiling": a C program that copies the files with the same syncs, in groups of 12 MB.
+- The Python programs wait for no disk, and the consumer there loses and doubles images when it is killed.
+- CPU is user and system time of the process. Memory is its largest resident set, with the libraries that it shares."""
+
+
+def described(machine):
+    return f"{machine['processor']}, {machine['cores']} cores, {machine['memory'] >> 30} GiB, Linux {machine['kernel']}"
+
+
 def size(bytes_of_one):
     return f"{bytes_of_one // 1000} KB" if bytes_of_one < 1_000_000 else f"{bytes_of_one // 1_000_000} MB"
 
@@ -14,8 +29,9 @@ def spread(values, form="{:.0f}"):
 def table(report):
     machine = report["machine"]
     lines = [
-        f"{machine['processor']}, {machine['cores']} cores, {machine['memory'] >> 30} GiB, Linux {machine['kernel']}; {report['rounds']} rounds, "
-        f"medians (lowest to highest); outputs on {report['disk']}.", ""]
+        f"Revision {machine['revision']}, {machine['time']}, on {described(machine)}, load {machine['load']:.1f} before the start. "
+        f"{report['rounds']} rounds, medians (lowest to highest). Outputs on {report['disk']}. Python {machine['python']} with librdkafka "
+        f"{machine['client']}.", "", METHOD, ""]
     for side in ("producer", "consumer"):
         rows = [(result, name, values) for result in report["results"].values() for name, values in result.get(side, {}).items()]
         if not rows:
@@ -55,21 +71,20 @@ def marks(result):
     if producer:
         own, ceiling = producer["image-pipeline"], producer["client's ceiling"]
         ratio = own["images_per_second"]["median"] / ceiling["images_per_second"]["median"]
-        wanted = 0.9 if large else 0.75
+        wanted = 0.95 if large else 0.8
         yield "producer's rate by the client's ceiling", f"at least {wanted}", f"{ratio:.2f}", ratio >= wanted
         if "Python" in producer:
             ratio = cpu(own) / cpu(producer["Python"])
-            yield "producer's CPU by Python's", "at most 0.55", f"{ratio:.2f}", ratio <= 0.55
+            yield "producer's CPU by Python's", "at most 0.5", f"{ratio:.2f}", ratio <= 0.5
         yield memory("producer", own)
     if consumer:
         own, client, disk = consumer["image-pipeline"], consumer["client's ceiling"], consumer["disk's ceiling"]
         lower = min(client["images_per_second"]["median"], disk["images_per_second"]["median"])
         ratio = own["images_per_second"]["median"] / lower
-        wanted = 0.8 if large else 0.6
-        yield "consumer's rate by the lower ceiling", f"at least {wanted}", f"{ratio:.2f}", ratio >= wanted
+        yield "consumer's rate by the lower ceiling", "at least 0.8", f"{ratio:.2f}", ratio >= 0.8
         if "Python" in consumer:
             ratio = (cpu(own) - cpu(disk)) / (cpu(consumer["Python"]) - cpu(disk))
-            yield "consumer's CPU by Python's, both without the disk's", "at most 0.5", f"{ratio:.2f}", ratio <= 0.5
+            yield "consumer's CPU by Python's, both without the disk's", "at most 0.35", f"{ratio:.2f}", ratio <= 0.35
         yield memory("consumer", own)
 
 

@@ -41,6 +41,8 @@ class Contender:
     # Who fills the topic for a consumer; None: the pipeline's producer.
     filler = None
     stores = False
+    # The folder of its program; None: that of the run.
+    programs = None
 
     def can(self, length):
         return True
@@ -67,9 +69,13 @@ class Pipeline(Contender):
         }
 
 
+    def program(self, run):
+        return os.path.join(self.programs or run.programs, "image-pipeline")
+
+
 class PipelineProducer(Pipeline):
     def command(self, run):
-        return [os.path.join(run.programs, "image-pipeline"), "producer", "--once"]
+        return [self.program(run), "producer", "--once"]
 
 
 class BinaryProducer(PipelineProducer):
@@ -83,7 +89,7 @@ class PipelineConsumer(Pipeline):
     stores = True
 
     def command(self, run):
-        return [os.path.join(run.programs, "image-pipeline"), "consumer", "--count", str(run.count)]
+        return [self.program(run), "consumer", "--count", str(run.count)]
 
     def joining(self, log):
         times = {}
