@@ -98,6 +98,7 @@ package final class FolderPlace: ImagePlace {
     guard let status = try output.status(stored), status.size == assembly.length,
       let file = try output.openFile(stored), try file.digest(heart) == assembly.digest
     else { return nil }
+    try output.touch(stored)
     return try placedAssembled(stored, name, assembly.digest, try file.probe(), status, message)
   }
 
@@ -150,8 +151,6 @@ package final class FolderPlace: ImagePlace {
     if entry.isStampOf(status) { return true }
     // The file was moved, restored or altered: its bytes decide.
     guard let file = try output.openFile(name), try file.digest(heart) == digest else { return false }
-    // A transaction that failed may have put it there, and not have synced it.
-    try file.sync()
     try output.touch(name)
     try catalog.set(Catalog.Entry(digest, status), name: name.value)
     return true

@@ -38,8 +38,6 @@ extension ImageStore {
       func confirm(_ outcome: Receipt.Outcome) {
         self.confirm(outcome, image.name.value, image.digest, image.size, message, &attempt)
       }
-      // Many new folders, each of which is synced, take long.
-      try heart.beat()
       switch try place.store(image, of: message, batch.topic, heart) {
       case .unchanged:
         attempt.stored.unchanged += 1

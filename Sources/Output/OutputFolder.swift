@@ -33,7 +33,8 @@ package final class OutputFolder {
   /// Each open folder costs a descriptor, and a soft limit of 1,024 is common.
   private static let mostOpen = 200
 
-  init(path: String, csvPath: String) throws {
+  /// - Parameter syncing: syncs the file system; nil: the kernel does.
+  init(path: String, csvPath: String, syncing: (@Sendable () throws -> Void)? = nil) throws {
     var trimmed = path
     while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed.removeLast() }
     self.path = trimmed
@@ -42,7 +43,7 @@ package final class OutputFolder {
     segments = SegmentFiles(try reserved.folder(SegmentFiles.folderName, creating: true))
     reservedStatus = try reserved.status()
     fileSystem = try root.fileSystem
-    groupSync = GroupSync { [root] in try root.syncFileSystem() }
+    groupSync = GroupSync(syncing ?? { [root] in try root.syncFileSystem() })
     beforeRenames = groupSync.mark()
     foldsNames = try FoldedNames.areIn(root, reserved)
     self.csvPath = csvPath
@@ -73,10 +74,17 @@ package final class OutputFolder {
     } catch is ImageName.Refusal { return nil }
   }
 
-  /// Makes the name of a file that is there durable with the next sync.
+  /// Has the next sync make the name of a file durable that is there: an attempt that failed may not have synced it.
   func touch(_ name: ImageName) throws {
     guard let folder = try folder(of: name, creating: false) else { return }
+    willTouch()
     touched[folder.path.pathKey] = folder
+    if fileSystem.linksSyncedFiles { hasLinked = true }
+  }
+
+  /// To be called before a name changes.
+  private func willTouch() {
+    if touched.isEmpty { beforeRenames = groupSync.mark() }
   }
 
   func openFile(_ name: ImageName) throws -> File? {
@@ -92,7 +100,7 @@ package final class OutputFolder {
   ) throws -> FileStatus {
     try refusing(name) {
       let target = try self.folder(of: name, creating: true)!
-      if touched.isEmpty { beforeRenames = groupSync.mark() }
+      willTouch()
       if file.unnamed != nil { hasLinked = true }
       // Most names are free, and the rename itself can detect that.
       if let status = file.status, fileSystem.syncsAsAWhole, !foldsNames, name.leaf != csvLeaf {

@@ -54,8 +54,7 @@ package enum FileSystemKind: Sendable, Equatable {
     }
   }
 
-  /// Whether a file without a name keeps its synced bytes when it gets one: the journal records the name and the link in
-  /// one transaction.
+  /// Whether files without a name can be relied on: with a journal, the name and the link are one transaction.
   package var linksSyncedFiles: Bool {
     switch self {
     case .ext4, .xfs: true

@@ -32,7 +32,8 @@ extension Folder {
 }
 
 extension File {
-  /// Gives a name to a file that was created without one. The name is durable once the folder is synced.
+  /// Gives a name to a file that was created without one. The name is durable once folder and file are synced; on a file
+  /// system without a journal, not before that.
   ///
   /// - Throws: as link(2): EEXIST if `folder` contains the name.
   package func link(to folder: Folder, as name: String) throws(SystemError) {

@@ -4,7 +4,10 @@ import Testing
 
 @testable import Platform
 
-private let arePossible = TestFolder().folder.allowsUnnamedFiles(trial: "trial")
+private let arePossible = {
+  let scratch = TestFolder()
+  return withExtendedLifetime(scratch) { scratch.folder.allowsUnnamedFiles(trial: "trial") }
+}()
 
 @Suite(.enabled(if: arePossible, "the file system of the tests has no files without names"))
 struct UnnamedFileTests {
