@@ -15,9 +15,7 @@ package struct ConsumerSettings: Sendable {
   /// The maximum number of messages that one transaction stores.
   package var batchImages = 2_048
   /// The maximum bytes of messages in memory. A single larger message is stored alone.
-  package var batchBytes = 8 << 20
-  /// The default for a bucket, which keeps images in memory until they are sent.
-  package static let batchBytesOfBucket = 16 << 20
+  package var batchBytes = 16 << 20
   /// How long an image may wait for its next segment.
   package var segmentTimeout = Duration.seconds(3_600)
   /// What happens to an image if another image of its name is stored.

@@ -57,7 +57,6 @@ package struct EnvironmentReader {
     consumer.sameName = choice("SAME_NAME", SameName.allCases.map { ($0.rawValue, $0) }) ?? .replace
     consumer.batchImages = number("BATCH_IMAGES", in: 1...100_000)
     consumer.batchBytes = number("BATCH_BYTES", .bytes, in: 1...16_000_000_000)
-    if bucket != nil, !isSet("BATCH_BYTES") { consumer.batchBytes = ConsumerSettings.batchBytesOfBucket }
     consumer.segmentTimeout = .seconds(number("SEGMENT_TIMEOUT", .seconds, in: 1...31_536_000))
     consumer.receipts = choice("RECEIPTS", [("on", true), ("off", false)]) ?? true
 

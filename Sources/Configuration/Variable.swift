@@ -129,9 +129,9 @@ package struct Variable: Sendable {
           "BATCH_IMAGES", "2048",
           "Maximum number of messages that one transaction stores."),
         Variable(
-          "BATCH_BYTES", "8388608",
+          "BATCH_BYTES", "16777216",
           "Maximum bytes of messages in memory. A transaction may store more of them, since messages whose images are in files "
-            + "need no memory. For a bucket, the default is 16777216."),
+            + "need no memory."),
         Variable(
           "SEGMENT_TIMEOUT", "3600",
           "Seconds to wait at the topic's end for the next segment of an image. After that, its segments become dead letters."

@@ -29,8 +29,7 @@ struct ProcessCheck {
       consumer: ConsumerSettings(topic: "", outputPath: "", csvPath: "", kafka: consumer.kafka)
     )
     let sending = max(0, producer.inFlightBytes - byDefault.producer.inFlightBytes)
-    let usual = consumer.bucket == nil ? byDefault.consumer.batchBytes : ConsumerSettings.batchBytesOfBucket
-    let storing = max(0, consumer.batchBytes - usual)
+    let storing = max(0, consumer.batchBytes - byDefault.consumer.batchBytes)
     // The sides are two processes. The larger one decides.
     return usualMemory + max(sides.producer ? sending : 0, sides.consumer ? storing : 0)
   }

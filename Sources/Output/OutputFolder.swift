@@ -13,7 +13,7 @@ package final class OutputFolder {
   /// `.image-pipeline/segments`: images of which some parts have not arrived yet.
   let segments: SegmentFiles
   let fileSystem: FileSystemKind
-  /// Of the whole file system; only where `fileSystem.syncsAsAWhole`.
+  /// Of the whole file system, for files that have no names yet; only where `fileSystem.syncsAsAWhole`.
   let groupSync: GroupSync
 
   /// Whether the file system treats several spellings as one name.
@@ -26,15 +26,15 @@ package final class OutputFolder {
   /// Open folders, and folders with renames that are not synced yet; both by `pathKey`.
   private var open: [[UInt8]: Folder] = [:]
   private var touched: [[UInt8]: Folder] = [:]
-  private var beforeRenames: GroupSync.Mark
+  /// A second descriptor of the output: the kernel reports a lost page once to each.
+  private let renames: Folder
   /// Whether files without names have got their first ones. Without a journal, as in ext2, syncing the folder would not
   /// write that they have one, and the next check of the file system would remove it.
   private var hasLinked = false
   /// Each open folder costs a descriptor, and a soft limit of 1,024 is common.
   private static let mostOpen = 200
 
-  /// - Parameter syncing: syncs the file system; nil: the kernel does.
-  init(path: String, csvPath: String, syncing: (@Sendable () throws -> Void)? = nil) throws {
+  init(path: String, csvPath: String) throws {
     var trimmed = path
     while trimmed.count > 1, trimmed.hasSuffix("/") { trimmed.removeLast() }
     self.path = trimmed
@@ -43,8 +43,8 @@ package final class OutputFolder {
     segments = SegmentFiles(try reserved.folder(SegmentFiles.folderName, creating: true))
     reservedStatus = try reserved.status()
     fileSystem = try root.fileSystem
-    groupSync = GroupSync(syncing ?? { [root] in try root.syncFileSystem() })
-    beforeRenames = groupSync.mark()
+    groupSync = GroupSync { [root] in try root.syncFileSystem() }
+    renames = try Folder.open(trimmed)
     foldsNames = try FoldedNames.areIn(root, reserved)
     self.csvPath = csvPath
     let slash = csvPath.utf8.lastIndex(of: UInt8(ascii: "/"))
@@ -77,14 +77,8 @@ package final class OutputFolder {
   /// Has the next sync make the name of a file durable that is there: an attempt that failed may not have synced it.
   func touch(_ name: ImageName) throws {
     guard let folder = try folder(of: name, creating: false) else { return }
-    willTouch()
     touched[folder.path.pathKey] = folder
     if fileSystem.linksSyncedFiles { hasLinked = true }
-  }
-
-  /// To be called before a name changes.
-  private func willTouch() {
-    if touched.isEmpty { beforeRenames = groupSync.mark() }
   }
 
   func openFile(_ name: ImageName) throws -> File? {
@@ -100,7 +94,6 @@ package final class OutputFolder {
   ) throws -> FileStatus {
     try refusing(name) {
       let target = try self.folder(of: name, creating: true)!
-      willTouch()
       if file.unnamed != nil { hasLinked = true }
       // Most names are free, and the rename itself can detect that.
       if let status = file.status, fileSystem.syncsAsAWhole, !foldsNames, name.leaf != csvLeaf {
@@ -184,8 +177,8 @@ package final class OutputFolder {
     touched = [:]
     open = [:]
     hasLinked = false
-    return { [groupSync, beforeRenames] in
-      if together { return try groupSync.sync(since: beforeRenames) }
+    return { [renames] in
+      if together { return try renames.syncFileSystem() }
       for folder in folders { try folder.sync() }
     }
   }

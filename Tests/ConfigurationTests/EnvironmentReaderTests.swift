@@ -35,7 +35,7 @@ func environmentProblems(_ environment: [String: String]) -> [String] {
     #expect(consumer.outputPath == "processed_images")
     #expect(consumer.csvPath == "processed_image_data.csv")
     #expect(consumer.batchImages == 2_048)
-    #expect(consumer.batchBytes == 8 << 20)
+    #expect(consumer.batchBytes == 16 << 20)
     #expect(consumer.segmentTimeout == .seconds(3600))
     #expect(consumer.receipts)
     #expect(consumer.kafka.values["group.id"] == "custom_img_consumer_group")
@@ -206,16 +206,6 @@ func environmentProblems(_ environment: [String: String]) -> [String] {
     }
     #expect(!expected.isEmpty)
     #expect(try EnvironmentReader.read(plain.mapValues { _ in " \r\n" }).producer.topic == "custom-image-topic")
-  }
-
-  @Test("messages for a bucket have more memory, unless it is set") func bucketHasMoreMemory() throws {
-    let bucket = [
-      "PROCESSED_IMAGES_DIR": "s3://images/out", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s",
-      "AWS_REGION": "r",
-    ]
-    #expect(try EnvironmentReader.read(bucket).consumer.batchBytes == 16 << 20)
-    let own = bucket.merging(["BATCH_BYTES": "4000000"]) { $1 }
-    #expect(try EnvironmentReader.read(own).consumer.batchBytes == 4_000_000)
   }
 
   private func shape(of configuration: Configuration) -> String {

@@ -101,7 +101,7 @@ import Testing
   }
 
   @Test("settings raised above their defaults need more memory") func raisedSettingsNeedMemory() throws {
-    let raised = try EnvironmentReader.read(["IN_FLIGHT_BYTES": "108388608", "BATCH_BYTES": "58388608"])
+    let raised = try EnvironmentReader.read(["IN_FLIGHT_BYTES": "108388608", "BATCH_BYTES": "66777216"])
     let needed = { ProcessCheck.memoryNeeded(raised.producer, raised.consumer, .init(producer: $0, consumer: $1)) }
     #expect(needed(true, true) == 196_000_000 && needed(false, true) == 146_000_000)
     let usual = try EnvironmentReader.read(["IN_FLIGHT_BYTES": "1000000", "BATCH_BYTES": "1"])

@@ -1,5 +1,4 @@
 import Glibc
-import Synchronization
 import TestSupport
 import Testing
 
@@ -66,22 +65,6 @@ import Testing
     #expect(throws: ImageName.Refusal.self) { try output.place(file, as: ImageName("cat"), over: nil) }
     file.remove()
     #expect(try unnamed.file == nil && scratch.names("incoming") == [])
-  }
-
-  @Test("a sync that failed fails no later attempt, whatever that begins with") func failedSyncIsOver() throws {
-    let syncs = Count()
-    let failing = try OutputFolder(path: scratch / "out", csvPath: scratch / "out/rows.csv") {
-      if syncs.next() == 1 { throw SystemError("sync", "the disk", code: EIO) }
-    }
-    guard failing.fileSystem.linksSyncedFiles else { return }
-    try place("there.jpg")
-    for attempt in 0..<3 {
-      try failing.touch(ImageName("there.jpg"))
-      try scratch.write("incoming/0.part", "\(attempt)")
-      _ = try failing.place(TemporaryFile("0.part", in: incoming), as: ImageName("1.jpg"), over: nil)
-      let sync = failing.takeTouched()
-      if attempt == 0 { #expect(throws: SystemError.self) { try sync() } } else { try sync() }
-    }
   }
 
   /// Somebody may remove images as fast as they are placed.
@@ -242,9 +225,4 @@ import Testing
     let said = refusal { _ = try ConsumerSlot.claim(in: reserved, alone: true) }
     #expect(said?.contains("PROCESSED_IMAGES_DIR") == true)
   }
-}
-
-private final class Count: Sendable {
-  private let count = Atomic<Int>(0)
-  func next() -> Int { count.add(1, ordering: .relaxed).newValue }
 }
