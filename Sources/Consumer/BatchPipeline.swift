@@ -53,14 +53,15 @@ final class BatchPipeline {
   deinit { abandon(ahead.takeAll()) }
 
   private var batchImages: Int { min(settings.batchImages, Self.mostImages) }
-  /// Ready batches are held back until then, because a transaction costs the same, however much is in it.
+  private var batchBytes: Int { max(1, settings.batchBytes / Self.shares) }
+
+  /// Whether the batches ahead fill a transaction, or the memory. Before that, ready ones are held back, because a
+  /// transaction costs the same, however much is in it.
   private var isFarAhead: Bool {
     !ahead.isEmpty
       && (ahead.messages >= max(settings.batchImages, Self.shares * batchImages)
         || memory.bytes > settings.batchBytes - batchBytes)
   }
-
-  private var batchBytes: Int { max(1, settings.batchBytes / Self.shares) }
 
   /// Returns when `stop` is set, or when `count` or `untilIdle` is reached.
   /// - Parameter patience: how long to wait for an assignment.

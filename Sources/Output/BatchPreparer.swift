@@ -84,9 +84,7 @@ final class BatchPreparer: Sendable {
         }
       }
     }
-    if let releasing {
-      releasing(Self.release(messages, results.all))
-    }
+    if let releasing { releasing(Self.release(messages, results.all)) }
     if together {
       try groupSync.sync(since: beforeWriting)
     } else {

@@ -5,7 +5,7 @@ import Platform
 struct TemporaryFile: Sendable {
   private let folder: Folder
   /// A file without a name gets this one only to replace another file.
-  let name: String
+  private let name: String
   /// nil if it is not known.
   let status: FileStatus?
   /// nil if the file has a name.
